@@ -1,0 +1,65 @@
+"""``brain-tumor evaluate`` and ``brain-tumor runs``: scores, each with its definition, interval and floor."""
+
+import typer
+
+MAIN_PROTOCOLS = ("slice, empty = 1", "patient mean")
+
+
+def evaluate(
+    run: str = typer.Argument(help="A run's name, the beginning of it, or its folder."),
+    again: bool = typer.Option(False, "--again", help="Predict anew even where predictions are stored."),
+) -> None:
+    """Score a finished run on its test part: every Dice by name, with interval and floor."""
+    from brain_tumor.data.fetch import open_cohort
+    from brain_tumor.experiments import segmentation
+    from brain_tumor.training.runs import find_run
+
+    folder = find_run(run)
+    recipe = segmentation.finished_recipe(folder)
+    scores = segmentation.evaluate(folder, open_cohort(recipe.cohort), again=again)
+    _print_scores(folder, recipe, scores)
+
+
+def runs() -> None:
+    """List the runs of this home with their state and scores."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from brain_tumor.experiments.segmentation import read_scores
+    from brain_tumor.training.runs import all_runs
+
+    table = Table("run", "status", "epochs", "minutes", *(f"Dice: {name}" for name in MAIN_PROTOCOLS), title="runs")
+    for run in all_runs():
+        facts, scores = run.description, read_scores(run)
+        cells = []
+        for name in MAIN_PROTOCOLS:
+            row = None if scores is None else scores[(scores.protocol == name) & (scores["size"] == facts["recipe"]["size"])]
+            cells.append("" if row is None or row.empty else f"{row.dice.iloc[0]:.3f} (floor {row.floor.iloc[0]:.3f})")
+        minutes = f"{facts.get('training_seconds', 0) / 60:.1f}"
+        table.add_row(run.path.name, facts["status"], str(len(run.history)), minutes, *cells)
+    Console(width=None if table.row_count else 80).print(table if table.row_count else "no runs yet: brain-tumor train --help")
+
+
+def _print_scores(run, recipe, scores) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from brain_tumor.evaluation import protocols
+
+    facts = run.description
+    test = facts["parts"]["test"]
+    phantom = "PHANTOM data, not patients; " if facts["phantom"] else ""
+    empty = test["slices"] - test["tumour_slices"]
+    table = Table("Dice", "size", "score", "95 % interval", "floor", "what it means", title=run.path.name)
+    for row in scores.itertuples():
+        below = " below its floor" if row.dice < row.floor else ""
+        interval = f"{row.low:.3f} to {row.high:.3f}"
+        table.add_row(row.protocol, str(row.size), f"{row.dice:.3f}{below}", interval, f"{row.floor:.3f}", protocols.means(row.protocol))
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{phantom}split {recipe.split}, {test['patients']} test patients, {test['slices']} slices of which {empty} are empty; "
+        f"interval: bootstrap over patients; floor: the all-empty prediction, which reads no image",
+        soft_wrap=True,
+    )
+    console.print(f"files: {run.path}; next: brain-tumor report {run.path.name}", soft_wrap=True)

@@ -1,0 +1,33 @@
+"""The entry point: gathers the verbs, and turns refusals into one line and exit code 2."""
+
+import sys
+
+import typer
+
+from brain_tumor.cli import data, evaluate, predict, train
+from brain_tumor.errors import BrainTumorError
+
+app = typer.Typer(
+    help="Honest deep learning on brain-tumour MRI. Research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(data.app, name="data")
+app.add_typer(train.app, name="train")
+app.command()(evaluate.evaluate)
+app.command()(predict.predict)
+app.command()(evaluate.runs)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except BrainTumorError as error:
+        print(f"brain-tumor: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

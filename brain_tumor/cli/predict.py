@@ -1,0 +1,74 @@
+"""``brain-tumor predict``: a trained run on one picture or one case."""
+
+from pathlib import Path
+
+import typer
+
+PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+
+
+def predict(
+    run: str = typer.Argument(help="A run's name, the beginning of it, or its folder."),
+    what: str = typer.Argument(metavar="IMAGE_OR_CASE", help="A slice as a picture file, a case's folder, or a case of the run's cohort."),
+    out: Path = typer.Option(..., help="Where the overlay goes: .png, .tif or .jpg."),
+    mask: Path = typer.Option(None, help="Also write the mask, 0 and 255: one picture, or a folder for a case."),
+) -> None:
+    """Outline the tumour in one slice or one case. Research use only: not for diagnosis."""
+    import numpy as np
+
+    from brain_tumor.errors import DataError
+    from brain_tumor.experiments.segmentation import finished_recipe
+    from brain_tumor.inference import overlay
+    from brain_tumor.inference.predict import predict_case
+    from brain_tumor.models import saved
+    from brain_tumor.training.runs import find_run
+
+    if out.suffix.lower() not in PICTURES:
+        raise DataError(f"{out}: an overlay is written as {', '.join(PICTURES)}")
+    folder = find_run(run)
+    recipe = finished_recipe(folder)
+    images, name = _read(what, recipe)
+    numbers = np.arange(1, len(images) + 1)
+    model = saved.load(folder.path, folder.description["precision"])
+    prediction = predict_case(model, images, recipe.normalisation, name, numbers)
+    masks = (prediction.native > recipe.threshold * 255).astype(np.uint8)
+    one = len(images) == 1
+    picture = overlay.outlined(images[0], masks[0]) if one else overlay.contact_sheet(images, masks, numbers)
+    overlay.save_picture(picture, out)
+    if mask:
+        for number, plane in zip(numbers, masks, strict=True):
+            overlay.save_picture(plane * 255, mask if one else mask / f"{name}_{number}_mask.tif")
+    called = masks.any(axis=(1, 2))
+    typer.echo(
+        f"{name}: tumour called in {called.sum()} of {len(images)} slices, {masks.sum():,} px at {images.shape[2]} x {images.shape[1]}; "
+        f"highest pixel probability {prediction.native.max() / 255:.3f}"
+    )
+    typer.echo(f"overlay: {out}   (research use only, not for diagnosis; run {folder.path.name})")
+
+
+def _read(what: str, recipe) -> tuple:
+    """``images (Z, H, W, 3)`` uint8 and a name, from a picture, a case folder, or a case of the run's cohort."""
+    import numpy as np
+
+    from brain_tumor.data import lgg
+    from brain_tumor.data.fetch import open_cohort
+    from brain_tumor.data.picture import read_picture
+    from brain_tumor.errors import DataError
+
+    path = Path(what)
+    if path.is_dir():
+        cohort = lgg.read_cohort(path)
+        if len(cohort) != 1:
+            raise DataError(f"{path}: holds {len(cohort)} cases, expected the folder of one")
+        case = cohort.cases[0]
+    elif path.is_file() or path.suffix.lower() in PICTURES:
+        if recipe.normalisation == "volume":
+            raise DataError(f"{path}: this run was trained on whole-volume statistics, which one slice lacks; give the case's folder")
+        image = read_picture(path, ("RGB", "L"))
+        if image.ndim == 2:
+            typer.echo(f"{path}: one channel, taken as FLAIR and given to all three, as the dataset does for missing sequences")
+            image = np.repeat(image[..., None], 3, axis=-1)
+        return image[None], path.stem
+    else:
+        case = open_cohort(recipe.cohort)[what]
+    return case.load()[0], case.case_id

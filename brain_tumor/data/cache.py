@@ -1,0 +1,202 @@
+"""The memory-mapped array store: every slice of a cohort as uint8, one folder a cohort and size.
+
+Built once, in parallel, atomically; found again by the fingerprint of its source (file names, sizes, times), so a changed
+source is rebuilt and an unchanged one reopens without reading a pixel. The folder holds plain files: ``images.npy
+(N, S, S, C)``, ``masks.npy (N, S, S)``, ``slices.csv`` (a row a slice) and ``meta.json``.
+"""
+
+import hashlib
+import json
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from brain_tumor import files
+from brain_tumor.data import intensity
+from brain_tumor.data.cohort import Case, Cohort, Volume
+from brain_tumor.data.lgg import missing_sequences
+from brain_tumor.errors import DataError
+from brain_tumor.paths import data_folder
+from brain_tumor.progress import Bar
+
+READERS = 4  # threads; TIFF decoding releases the interpreter, and more than a few only hold memory
+LAYOUT = 1  # raise when the store's files change meaning, so that old stores are rebuilt
+
+
+@dataclass(frozen=True)
+class Store:
+    """An opened cache.
+
+    Attributes:
+        cohort: where the slices came from.
+        folder: where the store lies.
+        size: their height and width in pixels.
+        images: ``(N, size, size, C)`` uint8 memory map, cases in order, slices ascending.
+        masks: ``(N, size, size)`` uint8 memory map in {0, 1}.
+        slices: a row a slice: ``case_id, site, slice, tumour_px`` (at native size).
+        cases: a row a case, indexed by ``case_id``: ``site, slices, tumour_slices, missing`` (sequences, joined by ``+``).
+        windows: normalisation method -> ``(cases, 4, C)`` float32, of the native volumes.
+        data_hash: SHA-256 of all native pixels and masks; the same data anywhere has the same hash.
+    """
+
+    cohort: Cohort
+    folder: Path
+    size: int
+    images: np.ndarray
+    masks: np.ndarray
+    slices: pd.DataFrame
+    cases: pd.DataFrame
+    windows: dict[str, np.ndarray]
+    data_hash: str
+
+    def rows_of(self, case_id: str) -> slice:
+        """The rows of one case, which lie together."""
+        rows = np.flatnonzero(self.slices.case_id.to_numpy() == case_id)
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+
+    def slice_windows(self, method: str) -> np.ndarray:
+        """``(N, 4, C)`` float32: each slice's window, which is that of its case."""
+        return self.windows[method][pd.Categorical(self.slices.case_id, categories=self.cases.index).codes]
+
+
+def open_store(cohort: Cohort, size: int | None = None) -> Store:
+    """Open the cohort's store at ``size`` (None: native), building it first where it is missing or its source changed.
+
+    Raises:
+        DataError: a source file is refused by its reader, slices of unlike sizes, or the disk is full; nothing is left behind.
+    """
+    native = _open_or_build(cohort, "native", lambda folder: _build_native(cohort, folder))
+    if size is None or size == native.size:
+        return native
+    return _open_or_build(cohort, str(size), lambda folder: _build_resized(native, size, folder))
+
+
+def _open_or_build(cohort: Cohort, label: str, build: Callable[[Path], None]) -> Store:
+    place = hashlib.sha256(str(cohort.root.resolve()).encode()).hexdigest()[:6]
+    fingerprint = files.sha256_json([LAYOUT, cohort.fingerprint()])[:12]
+    stem = f"{cohort.name}-{label}-{place}"
+    folder = data_folder() / "cache" / f"{stem}-{fingerprint}"
+    if not folder.is_dir():
+        try:
+            with files.locked(folder.parent / f".{stem}.lock"):
+                if not folder.is_dir():
+                    with files.atomic_folder(folder) as temporary:
+                        build(temporary)
+                    for stale in folder.parent.glob(f"{stem}-*"):
+                        if stale != folder:
+                            shutil.rmtree(stale)
+        except OSError as error:
+            raise DataError(f"{folder}: cannot write the cache ({error.strerror or error}); nothing was kept") from None
+    return _open(cohort, folder)
+
+
+def _open(cohort: Cohort, folder: Path) -> Store:
+    meta = files.read_json(folder / "meta.json")
+    cases = pd.DataFrame(meta["cases"]).set_index("case_id")
+    slices = pd.read_csv(folder / "slices.csv", keep_default_na=False)
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    masks = np.load(folder / "masks.npy", mmap_mode="r")
+    windows = {method: np.array(values, np.float32) for method, values in meta["windows"].items()}
+    return Store(cohort, folder, images.shape[1], images, masks, slices, cases, windows, meta["data_hash"])
+
+
+def _build_native(cohort: Cohort, folder: Path) -> None:
+    """Read every case once and write the arrays front to back, a few cases in memory at a time."""
+    slices, cases, digest = [], [], hashlib.sha256()
+    windows = {method: [] for method in intensity.NORMALISATIONS}
+    with ExitStack() as stack:
+        bar = stack.enter_context(Bar(f"caching {cohort.name}", len(cohort)))
+        writers: list[_ArrayWriter] = []
+        for case, (images, masks) in _read_ahead(cohort):
+            if not writers:
+                if images.shape[1] != images.shape[2]:
+                    raise DataError(f"{case.sources[0]}: {images.shape[2]} x {images.shape[1]} pixels, expected a square")
+                for name, array in (("images.npy", images), ("masks.npy", masks)):
+                    writers.append(stack.enter_context(_ArrayWriter(folder / name, (cohort.n_slices, *array.shape[1:]))))
+            if images.shape[1:] != writers[0].shape[1:]:
+                raise DataError(f"{case.sources[0]}: slices of {images.shape[1:]}, the first case has {writers[0].shape[1:]}")
+            for writer, planes in zip(writers, (images, masks), strict=True):
+                writer.append(planes)
+            for planes in (case.case_id.encode(), images, masks):
+                digest.update(planes)
+            for method, values in windows.items():
+                values.append(intensity.window(images, method).tolist())
+            tumour_px = masks.sum(axis=(1, 2), dtype=int)
+            slices.extend(
+                {"case_id": case.case_id, "site": case.site, "slice": number, "tumour_px": area}
+                for number, area in zip(case.slice_numbers, tumour_px.tolist(), strict=True)
+            )
+            cases.append(
+                {
+                    "case_id": case.case_id,
+                    "site": case.site,
+                    "slices": len(tumour_px),
+                    "tumour_slices": int((tumour_px > 0).sum()),
+                    "missing": "+".join(missing_sequences(images)),
+                }
+            )
+            bar.advance(note=case.case_id)
+    pd.DataFrame(slices).to_csv(folder / "slices.csv", index=False)
+    meta = {"cases": cases, "windows": windows, "data_hash": digest.hexdigest(), "layout": LAYOUT}
+    (folder / "meta.json").write_text(json.dumps(meta))
+
+
+def _read_ahead(cohort: Cohort) -> Iterator[tuple[Case, Volume]]:
+    """Each case with its volume, in order, read ahead by a few threads and no further."""
+    with ThreadPoolExecutor(READERS) as pool:
+        waiting: deque = deque()
+        try:
+            for case in cohort:
+                waiting.append((case, pool.submit(case.load)))
+                if len(waiting) > READERS:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _build_resized(native: Store, size: int, folder: Path) -> None:
+    """Resize the native store case by case; its tables, which speak of native pixels, are copied."""
+    shapes = (size, size, native.images.shape[-1]), (size, size)
+    with (
+        Bar(f"resizing {native.cohort.name} to {size}", len(native.cohort)) as bar,
+        _ArrayWriter(folder / "images.npy", (native.cohort.n_slices, *shapes[0])) as images,
+        _ArrayWriter(folder / "masks.npy", (native.cohort.n_slices, *shapes[1])) as masks,
+    ):
+        for case in native.cohort:
+            rows = native.rows_of(case.case_id)
+            # Mapped anew for each case: a map that lives on would count every page read as our memory.
+            images.append(intensity.resize_images(np.load(native.folder / "images.npy", mmap_mode="r")[rows], size))
+            masks.append(intensity.resize_masks(np.load(native.folder / "masks.npy", mmap_mode="r")[rows], size))
+            bar.advance(note=case.case_id)
+    for name in ("slices.csv", "meta.json"):
+        shutil.copy(native.folder / name, folder / name)
+
+
+class _ArrayWriter:
+    """An ``.npy`` file of known shape written in order: no memory map, so the pages do not count as ours."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...]):
+        self.shape = shape
+        self.stream = open(path, "wb")
+        np.lib.format.write_array_header_1_0(self.stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+    def __enter__(self) -> "_ArrayWriter":
+        return self
+
+    def append(self, planes: np.ndarray) -> None:
+        self.stream.write(np.ascontiguousarray(planes).data)
+
+    def __exit__(self, *_failure) -> None:
+        self.stream.close()

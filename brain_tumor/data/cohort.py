@@ -1,0 +1,95 @@
+"""``Case`` and ``Cohort``: what a patient's exam is. Everything else speaks in these.
+
+Axis order (DESIGN law 1): channels last, slices first. A volume is ``(Z, H, W, C)``, its mask ``(Z, H, W)``.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from brain_tumor import files
+from brain_tumor.errors import DataError
+
+Volume = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One patient's exam.
+
+    Attributes:
+        case_id: the patient folder's name, ``TCGA_CS_4941_19960909``.
+        site: the hospital's code, ``CS``.
+        slice_numbers: the plane numbers as the source counts them, ascending.
+        sources: every file that :meth:`load` reads, in a stable order.
+        clinical: one value a clinical field, ``None`` where the source left it blank.
+        reader: turns this case into ``images (Z, H, W, C) uint8`` and ``masks (Z, H, W) uint8 in {0, 1}``.
+    """
+
+    case_id: str
+    site: str
+    slice_numbers: tuple[int, ...]
+    sources: tuple[Path, ...]
+    clinical: Mapping[str, float | None]
+    reader: Callable[["Case"], Volume] = field(repr=False, compare=False)
+
+    @property
+    def patient(self) -> str:
+        """The identifier without the exam's date, the key of the clinical table: ``TCGA_CS_4941``."""
+        return "_".join(self.case_id.split("_")[:3])
+
+    def load(self) -> Volume:
+        """Read the exam: ``images (Z, H, W, C) uint8`` and ``masks (Z, H, W) uint8 in {0, 1}``."""
+        return self.reader(self)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Cases read from one source, ordered by ``case_id``.
+
+    Attributes:
+        name: the source's short name (``lgg``, ``phantom``).
+        root: the folder that was read.
+        sequences: the names of the channels, in order.
+        cases: the exams.
+        phantom: True for synthetic data, which is never shown as real.
+        copies: how many times the source holds its tree (Kaggle's download holds it twice).
+    """
+
+    name: str
+    root: Path
+    sequences: tuple[str, ...]
+    cases: tuple[Case, ...]
+    phantom: bool = False
+    copies: int = 1
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __iter__(self) -> Iterator[Case]:
+        return iter(self.cases)
+
+    def __getitem__(self, case_id: str) -> Case:
+        """The case of that identifier; the date may be left out where that is enough."""
+        found = [case for case in self.cases if case_id in (case.case_id, case.patient)]
+        if not found:
+            raise DataError(f"{self.root}: no case {case_id!r} in the cohort {self.name!r} ({len(self)} cases)")
+        return found[0]
+
+    @property
+    def n_slices(self) -> int:
+        return sum(len(case.slice_numbers) for case in self.cases)
+
+    def fingerprint(self) -> str:
+        """Hex SHA-256 of every source file's place in the tree, size and time of change: differs when the source changed.
+
+        It reads no pixels, so reopening a cohort stays quick; the pixels' own hash is taken when the cache is built.
+        """
+        stats = []
+        for case in self.cases:
+            for path in case.sources:
+                status = path.stat()
+                stats.append((str(path.relative_to(self.root)), status.st_size, status.st_mtime_ns))
+        return files.sha256_json([self.name, stats])

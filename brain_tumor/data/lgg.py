@@ -1,0 +1,149 @@
+"""The LGG segmentation dataset (``kaggle_3m``), read exactly as Kaggle serves it.
+
+Brain MR slices of the TCGA lower-grade glioma collection with expert masks of the FLAIR abnormality: 110 patients,
+3,929 slices of 256 x 256, 8 bit; channels pre-contrast, FLAIR, post-contrast. Masks are stored as {0, 255}. Every
+patient has a tumour, so the dataset supports slice detection and segmentation, never patient diagnosis.
+Where a sequence is missing, its channel holds a copy of FLAIR (pre in 6 patients, post in 10; the data's README says 9).
+
+Source: kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation (CC BY-NC-SA 4.0). Cite Buda, Saha, Mazurowski 2019,
+doi 10.1016/j.compbiomed.2019.05.002, and Mazurowski et al. 2017, doi 10.1007/s11060-017-2420-1.
+"""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+
+from brain_tumor.data.cohort import Case, Cohort, Volume
+from brain_tumor.data.picture import read_picture
+from brain_tumor.errors import DataError
+
+SEQUENCES = ("pre", "flair", "post")
+FLAIR = SEQUENCES.index("flair")
+SITES = {
+    "CS": "Thomas Jefferson University",
+    "DU": "Henry Ford Hospital",
+    "EZ": "University of North Carolina",
+    "FG": "Case Western Reserve University",
+    "HT": "St Joseph's Hospital",
+}
+CASE_FOLDER = re.compile(r"^[A-Z]{4}_([A-Z]{2})_[A-Z0-9]{4}_\d{8}$")
+SLICE_FILE = re.compile(r"^(?P<case>.+)_(?P<number>\d+)(?P<mask>_mask)?\.tif$")
+CLINICAL_FILE = "data.csv"
+
+
+def read_cohort(root: Path, name: str = "lgg", phantom: bool = False) -> Cohort:
+    """Index a ``kaggle_3m`` tree; no pixel is read yet.
+
+    Args:
+        root: the tree itself, or any folder above it. Kaggle's download holds the tree twice
+            (``kaggle_3m/`` and ``lgg-mri-segmentation/kaggle_3m/``): each slice is then taken once.
+        name: what to call the cohort.
+        phantom: True where the tree was written by :mod:`brain_tumor.data.phantom`.
+
+    Raises:
+        DataError: no such folder, no patient folders, a slice without its mask, a gap in a series, two exams of one
+            patient, or an unreadable ``data.csv``.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder")
+    folders, copies = _case_folders(root)
+    clinical = _read_clinical(min((folder.parent for folder in folders), key=lambda path: len(path.parts)))
+    cases = tuple(_index_case(folder, clinical) for folder in folders)
+    return Cohort(name, root, SEQUENCES, cases, phantom, copies)
+
+
+def read_case(case: Case) -> Volume:
+    """Read one exam from its TIFF pairs: ``(Z, 256, 256, 3) uint8`` and ``(Z, 256, 256) uint8 in {0, 1}``."""
+    images = [read_picture(path, ("RGB",)) for path in case.sources[0::2]]
+    masks = [read_picture(path, ("L",)) for path in case.sources[1::2]]
+    for path, image, mask in zip(case.sources[0::2], images, masks, strict=True):
+        if image.shape != images[0].shape:
+            raise DataError(f"{path}: {_size(image)} pixels, but the case's first slice has {_size(images[0])}")
+        mask_path = path.with_name(f"{path.stem}_mask.tif")
+        if mask.shape != image.shape[:2]:
+            raise DataError(f"{mask_path}: mask of {_size(mask)} pixels for an image of {_size(image)}")
+        strange = np.setdiff1d(mask, (0, 255))
+        if strange.size:
+            raise DataError(f"{mask_path}: mask holds the grey value {strange[0]}, expected only 0 and 255")
+    return np.stack(images), np.stack(masks) // 255
+
+
+def missing_sequences(images: np.ndarray) -> tuple[str, ...]:
+    """The sequences of a volume ``(Z, H, W, 3)`` whose channel is a copy of FLAIR on every slice."""
+    flair = images[..., FLAIR]
+    return tuple(
+        name
+        for channel, name in enumerate(SEQUENCES)
+        if channel != FLAIR and np.array_equal(images[..., channel], flair)
+    )
+
+
+def _case_folders(root: Path) -> tuple[list[Path], int]:
+    """Patient folders below ``root``, each exam once, and how many copies of the tree there are."""
+    found: dict[str, list[Path]] = {}
+    for folder in [root, *sorted(root.rglob("*"))]:
+        if CASE_FOLDER.match(folder.name) and folder.is_dir():
+            found.setdefault(folder.name, []).append(folder)
+    if not found:
+        raise DataError(f"{root}: no patient folders (expected names such as TCGA_CS_4941_19960909)")
+    patients: dict[str, str] = {}
+    for case_id, places in found.items():
+        patient = "_".join(case_id.split("_")[:3])
+        if patient in patients:
+            raise DataError(f"{places[0]}: a second folder of patient {patient}, beside {patients[patient]}")
+        patients[patient] = case_id
+        places.sort(key=lambda path: (len(path.parts), str(path)))
+        listings = [sorted((path.name, path.stat().st_size) for path in place.glob("*.tif")) for place in places]
+        for place, listing in zip(places[1:], listings[1:], strict=True):
+            if listing != listings[0]:
+                raise DataError(f"{place}: a second folder of {case_id} whose files differ from {places[0]}")
+    return [found[case_id][0] for case_id in sorted(found)], max(map(len, found.values()))
+
+
+def _index_case(folder: Path, clinical: dict[str, dict]) -> Case:
+    """Pair images with masks in numeric order, and refuse holes."""
+    images: dict[int, Path] = {}
+    masks: dict[int, Path] = {}
+    for path in folder.glob("*.tif"):
+        match = SLICE_FILE.match(path.name)
+        if not match or match["case"] != folder.name:
+            raise DataError(f"{path}: unexpected file name in the folder of {folder.name}")
+        (masks if match["mask"] else images)[int(match["number"])] = path
+    if not images:
+        raise DataError(f"{folder}: no slices (expected {folder.name}_1.tif and {folder.name}_1_mask.tif)")
+    for number in sorted(images.keys() ^ masks.keys()):
+        if number in images:
+            raise DataError(f"{images[number]}: image without its mask {images[number].stem}_mask.tif")
+        raise DataError(f"{masks[number]}: mask without its image {folder.name}_{number}.tif")
+    numbers = tuple(sorted(images))
+    if numbers != tuple(range(1, len(numbers) + 1)):
+        hole = next(n for n in range(1, numbers[-1] + 1) if n not in images)
+        raise DataError(f"{folder}: slice number {hole} is missing of 1 to {numbers[-1]}")
+    sources = tuple(path for number in numbers for path in (images[number], masks[number]))
+    site = CASE_FOLDER.match(folder.name)[1]
+    patient = "_".join(folder.name.split("_")[:3])
+    return Case(folder.name, site, numbers, sources, clinical.get(patient, {}), read_case)
+
+
+def _read_clinical(folder: Path) -> dict[str, dict[str, float | None]]:
+    """``data.csv`` by patient; ``,`` or ``;`` separated; blanks stay missing. An absent table gives none."""
+    path = folder / CLINICAL_FILE
+    if not path.is_file():
+        return {}
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        header = text.splitlines()[0]
+        rows = list(csv.DictReader(text.splitlines(), delimiter=";" if header.count(";") > header.count(",") else ","))
+        return {
+            row["Patient"]: {key: float(value) if (value or "").strip() else None for key, value in row.items() if key != "Patient"}
+            for row in rows
+        }
+    except (OSError, UnicodeDecodeError, IndexError, KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
+        raise DataError(f"{path}: not a readable clinical table with a 'Patient' column ({error})") from None
+
+
+def _size(array: np.ndarray) -> str:
+    return f"{array.shape[1]} x {array.shape[0]}"

@@ -1,0 +1,174 @@
+"""Which slices are train, tune and test: one JSON file a split, made once and then only read.
+
+The unit is ``patient`` (the default: a patient is on one side only), ``site``, or ``slice``, which exists to measure the
+leak. ``tune`` is where choices are made; ``test`` is scored once (DESIGN law 3).
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from brain_tumor import files
+from brain_tumor.errors import SplitError
+
+PARTS = ("train", "tune", "test")
+UNITS = ("patient", "site", "slice")
+# Sites too small to hold out: UNC gave one patient, who is always in training.
+NEVER_TESTED_SITES = ("EZ",)
+# The validation folders of source 004 (row 004.27), a patient split taken from Kaggle's peter88b/brain-segmentation-fastai.
+SOURCE_004_TEST = (
+    "TCGA_HT_7694", "TCGA_DU_5874", "TCGA_DU_7013", "TCGA_HT_8113", "TCGA_DU_6399", "TCGA_HT_7684", "TCGA_CS_5395", "TCGA_FG_6688",
+    "TCGA_DU_8165", "TCGA_DU_7019", "TCGA_HT_7855", "TCGA_DU_A5TT", "TCGA_DU_7300", "TCGA_DU_5871", "TCGA_DU_5855",
+)  # fmt: skip
+SOURCE_002_TEST_SHARE = 0.15  # row 002.09; the unit is not stated there, a slice split is presumed
+
+
+@dataclass(frozen=True)
+class Split:
+    """A named split.
+
+    Attributes:
+        name: ``source-004``, ``ratio-20``, ``fold-1-of-5``, ...
+        unit: what was dealt out.
+        train, tune, test: keys. A key is a ``case_id``, or ``case_id/number`` where the unit is ``slice``.
+    """
+
+    name: str
+    unit: str
+    train: tuple[str, ...]
+    tune: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def rows(self, part: str, slices: pd.DataFrame) -> np.ndarray:
+        """Row numbers in a store's ``slices`` table that belong to ``part``, ascending.
+
+        Raises:
+            SplitError: the split names a case or slice that the table lacks.
+        """
+        keys = _slice_keys(slices) if self.unit == "slice" else slices.case_id.astype(str)
+        unknown = set(getattr(self, part)) - set(keys)
+        if unknown:
+            raise SplitError(f"split {self.name!r}: {len(unknown)} {part} keys are not in the cohort, such as {min(unknown)!r}")
+        return np.flatnonzero(keys.isin(getattr(self, part)).to_numpy())
+
+    @property
+    def hash(self) -> str:
+        """Hex SHA-256 of the split's content."""
+        return files.sha256_json(asdict(self))
+
+    def save(self, path: Path) -> None:
+        """Write the split as JSON."""
+        files.write_json(path, asdict(self))
+
+
+def load(path: Path) -> Split:
+    """Read a split's JSON.
+
+    Raises:
+        SplitError: unreadable, a key in two parts, or an empty train or test part.
+    """
+    try:
+        content = files.read_json(path)
+        split = Split(content["name"], content["unit"], *(tuple(content[part]) for part in PARTS))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SplitError(f"{path}: not a split in JSON ({error})") from None
+    return _checked(split, str(path))
+
+
+def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, tune: float = 0.0, seed: int = 0) -> Split:
+    """Make a split by name.
+
+    Args:
+        name: ``source-004`` (its 15 patients are the test part), ``source-002`` (85/15 over slices), ``ratio-N`` (N % of
+            patients, by site, are the test part) or ``fold-I-of-K`` (patients, stratified by site).
+        cases, slices: a store's tables.
+        tune: the share of the remaining units set aside as the tune part.
+        seed: decides the draw.
+
+    Raises:
+        SplitError: unknown name, or patients of the split that this cohort lacks.
+    """
+    if name == "source-004":
+        return _checked(_patients(name, cases, _source_004_cases(cases), tune, seed), name)
+    if name == "source-002":
+        keys = np.random.default_rng(seed).permutation(_slice_keys(slices).to_numpy())
+        n_test = round(SOURCE_002_TEST_SHARE * len(keys))
+        n_tune = round(tune * (len(keys) - n_test))
+        parts = np.split(keys, [n_test, n_test + n_tune])
+        return _checked(Split(name, "slice", *(tuple(sorted(part)) for part in (parts[2], parts[1], parts[0]))), name)
+    words = name.split("-")
+    try:
+        if words[0] == "ratio" and 0 < int(words[1]) < 100 and len(words) == 2:
+            return _checked(_patients(name, cases, _draw(cases, int(words[1]) / 100, seed), tune, seed), name)
+        if words[0] == "fold" and words[2] == "of" and 1 <= int(words[1]) <= int(words[3]):
+            return k_fold(cases, int(words[3]), tune, seed)[int(words[1]) - 1]
+    except (IndexError, ValueError):
+        pass
+    raise SplitError(f"unknown split {name!r}; expected source-004, source-002, ratio-20, fold-1-of-5, or a JSON file")
+
+
+def k_fold(cases: pd.DataFrame, k: int, tune: float = 0.0, seed: int = 0) -> list[Split]:
+    """``k`` patient folds stratified by site: each patient is tested once, but for those of sites too small to hold out."""
+    from sklearn.model_selection import StratifiedKFold
+
+    testable = cases[~cases.site.isin(NEVER_TESTED_SITES)]
+    if not 2 <= k <= len(testable):
+        raise SplitError(f"{k} folds for {len(testable)} patients: expected 2 to {len(testable)}")
+    # A site with fewer patients than folds is pooled with the other small ones, so that stratification stays possible.
+    counts = testable.site.map(testable.site.value_counts())
+    strata = testable.site.where(counts >= k, "small")
+    if 0 < (strata == "small").sum() < k:
+        strata = strata.where(strata != "small", testable.site.value_counts().index[0])
+    folds = StratifiedKFold(k, shuffle=True, random_state=seed).split(testable.index, strata)
+    return [
+        _checked(_patients(f"fold-{number}-of-{k}", cases, testable.index[test], tune, seed), f"fold {number}")
+        for number, (_, test) in enumerate(folds, 1)
+    ]
+
+
+def _patients(name: str, cases: pd.DataFrame, test, tune: float, seed: int) -> Split:
+    rest = cases[~cases.index.isin(test)]
+    held = _draw(rest, tune, seed) if tune else []
+    train = rest.index[~rest.index.isin(held)]
+    return Split(name, "patient", tuple(sorted(train)), tuple(sorted(held)), tuple(sorted(test)))
+
+
+def _draw(cases: pd.DataFrame, share: float, seed: int) -> list[str]:
+    """``share`` of the cases, the same share of each site (largest remainders first), at least one."""
+    generator = np.random.default_rng(seed)
+    testable = cases[~cases.site.isin(NEVER_TESTED_SITES)]
+    wanted = max(1, round(share * len(cases)))
+    quotas = testable.site.value_counts().sort_index() * (wanted / len(testable))
+    taken = np.floor(quotas).astype(int)
+    for site in (quotas - taken).sort_values(ascending=False, kind="stable").index[: wanted - taken.sum()]:
+        taken[site] += 1
+    return [str(case) for site, n in taken.items() for case in generator.permutation(testable.index[testable.site == site])[:n]]
+
+
+def _source_004_cases(cases: pd.DataFrame) -> list[str]:
+    by_patient = {"_".join(case_id.split("_")[:3]): case_id for case_id in cases.index}
+    absent = [patient for patient in SOURCE_004_TEST if patient not in by_patient]
+    if absent:
+        raise SplitError(f"split 'source-004' needs 15 patients; this cohort lacks {len(absent)}, such as {absent[0]}")
+    return [by_patient[patient] for patient in SOURCE_004_TEST]
+
+
+def _slice_keys(slices: pd.DataFrame) -> pd.Series:
+    return slices.case_id.astype(str) + "/" + slices.slice.astype(str)
+
+
+def _checked(split: Split, where: str) -> Split:
+    if split.unit not in UNITS:
+        raise SplitError(f"{where}: unit {split.unit!r}, expected one of {', '.join(UNITS)}")
+    seen: dict[str, str] = {}
+    for part in PARTS:
+        for key in getattr(split, part):
+            if key in seen:
+                raise SplitError(f"{where}: {key!r} is twice in the split, in {seen[key]} and {part}")
+            seen[key] = part
+    for part in ("train", "test"):
+        if not getattr(split, part):
+            raise SplitError(f"{where}: the {part} part is empty")
+    return split

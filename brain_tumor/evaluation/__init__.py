@@ -1,0 +1,1 @@
+"""Ground floor, no Keras: arrays and tables in, numbers out."""

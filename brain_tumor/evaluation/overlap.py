@@ -1,0 +1,66 @@
+"""TP, FP, FN and TN of each slice, counted once; every overlap score is then arithmetic on this table.
+
+The table, ``counts``, has a row a slice and size: ``case_id, slice, size, tp, fp, fn, tn, slice_probability``.
+"""
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = ("case_id", "slice", "size", "tp", "fp", "fn", "tn", "slice_probability")
+
+
+def count(probability: np.ndarray, truth: np.ndarray, threshold: float = 0.5) -> pd.DataFrame:
+    """Count pixels.
+
+    Args:
+        probability: ``(Z, H, W)`` uint8, 255 = 1.
+        truth: ``(Z, H, W)`` in {0, 1}.
+        threshold: a pixel is called tumour where its probability is above this.
+
+    Returns:
+        A row a plane: ``tp, fp, fn, tn`` and ``slice_probability``, the highest pixel probability.
+    """
+    if probability.shape != truth.shape:
+        raise ValueError(f"prediction {probability.shape} and truth {truth.shape} differ in shape")
+    called, real = probability > threshold * 255, truth.astype(bool)
+    plane = (1, 2)
+    return pd.DataFrame(
+        {
+            "tp": (called & real).sum(axis=plane),
+            "fp": (called & ~real).sum(axis=plane),
+            "fn": (~called & real).sum(axis=plane),
+            "tn": (~called & ~real).sum(axis=plane),
+            "slice_probability": probability.max(axis=plane) / 255,
+        }
+    )
+
+
+def dice(tp, fp, fn, empty: float = 1.0):
+    """``2 TP / (2 TP + FP + FN)``; ``empty`` where neither prediction nor truth holds a pixel."""
+    area = 2 * np.asarray(tp) + fp + fn
+    return np.where(area > 0, 2 * np.asarray(tp) / np.maximum(area, 1), empty)
+
+
+def iou(tp, fp, fn, empty: float = 1.0):
+    """``TP / (TP + FP + FN)``, the monotone twin of Dice: ``D / (2 - D)`` (row 004.51)."""
+    area = np.asarray(tp) + fp + fn
+    return np.where(area > 0, np.asarray(tp) / np.maximum(area, 1), empty)
+
+
+def all_empty(counts: pd.DataFrame) -> pd.DataFrame:
+    """The counts of a prediction that calls no pixel tumour, on the same slices: the floor that reads no image."""
+    return counts.assign(tp=0, fp=0, fn=counts.tp + counts.fn, tn=counts.fp + counts.tn, slice_probability=0.0)
+
+
+def per_case(counts: pd.DataFrame) -> pd.DataFrame:
+    """A row a case of one ``size``: summed counts, volume Dice and IoU, slices, tumour slices, and slices with a false alarm."""
+    empty = (counts.tp + counts.fn) == 0
+    table = counts.assign(
+        slices=1,
+        tumour_slices=~empty,
+        false_alarm_slices=empty & (counts.fp > 0),
+        missed_slices=~empty & (counts.tp == 0),
+    )
+    sums = ["slices", "tumour_slices", "false_alarm_slices", "missed_slices", "tp", "fp", "fn", "tn"]
+    table = table.groupby("case_id")[sums].sum().astype(int)
+    return table.assign(dice=dice(table.tp, table.fp, table.fn), iou=iou(table.tp, table.fp, table.fn))

@@ -1,0 +1,63 @@
+"""The frozen description of a run: two runs of one recipe on the same data, machine and versions give the same weights."""
+
+from dataclasses import asdict, dataclass, field
+
+from brain_tumor import files
+from brain_tumor.training.augment import Augmentation
+from brain_tumor.training.stages import Stage
+
+
+@dataclass(frozen=True)
+class SegmentationRecipe:
+    """Everything that decides a segmentation run, but for the data itself.
+
+    Attributes:
+        cohort: ``lgg`` or ``phantom``.
+        split: a named split, or the path of a split's JSON.
+        split_seed: decides the draw of a split that is drawn.
+        tune: the share of training patients set aside to choose on; 0 once everything is chosen.
+        model: ``unet-resnet18``, ``unet-resnet34``, ``unet-resnet50`` or ``resunet``.
+        size: slice height and width in pixels that the network works at.
+        normalisation: ``unit``, ``imagenet`` or ``volume``. With ``unit`` a lone slice is seen as it is seen in its volume.
+        augmentation: how slices are moved in training.
+        loss: ``bce-dice`` or ``focal-tversky``.
+        stages: what trains, how long, at which peak rate.
+        batch_size: slices a step.
+        batchnorm_momentum: 0.99, or 0.9 for runs of a few hundred steps.
+        threshold: a pixel is called tumour where its probability is above this; fixed before training.
+        precision: ``auto`` (measured), ``float32`` or ``mixed_bfloat16``.
+        seed: initial weights, shuffling and augmentation.
+    """
+
+    cohort: str = "lgg"
+    split: str = "source-004"
+    split_seed: int = 0
+    tune: float = 0.0
+    model: str = "unet-resnet18"
+    size: int = 128
+    normalisation: str = "unit"
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    loss: str = "bce-dice"
+    stages: tuple[Stage, ...] = (Stage("all", epochs=12),)
+    batch_size: int = 16
+    batchnorm_momentum: float = 0.99
+    threshold: float = 0.5
+    precision: str = "auto"
+    seed: int = 0
+
+    @property
+    def run_id(self) -> str:
+        """The run folder's name: what a person looks for first, then a hash of all of it."""
+        split = self.split.rsplit("/", 1)[-1].removesuffix(".json")
+        return f"{self.cohort}-{split}-{self.model}-{self.size}-seed{self.seed}-{files.sha256_json(asdict(self))[:8]}"
+
+
+def from_json(values: dict) -> SegmentationRecipe:
+    """The recipe that ``dataclasses.asdict`` turned into JSON."""
+    return SegmentationRecipe(
+        **{
+            **values,
+            "augmentation": Augmentation(**values["augmentation"]),
+            "stages": tuple(Stage(**stage) for stage in values["stages"]),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Third floor: whole cases in, predictions at native size out."""

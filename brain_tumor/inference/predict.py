@@ -1,0 +1,92 @@
+"""Whole cases in, probabilities out: at the size the network works at, and back at the case's own size."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from brain_tumor import files
+from brain_tumor.data import intensity
+from brain_tumor.errors import DataError
+
+BATCH = 16  # always padded to this, so that a slice alone and a slice in a series give the same bits
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Tumour probability of one case's slices, 255 = 1.
+
+    Attributes:
+        case_id: whose.
+        slice_numbers: ``(Z,)`` int, the planes predicted.
+        native: ``(Z, H, W)`` uint8, at the case's own size.
+        working: ``(Z, S, S)`` uint8, at the size the network worked at.
+    """
+
+    case_id: str
+    slice_numbers: np.ndarray
+    native: np.ndarray
+    working: np.ndarray
+
+    def save(self, folder: Path) -> None:
+        """Write ``<case_id>.npz``: plain arrays, no pickle."""
+        with files.atomic_path(folder / f"{self.case_id}.npz") as temporary:
+            np.savez_compressed(temporary, slice_numbers=self.slice_numbers, native=self.native, working=self.working)
+
+
+def load_prediction(path: Path) -> Prediction:
+    """Read what :meth:`Prediction.save` wrote.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    try:
+        with np.load(path) as arrays:
+            return Prediction(path.stem, arrays["slice_numbers"], arrays["native"], arrays["working"])
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: not a stored prediction ({error})") from None
+
+
+def probabilities(model: keras.Model, images: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Run slices that already have the network's size.
+
+    Args:
+        model: a network of :mod:`brain_tumor.models.unet`.
+        images: ``(Z, S, S, C)`` uint8.
+        window: ``(4, C)`` float32, the case's normalisation window.
+
+    Returns:
+        ``(Z, S, S)`` float32 in [0, 1].
+    """
+    found = np.empty(images.shape[:3], np.float32)
+    for start in range(0, len(images), BATCH):
+        batch = intensity.normalise(images[start : start + BATCH], window)
+        padded = np.zeros((BATCH, *batch.shape[1:]), np.float32)
+        padded[: len(batch)] = batch
+        found[start : start + BATCH] = np.asarray(model.predict_on_batch(padded))[: len(batch), ..., 0]
+    return found
+
+
+def predict_case(
+    model: keras.Model, images: np.ndarray, normalisation: str, case_id: str, slice_numbers: np.ndarray
+) -> Prediction:
+    """Predict a case at native size.
+
+    Args:
+        images: ``(Z, H, W, C)`` uint8, the whole exam: its normalisation window is taken from all of it.
+        normalisation: a name of :data:`brain_tumor.data.intensity.NORMALISATIONS`.
+        slice_numbers: the planes wanted, counted from 1.
+    """
+    window = intensity.window(images, normalisation)
+    wanted = images[np.asarray(slice_numbers) - 1]
+    size, channels = model.input_shape[1], model.input_shape[-1]
+    if images.shape[-1] != channels:
+        raise DataError(f"{case_id}: {images.shape[-1]} channels, the network was trained on {channels}")
+    working = probabilities(model, intensity.resize_images(wanted, size), window)
+    native = intensity.resize_probabilities(working, images.shape[1:3])
+    return Prediction(case_id, np.asarray(slice_numbers), _to_bytes(native), _to_bytes(working))
+
+
+def _to_bytes(values: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)

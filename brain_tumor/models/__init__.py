@@ -1,0 +1,1 @@
+"""First floor: Keras models, built by named constructors from plain arguments. It knows no data."""

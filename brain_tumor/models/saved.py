@@ -1,0 +1,62 @@
+"""A model on disk: its constructor's name, the arguments, the weights, and their hash. Nothing in a file is ever run.
+
+The network is rebuilt from our code, never from Keras's own model JSON, and weights are checked before they are read.
+"""
+
+from pathlib import Path
+
+import keras
+
+from brain_tumor import files
+from brain_tumor.errors import ModelError
+from brain_tumor.models import precision, unet
+
+CONSTRUCTORS = {"unet": unet.unet, "resunet": unet.resunet}
+DESCRIPTION, WEIGHTS = "model.json", "model.weights.h5"
+
+
+def describe(architecture: str, **arguments) -> dict:
+    """``unet-resnet18`` or ``resunet`` as ``{"constructor": ..., "arguments": {...}}``.
+
+    Raises:
+        ModelError: no such architecture.
+    """
+    name, _, backbone = architecture.partition("-")
+    if name not in CONSTRUCTORS or (name == "unet") != bool(backbone):
+        raise ModelError(f"unknown model {architecture!r}, expected resunet or one of unet-{', unet-'.join(unet.BACKBONES)}")
+    return {"constructor": name, "arguments": {**({"backbone": backbone} if backbone else {}), **arguments}}
+
+
+def build(description: dict, number_format: str = "float32") -> keras.Model:
+    """Call the named constructor under the given precision."""
+    with precision.policy(number_format):
+        return CONSTRUCTORS[description["constructor"]](**description["arguments"])
+
+
+def save(model: keras.Model, description: dict, folder: Path) -> None:
+    """Write ``model.weights.h5``, then ``model.json`` with its hash."""
+    with files.atomic_path(folder / WEIGHTS) as temporary:
+        model.save_weights(temporary)
+        digest = files.sha256_file(temporary)
+    files.write_json(folder / DESCRIPTION, {**description, "weights_sha256": digest})
+
+
+def load(folder: Path, number_format: str = "float32") -> keras.Model:
+    """Rebuild the model of a run folder.
+
+    Raises:
+        ModelError: a file is missing, unknown, or its weights are not those that were saved.
+    """
+    try:
+        description = files.read_json(folder / DESCRIPTION)
+        expected = description.pop("weights_sha256")
+        found = files.sha256_file(folder / WEIGHTS)
+    except FileNotFoundError as error:
+        raise ModelError(f"{error.filename}: no such file; is the run finished?") from None
+    except (ValueError, KeyError) as error:
+        raise ModelError(f"{folder / DESCRIPTION}: not a model description ({error})") from None
+    if found != expected:
+        raise ModelError(f"{folder / WEIGHTS}: SHA-256 {found[:12]}, expected {expected[:12]}; the file is damaged or another's")
+    model = build(description, number_format)
+    model.load_weights(folder / WEIGHTS)
+    return model

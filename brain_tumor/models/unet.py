@@ -1,0 +1,86 @@
+"""Segmentation networks: the U-Net of `segmentation-models` on a ResNet encoder, and a ResUNet of our own blocks.
+
+Both take ``(B, size, size, channels)`` float32 and give ``(B, size, size, 1)`` float32 probabilities; the last convolution
+and activation stay float32 whatever the precision (bfloat16 probabilities tie).
+"""
+
+import keras
+
+from brain_tumor.errors import ModelError
+from brain_tumor.models.backbones import BACKBONES, segmentation_models
+
+STRIDE = 32  # a ResNet encoder halves its input five times
+RESUNET_FILTERS = (16, 32, 64, 128, 256)
+
+
+def unet(backbone: str, size: int, channels: int = 3, batchnorm_momentum: float = 0.99) -> keras.Model:
+    """U-Net (Ronneberger 2015, arXiv 1505.04597) whose encoder is a ResNet (He 2016), random weights.
+
+    Args:
+        backbone: ``resnet18``, ``resnet34`` or ``resnet50``.
+        size: input height and width in pixels, a multiple of 32.
+        channels: input channels.
+        batchnorm_momentum: 0.99 needs about 300 steps before validation means anything; short runs take 0.9.
+    """
+    if backbone not in BACKBONES:
+        raise ModelError(f"unknown backbone {backbone!r}, expected one of {', '.join(BACKBONES)}")
+    _check_size(size, STRIDE)
+    network = segmentation_models().Unet(
+        backbone, input_shape=(size, size, channels), encoder_weights=None, classes=1, activation="linear"
+    )
+    features = network.get_layer("final_conv").input
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = batchnorm_momentum
+    return keras.Model(network.input, _head(features), name=f"unet_{backbone}")
+
+
+def resunet(
+    size: int, channels: int = 3, filters: tuple[int, ...] = RESUNET_FILTERS, batchnorm_momentum: float = 0.99
+) -> keras.Model:
+    """ResUNet: residual blocks down and up with skips, after Zhang 2018 (arXiv 1711.10684) and the popular Keras pattern.
+
+    Args:
+        size: input height and width, divisible by 2 for every level below the first.
+        channels: input channels.
+        filters: width of each level; the last is the bottleneck.
+        batchnorm_momentum: as in :func:`unet`.
+    """
+    _check_size(size, 2 ** (len(filters) - 1))
+    images = keras.Input((size, size, channels), name="image")
+    x, skips = images, []
+    for level, width in enumerate(filters[:-1], 1):
+        x = _residual_block(x, width, batchnorm_momentum, f"encoder{level}")
+        skips.append(x)
+        x = keras.layers.MaxPooling2D(name=f"encoder{level}_pool")(x)
+    x = _residual_block(x, filters[-1], batchnorm_momentum, "bottleneck")
+    for level, (width, skip) in reversed(list(enumerate(zip(filters[:-1], skips, strict=True), 1))):
+        x = keras.layers.UpSampling2D(name=f"decoder{level}_up")(x)
+        x = keras.layers.Concatenate(name=f"decoder{level}_skip")([x, skip])
+        x = _residual_block(x, width, batchnorm_momentum, f"decoder{level}")
+    return keras.Model(images, _head(x), name="resunet")
+
+
+def _residual_block(x, filters: int, momentum: float, name: str):
+    """Two 3x3 convolutions with BatchNorm, added to a 1x1 projection of the input."""
+    shortcut = keras.layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_shortcut")(x)
+    shortcut = keras.layers.BatchNormalization(momentum=momentum, name=f"{name}_shortcut_bn")(shortcut)
+    for number in (1, 2):
+        x = keras.layers.Conv2D(
+            filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv{number}"
+        )(x)
+        x = keras.layers.BatchNormalization(momentum=momentum, name=f"{name}_bn{number}")(x)
+        if number == 1:
+            x = keras.layers.Activation("relu", name=f"{name}_relu1")(x)
+    x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
+    return keras.layers.Activation("relu", name=f"{name}_relu2")(x)
+
+
+def _head(features):
+    logits = keras.layers.Conv2D(1, 3, padding="same", dtype="float32", name="final_conv")(features)
+    return keras.layers.Activation("sigmoid", dtype="float32", name="probability")(logits)
+
+
+def _check_size(size: int, stride: int) -> None:
+    if size < stride or size % stride:
+        raise ModelError(f"size {size} is not a multiple of {stride}, which this network needs")

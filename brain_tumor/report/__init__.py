@@ -1,0 +1,1 @@
+"""The attic's gallery: figures, records, and notebooks turned into self-contained HTML with a sidecar of their numbers."""

@@ -1,0 +1,77 @@
+"""NumPy batches made by threads while the network computes; each epoch is a pure function of seed and epoch number.
+
+No `tf.data`: it would need TensorFlow on machines that have only JAX. Because nothing carries over from one epoch to the
+next, a resumed run sees the very batches it would have seen.
+"""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from brain_tumor.data.intensity import normalise
+from brain_tumor.errors import DataError
+from brain_tumor.training import augment
+
+WORKERS, QUEUE = 2, 8
+
+
+@dataclass(frozen=True)
+class SliceArrays:
+    """What batches are cut from.
+
+    Attributes:
+        images: ``(N, S, S, C)`` uint8, memory-mapped or not.
+        masks: ``(N, S, S)`` uint8 in {0, 1}.
+        windows: ``(N, 4, C)`` float32, one normalisation window a slice (:func:`brain_tumor.data.intensity.window`).
+        rows: the rows of these arrays that belong to this part of the split.
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+    windows: np.ndarray
+    rows: np.ndarray
+
+    def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.images[rows], self.masks[rows], self.windows[rows]
+
+
+class TrainingBatches(keras.utils.PyDataset):
+    """One epoch: shuffled, augmented, whole batches only (what is left over changes with every epoch)."""
+
+    def __init__(self, arrays: SliceArrays, batch_size: int, augmentation: augment.Augmentation, seed: int, epoch: int):
+        super().__init__(workers=WORKERS, max_queue_size=QUEUE)
+        if len(arrays.rows) < batch_size:
+            raise DataError(f"{len(arrays.rows)} training slices do not fill one batch of {batch_size}")
+        self.arrays, self.batch_size, self.augmentation = arrays, batch_size, augmentation
+        self.seed, self.epoch = seed, epoch
+        self.order = np.random.default_rng([seed, epoch]).permutation(arrays.rows)
+
+    def __len__(self) -> int:
+        return len(self.order) // self.batch_size
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """``images (B, S, S, C)`` float32, normalised, and ``masks (B, S, S, 1)`` float32."""
+        rows = np.sort(self.order[index * self.batch_size : (index + 1) * self.batch_size])
+        images, masks, windows = self.arrays.take(rows)
+        generator = np.random.default_rng([self.seed, self.epoch, index])
+        matrices = augment.draw(self.augmentation, len(rows), images.shape[1], generator)
+        images, masks = augment.apply(images, masks, matrices)
+        return normalise(images, windows), masks[..., None].astype(np.float32)
+
+
+class TuneBatches(keras.utils.PyDataset):
+    """The tune part in order, untouched, the last batch possibly smaller."""
+
+    def __init__(self, arrays: SliceArrays, batch_size: int):
+        super().__init__(workers=WORKERS, max_queue_size=QUEUE)
+        self.arrays, self.batch_size = arrays, batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.arrays.rows) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """As :meth:`TrainingBatches.__getitem__`."""
+        rows = self.arrays.rows[index * self.batch_size : (index + 1) * self.batch_size]
+        images, masks, windows = self.arrays.take(rows)
+        return normalise(images, windows), masks[..., None].astype(np.float32)

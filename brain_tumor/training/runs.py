@@ -1,0 +1,145 @@
+"""The run folder: everything one training leaves behind, as plain files that other tools open.
+
+``run.json`` (what ran, on what, how it ended), ``history.csv`` (a row an epoch), ``model.json`` + ``model.weights.h5``, and
+while training a ``checkpoint/`` from which it resumes exactly: weights, optimiser variables and the epoch, in one atomic folder.
+"""
+
+import os
+import platform
+import subprocess
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from brain_tumor import __version__, files
+from brain_tumor.errors import RunError
+from brain_tumor.paths import CHECKOUT, runs_folder
+
+DESCRIPTION, HISTORY, CHECKPOINT = "run.json", "history.csv", "checkpoint"
+RECORDED_PACKAGES = ("keras", "tensorflow-cpu", "tensorflow", "jax", "numpy", "opencv-python-headless", "segmentation-models")
+STATUSES = ("running", "stopped", "failed", "finished")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run's folder; its state is on disk, so any process may look at it."""
+
+    path: Path
+
+    @property
+    def description(self) -> dict:
+        """``run.json``.
+
+        Raises:
+            RunError: there is no such run.
+        """
+        try:
+            return files.read_json(self.path / DESCRIPTION)
+        except FileNotFoundError:
+            raise RunError(f"{self.path}: no such run (no {DESCRIPTION})") from None
+        except ValueError as error:
+            raise RunError(f"{self.path / DESCRIPTION}: damaged ({error})") from None
+
+    @property
+    def exists(self) -> bool:
+        return (self.path / DESCRIPTION).is_file()
+
+    @property
+    def status(self) -> str:
+        return self.description["status"] if self.exists else "absent"
+
+    def update(self, **changes) -> None:
+        """Change fields of ``run.json``."""
+        files.write_json(self.path / DESCRIPTION, {**(self.description if self.exists else {}), **changes})
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row an epoch: ``epoch, stage, loss, dice, learning_rate, seconds`` and, with a tune part, ``tune_loss, tune_dice``."""
+        path = self.path / HISTORY
+        return pd.read_csv(path) if path.is_file() else pd.DataFrame()
+
+    def save_checkpoint(self, model: keras.Model, epoch: int, history: list[dict]) -> None:
+        """Keep the state after ``epoch`` epochs; the previous checkpoint is replaced as a whole."""
+        with files.atomic_folder(self.path / CHECKPOINT) as temporary:
+            model.save_weights(temporary / "checkpoint.weights.h5")
+            arrays = {f"v{i}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(model.optimizer.variables)}
+            np.savez(temporary / "optimiser.npz", **arrays)
+            files.write_json(temporary / "state.json", {"epoch": epoch, "history": history})
+        with files.atomic_path(self.path / HISTORY) as temporary:
+            pd.DataFrame(history).to_csv(temporary, index=False)
+
+    def read_checkpoint(self) -> tuple[int, list[dict]]:
+        """Epochs done and their history; ``(0, [])`` where there is no checkpoint."""
+        path = self.path / CHECKPOINT / "state.json"
+        if not path.is_file():
+            return 0, []
+        state = files.read_json(path)
+        return state["epoch"], state["history"]
+
+    def restore_weights(self, model: keras.Model) -> None:
+        """Load the checkpoint's weights into ``model``."""
+        model.load_weights(self.path / CHECKPOINT / "checkpoint.weights.h5")
+
+    def restore_optimiser(self, model: keras.Model) -> None:
+        """Load the checkpoint's optimiser variables into the compiled, built ``model``."""
+        with np.load(self.path / CHECKPOINT / "optimiser.npz") as arrays:
+            for i, variable in enumerate(model.optimizer.variables):
+                variable.assign(arrays[f"v{i}"])
+
+
+def find_run(name: str) -> RunFolder:
+    """A run by its folder, its name, or the beginning of its name where that is enough.
+
+    Raises:
+        RunError: no such run, or several begin so.
+    """
+    if (Path(name) / DESCRIPTION).is_file():
+        return RunFolder(Path(name))
+    found = [run for run in all_runs() if run.path.name == name] or [run for run in all_runs() if run.path.name.startswith(name)]
+    if len(found) != 1:
+        several = f": {', '.join(run.path.name for run in found[:3])}" if found else "; `brain-tumor runs` lists them"
+        raise RunError(f"{name}: {len(found) or 'no'} such run{'s' if len(found) > 1 else ''} in {runs_folder()}{several}")
+    return found[0]
+
+
+def all_runs() -> list[RunFolder]:
+    """Every run of this home, by name."""
+    return [RunFolder(path.parent) for path in sorted(runs_folder().glob(f"*/{DESCRIPTION}"))]
+
+
+def environment() -> dict:
+    """Versions, backend and machine, as far as they explain a result."""
+    installed = {}
+    for package in RECORDED_PACKAGES:
+        try:
+            installed[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "backend": keras.backend.backend(),
+        "brain_tumor": __version__,
+        "commit": _commit(),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "packages": installed,
+        "python": platform.python_version(),
+    }
+
+
+def _commit() -> str:
+    """The checkout's commit, ``+changes`` where files differ from it, or nothing outside a checkout."""
+    try:
+        command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--abbrev=12", "--dirty=+changes", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
