@@ -54,7 +54,9 @@ def _print_scores(run, recipe, scores) -> None:
     for row in scores.itertuples():
         below = " below its floor" if row.dice < row.floor else ""
         interval = f"{row.low:.3f} to {row.high:.3f}"
-        table.add_row(row.protocol, str(row.size), f"{row.dice:.3f}{below}", interval, f"{row.floor:.3f}", protocols.means(row.protocol))
+        table.add_row(
+            row.protocol, str(row.size), f"{row.dice:.3f}{below}", interval, f"{row.floor:.3f}", protocols.means(row.protocol)
+        )
     console = Console()
     console.print(table)
     console.print(

@@ -9,7 +9,9 @@ PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
 def predict(
     run: str = typer.Argument(help="A run's name, the beginning of it, or its folder."),
-    what: str = typer.Argument(metavar="IMAGE_OR_CASE", help="A slice as a picture file, a case's folder, or a case of the run's cohort."),
+    what: str = typer.Argument(
+        metavar="IMAGE_OR_CASE", help="A slice as a picture file, a case's folder, or a case of the run's cohort."
+    ),
     out: Path = typer.Option(..., help="Where the overlay goes: .png, .tif or .jpg."),
     mask: Path = typer.Option(None, help="Also write the mask, 0 and 255: one picture, or a folder for a case."),
 ) -> None:
@@ -40,7 +42,8 @@ def predict(
             overlay.save_picture(plane * 255, mask if one else mask / f"{name}_{number}_mask.tif")
     called = masks.any(axis=(1, 2))
     typer.echo(
-        f"{name}: tumour called in {called.sum()} of {len(images)} slices, {masks.sum():,} px at {images.shape[2]} x {images.shape[1]}; "
+        f"{name}: tumour called in {called.sum()} of {len(images)} slices, "
+        f"{masks.sum():,} px of {images.shape[2]} x {images.shape[1]} a slice; "
         f"highest pixel probability {prediction.native.max() / 255:.3f}"
     )
     typer.echo(f"overlay: {out}   (research use only, not for diagnosis; run {folder.path.name})")
@@ -57,18 +60,16 @@ def _read(what: str, recipe) -> tuple:
 
     path = Path(what)
     if path.is_dir():
-        cohort = lgg.read_cohort(path)
-        if len(cohort) != 1:
-            raise DataError(f"{path}: holds {len(cohort)} cases, expected the folder of one")
-        case = cohort.cases[0]
-    elif path.is_file() or path.suffix.lower() in PICTURES:
+        return lgg.read_images(path), path.resolve().name
+    if path.is_file() or path.suffix.lower() in PICTURES:
         if recipe.normalisation == "volume":
-            raise DataError(f"{path}: this run was trained on whole-volume statistics, which one slice lacks; give the case's folder")
+            raise DataError(
+                f"{path}: this run was trained on whole-volume statistics, which one slice lacks; give the case's folder"
+            )
         image = read_picture(path, ("RGB", "L"))
         if image.ndim == 2:
             typer.echo(f"{path}: one channel, taken as FLAIR and given to all three, as the dataset does for missing sequences")
             image = np.repeat(image[..., None], 3, axis=-1)
         return image[None], path.stem
-    else:
-        case = open_cohort(recipe.cohort)[what]
+    case = open_cohort(recipe.cohort)[what]
     return case.load()[0], case.case_id

@@ -53,5 +53,7 @@ def segmentation(
 
 def _describe(run) -> None:
     facts = run.description
-    parts = ", ".join(f"{part} {n['patients']} patients / {n['slices']} slices" for part, n in facts["parts"].items() if n["slices"])
+    parts = ", ".join(
+        f"{part} {n['patients']} patients / {n['slices']} slices" for part, n in facts["parts"].items() if n["slices"]
+    )
     typer.echo(f"{facts['parameters']:,} weights, {facts['precision']} on {facts['environment']['backend']}; {parts}")

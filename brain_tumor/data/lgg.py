@@ -71,13 +71,31 @@ def read_case(case: Case) -> Volume:
     return np.stack(images), np.stack(masks) // 255
 
 
+def read_images(folder: Path) -> np.ndarray:
+    """The slices of one exam that has no masks, as a person with images has them: ``(Z, H, W, 3)`` uint8.
+
+    Takes the pictures of ``folder`` that end in a number, in numeric order; masks among them are passed over.
+    """
+    numbered = {
+        int(match["number"]): path
+        for path in folder.glob("*.tif")
+        if (match := SLICE_FILE.match(path.name)) and not match["mask"]
+    }
+    if not numbered:
+        raise DataError(f"{folder}: no slices (expected names such as {folder.name}_1.tif)")
+    images = []
+    for _, path in sorted(numbered.items()):
+        images.append(read_picture(path, ("RGB",)))
+        if images[-1].shape != images[0].shape:
+            raise DataError(f"{path}: {_size(images[-1])} pixels, but the case's first slice has {_size(images[0])}")
+    return np.stack(images)
+
+
 def missing_sequences(images: np.ndarray) -> tuple[str, ...]:
     """The sequences of a volume ``(Z, H, W, 3)`` whose channel is a copy of FLAIR on every slice."""
     flair = images[..., FLAIR]
     return tuple(
-        name
-        for channel, name in enumerate(SEQUENCES)
-        if channel != FLAIR and np.array_equal(images[..., channel], flair)
+        name for channel, name in enumerate(SEQUENCES) if channel != FLAIR and np.array_equal(images[..., channel], flair)
     )
 
 
@@ -136,9 +154,12 @@ def _read_clinical(folder: Path) -> dict[str, dict[str, float | None]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         header = text.splitlines()[0]
-        rows = list(csv.DictReader(text.splitlines(), delimiter=";" if header.count(";") > header.count(",") else ","))
+        delimiter = ";" if header.count(";") > header.count(",") else ","
+        rows = list(csv.DictReader(text.splitlines(), delimiter=delimiter))
         return {
-            row["Patient"]: {key: float(value) if (value or "").strip() else None for key, value in row.items() if key != "Patient"}
+            row["Patient"]: {
+                key: float(value) if (value or "").strip() else None for key, value in row.items() if key != "Patient"
+            }
             for row in rows
         }
     except (OSError, UnicodeDecodeError, IndexError, KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:

@@ -19,8 +19,9 @@ UNITS = ("patient", "site", "slice")
 NEVER_TESTED_SITES = ("EZ",)
 # The validation folders of source 004 (row 004.27), a patient split taken from Kaggle's peter88b/brain-segmentation-fastai.
 SOURCE_004_TEST = (
-    "TCGA_HT_7694", "TCGA_DU_5874", "TCGA_DU_7013", "TCGA_HT_8113", "TCGA_DU_6399", "TCGA_HT_7684", "TCGA_CS_5395", "TCGA_FG_6688",
-    "TCGA_DU_8165", "TCGA_DU_7019", "TCGA_HT_7855", "TCGA_DU_A5TT", "TCGA_DU_7300", "TCGA_DU_5871", "TCGA_DU_5855",
+    "TCGA_HT_7694", "TCGA_DU_5874", "TCGA_DU_7013", "TCGA_HT_8113", "TCGA_DU_6399",
+    "TCGA_HT_7684", "TCGA_CS_5395", "TCGA_FG_6688", "TCGA_DU_8165", "TCGA_DU_7019",
+    "TCGA_HT_7855", "TCGA_DU_A5TT", "TCGA_DU_7300", "TCGA_DU_5871", "TCGA_DU_5855",
 )  # fmt: skip
 SOURCE_002_TEST_SHARE = 0.15  # row 002.09; the unit is not stated there, a slice split is presumed
 

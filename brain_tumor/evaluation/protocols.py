@@ -30,21 +30,16 @@ class Protocol:
     summarise: Callable[[np.ndarray], float]
 
 
-def _slice_scores(tumour_only: bool) -> Callable[[pd.DataFrame], np.ndarray]:
-    def per_patient(counts: pd.DataFrame) -> np.ndarray:
-        if tumour_only:
-            counts = counts[counts.tp + counts.fn > 0]
-        scores = pd.Series(overlap.dice(counts.tp, counts.fp, counts.fn), counts.case_id.to_numpy())
-        return scores.groupby(level=0).agg(["sum", "count"]).to_numpy(float)
-
-    return per_patient
+def _all_slices(counts: pd.DataFrame) -> np.ndarray:
+    scores = pd.Series(overlap.dice(counts.tp, counts.fp, counts.fn), counts.case_id.to_numpy())
+    return scores.groupby(level=0).agg(["sum", "count"]).to_numpy(float)
 
 
-def _ratio(totals: np.ndarray) -> float:
-    return float(totals[:, 0].sum() / totals[:, 1].sum())
+def _tumour_slices(counts: pd.DataFrame) -> np.ndarray:
+    return _all_slices(counts[counts.tp + counts.fn > 0])
 
 
-def _summed_counts(counts: pd.DataFrame) -> np.ndarray:
+def _pixel_counts(counts: pd.DataFrame) -> np.ndarray:
     return overlap.per_case(counts)[["tp", "fp", "fn"]].to_numpy(float)
 
 
@@ -52,13 +47,34 @@ def _patient_dice(counts: pd.DataFrame) -> np.ndarray:
     return overlap.per_case(counts)[["dice"]].to_numpy(float)
 
 
+def _mean_of_sums(totals: np.ndarray) -> float:
+    return float(totals[:, 0].sum() / totals[:, 1].sum())
+
+
+def _dice_of_sums(totals: np.ndarray) -> float:
+    return float(overlap.dice(*totals.sum(axis=0)))
+
+
+def _mean(scores: np.ndarray) -> float:
+    return float(scores.mean())
+
+
+def _median(scores: np.ndarray) -> float:
+    return float(np.median(scores))
+
+
 PROTOCOLS = (
-    Protocol("slice, empty = 1", "mean over all slices; both masks empty counts 1 (source 004, fastai 1.x)", _slice_scores(False), _ratio),
-    Protocol("tumour slices", "mean over the slices whose truth holds tumour", _slice_scores(True), _ratio),
-    Protocol("pooled", "all pixels of all patients counted together", _summed_counts, lambda t: float(overlap.dice(*t.sum(axis=0)))),
-    Protocol("patient mean", "Dice of each patient's volume, mean over patients", _patient_dice, lambda t: float(t.mean())),
-    Protocol("patient median", "Dice of each patient's volume, median over patients", _patient_dice, lambda t: float(np.median(t))),
-)  # fmt: skip
+    Protocol(
+        "slice, empty = 1",
+        "mean over all slices; a slice that is empty in truth and prediction counts 1 (source 004, fastai 1.x)",
+        _all_slices,
+        _mean_of_sums,
+    ),
+    Protocol("tumour slices", "mean over the slices whose truth holds tumour", _tumour_slices, _mean_of_sums),
+    Protocol("pooled", "all pixels of all patients counted together", _pixel_counts, _dice_of_sums),
+    Protocol("patient mean", "Dice of each patient's volume, mean over patients", _patient_dice, _mean),
+    Protocol("patient median", "Dice of each patient's volume, median over patients", _patient_dice, _median),
+)
 
 
 def score(counts: pd.DataFrame, seed: int = 0) -> pd.DataFrame:

@@ -67,7 +67,7 @@ def train(recipe: SegmentationRecipe, cohort: Cohort, on_start: Callable[[RunFol
     earlier = run.description.get("training_seconds", 0.0)
     ending = "failed"
     try:
-        history = train_stages(
+        train_stages(
             model,
             recipe.stages,
             lambda epoch: TrainingBatches(parts["train"], recipe.batch_size, recipe.augmentation, recipe.seed, epoch),

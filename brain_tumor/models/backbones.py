@@ -4,6 +4,9 @@
 ``keras.backend.int_shape`` they build on Keras 3 with either backend (github.com/qubvel/segmentation_models/issues/588).
 """
 
+import contextlib
+import importlib
+import io
 import os
 import sys
 import types
@@ -21,10 +24,6 @@ def segmentation_models():
             keras.utils.generic_utils = types.SimpleNamespace(get_custom_objects=keras.saving.get_custom_objects)
         if not hasattr(keras.backend, "int_shape"):
             keras.backend.int_shape = lambda tensor: tuple(tensor.shape)
-        stdout, sys.stdout = sys.stdout, open(os.devnull, "w")
-        try:
-            import segmentation_models
-        finally:
-            sys.stdout.close()
-            sys.stdout = stdout
+        with contextlib.redirect_stdout(io.StringIO()):
+            importlib.import_module("segmentation_models")
     return sys.modules["segmentation_models"]

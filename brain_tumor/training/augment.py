@@ -42,6 +42,8 @@ def draw(augmentation: Augmentation, n: int, size: int, generator: np.random.Gen
 def apply(images: np.ndarray, masks: np.ndarray, matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Move ``images (n, S, S, C)`` and ``masks (n, S, S)`` by the same matrices; what comes from outside is 0."""
     size = images.shape[2], images.shape[1]
-    moved = [cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR) for image, matrix in zip(images, matrices, strict=True)]
-    moved_masks = [cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_NEAREST) for mask, matrix in zip(masks, matrices, strict=True)]
-    return np.stack(moved).reshape(images.shape), np.stack(moved_masks)
+    moved, moved_masks = np.empty_like(images), np.empty_like(masks)
+    for i, matrix in enumerate(matrices):
+        moved[i] = cv2.warpAffine(images[i], matrix, size, flags=cv2.INTER_LINEAR).reshape(images.shape[1:])
+        moved_masks[i] = cv2.warpAffine(masks[i], matrix, size, flags=cv2.INTER_NEAREST)
+    return moved, moved_masks

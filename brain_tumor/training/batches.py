@@ -4,6 +4,7 @@ No `tf.data`: it would need TensorFlow on machines that have only JAX. Because n
 next, a resumed run sees the very batches it would have seen.
 """
 
+import math
 from dataclasses import dataclass
 
 import keras
@@ -68,7 +69,7 @@ class TuneBatches(keras.utils.PyDataset):
         self.arrays, self.batch_size = arrays, batch_size
 
     def __len__(self) -> int:
-        return -(-len(self.arrays.rows) // self.batch_size)
+        return math.ceil(len(self.arrays.rows) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """As :meth:`TrainingBatches.__getitem__`."""

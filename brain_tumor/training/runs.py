@@ -59,7 +59,7 @@ class RunFolder:
 
     @property
     def history(self) -> pd.DataFrame:
-        """A row an epoch: ``epoch, stage, loss, dice, learning_rate, seconds`` and, with a tune part, ``tune_loss, tune_dice``."""
+        """A row an epoch: ``epoch, stage, loss, dice, learning_rate, seconds``; with a tune part ``tune_loss, tune_dice`` too."""
         path = self.path / HISTORY
         return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 
