@@ -35,16 +35,22 @@ def atomic_path(final: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(final: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``final``; rename it on success (replacing an old one), remove it on failure."""
+    """Yield a temporary folder beside ``final``; rename it on success, remove it on failure.
+
+    An old folder of that name is moved aside first, since no folder can be renamed onto another: a kill just between the two
+    renames leaves it there, hidden.
+    """
     final = Path(final)
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
     os.chmod(temporary, 0o755)
+    aside = temporary.with_name(f"{temporary.name}.old")
     try:
         yield temporary
         if final.exists():
-            shutil.rmtree(final)
+            os.replace(final, aside)
         os.replace(temporary, final)
+        shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -17,7 +17,7 @@ def evaluate(
     folder = find_run(run)
     recipe = segmentation.finished_recipe(folder)
     scores = segmentation.evaluate(folder, open_cohort(recipe.cohort), again=again)
-    _print_scores(folder, recipe, scores)
+    print_scores(folder, recipe, scores)
 
 
 def runs() -> None:
@@ -40,7 +40,8 @@ def runs() -> None:
     Console(width=None if table.row_count else 80).print(table if table.row_count else "no runs yet: brain-tumor train --help")
 
 
-def _print_scores(run, recipe, scores) -> None:
+def print_scores(run, recipe, scores) -> None:
+    """Scores as a table on the terminal, and under it what they were measured on."""
     from rich.console import Console
     from rich.table import Table
 

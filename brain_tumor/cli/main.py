@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from brain_tumor.cli import data, evaluate, predict, train
+from brain_tumor.cli import data, demo, evaluate, predict, report, train
 from brain_tumor.errors import BrainTumorError
 
 app = typer.Typer(
@@ -19,6 +19,10 @@ app.add_typer(train.app, name="train")
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.command()(evaluate.runs)
+app.command()(report.report)
+app.command()(demo.demo)
+app.command()(report.notebooks)
+app.command()(report.reports)
 
 
 def main() -> None:

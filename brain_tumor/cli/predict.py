@@ -32,7 +32,7 @@ def predict(
     images, name = _read(what, recipe)
     numbers = np.arange(1, len(images) + 1)
     model = saved.load(folder.path, folder.description["precision"])
-    prediction = predict_case(model, images, recipe.normalisation, name, numbers)
+    prediction = predict_case(model, images, recipe.normalisation, name, numbers, recipe.average_flips)
     masks = (prediction.native > recipe.threshold * 255).astype(np.uint8)
     one = len(images) == 1
     picture = overlay.outlined(images[0], masks[0]) if one else overlay.contact_sheet(images, masks, numbers)

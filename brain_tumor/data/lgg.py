@@ -114,11 +114,14 @@ def _case_folders(root: Path) -> tuple[list[Path], int]:
             raise DataError(f"{places[0]}: a second folder of patient {patient}, beside {patients[patient]}")
         patients[patient] = case_id
         places.sort(key=lambda path: (len(path.parts), str(path)))
-        listings = [sorted((path.name, path.stat().st_size) for path in place.glob("*.tif")) for place in places]
-        for place, listing in zip(places[1:], listings[1:], strict=True):
-            if listing != listings[0]:
+        for place in places[1:]:
+            if _listing(place) != _listing(places[0]):
                 raise DataError(f"{place}: a second folder of {case_id} whose files differ from {places[0]}")
     return [found[case_id][0] for case_id in sorted(found)], max(map(len, found.values()))
+
+
+def _listing(folder: Path) -> list[tuple[str, int]]:
+    return sorted((path.name, path.stat().st_size) for path in folder.glob("*.tif") if path.is_file())
 
 
 def _index_case(folder: Path, clinical: dict[str, dict]) -> Case:
@@ -129,7 +132,12 @@ def _index_case(folder: Path, clinical: dict[str, dict]) -> Case:
         match = SLICE_FILE.match(path.name)
         if not match or match["case"] != folder.name:
             raise DataError(f"{path}: unexpected file name in the folder of {folder.name}")
-        (masks if match["mask"] else images)[int(match["number"])] = path
+        if not path.is_file():
+            raise DataError(f"{path}: not a file, or a link to nowhere")
+        group, number = masks if match["mask"] else images, int(match["number"])
+        if number in group:
+            raise DataError(f"{path}: a second file of slice {number}, beside {group[number].name}")
+        group[number] = path
     if not images:
         raise DataError(f"{folder}: no slices (expected {folder.name}_1.tif and {folder.name}_1_mask.tif)")
     for number in sorted(images.keys() ^ masks.keys()):

@@ -72,7 +72,10 @@ def load(path: Path) -> Split:
     """
     try:
         content = files.read_json(path)
-        split = Split(content["name"], content["unit"], *(tuple(content[part]) for part in PARTS))
+        parts = [content[part] for part in PARTS]
+        if not all(isinstance(keys, list) and all(isinstance(key, str) for key in keys) for keys in parts):
+            raise TypeError("a part is not a list of keys")
+        split = Split(content["name"], content["unit"], *map(tuple, parts))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SplitError(f"{path}: not a split in JSON ({error})") from None
     return _checked(split, str(path))
@@ -103,7 +106,7 @@ def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, tune: float = 0.
     try:
         if words[0] == "ratio" and 0 < int(words[1]) < 100 and len(words) == 2:
             return _checked(_patients(name, cases, _draw(cases, int(words[1]) / 100, seed), tune, seed), name)
-        if words[0] == "fold" and words[2] == "of" and 1 <= int(words[1]) <= int(words[3]):
+        if words[0] == "fold" and words[2] == "of" and len(words) == 4 and 1 <= int(words[1]) <= int(words[3]):
             return k_fold(cases, int(words[3]), tune, seed)[int(words[1]) - 1]
     except (IndexError, ValueError):
         pass

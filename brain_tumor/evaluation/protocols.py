@@ -48,7 +48,7 @@ def _patient_dice(counts: pd.DataFrame) -> np.ndarray:
 
 
 def _mean_of_sums(totals: np.ndarray) -> float:
-    return float(totals[:, 0].sum() / totals[:, 1].sum())
+    return float(totals[:, 0].sum() / totals[:, 1].sum()) if len(totals) else float("nan")
 
 
 def _dice_of_sums(totals: np.ndarray) -> float:

@@ -24,6 +24,7 @@ class SegmentationRecipe:
         stages: what trains, how long, at which peak rate.
         batch_size: slices a step.
         batchnorm_momentum: 0.99, or 0.9 for runs of a few hundred steps.
+        average_flips: predict each slice as it is and mirrored, and take the mean.
         threshold: a pixel is called tumour where its probability is above this; fixed before training.
         precision: ``auto`` (measured), ``float32`` or ``mixed_bfloat16``.
         seed: initial weights, shuffling and augmentation.
@@ -41,6 +42,7 @@ class SegmentationRecipe:
     stages: tuple[Stage, ...] = (Stage("all", epochs=12),)
     batch_size: int = 16
     batchnorm_momentum: float = 0.99
+    average_flips: bool = False
     threshold: float = 0.5
     precision: str = "auto"
     seed: int = 0

@@ -82,6 +82,7 @@ def train(recipe: SegmentationRecipe, cohort: Cohort, on_start: Callable[[RunFol
         raise
     finally:
         run.update(status=ending, ended=now(), training_seconds=round(earlier + time.monotonic() - begun, 1))
+    run.drop_checkpoints()
     return run
 
 
@@ -151,7 +152,8 @@ def _prediction(run: RunFolder, model, store: Store, recipe: SegmentationRecipe,
         prediction = load_prediction(path)
         if np.array_equal(prediction.slice_numbers, numbers):
             return prediction
-    prediction = predict_case(model, store.images[store.rows_of(case_id)], recipe.normalisation, case_id, numbers)
+    images = store.images[store.rows_of(case_id)]
+    prediction = predict_case(model, images, recipe.normalisation, case_id, numbers, recipe.average_flips)
     prediction.save(run.path / PREDICTIONS)
     return prediction
 

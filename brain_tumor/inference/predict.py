@@ -48,17 +48,21 @@ def load_prediction(path: Path) -> Prediction:
         raise DataError(f"{path}: not a stored prediction ({error})") from None
 
 
-def probabilities(model: keras.Model, images: np.ndarray, window: np.ndarray) -> np.ndarray:
+def probabilities(model: keras.Model, images: np.ndarray, window: np.ndarray, average_flips: bool = False) -> np.ndarray:
     """Run slices that already have the network's size.
 
     Args:
         model: a network of :mod:`brain_tumor.models.unet`.
         images: ``(Z, S, S, C)`` uint8.
         window: ``(4, C)`` float32, the case's normalisation window.
+        average_flips: also run the slices mirrored left and right, and take the mean of both answers.
 
     Returns:
         ``(Z, S, S)`` float32 in [0, 1].
     """
+    if average_flips:
+        mirrored = probabilities(model, images[:, :, ::-1], window)
+        return (probabilities(model, images, window) + mirrored[:, :, ::-1]) / 2
     found = np.empty(images.shape[:3], np.float32)
     for start in range(0, len(images), BATCH):
         batch = intensity.normalise(images[start : start + BATCH], window)
@@ -69,7 +73,12 @@ def probabilities(model: keras.Model, images: np.ndarray, window: np.ndarray) ->
 
 
 def predict_case(
-    model: keras.Model, images: np.ndarray, normalisation: str, case_id: str, slice_numbers: np.ndarray
+    model: keras.Model,
+    images: np.ndarray,
+    normalisation: str,
+    case_id: str,
+    slice_numbers: np.ndarray,
+    average_flips: bool = False,
 ) -> Prediction:
     """Predict a case at native size.
 
@@ -77,13 +86,14 @@ def predict_case(
         images: ``(Z, H, W, C)`` uint8, the whole exam: its normalisation window is taken from all of it.
         normalisation: a name of :data:`brain_tumor.data.intensity.NORMALISATIONS`.
         slice_numbers: the planes wanted, counted from 1.
+        average_flips: as in :func:`probabilities`.
     """
     window = intensity.window(images, normalisation)
     wanted = images[np.asarray(slice_numbers) - 1]
     size, channels = model.input_shape[1], model.input_shape[-1]
     if images.shape[-1] != channels:
         raise DataError(f"{case_id}: {images.shape[-1]} channels, the network was trained on {channels}")
-    working = probabilities(model, intensity.resize_images(wanted, size), window)
+    working = probabilities(model, intensity.resize_images(wanted, size), window, average_flips)
     native = intensity.resize_probabilities(working, images.shape[1:3])
     return Prediction(case_id, np.asarray(slice_numbers), _to_bytes(native), _to_bytes(working))
 

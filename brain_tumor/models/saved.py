@@ -45,7 +45,7 @@ def load(folder: Path, number_format: str = "float32") -> keras.Model:
     """Rebuild the model of a run folder.
 
     Raises:
-        ModelError: a file is missing, unknown, or its weights are not those that were saved.
+        ModelError: a file is missing or damaged, describes no network of ours, or its weights are not those that were saved.
     """
     try:
         description = files.read_json(folder / DESCRIPTION)
@@ -53,10 +53,13 @@ def load(folder: Path, number_format: str = "float32") -> keras.Model:
         found = files.sha256_file(folder / WEIGHTS)
     except FileNotFoundError as error:
         raise ModelError(f"{error.filename}: no such file; is the run finished?") from None
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: not a model description ({error})") from None
     if found != expected:
         raise ModelError(f"{folder / WEIGHTS}: SHA-256 {found[:12]}, expected {expected[:12]}; the file is damaged or another's")
-    model = build(description, number_format)
-    model.load_weights(folder / WEIGHTS)
+    try:
+        model = build(description, number_format)
+        model.load_weights(folder / WEIGHTS)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder / DESCRIPTION}: describes no network that fits {WEIGHTS}") from error
     return model

@@ -1,31 +1,47 @@
-"""Flip, rotate and zoom, drawn once from a seed and applied to image and mask together (rows 000.04-06).
+"""What training slices are put through, drawn once from a seed (rows 000.04-06, 000.08).
 
-Drawing and doing are apart: :func:`draw` makes affine matrices from a generator, :func:`apply` is deterministic. The image is
-sampled linearly, the mask by nearest neighbour, so no new label can appear.
+Moves (flip, rotate, zoom) go to image and mask together, the image sampled linearly, the mask by nearest neighbour, so no new
+label can appear. Tones (lighting, missing sequences) go to the image alone: their function is not given the mask. Drawing and
+doing are apart: the ``draw`` functions use a generator, the ``apply`` functions are deterministic.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from brain_tumor.data.lgg import FLAIR
+
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far slices may move.
+    """How far slices may be changed.
 
     Attributes:
         flip: mirror left and right, every second slice.
         rotation_degrees: turn by up to this angle either way.
         zoom: enlarge or shrink by up to this share.
+        lighting: bend each sequence's brightness curve by a gamma of up to 1 + this, either way (scanners differ).
+        missing: share of slices in which pre, post or both become copies of FLAIR, as the dataset itself has where a
+            sequence was not taken.
     """
 
     flip: bool = True
     rotation_degrees: float = 15.0
     zoom: float = 0.1
+    lighting: float = 0.0
+    missing: float = 0.0
 
 
 NONE = Augmentation(flip=False, rotation_degrees=0.0, zoom=0.0)
+
+
+class Tones(NamedTuple):
+    """Changes of brightness: ``gammas (n, C)`` float64 exponents, and ``copied (n, C)`` bool, channels replaced by FLAIR."""
+
+    gammas: np.ndarray
+    copied: np.ndarray
 
 
 def draw(augmentation: Augmentation, n: int, size: int, generator: np.random.Generator) -> np.ndarray:
@@ -47,3 +63,25 @@ def apply(images: np.ndarray, masks: np.ndarray, matrices: np.ndarray) -> tuple[
         moved[i] = cv2.warpAffine(images[i], matrix, size, flags=cv2.INTER_LINEAR).reshape(images.shape[1:])
         moved_masks[i] = cv2.warpAffine(masks[i], matrix, size, flags=cv2.INTER_NEAREST)
     return moved, moved_masks
+
+
+def draw_tones(augmentation: Augmentation, n: int, channels: int, generator: np.random.Generator) -> Tones:
+    """Draw tones for ``n`` slices of ``channels`` sequences; FLAIR itself is never replaced."""
+    gammas = np.exp(generator.uniform(-1, 1, (n, channels)) * np.log1p(augmentation.lighting))
+    others = np.arange(channels) != FLAIR
+    copied = (generator.random((n, channels)) < 0.5) & others
+    copied[~copied.any(axis=1)] = others  # a slice whose turn it is lacks at least one sequence
+    copied &= (generator.random(n) < augmentation.missing)[:, None]
+    return Tones(gammas, copied)
+
+
+def apply_tones(images: np.ndarray, tones: Tones) -> np.ndarray:
+    """``images (n, S, S, C)`` uint8 with other brightness curves and copied sequences; black and white stay what they are."""
+    levels = np.arange(256) / 255
+    curves = np.rint(255 * levels ** tones.gammas[..., None]).astype(np.uint8)
+    toned = np.empty_like(images)
+    for i, image in enumerate(images):
+        for channel in range(images.shape[-1]):
+            source = FLAIR if tones.copied[i, channel] else channel
+            toned[i, ..., channel] = curves[i, source][image[..., source]]
+    return toned

@@ -58,6 +58,7 @@ class TrainingBatches(keras.utils.PyDataset):
         generator = np.random.default_rng([self.seed, self.epoch, index])
         matrices = augment.draw(self.augmentation, len(rows), images.shape[1], generator)
         images, masks = augment.apply(images, masks, matrices)
+        images = augment.apply_tones(images, augment.draw_tones(self.augmentation, len(rows), images.shape[-1], generator))
         return normalise(images, windows), masks[..., None].astype(np.float32)
 
 

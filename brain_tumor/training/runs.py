@@ -1,11 +1,13 @@
 """The run folder: everything one training leaves behind, as plain files that other tools open.
 
 ``run.json`` (what ran, on what, how it ended), ``history.csv`` (a row an epoch), ``model.json`` + ``model.weights.h5``, and
-while training a ``checkpoint/`` from which it resumes exactly: weights, optimiser variables and the epoch, in one atomic folder.
+while training a ``checkpoint-<epoch>/`` from which it resumes exactly: weights, optimiser variables and the epoch, in one atomic
+folder. The next one is whole before the last is removed, so there is one whenever a kill comes.
 """
 
 import os
 import platform
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass
@@ -64,32 +66,43 @@ class RunFolder:
         return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 
     def save_checkpoint(self, model: keras.Model, epoch: int, history: list[dict]) -> None:
-        """Keep the state after ``epoch`` epochs; the previous checkpoint is replaced as a whole."""
-        with files.atomic_folder(self.path / CHECKPOINT) as temporary:
+        """Keep the history and the state after ``epoch`` epochs, then remove the checkpoint before."""
+        with files.atomic_path(self.path / HISTORY) as temporary:
+            pd.DataFrame(history).to_csv(temporary, index=False)
+        with files.atomic_folder(self.path / f"{CHECKPOINT}-{epoch:04d}") as temporary:
             model.save_weights(temporary / "checkpoint.weights.h5")
             arrays = {f"v{i}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(model.optimizer.variables)}
             np.savez(temporary / "optimiser.npz", **arrays)
             files.write_json(temporary / "state.json", {"epoch": epoch, "history": history})
-        with files.atomic_path(self.path / HISTORY) as temporary:
-            pd.DataFrame(history).to_csv(temporary, index=False)
+        self.drop_checkpoints(but=self._checkpoint)
 
     def read_checkpoint(self) -> tuple[int, list[dict]]:
         """Epochs done and their history; ``(0, [])`` where there is no checkpoint."""
-        path = self.path / CHECKPOINT / "state.json"
-        if not path.is_file():
+        if self._checkpoint is None:
             return 0, []
-        state = files.read_json(path)
+        state = files.read_json(self._checkpoint / "state.json")
         return state["epoch"], state["history"]
+
+    def drop_checkpoints(self, but: Path | None = None) -> None:
+        """Remove checkpoints, and what a killed process left of one: each is three times the size of the model."""
+        for folder in self.path.glob(f"*{CHECKPOINT}-*"):
+            if folder != but:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def restore_weights(self, model: keras.Model) -> None:
         """Load the checkpoint's weights into ``model``."""
-        model.load_weights(self.path / CHECKPOINT / "checkpoint.weights.h5")
+        model.load_weights(self._checkpoint / "checkpoint.weights.h5")
 
     def restore_optimiser(self, model: keras.Model) -> None:
         """Load the checkpoint's optimiser variables into the compiled, built ``model``."""
-        with np.load(self.path / CHECKPOINT / "optimiser.npz") as arrays:
+        with np.load(self._checkpoint / "optimiser.npz") as arrays:
             for i, variable in enumerate(model.optimizer.variables):
                 variable.assign(arrays[f"v{i}"])
+
+    @property
+    def _checkpoint(self) -> Path | None:
+        """The latest; an older one beside it is what a kill left."""
+        return max(self.path.glob(f"{CHECKPOINT}-*"), default=None)
 
 
 def find_run(name: str) -> RunFolder:

@@ -4,12 +4,14 @@ One epoch is one ``fit`` call on batches that depend only on seed and epoch numb
 killed run continues exactly where its last whole epoch ended.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
 
+from brain_tumor.errors import RunError
 from brain_tumor.models import freezing
 from brain_tumor.progress import Bar
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, TuneBatches
@@ -58,6 +60,9 @@ def train(
 
     Returns:
         The history, a dict an epoch.
+
+    Raises:
+        RunError: the loss is no longer a number.
     """
     done, history = run.read_checkpoint()
     if done:
@@ -100,6 +105,10 @@ def _epoch(model, stage: Stage, epoch: int, total: int, batches: TrainingBatches
     row = {"epoch": epoch + 1, "stage": stage.name, "loss": result["loss"][0], "dice": result["dice"][0]}
     if tune is not None:
         row |= {"tune_loss": result["val_loss"][0], "tune_dice": result["val_dice"][0]}
+    losses = [row[name] for name in ("loss", "tune_loss") if name in row]
+    if not all(map(math.isfinite, losses)):
+        shown = ", ".join(map(str, losses))
+        raise RunError(f"the loss became {shown} in epoch {epoch + 1}; a lower peak rate than {stage.peak_rate:g} may help")
     return row | {
         "learning_rate": float(model.optimizer.learning_rate),
         "seconds": round(time.monotonic() - started, 2),

@@ -1,0 +1,38 @@
+"""``brain-tumor demo``: the main job from end to end on synthetic patients, in minutes, with no data."""
+
+import typer
+
+# Small enough for a few minutes on two cores, hard enough that nothing but learning scores well.
+RECIPE = {"cohort": "phantom", "split": "ratio-25", "model": "resunet", "size": 128, "batchnorm_momentum": 0.9}
+EPOCHS, PEAK_RATE = 12, 3e-3
+
+
+def demo() -> None:
+    """Draw a synthetic cohort, explore it, train on it, score, and write reports/demo.html."""
+    from brain_tumor.cli.data import print_facts
+    from brain_tumor.cli.evaluate import print_scores
+    from brain_tumor.data.cache import open_store
+    from brain_tumor.data.fetch import open_cohort
+    from brain_tumor.data.profile import profile
+    from brain_tumor.experiments import segmentation
+    from brain_tumor.experiments.recipe import SegmentationRecipe
+    from brain_tumor.paths import readable, reports_folder
+    from brain_tumor.report import run_page
+    from brain_tumor.training.stages import Stage
+
+    recipe = SegmentationRecipe(**RECIPE, stages=(Stage("all", EPOCHS, PEAK_RATE),))
+    typer.echo("1. draw: a PHANTOM cohort, in the layout of the real one; no number below is about patients")
+    cohort = open_cohort(recipe.cohort)
+    typer.echo("2. explore")
+    print_facts(profile(open_store(cohort)))
+    typer.echo(f"3. train: {recipe.model} at {recipe.size} x {recipe.size}, {EPOCHS} epochs; a few minutes on two cores")
+    run = segmentation.train(recipe, cohort)
+    typer.echo(f"   {run.description['training_seconds'] / 60:.1f} minutes")
+    typer.echo("4. score, on patients the network has never seen")
+    print_scores(run, recipe, segmentation.evaluate(run, cohort))
+    page = run_page.run_page(run, reports_folder() / "demo.html")
+    typer.echo(f"\nreport: {readable(page)}")
+    typer.echo("next:")
+    typer.echo("  open it in a browser: scores with interval and floor, curves, best and worst patients")
+    typer.echo("  bring the real data:  .venv/bin/brain-tumor data get lgg --from FOLDER   (README: Bring the data)")
+    typer.echo("  run the notebooks:    .venv/bin/jupyter lab notebooks/01_explore.ipynb")

@@ -1,0 +1,61 @@
+"""``brain-tumor report``, ``notebooks`` and ``reports``: runs and notebooks as pages that anyone can read."""
+
+from pathlib import Path
+
+import typer
+
+
+def report(
+    run: str = typer.Argument(help="A run's name, the beginning of it, or its folder; with --publish also that of a record."),
+    publish: bool = typer.Option(False, "--publish", help="Keep the run's record and write reports/runs/, without any picture."),
+) -> None:
+    """One run as a single HTML file: scores with interval and floor, every patient, curves, and pictures for you alone."""
+    from brain_tumor.errors import RunError
+    from brain_tumor.paths import readable
+    from brain_tumor.report import page, records, run_page
+    from brain_tumor.training.runs import find_run
+
+    if not publish:
+        typer.echo(f"report: {readable(run_page.run_page(find_run(run)))}")
+        return
+    try:
+        record = records.commit_record(find_run(run))
+    except RunError:
+        if not any(path.name.startswith(run) for path in records.all_records()):
+            raise
+        record = records.find_record(run)
+    typer.echo(f"record: {readable(record)}")
+    typer.echo(f"report: {readable(run_page.publish_record(record))}")
+    page.write_index()
+
+
+def notebooks(
+    paths: list[Path] = typer.Argument(None, help="Notebooks; all of them by default."),
+    full: bool = typer.Option(False, "--full", help="As written, without a time limit; else with their test values."),
+    out: Path = typer.Option(None, help="A folder for the executed copies."),
+) -> None:
+    """Run notebooks from top to bottom and say whether they work."""
+    from brain_tumor.report import notebook
+
+    chosen = paths or notebook.all_notebooks()
+    notebook.run(chosen, full, out)
+    typer.echo(f"{len(chosen)} notebooks ran {'at full size' if full else 'small'} without an error")
+
+
+def reports(
+    only: list[str] = typer.Argument(None, help="Beginnings of notebook names, such as 01 05; all by default."),
+    local: bool = typer.Option(False, "--local", help="Keep the patients' pictures, in the git-ignored reports/local/."),
+) -> None:
+    """Publish the notebooks as HTML, then a page for each record, the index, and the README's results."""
+    from brain_tumor.paths import readable
+    from brain_tumor.report import notebook, page, readme, records, run_page
+
+    for path in notebook.all_notebooks():
+        if not only or path.name.startswith(tuple(only)):
+            typer.echo(readable(notebook.publish(path, local)))
+    if local:
+        return
+    for folder in records.all_records():
+        typer.echo(readable(run_page.publish_record(folder)))
+    typer.echo(readable(page.write_index()))
+    typer.echo(readable(readme.write()))

@@ -1,0 +1,128 @@
+"""A cohort against its manifest: what is missing, changed, extra or doubled.
+
+The manifest of the LGG data (3,929 slices of 110 patients) ships with the package: ``patient, slice, image_sha256,
+mask_sha256``, the SHA-256 of the decoded pixels, row by row: image ``(256, 256, 3)`` uint8 in RGB order, mask
+``(256, 256)`` uint8 as stored, 0 and 255. Pixels, not files: a lossless copy in another container still agrees.
+"""
+
+import csv
+import hashlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from brain_tumor.data.cohort import Case, Cohort
+from brain_tumor.data.picture import read_picture
+from brain_tumor.errors import DataError
+from brain_tumor.progress import Bar
+
+LGG_MANIFEST = Path(__file__).with_name("lgg_manifest.csv")
+READERS = 4  # threads; decoding and hashing both release the interpreter
+
+Hashes = dict[tuple[str, int], tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class ManifestReport:
+    """What a comparison found. Slices are named ``case_id/number``.
+
+    Attributes:
+        patients: cases in the manifest.
+        slices: slices in the manifest.
+        agreeing: slices present with the pixels and mask that the manifest lists.
+        missing_patients: cases of the manifest that the cohort lacks altogether.
+        missing_slices: slices that the cohort lacks of cases it has.
+        changed: a line for each picture that is unreadable or whose pixels are others, naming its file.
+        extra: slices that the manifest does not list.
+        copies: how many times the source holds its tree; each slice was read once.
+    """
+
+    patients: int
+    slices: int
+    agreeing: int
+    missing_patients: tuple[str, ...]
+    missing_slices: tuple[str, ...]
+    changed: tuple[str, ...]
+    extra: tuple[str, ...]
+    copies: int
+
+    @property
+    def sound(self) -> bool:
+        """Whether all that is present is as listed; whole patients may be missing."""
+        return not (self.missing_slices or self.changed or self.extra or self.copies > 1)
+
+
+def check_manifest(cohort: Cohort, manifest: Path | None = None) -> ManifestReport:
+    """Decode and hash every picture of a cohort and compare it with a manifest (None: that of the LGG data).
+
+    A damaged picture is reported as changed; it does not end the comparison.
+
+    Raises:
+        DataError: the manifest itself is missing or unreadable.
+    """
+    listed = read_manifest(manifest or LGG_MANIFEST)
+    present = {(case.case_id, number) for case in cohort for number in case.slice_numbers}
+    patients = {case_id for case_id, _ in listed}
+    missing_patients = patients - {case.case_id for case in cohort}
+    agreeing, changed = 0, []
+    with Bar(f"checking {cohort.name}", cohort.n_slices) as bar, ThreadPoolExecutor(READERS) as pool:
+        for case, (agree, lines) in zip(cohort, pool.map(lambda case: _check_case(case, listed), cohort), strict=True):
+            agreeing += agree
+            changed += lines
+            bar.advance(len(case.slice_numbers), case.case_id)
+    return ManifestReport(
+        patients=len(patients),
+        slices=len(listed),
+        agreeing=agreeing,
+        missing_patients=tuple(sorted(missing_patients)),
+        missing_slices=_names(key for key in listed.keys() - present if key[0] not in missing_patients),
+        changed=tuple(changed),
+        extra=_names(present - listed.keys()),
+        copies=cohort.copies,
+    )
+
+
+def read_manifest(path: Path) -> Hashes:
+    """``(case_id, slice number) -> (image hash, mask hash)``."""
+    try:
+        with open(path, newline="", encoding="utf-8") as stream:
+            rows = {
+                (row["patient"], int(row["slice"])): (row["image_sha256"], row["mask_sha256"]) for row in csv.DictReader(stream)
+            }
+        if not rows:
+            raise ValueError("no rows")
+        return rows
+    except (OSError, UnicodeDecodeError, KeyError, ValueError, TypeError, csv.Error) as error:
+        raise DataError(f"{path}: not a readable manifest of patient, slice, image_sha256, mask_sha256 ({error})") from None
+
+
+def _check_case(case: Case, listed: Hashes) -> tuple[int, list[str]]:
+    """How many slices of a case are as listed, and a line for each picture that is not."""
+    agreeing, lines = 0, []
+    for number, image, mask in zip(case.slice_numbers, case.sources[0::2], case.sources[1::2], strict=True):
+        expected = listed.get((case.case_id, number))
+        if expected is None:
+            continue  # extra: nothing to compare it with
+        found = [
+            line
+            for path, modes, wanted in zip((image, mask), (("RGB",), ("L",)), expected, strict=True)
+            if (line := _difference(path, modes, wanted))
+        ]
+        agreeing += not found
+        lines += found
+    return agreeing, lines
+
+
+def _difference(path: Path, modes: tuple[str, ...], expected: str) -> str | None:
+    try:
+        pixels = read_picture(path, modes)
+    except DataError as error:
+        return str(error)
+    if hashlib.sha256(pixels.tobytes()).hexdigest() == expected:
+        return None
+    return f"{path}: pixels differ from the manifest"
+
+
+def _names(keys: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+    return tuple(f"{case_id}/{number}" for case_id, number in sorted(keys))

@@ -1,0 +1,196 @@
+"""Datasets into this home and out of it: copied whole and resumable, opened by name, handed out as PNG."""
+
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from brain_tumor import files
+from brain_tumor.data import lgg, phantom
+from brain_tumor.data.cohort import Case, Cohort
+from brain_tumor.errors import DataError
+from brain_tumor.paths import data_folder, readable
+from brain_tumor.progress import Bar
+
+COHORTS = ("lgg", "phantom")
+WORKERS = 4  # threads; copying and PNG encoding release the interpreter
+
+
+def lgg_folder() -> Path:
+    """Where the LGG data lies in this home."""
+    return data_folder() / "kaggle_3m"
+
+
+def open_cohort(name: str) -> Cohort:
+    """The cohort ``lgg`` or ``phantom`` of this home; the phantom is drawn on first use.
+
+    Raises:
+        DataError: another name, or LGG data that is not here yet or damaged.
+    """
+    if name not in COHORTS:
+        raise DataError(f"unknown cohort {name!r}, expected {' or '.join(COHORTS)}")
+    return open_lgg() if name == "lgg" else phantom.open_phantom()
+
+
+def open_lgg() -> Cohort:
+    """The LGG data of this home; refuses, and says how to get it, where it is missing."""
+    if not lgg_folder().is_dir():
+        raise DataError(f"{lgg_folder()}: the LGG data is not here; get it with: brain-tumor data get lgg --from FOLDER")
+    return open_folder(lgg_folder())
+
+
+def open_or_phantom(name: str) -> tuple[Cohort, str]:
+    """The named cohort, or the phantom where the LGG data is not here; and a sentence that says which, for a notebook to print."""
+    if name == "lgg" and not lgg_folder().is_dir():
+        return open_cohort("phantom"), (
+            "PHANTOM: the LGG data is not here, so everything below is synthetic; "
+            "get the data with: brain-tumor data get lgg --from FOLDER"
+        )
+    cohort = open_cohort(name)
+    told = "PHANTOM, synthetic data" if cohort.phantom else f"the cohort {cohort.name!r}"
+    return cohort, f"{told}: {len(cohort)} patients, {cohort.n_slices:,} slices"
+
+
+def open_or_phantom(name: str) -> tuple[Cohort, str]:
+    """The cohort of that name, or the phantom where the LGG data is not here, and a sentence that says which it is."""
+    fallen_back = name == "lgg" and not lgg_folder().is_dir()
+    cohort = open_cohort("phantom" if fallen_back else name)
+    size = f"{len(cohort)} patients, {cohort.n_slices:,} slices"
+    if not cohort.phantom:
+        return cohort, f"Cohort {cohort.name}: {size}, from {readable(cohort.root)}."
+    why = "the LGG data is not here (brain-tumor data get lgg --from FOLDER), so this is the" if fallen_back else "this is the"
+    return cohort, f"PHANTOM, not patients: {why} synthetic cohort, {size}. No number below says anything about people."
+
+
+def open_folder(folder: Path) -> Cohort:
+    """Any ``kaggle_3m`` tree. A phantom is known by its patient codes, so it can never pass for patients."""
+    cohort = lgg.read_cohort(folder)
+    return replace(cohort, name="phantom", phantom=True) if phantom.is_phantom(cohort) else cohort
+
+
+def get_lgg(source: Path, link: bool = False) -> Path:
+    """Bring the LGG data into this home and return its folder there.
+
+    The source is indexed and validated first. Each patient is then copied once, even from a tree that is there twice,
+    and appears whole or not at all; patients that are there already are passed over, so a stopped copy goes on.
+
+    Args:
+        source: a ``kaggle_3m`` folder, or one above it, as Kaggle's download unpacks. Already in place: nothing is done.
+        link: make the folder a link to the source instead of a copy.
+
+    Raises:
+        DataError: the source is refused by its reader, is a phantom, or the copy or link cannot be written.
+    """
+    cohort = open_folder(source)
+    if cohort.phantom:
+        raise DataError(f"{source}: holds a phantom cohort, expected the LGG data")
+    target = lgg_folder()
+    if in_place(cohort):
+        return target
+    if target.is_symlink():
+        raise DataError(f"{target}: is a link to {os.readlink(target)}; remove the link first")
+    try:
+        with files.locked(target.parent / ".kaggle_3m.lock"):
+            if link:
+                _link(cohort, target)
+            else:
+                _copy(cohort, target)
+    except OSError as error:
+        reason = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        raise DataError(f"{target}: stopped ({reason}); what is there is whole, and the same command goes on") from None
+    return target
+
+
+def in_place(cohort: Cohort) -> bool:
+    """Whether a cohort is the LGG data of this home already."""
+    return _trees(cohort) == {lgg_folder().resolve()}
+
+
+def export_png(cohort: Cohort, folder: Path, masks: bool = True) -> Path:
+    """Write every slice as ``folder/CASE/CASE_1.png``, and its mask, 0 and 255, as ``CASE_1_mask.png``.
+
+    A case appears whole or not at all; cases already there are passed over unless their source is newer.
+
+    Raises:
+        DataError: a source picture is refused, the folder holds something else, or cannot be written.
+    """
+    folder = Path(folder)
+
+    def export_case(case: Case) -> None:
+        images, labels = case.load()
+        with files.atomic_folder(folder / case.case_id) as temporary:
+            for number, image, label in zip(case.slice_numbers, images, labels, strict=True):
+                Image.fromarray(image).save(temporary / f"{case.case_id}_{number}.png")
+                if masks:
+                    Image.fromarray(label * 255).save(temporary / f"{case.case_id}_{number}_mask.png")
+
+    def finished(case: Case) -> bool:
+        place = folder / case.case_id
+        strange = next((path for path in sorted(place.glob("*")) if path.suffix != ".png"), None)
+        if strange:
+            raise DataError(f"{strange}: the folder to export to holds something else, expected only PNG")
+        wanted = [path for path in case.sources if masks or not path.stem.endswith("_mask")]
+        there = [place / f"{path.stem}.png" for path in wanted]
+        changed = max(path.stat().st_mtime for path in wanted)
+        return all(path.is_file() and path.stat().st_mtime >= changed for path in there)
+
+    try:
+        _each_case(f"exporting {cohort.name}", cohort, export_case, finished)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: stopped ({error.strerror or error}); what is there is whole, and the same command goes on"
+        ) from None
+    return folder
+
+
+def _copy(cohort: Cohort, target: Path) -> None:
+    def copy_case(case: Case) -> None:
+        with files.atomic_folder(target / case.case_id) as temporary:
+            for path in case.sources:
+                shutil.copy2(path, temporary)
+
+    def finished(case: Case) -> bool:
+        return all(_stamp(target / case.case_id / path.name) == _stamp(path) for path in case.sources)
+
+    _each_case(f"copying {cohort.name}", cohort, copy_case, finished)
+    # The reader takes the table of the shallowest tree, and so does the copy.
+    table = min(_trees(cohort), key=lambda path: len(path.parts)) / lgg.CLINICAL_FILE
+    if table.is_file():
+        with files.atomic_path(target / table.name) as temporary:
+            shutil.copyfile(table, temporary)
+
+
+def _link(cohort: Cohort, target: Path) -> None:
+    trees = _trees(cohort)
+    place = trees.pop() if len(trees) == 1 else cohort.root.resolve()
+    if target.exists():
+        raise DataError(f"{target}: exists already; move it away to link to {place}")
+    target.symlink_to(place, target_is_directory=True)
+
+
+def _trees(cohort: Cohort) -> set[Path]:
+    """The folders that hold the patient folders: one, unless somebody spread them."""
+    return {case.sources[0].parent.parent.resolve() for case in cohort}
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size and second of change: what a copy shares with its source."""
+    return (path.stat().st_size, int(path.stat().st_mtime)) if path.is_file() else None
+
+
+def _each_case(title: str, cohort: Cohort, work: Callable[[Case], None], finished: Callable[[Case], bool]) -> None:
+    """``work`` on each case that is not ``finished``, in a few threads behind a bar; the first failure ends it."""
+    left = [case for case in cohort if not finished(case)]
+    with Bar(title, len(cohort), done=len(cohort) - len(left)) as bar, ThreadPoolExecutor(WORKERS) as pool:
+        futures = [pool.submit(work, case) for case in left]
+        try:
+            for case, future in zip(left, futures, strict=True):
+                future.result()
+                bar.advance(note=case.case_id)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise

@@ -1,0 +1,281 @@
+"""A seeded synthetic cohort in the true ``kaggle_3m`` layout, so that everything runs where no patient data may lie.
+
+It is drawn, not learned from patients: head, skull, folded cortex, ventricles, vessels, one irregular 3-D lesion a patient.
+What makes it worth learning is put there on purpose: ventricle rims and small spots as bright on FLAIR as the lesion
+(mimics), spots bright on the other sequences only, a scalp brighter than any lesion, bias field, noise, contrast that
+differs by site and patient, slices without tumour, sequences that are missing (copies of FLAIR, as in the real data).
+Its patient codes (``P001``) are none that TCGA gives out, so :func:`is_phantom` always tells it from patients.
+"""
+
+import csv
+import functools
+import math
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from brain_tumor import files
+from brain_tumor.data import lgg
+from brain_tumor.data.cohort import Cohort
+from brain_tumor.errors import DataError
+from brain_tumor.paths import data_folder
+from brain_tumor.progress import Bar
+
+DRAWING = 1  # raise when the same arguments draw other pixels
+NATIVE = 256  # the size that areas and blurs below speak of
+TUMOUR_PX = (7, 500, 7400)  # smallest area of a slice with tumour; smallest and largest area of a patient's largest slice
+TUMOUR_SHARE = (0.22, 0.46)  # of a patient's slices
+SITE_ORDER = ("DU", "HT", "CS", "DU", "HT", "FG", "DU", "HT", "DU", "CS", "HT", "FG")  # the real shares; EZ has one patient
+EZ_PATIENT = 10
+MISSING = {1: ("pre", "post"), 4: ("post",)}  # by patient number modulo 12
+# A site's scanners: gamma, noise, strength of the bias field, blur in pixels at 256, half width of the head.
+SITES = {
+    "CS": (1.00, 0.022, 0.20, 0.5, 0.72),
+    "DU": (0.90, 0.016, 0.15, 0.4, 0.65),
+    "EZ": (1.10, 0.030, 0.30, 0.8, 0.74),
+    "FG": (1.30, 0.018, 0.35, 0.6, 0.70),
+    "HT": (1.00, 0.028, 0.25, 0.7, 0.67),
+}
+# Brightness on (pre, FLAIR, post).
+FAT, BONE, FLUID, EYE, VESSEL = (0.75, 0.85, 0.75), (0.10, 0.07, 0.10), (0.13, 0.07, 0.14), (0.20, 0.16, 0.22), (0.22, 0.12, 0.95)
+GREY, WHITE, RIM, BLEED, ENHANCED = (
+    (0.33, 0.43, 0.36),
+    (0.44, 0.35, 0.46),
+    (0.36, 0.68, 0.38),
+    (0.80, 0.36, 0.82),
+    (0.34, 0.62, 0.85),
+)
+# Columns of data.csv and their highest code, as in the real table; age is drawn in years.
+CLINICAL = {
+    "RNASeqCluster": 4, "MethylationCluster": 5, "miRNACluster": 4, "CNCluster": 3, "RPPACluster": 4, "OncosignCluster": 3,
+    "COCCluster": 3, "histological_type": 3, "neoplasm_histologic_grade": 2, "tumor_tissue_site": 1, "laterality": 3,
+    "tumor_location": 6, "gender": 2, "age_at_initial_pathologic": 75, "race": 3, "ethnicity": 2, "death01": 1,
+}  # fmt: skip
+BLANK_PATIENT = 5  # every clinical field blank, as of TCGA_HT_A61B
+CODE = re.compile(r"_P\d{3}$")
+
+
+def open_phantom(patients: int = 24, slices: tuple[int, int] = (12, 20), size: int = NATIVE, seed: int = 0) -> Cohort:
+    """The phantom cohort of these arguments (see :func:`write_phantom`), written on first use and found again after."""
+    root = data_folder() / "phantom" / f"{patients}-patients-{slices[0]}-to-{slices[1]}-slices-size-{size}-seed-{seed}-v{DRAWING}"
+    if not root.is_dir():
+        with files.locked(root.parent / ".lock"):
+            if not root.is_dir():
+                write_phantom(root, patients, slices, size, seed)
+    return lgg.read_cohort(root, name="phantom", phantom=True)
+
+
+def is_phantom(cohort: Cohort) -> bool:
+    """Whether a cohort read from a folder holds patients that were drawn here."""
+    return any(CODE.search(case.patient) for case in cohort)
+
+
+def write_phantom(
+    folder: Path, patients: int = 24, slices: tuple[int, int] = (12, 20), size: int = NATIVE, seed: int = 0
+) -> Path:
+    """Write a cohort as ``folder/TCGA_DU_P001_20000101/TCGA_DU_P001_20000101_1.tif`` with ``_mask.tif`` and ``data.csv``.
+
+    Args:
+        folder: must not exist; it appears whole or not at all.
+        patients: 1 to 999; every one has a tumour, as in the real data.
+        slices: fewest and most slices of a patient.
+        size: height and width in pixels; areas of lesions are those of the real data at 256 and scale with it.
+        seed: decides everything.
+
+    Raises:
+        DataError: the folder exists, or cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise DataError(f"{folder}: exists already; a phantom is written to a new folder")
+    rng = np.random.default_rng(seed)
+    peaks = rng.permutation(np.geomspace(*TUMOUR_PX[1:], patients)) * (size / NATIVE) ** 2
+    shares = rng.permutation(np.linspace(*TUMOUR_SHARE, patients))
+    depths = rng.integers(slices[0], slices[1] + 1, patients)
+    sites = ["EZ" if number == EZ_PATIENT else SITE_ORDER[number % len(SITE_ORDER)] for number in range(patients)]
+    names = [f"TCGA_{site}_P{number:03d}" for number, site in enumerate(sites, 1)]
+
+    def write_case(number: int, temporary: Path) -> None:
+        case_rng = np.random.default_rng([seed, number])
+        images, masks = draw_case(case_rng, sites[number], (int(depths[number]), size), peaks[number], shares[number])
+        for sequence in MISSING.get(number % len(SITE_ORDER), ()):
+            images[..., lgg.SEQUENCES.index(sequence)] = images[..., lgg.FLAIR]
+        case = temporary / f"{names[number]}_20000101"
+        case.mkdir()
+        for plane, (image, mask) in enumerate(zip(images, masks, strict=True), 1):
+            Image.fromarray(image).save(case / f"{case.name}_{plane}.tif")
+            Image.fromarray(mask * 255).save(case / f"{case.name}_{plane}_mask.tif")
+
+    try:
+        with files.atomic_folder(folder) as temporary, Bar("drawing the phantom", patients) as bar, ThreadPoolExecutor(4) as pool:
+            for _ in pool.map(functools.partial(write_case, temporary=temporary), range(patients)):
+                bar.advance()
+            _write_clinical(temporary / lgg.CLINICAL_FILE, names, rng)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot write the phantom ({error.strerror or error}); nothing was kept") from None
+    return folder
+
+
+def draw_case(
+    rng: np.random.Generator, site: str, shape: tuple[int, int], peak_px: float, share: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """One exam: ``images (Z, S, S, 3)`` uint8 and ``masks (Z, S, S)`` uint8 in {0, 1}, for ``shape = (Z, S)``.
+
+    ``peak_px`` is the tumour's area on its largest slice, ``share`` the part of the slices it is to be seen on.
+    """
+    gamma, noise, bias, blur, half_width = SITES[site]
+    n, size = shape
+    smooth = functools.partial(_smooth_noise, rng, shape)
+    level = np.linspace(0.02, 0.98, n, dtype=np.float32)[:, None, None]  # 0 skull base, 1 vertex
+    axis = np.linspace(-1, 1, size, dtype=np.float32)
+    v, u = axis[None, :, None] + rng.uniform(-0.05, 0.05), axis[None, None, :] + rng.uniform(-0.04, 0.04)
+    angle = rng.normal(0, 0.06)
+    u, v = u * math.cos(angle) - v * math.sin(angle), u * math.sin(angle) + v * math.cos(angle)
+
+    # Everything is a signed depth in half image widths, positive inside; `soft` turns it into partial volume.
+    width = half_width * rng.uniform(0.95, 1.05) * np.sqrt(np.clip(1 - ((level - 0.42) / 0.64) ** 2, 0.02, 1))
+    height = width * rng.uniform(1.16, 1.26)
+    outline = np.sqrt((u / width) ** 2 + ((v + 0.08 * (1 - level) * v**2) / height) ** 2) + 0.010 * smooth(5, 3)
+    head = (1 - outline) * width
+    base = np.clip(1 - level / 0.36, 0, 1)  # 1 at the skull base, where face and cerebellum take the place of the hemispheres
+    brain = head - 0.075 - rng.uniform(0, 0.02) - 0.006 * smooth(9, 4)
+    cerebellum = (1 - np.sqrt((u / 0.42) ** 2 + ((v - 0.36) / 0.27) ** 2)) * 0.3 + 0.01 * smooth(9, 4)
+    brain = np.minimum(brain, np.where(base > 0.05, cerebellum + 1.3 * np.clip(0.65 - base, 0, 1), np.inf))
+    fold = smooth(round(rng.uniform(24, 30)), max(3, n // 2))
+    near_cortex = _soft(0.11 + 0.05 * smooth(8, 3) - brain, 0.08)
+    bow = 0.02 * smooth(3, 2) + u
+    # Two lateral ventricles, bowed away from the midline, seen on the middle slices only.
+    v0, wide, bend = rng.uniform(-0.08, 0.0), rng.uniform(0.025, 0.06), rng.uniform(0.04, 0.09)
+    reach = np.clip(1 - ((level - 0.55) / 0.17) ** 2, 0, 1)
+    along = (v - v0) / (0.29 * np.sqrt(reach) + 1e-3) + 0.15 * smooth(5, 2)
+    body = np.sign(1 - along**2) * np.abs(1 - along**2) ** 0.7
+    ventricle = wide * reach * body - np.abs(np.abs(bow) - 0.045 - bend * along**2 * np.sqrt(reach)) - 0.01 * (reach == 0)
+    tumour, inside = _lesion(rng, smooth, shape, (u, v), peak_px, share, np.minimum(brain - 0.02, -0.01 - ventricle))
+
+    pixel = 2 / size * max(1, size / NATIVE)
+    soft = functools.partial(_soft, width=3 * pixel)
+    images = np.zeros((n, size, size, 3), np.float32)
+    texture = smooth(24, 4)
+    _paint(images, soft(head), FAT, 1 + 0.10 * texture)
+    _paint(images, soft(head - 0.035 - 0.03 * base + 0.012 * smooth(8, 3)), BONE)
+    face = _soft(base - 0.1, 0.3) * soft(head - 0.05) * _soft(smooth(14, 5) - 0.3, 0.5)
+    _paint(images, face, (0.5, 0.6, 0.5), 1 + 0.3 * texture)
+    eyes = 0.14 - np.hypot(np.abs(u) - 0.25, v + 0.5) - 1.2 * np.abs(level - 0.27)
+    _paint(images, soft(eyes) * soft(-brain) * soft(head), FAT, 0.6 + 0.2 * texture)
+    _paint(images, soft(eyes - 0.025) * soft(-brain) * soft(head), EYE)
+    _paint(images, soft(brain + 0.02), FLUID)
+    _paint(images, soft(brain), WHITE, 1 + 0.05 * texture)
+    grey = np.maximum(_soft(0.055 + 0.02 * smooth(20, 5) - brain, 0.03), near_cortex * _soft(0.5 - np.abs(fold), 0.3))
+    nuclei = 0.09 - np.hypot((np.abs(bow) - 0.19) * 1.3, v - v0 - 0.02) - 0.8 * np.abs(level - 0.5)
+    _paint(images, np.maximum(grey, 0.7 * _soft(nuclei, 0.05)) * soft(brain), GREY, 1 + 0.04 * texture)
+    sulci = near_cortex * _soft(rng.uniform(0.10, 0.22) - np.abs(fold), 0.25) * _soft(smooth(10, 4) + 0.3, 1.0)
+    _paint(images, 0.9 * sulci * soft(brain), FLUID)
+    midline = _soft(0.012 - np.abs(bow), 0.012) * _soft(np.abs(v - v0) - 0.24 + 0.6 * (level > 0.7), 0.05) * (level > 0.3)
+    _paint(images, 0.8 * midline * soft(brain + 0.02), FLUID)
+    # The mimics: ventricle rims with caps at the horns, and white-matter spots, bright as tumour on FLAIR.
+    rim = _soft(rng.uniform(0.005, 0.02) + 0.02 * along**2 + 0.012 * smooth(10, 4) + ventricle, 0.04) * _soft(1.3 - along**2, 0.6)
+    spots = _soft(smooth(22, n) - rng.uniform(2.6, 3.2), 0.5) * _soft(brain - 0.12, 0.05)
+    _paint(images, np.maximum(rim * (reach > 0) * rng.uniform(0.4, 1.0), 0.8 * spots) * soft(brain), RIM)
+    _paint(images, soft(ventricle), FLUID)
+    _paint(images, _soft(smooth(18, n) - rng.uniform(2.5, 3.0), 0.4) * _soft(brain - 0.05, 0.05), BLEED)
+    vessel = _soft(0.05 - np.abs(smooth(13, 4)), 0.06) * _soft(smooth(7, 4) - 0.7, 0.3) * _soft(0.35 - brain, 0.1)
+    _paint(images, 0.9 * vessel * soft(brain), VESSEL)
+    _paint_lesion(rng, images, tumour, inside, smooth)
+
+    field = np.exp(bias * (smooth(2, 2) * 0.6 + smooth(4, 2) * 0.4))[..., None]
+    gains = rng.uniform(0.45, 0.95, 3).astype(np.float32)
+    planes = [cv2.GaussianBlur(plane, (0, 0), blur * size / NATIVE + 0.2) for plane in np.clip(images * field, 0, None)]
+    images = np.stack(planes) ** np.float32(gamma)
+    grain = rng.standard_normal((2, *images.shape), dtype=np.float32) * np.float32(noise)
+    images = np.hypot(images + grain[0], grain[1]) * gains  # magnitude images: Rician noise
+    return np.clip(images * 255, 0, 255).astype(np.uint8), tumour.astype(np.uint8)
+
+
+def _lesion(rng, smooth, shape, plane, peak_px: float, share: float, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One connected tumour ``(Z, S, S)`` bool on neighbouring slices, and how far inside it each voxel lies (0 to about 1)."""
+    n, size = shape
+    u, v = plane
+    half = share * n / 2
+    centre = rng.uniform(max(half, 0.3 * n), min(n - 1 - half, 0.72 * n))
+    peak = round(centre)
+    radius = math.sqrt(peak_px / math.pi) / (size / 2)
+    rows, columns = np.nonzero(allowed[peak] > min(0.6 * radius, 0.7 * allowed[peak].max()))
+    seat = rng.integers(len(rows))
+    row, column = rows[seat], columns[seat]
+    stretch = math.exp(rng.uniform(-0.25, 0.25))
+    drift = (
+        (np.arange(n, dtype=np.float32) - peak)[:, None, None]
+        * rng.uniform(-0.15, 0.15, 2).astype(np.float32)[:, None, None, None]
+        * radius
+    )
+    du, dv = u - u[0, row, column] - drift[0], v - v[0, row, column] - drift[1]
+    height = (np.arange(n, dtype=np.float32)[:, None, None] - centre) / half
+    field = 1 - (du * stretch / radius) ** 2 - (dv / stretch / radius) ** 2 - height**2
+    field += 0.30 * smooth(6, 3) + 0.22 * smooth(14, max(3, n // 3)) + 0.06 * smooth(40, n)
+    field[allowed <= 0] = -np.inf
+    threshold = -np.partition(-field[peak], round(peak_px), axis=None)[round(peak_px)]
+    labels, _ = ndimage.label(field > threshold, np.ones((3, 3, 3)))
+    tumour = labels == labels[peak].ravel()[np.argmax(field[peak])]
+    # Slices that would show less than the smallest lesion end it.
+    faint = np.flatnonzero(tumour.sum((1, 2)) < TUMOUR_PX[0] * (size / NATIVE) ** 2)
+    tumour[: max(faint[faint < peak], default=-1) + 1] = False
+    tumour[min(faint[faint > peak], default=n) :] = False
+    return tumour, np.where(tumour, field - threshold, 0)
+
+
+def _paint_lesion(rng, images: np.ndarray, tumour: np.ndarray, inside: np.ndarray, smooth) -> None:
+    """Bright and uneven on FLAIR, darker before contrast, sometimes with a dark core or an enhancing edge."""
+    scale = images.shape[1] / NATIVE
+    edge = rng.uniform(0.5, 2.0) * scale + 0.2
+    member = np.stack([cv2.GaussianBlur(plane, (0, 0), edge) for plane in tumour.astype(np.float32)])
+    contrast = rng.uniform(0.14, 0.40)
+    uneven = 1 + 0.25 * smooth(12, 5) + 0.12 * smooth(30, 6)
+    images += (contrast * member * uneven)[..., None] * np.array([-0.35, 1.0, -0.30], np.float32)
+    if rng.random() < 0.4:
+        _paint(images, 0.8 * _soft(inside - rng.uniform(0.8, 1.1), 0.2) * member, FLUID)
+    if rng.random() < 0.35:
+        ring = 0.8 * member * _soft(0.25 - np.abs(inside - 0.45), 0.2) * _soft(smooth(8, 4), 0.5) * tumour
+        _paint(images, ring, ENHANCED)
+
+
+def _smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cells: int, layers: int) -> np.ndarray:
+    """``(Z, S, S)`` float32 of mean 0 and deviation 1, changing over ``1 / cells`` of a plane and ``1 / layers`` of the depth."""
+    n, size = shape
+    coarse = rng.standard_normal((layers + 1, cells + 3, cells + 3), dtype=np.float32)
+    planes = np.stack([cv2.resize(plane, (size, size), interpolation=cv2.INTER_CUBIC) for plane in coarse])
+    place = np.linspace(0, layers, n, dtype=np.float32)[:, None, None]
+    below = np.minimum(place.astype(int), layers - 1)
+    share = place - below.astype(np.float32)
+    field = planes[below.ravel()] * (1 - share) + planes[below.ravel() + 1] * share
+    field /= np.hypot(1 - share, share)  # else noise would fade between two layers
+    return (field - field.mean()) / field.std()
+
+
+def _soft(depth: np.ndarray, width: float) -> np.ndarray:
+    """Membership 0 to 1 of a signed depth, half at the boundary."""
+    return np.clip(depth / width + 0.5, 0, 1)
+
+
+def _paint(images: np.ndarray, member: np.ndarray, colour: tuple[float, ...], texture: np.ndarray | None = None) -> None:
+    """Blend a tissue into ``images (Z, S, S, C)`` in place, where it is at all: most tissues fill little of the volume."""
+    place = np.flatnonzero(member)
+    pixels = images.reshape(-1, images.shape[-1])
+    colours = np.array(colour, np.float32) * (1 if texture is None else texture.ravel()[place, None])
+    before = pixels[place]
+    pixels[place] = before + member.ravel()[place, None] * (colours - before)
+
+
+def _write_clinical(path: Path, names: list[str], rng: np.random.Generator) -> None:
+    """A clinical table with the real columns, some fields blank, in the real table's spelling."""
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["Patient", *CLINICAL])
+        for number, name in enumerate(names):
+            values = [int(rng.integers(20 if highest == 75 else min(1, highest), highest + 1)) for highest in CLINICAL.values()]
+            blank = rng.random(len(values)) < (1.0 if number == BLANK_PATIENT else 0.06)
+            writer.writerow([name, *("" if absent else value for value, absent in zip(values, blank, strict=True))])

@@ -1,0 +1,182 @@
+"""Records: what is kept of a run in git. Tables and JSON only: no pixel, no weight, no path of the machine that ran it.
+
+Only git is sure to last (DESIGN law 10): scores, paired comparisons and figures are rebuilt from records, and the weights are
+trained again by the command that each record names.
+"""
+
+import json
+import shlex
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from brain_tumor import files
+from brain_tumor.errors import RunError
+from brain_tumor.evaluation import intervals, overlap, protocols
+from brain_tumor.paths import reports_folder
+
+if TYPE_CHECKING:
+    from brain_tumor.experiments.recipe import SegmentationRecipe
+    from brain_tumor.training.runs import RunFolder
+
+TABLES = ("history.csv", "counts.csv", "cases.csv", "scores.csv")
+FILES = ("run.json", "split.json", *TABLES)
+DECIMALS = 5
+# What `brain-tumor train segmentation` can say; a recipe that differs elsewhere has no command yet.
+OPTIONS = ("cohort", "split", "split_seed", "tune", "model", "size", "normalisation", "loss", "batch_size",
+           "batchnorm_momentum", "precision", "seed")  # fmt: skip
+FACTS = ("data_hash", "precision", "parameters", "training_seconds")
+
+
+def records_folder() -> Path:
+    """Where records lie: a folder a run."""
+    return reports_folder() / "records"
+
+
+def commit_record(run: "RunFolder") -> Path:
+    """Copy what is worth keeping of a finished, scored run of real patients to its record.
+
+    Returns:
+        The record's folder, whole or not there at all.
+
+    Raises:
+        RunError: the run is of the phantom, unfinished, unscored, or its recipe cannot be told as a command.
+    """
+    facts = run.description
+    if facts["phantom"]:
+        raise RunError(f"{run.path}: a run on the phantom, which is never published")
+    if facts["status"] != "finished":
+        raise RunError(f"{run.path}: the run is {facts['status']}, only finished runs are recorded")
+    absent = [name for name in FILES if not (run.path / name).is_file()]
+    if absent:
+        raise RunError(f"{run.path}: no {absent[0]}; score the run first: brain-tumor evaluate {run.path.name}")
+    folder = records_folder() / run.path.name
+    model = files.read_json(run.path / "model.json")
+    command = retrain_command(facts["recipe"], folder)
+    recipe = facts["recipe"] | {"split": Path(facts["recipe"]["split"]).name}
+    with files.atomic_folder(folder) as temporary:
+        files.write_json(temporary / "run.json", facts | {"recipe": recipe, "command": command, "model": model})
+        shutil.copyfile(run.path / "split.json", temporary / "split.json")
+        for name in TABLES:
+            pd.read_csv(run.path / name).round(DECIMALS).to_csv(temporary / name, index=False)
+    return folder
+
+
+def retrain_command(recipe: dict, folder: Path) -> str:
+    """The command line that trains ``recipe`` again; a split that was a file is taken from the record in ``folder``.
+
+    Raises:
+        RunError: the command line cannot say all of it.
+    """
+    from brain_tumor.experiments.recipe import SegmentationRecipe, from_json
+    from brain_tumor.training.stages import Stage
+
+    stage = recipe["stages"][0]
+    told = {name: recipe[name] for name in OPTIONS}
+    spoken = SegmentationRecipe(**told, stages=(Stage("all", stage["epochs"], stage["peak_rate"]),))
+    if spoken != from_json(recipe):
+        raise RunError(
+            f"{folder.name}: `brain-tumor train segmentation` cannot say its whole recipe, so no command could repeat it"
+        )
+    if recipe["split"].endswith(".json"):
+        told["split"] = f"reports/records/{folder.name}/split.json"
+    told |= {"epochs": stage["epochs"], "peak_rate": stage["peak_rate"]}
+    options = " ".join(f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in told.items())
+    return f"brain-tumor train segmentation {options}"
+
+
+def all_records() -> list[Path]:
+    """Every record's folder, by name."""
+    return sorted(path.parent for path in records_folder().glob("*/run.json"))
+
+
+def find_record(name: str) -> Path:
+    """A record by its run's name, or the beginning of it where that is enough.
+
+    Raises:
+        RunError: none, or several.
+    """
+    found = [path for path in all_records() if path.name == name] or [
+        path for path in all_records() if path.name.startswith(name)
+    ]
+    if len(found) != 1:
+        raise RunError(f"{name}: {len(found) or 'no'} such record{'s' if len(found) > 1 else ''} in {records_folder()}")
+    return found[0]
+
+
+def read_records(data_hash: str | None = None) -> pd.DataFrame:
+    """All records as one table, a row a record, protocol and size.
+
+    Args:
+        data_hash: keep only runs on these very data.
+
+    Returns:
+        ``run``, the recipe's fields but for size (``working_size``), ``data_hash, precision, parameters, training_seconds,
+        backend``, and the columns of :func:`brain_tumor.evaluation.protocols.score`. Empty, with no row, where there is none.
+    """
+    tables = []
+    for folder in all_records():
+        facts = files.read_json(folder / "run.json")
+        recipe = {name: facts["recipe"][name] for name in OPTIONS}
+        recipe["working_size"] = recipe.pop("size")
+        row = {"run": folder.name, **recipe, **{name: facts[name] for name in FACTS}, "backend": facts["environment"]["backend"]}
+        if data_hash in (None, facts["data_hash"]):
+            tables.append(pd.read_csv(folder / "scores.csv").assign(**row))
+    columns = ["run", "model", "split", "seed", "working_size", "protocol", "size", "dice", "low", "high", "floor"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def read_counts(folder: Path) -> pd.DataFrame:
+    """A record's or run's ``counts.csv``."""
+    return pd.read_csv(folder / "counts.csv", dtype={"case_id": str})
+
+
+def counts_like(recipe: "SegmentationRecipe", model: str, data_hash: str) -> list[pd.DataFrame]:
+    """The counts of every record on these data whose recipe is this one, but for its model, ``model``, and its seed."""
+    wanted = json.loads(json.dumps(asdict(replace(recipe, model=model))))
+    found = []
+    for folder in all_records():
+        facts = files.read_json(folder / "run.json")
+        if facts["data_hash"] == data_hash and facts["recipe"] | {"seed": recipe.seed} == wanted:
+            found.append(read_counts(folder))
+    return found
+
+
+def scores_of(folder: Path) -> pd.DataFrame:
+    """A record's scores computed anew from its counts: nobody has to believe ``scores.csv``."""
+    return protocols.score(read_counts(folder))
+
+
+def mean_scores(counts: Sequence[pd.DataFrame], seed: int = 0) -> pd.DataFrame:
+    """The mean score of several runs of one recipe that differ in seed, with the interval of that mean over patients.
+
+    Args:
+        counts: a ``counts`` table a run, on the same slices.
+
+    Returns:
+        As :func:`brain_tumor.evaluation.protocols.score`, with ``lowest`` and ``highest``, the runs' own extremes.
+    """
+    tables = [protocols.score(table, seed) for table in counts]
+    result = tables[0].copy()
+    each = np.stack([table.dice for table in tables])
+    result["dice"], result["lowest"], result["highest"] = each.mean(axis=0), each.min(axis=0), each.max(axis=0)
+    for index, row in result.iterrows():
+        protocol = next(protocol for protocol in protocols.PROTOCOLS if protocol.name == row.protocol)
+        by_patient = np.stack([protocol.per_patient(table[table["size"] == row["size"]]) for table in counts], axis=1)
+
+        def mean(drawn: np.ndarray, protocol=protocol) -> float:
+            return float(np.mean([protocol.summarise(drawn[:, run]) for run in range(drawn.shape[1])]))
+
+        result.loc[index, ["low", "high"]] = intervals.bootstrap(by_patient, mean, seed)
+    return result
+
+
+def mean_cases(counts: Sequence[pd.DataFrame], size: int) -> pd.DataFrame:
+    """A row a case with the mean Dice over the runs of ``counts``, at one size; the other columns are the first run's."""
+    tables = [overlap.per_case(table[table["size"] == size]) for table in counts]
+    return tables[0].assign(dice=np.mean([table.dice for table in tables], axis=0)).reset_index()

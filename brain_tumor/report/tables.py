@@ -1,0 +1,61 @@
+"""Tables for people, made from those that runs leave behind: words for columns, three decimals, nothing without its floor."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from brain_tumor.evaluation import protocols
+
+
+def score_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Every Dice by its name, with interval, floor and definition (:func:`brain_tumor.evaluation.protocols.score`)."""
+    return pd.DataFrame(
+        {
+            "Dice": scores.protocol,
+            "size": scores["size"],
+            "score": scores.dice.map("{:.3f}".format),
+            "95 % interval": [_interval(row) for row in scores.itertuples()],
+            "floor": scores.floor.map("{:.3f}".format),
+            "empty slices": [f"{row.empty_slices} of {row.slices}" for row in scores.itertuples()],
+            "what it means": scores.protocol.map(protocols.means),
+        }
+    ).set_index("Dice")
+
+
+def case_table(cases: pd.DataFrame) -> pd.DataFrame:
+    """A row a patient, best Dice first (:func:`brain_tumor.evaluation.overlap.per_case`)."""
+    ordered = cases.sort_values("dice", ascending=False)
+    return pd.DataFrame(
+        {
+            "patient": ordered.case_id,
+            "Dice": ordered.dice.map("{:.3f}".format),
+            "IoU": ordered.iou.map("{:.3f}".format),
+            "tumour px": (ordered.tp + ordered.fn).map("{:,}".format),
+            "slices": ordered.slices,
+            "tumour slices": ordered.tumour_slices,
+            "missed slices": ordered.missed_slices,
+            "false-alarm slices": ordered.false_alarm_slices,
+        }
+    ).set_index("patient")
+
+
+def clinical_table(cases: Sequence) -> pd.DataFrame:
+    """A row a clinical or genomic field: how many patients have it, how many are blank, and how often each value stands.
+
+    Args:
+        cases: the cases of a cohort.
+    """
+    values = pd.DataFrame([dict(case.clinical) for case in cases], dtype=float)
+    rows = {}
+    for field in values:
+        known = values[field].dropna()
+        counts = known.value_counts().sort_index()
+        told = ", ".join(f"{value:g}: {n}" for value, n in counts.items())
+        many = len(counts) > 8
+        spread = f"{known.min():g} to {known.max():g}, median {known.median():g}" if many else told
+        rows[field] = {"known": len(known), "blank": int(values[field].isna().sum()), "values": spread}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("field")
+
+
+def _interval(row) -> str:
+    return "–" if pd.isna(row.low) else f"{row.low:.3f} to {row.high:.3f}"

@@ -1,0 +1,98 @@
+"""What several test files need: a home that is never the checkout, small cohorts, and the command line as a function."""
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brain_tumor.data.phantom import open_phantom
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_away_from_the_checkout(tmp_path_factory):
+    """No test sees or writes the datasets and runs of the checkout; no bars; wide tables."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRAIN_TUMOR_HOME", str(tmp_path_factory.mktemp("session_home")))
+        patch.setenv("BRAIN_TUMOR_QUIET", "1")
+        patch.setenv("COLUMNS", "250")
+        yield
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A fresh, empty ``BRAIN_TUMOR_HOME``."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("BRAIN_TUMOR_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantom_cohort(quiet_away_from_the_checkout):
+    """Six small patients: enough sites, sizes and missing sequences to try anything on in seconds."""
+    return open_phantom(patients=6, slices=(8, 12), size=64, seed=0)
+
+
+@pytest.fixture
+def write_tree():
+    """``write_tree(folder, {"TCGA_CS_0001_19960909": 3})``: a ``kaggle_3m`` tree of noise, 16 px square, tumour on even slices."""
+
+    def write(folder, cases, size=16, seed=0):
+        rng = np.random.default_rng(seed)
+        for case_id, n_slices in cases.items():
+            (folder / case_id).mkdir(parents=True)
+            for number in range(1, n_slices + 1):
+                image = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
+                image[0, 0] = number  # so that a test can see which slice it holds
+                mask = np.zeros((size, size), np.uint8)
+                mask[4 : 4 + number, 4:8] = 255 * (number % 2 == 0)
+                Image.fromarray(image).save(folder / case_id / f"{case_id}_{number}.tif")
+                Image.fromarray(mask).save(folder / case_id / f"{case_id}_{number}_mask.tif")
+        rows = [",".join(["_".join(case_id.split("_")[:3]), "2", "", "61"]) for case_id in cases]
+        (folder / "data.csv").write_text("\n".join(["Patient,RNASeqCluster,gender,age_at_initial_pathologic", *rows]) + "\n")
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def tree(tmp_path, write_tree):
+    """Two patients, of twelve and three slices, spelt as the real data is; the two folders above hold nothing else."""
+    return write_tree(tmp_path / "source" / "data" / "kaggle_3m", {"TCGA_CS_0001_19960909": 12, "TCGA_HT_0002_19981126": 3})
+
+
+@dataclass
+class Answer:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def refuses(self, *words):
+        """Exit code 2, and one line on standard error that holds every word."""
+        lines = self.err.splitlines()
+        assert self.code == 2, self.out + self.err
+        assert len(lines) == 1, self.err
+        assert all(str(word) in lines[0] for word in words), lines[0]
+        return True
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """``command("data", "check")`` runs the entry point in this process and gives its :class:`Answer`."""
+    from brain_tumor.cli.main import main
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["brain-tumor", *map(str, words)])
+        capfd.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        return Answer(code, *capfd.readouterr())
+
+    return run

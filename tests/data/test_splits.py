@@ -1,0 +1,201 @@
+"""Who is tested, and that nobody is on two sides."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brain_tumor.data import splits
+from brain_tumor.errors import SplitError
+
+SLICES_EACH = 4
+
+
+def tables(case_ids):
+    """A store's two tables for cases of four slices each."""
+    cases = pd.DataFrame({"case_id": sorted(case_ids)}).set_index("case_id")
+    cases["site"] = cases.index.str.split("_").str[1]
+    numbers = range(1, SLICES_EACH + 1)
+    slices = pd.DataFrame([(case_id, number) for case_id in cases.index for number in numbers], columns=["case_id", "slice"])
+    return cases, slices
+
+
+def patients(site, n):
+    return [f"TCGA_{site}_{number:04d}_20000101" for number in range(n)]
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    """40 patients of five sites, one of them the EZ patient; source 004's 15 are among them."""
+    source_004 = [f"{patient}_19990101" for patient in splits.SOURCE_004_TEST]
+    return tables(source_004 + patients("DU", 8) + patients("HT", 8) + patients("CS", 5) + patients("FG", 3) + patients("EZ", 1))
+
+
+def sides(split):
+    return {part: set(getattr(split, part)) for part in splits.PARTS}
+
+
+def assert_covers(split, slices):
+    """Each slice is in exactly one part, and in patient unit each patient is."""
+    rows = [split.rows(part, slices) for part in splits.PARTS]
+    assert sorted(np.concatenate(rows).tolist()) == list(range(len(slices)))
+    if split.unit != "slice":
+        patients_of = [set(slices.case_id.iloc[part]) for part in rows]
+        assert not (patients_of[0] & patients_of[1] or patients_of[0] & patients_of[2] or patients_of[1] & patients_of[2])
+
+
+def test_source_004_tests_exactly_its_15_patients(cohort):
+    split = splits.named("source-004", *cohort)
+    assert {key.rsplit("_", 1)[0] for key in split.test} == set(splits.SOURCE_004_TEST)
+    assert (split.unit, len(split.train), len(split.tune), len(split.test)) == ("patient", 25, 0, 15)
+    assert_covers(split, cohort[1])
+
+
+def test_source_004_says_which_patient_is_absent(cohort):
+    cases, slices = cohort
+    with pytest.raises(SplitError, match="needs 15 patients; this cohort lacks 1, such as TCGA_DU_7013"):
+        splits.named("source-004", cases[~cases.index.str.startswith("TCGA_DU_7013")], slices)
+
+
+def test_source_002_is_85_to_15_over_slices(cohort):
+    cases, slices = cohort
+    split = splits.named("source-002", cases, slices)
+    assert (split.unit, len(split.train), len(split.tune), len(split.test)) == ("slice", 136, 0, 24)
+    assert_covers(split, slices)
+    test_patients = {key.split("/")[0] for key in split.test}
+    assert test_patients & {key.split("/")[0] for key in split.train}, "it leaks on purpose: patients are on both sides"
+
+
+@pytest.mark.parametrize("name", ["source-004", "source-002", "ratio-20", "fold-2-of-5"])
+@given(tune=st.sampled_from([0.0, 0.1, 0.3]), seed=st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_every_slice_is_in_one_part_whatever_the_draw(cohort, name, tune, seed):
+    split = splits.named(name, *cohort, tune=tune, seed=seed)
+    assert_covers(split, cohort[1])
+    assert bool(split.tune) == bool(tune)
+    assert split == splits.named(name, *cohort, tune=tune, seed=seed)
+
+
+@given(share=st.integers(5, 80), seed=st.integers(0, 1000))
+@settings(max_examples=30, deadline=None)
+def test_a_drawn_test_part_has_its_share_of_each_site(cohort, share, seed):
+    cases, _ = cohort
+    split = splits.named(f"ratio-{share}", *cohort, seed=seed)
+    assert len(split.test) == max(1, round(share / 100 * len(cases)))
+    testable = cases.site[cases.site != "EZ"].value_counts()
+    taken = cases.site.loc[list(split.test)].value_counts().reindex(testable.index, fill_value=0)
+    assert (abs(taken - testable * len(split.test) / testable.sum()) < 1).all()
+
+
+def test_seeds_draw_differently(cohort):
+    drawn = {splits.named("ratio-20", *cohort, seed=seed).test for seed in range(5)}
+    assert len(drawn) == 5
+    tunes = {splits.named("source-004", *cohort, tune=0.2, seed=seed).tune for seed in range(5)}
+    assert len(tunes) == 5
+
+
+@pytest.mark.parametrize("k", [2, 5, 39])
+def test_folds_test_each_patient_once_but_the_one_of_ez(cohort, k):
+    cases, slices = cohort
+    folds = splits.k_fold(cases, k)
+    tested = [key for split in folds for key in split.test]
+    ez = patients("EZ", 1)[0]
+    assert sorted(tested) == sorted(set(cases.index) - {ez})
+    assert all(ez in split.train for split in folds)
+    for number, split in enumerate(folds, 1):
+        assert_covers(split, slices)
+        assert split == splits.named(f"fold-{number}-of-{k}", *cohort)
+
+
+def test_folds_are_stratified_by_site(cohort):
+    cases, _ = cohort
+    folds = splits.k_fold(cases, 5)
+    for site in ("DU", "HT", "CS"):
+        held = [sum(cases.site[key] == site for key in split.test) for split in folds]
+        assert max(held) - min(held) <= 1, (site, held)
+
+
+def test_the_ez_patient_is_never_drawn(cohort):
+    ez = patients("EZ", 1)[0]
+    for seed in range(20):
+        split = splits.named("ratio-50", *cohort, tune=0.5, seed=seed)
+        assert ez in split.train
+
+
+@pytest.mark.parametrize("name", ["source-004", "source-002"])
+def test_json_round_trip(cohort, name, tmp_path):
+    split = splits.named(name, *cohort, tune=0.2)
+    split.save(tmp_path / "split.json")
+    again = splits.load(tmp_path / "split.json")
+    assert again == split
+    assert again.hash == split.hash
+
+
+def test_the_hash_follows_the_content(cohort):
+    split = splits.named("ratio-20", *cohort)
+    moved = splits.Split(split.name, split.unit, split.train[1:], split.train[:1], split.test)
+    assert len({split.hash, moved.hash, splits.named("ratio-20", *cohort, seed=1).hash}) == 3
+    assert split.hash == splits.named("ratio-20", *cohort).hash
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "source-005", "ratio", "ratio-0", "ratio-100", "ratio-x", "ratio-20-30", "fold-0-of-5", "fold-6-of-5", "fold-1-of-5-of-6"],
+)
+def test_unknown_names_are_refused(cohort, name):
+    with pytest.raises(SplitError, match="unknown split .*; expected source-004"):
+        splits.named(name, *cohort)
+
+
+def test_more_folds_than_patients_are_refused(cohort):
+    with pytest.raises(SplitError, match="40 folds for 39 patients: expected 2 to 39"):
+        splits.named("fold-1-of-40", *cohort)
+
+
+def test_keys_that_the_cohort_lacks_are_refused(cohort):
+    split = splits.Split("mine", "patient", ("TCGA_XX_0000_20000101", "TCGA_XX_0001_20000101"), (), ("TCGA_CS_0000_20000101",))
+    with pytest.raises(SplitError, match="2 train keys are not in the cohort, such as 'TCGA_XX_0000_20000101'"):
+        split.rows("train", cohort[1])
+    assert split.rows("test", cohort[1]).tolist() == [0, 1, 2, 3]
+
+
+GOOD = {"name": "mine", "unit": "patient", "train": ["A", "B"], "tune": [], "test": ["C"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"test": ["B"]}, "'B' is twice in the split, in train and test"),
+        ({"train": ["A", "A"]}, "'A' is twice in the split, in train and train"),
+        ({"test": []}, "the test part is empty"),
+        ({"train": []}, "the train part is empty"),
+        ({"unit": "voxel"}, "unit 'voxel', expected one of patient, site, slice"),
+        ({"test": None}, "not a split in JSON"),
+        ({"test": "C"}, "not a split in JSON"),
+        ({"test": [["C"]]}, "not a split in JSON"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line(tmp_path, changes, complaint):
+    path = tmp_path / "split.json"
+    path.write_text(json.dumps(GOOD | changes))
+    with pytest.raises(SplitError) as refusal:
+        splits.load(path)
+    assert complaint in str(refusal.value)
+    assert str(path) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"\xff\xfe", b'{"name": "mine"}'])
+def test_an_unreadable_file_is_refused(tmp_path, content):
+    path = tmp_path / "split.json"
+    path.write_bytes(content)
+    with pytest.raises(SplitError, match="split.json: not a split in JSON"):
+        splits.load(path)
+
+
+def test_an_absent_file_is_refused(tmp_path):
+    with pytest.raises(SplitError, match=r"nowhere.json: not a split in JSON \(.*No such file"):
+        splits.load(tmp_path / "nowhere.json")

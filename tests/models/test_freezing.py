@@ -1,0 +1,91 @@
+"""Frozen means frozen: weights and BatchNorm statistics, bit for bit, through a real training step."""
+
+import keras
+import numpy as np
+import pytest
+
+from brain_tumor.errors import ModelError
+from brain_tumor.models import freezing
+
+
+def trainable_scalars(model):
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+def snapshot(model):
+    """Every variable's value by its path: weights and statistics."""
+    return {variable.path: keras.ops.convert_to_numpy(variable) for variable in model.variables}
+
+
+def changed(before, model):
+    return {path for path, value in snapshot(model).items() if not np.array_equal(before[path], value)}
+
+
+def fit_one_step(model, size):
+    generator = np.random.default_rng(0)
+    images = generator.random((4, size, size, 3), dtype=np.float32)
+    masks = (generator.random((4, size, size, 1)) < 0.3).astype(np.float32)
+    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", jit_compile=keras.backend.backend() == "jax")
+    model.fit(images, masks, batch_size=4, epochs=1, verbose=0)
+
+
+def in_part(path, part):
+    layer = path.split("/")[0]
+    return {"all": True, "decoder": layer.startswith(("decoder", "final_conv")), "head": layer == "final_conv"}[part]
+
+
+@pytest.mark.parametrize("part", freezing.PARTS)
+def test_a_step_changes_the_part_and_nothing_else(small_resunet, part):
+    count = freezing.train_only(small_resunet, part)
+    before = snapshot(small_resunet)
+    fit_one_step(small_resunet, 16)
+    moved = changed(before, small_resunet)
+    # A convolution's bias in front of nothing, or a dead unit, may stay; what must not happen is a change outside the part.
+    assert all(in_part(path, part) for path in moved)
+    inside = [path for path in before if in_part(path, part)]
+    assert len(moved) > 0.9 * len(inside)
+    assert count == trainable_scalars(small_resunet)
+    statistics = {path for path in moved if "moving" in path}
+    assert bool(statistics) == (part != "head"), "BatchNorm statistics move where their layer trains"
+
+
+def test_a_frozen_resnet_encoder_stays_bit_for_bit(resnet18_unet):
+    freezing.train_only(resnet18_unet, "decoder")
+    before, weights = snapshot(resnet18_unet), resnet18_unet.get_weights()
+    fit_one_step(resnet18_unet, 32)
+    moved = changed(before, resnet18_unet)
+    resnet18_unet.set_weights(weights)
+    freezing.train_only(resnet18_unet, "all")
+    assert moved
+    assert all(path.startswith(("decoder", "final_conv")) for path in moved)
+    assert any("moving_mean" in path for path in moved)
+    encoder_statistics = [path for path in before if "moving" in path and not path.startswith("decoder")]
+    assert len(encoder_statistics) > 30
+
+
+def test_counts_of_the_unet(resnet18_unet):
+    found = {part: freezing.train_only(resnet18_unet, part) for part in ("head", "decoder", "all")}
+    # Each stage of the decoder: a 3x3 convolution of what comes up and the skip, one more, and gamma and beta of each.
+    stages = [(512 + 256, 256), (256 + 128, 128), (128 + 64, 64), (64 + 64, 32), (32, 16)]
+    head = 9 * 16 + 1
+    assert found["head"] == head
+    assert found["decoder"] == head + sum(9 * (into * out + out * out) + 4 * out for into, out in stages)
+    statistics = sum(int(np.prod(variable.shape)) for variable in resnet18_unet.variables if "moving" in variable.path)
+    assert found["all"] == resnet18_unet.count_params() - statistics
+
+
+def test_thawing_restores_everything(small_resunet):
+    everything = trainable_scalars(small_resunet)
+    freezing.train_only(small_resunet, "head")
+    assert freezing.train_only(small_resunet, "all") == everything
+
+
+def test_unknown_part_is_refused(small_resunet):
+    with pytest.raises(ModelError, match="unknown part 'encoder' of the network, expected one of all, decoder, head"):
+        freezing.train_only(small_resunet, "encoder")
+
+
+def test_a_network_without_the_part_is_refused():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="only")])
+    with pytest.raises(ModelError, match="has no layer of the part 'head'"):
+        freezing.train_only(model, "head")

@@ -1,0 +1,131 @@
+"""Shapes, number formats, names, and what is refused."""
+
+import keras
+import numpy as np
+import pytest
+
+from brain_tumor.errors import ModelError
+from brain_tumor.models import precision, saved, unet
+
+ARCHITECTURES = ("unet-resnet18", "unet-resnet34", "unet-resnet50", "resunet")
+
+
+def images(n, size, channels=3):
+    return np.random.default_rng(0).random((n, size, size, channels), dtype=np.float32)
+
+
+@pytest.mark.parametrize(("size", "channels"), [(16, 3), (32, 1), (48, 4)])
+def test_resunet_maps_images_to_probabilities_of_their_size(size, channels):
+    model = unet.resunet(size, channels, filters=(4, 8, 8))
+    found = model.predict_on_batch(images(2, size, channels))
+    assert found.shape == (2, size, size, 1)
+    assert found.dtype == np.float32
+    assert 0 <= found.min() <= found.max() <= 1
+
+
+def test_unet_maps_images_to_probabilities_of_their_size(resnet18_unet):
+    found = resnet18_unet.predict_on_batch(images(2, 32))
+    assert found.shape == (2, 32, 32, 1)
+    assert found.dtype == np.float32
+    assert 0 <= found.min() <= found.max() <= 1
+
+
+@pytest.mark.parametrize("architecture", ["unet-resnet18", "resunet"])
+def test_probabilities_stay_float32_under_bfloat16(architecture):
+    """bfloat16 has 8 bits of fraction: a last layer in it would tie pixels onto some hundred values."""
+    keras.utils.set_random_seed(0)
+    model = saved.build(saved.describe(architecture, size=64), "mixed_bfloat16")
+    assert {model.get_layer(name).compute_dtype for name in ("final_conv", "probability")} == {"float32"}
+    assert sum(layer.compute_dtype == "bfloat16" for layer in model.layers) > 40
+    assert {variable.dtype for variable in model.variables} == {"float32"}
+    found = np.asarray(model.predict_on_batch(images(2, 64)))
+    assert found.dtype == np.float32
+    assert len(np.unique(found)) > 2000
+
+
+def test_both_formats_are_the_same_network():
+    description = saved.describe("resunet", size=16, filters=(4, 8))
+    models = []
+    for number_format in precision.PRECISIONS:
+        keras.utils.set_random_seed(0)
+        models.append(saved.build(description, number_format))
+    fine, coarse = models
+    for one, other in zip(fine.get_weights(), coarse.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(
+        coarse.predict_on_batch(images(2, 16)), fine.predict_on_batch(images(2, 16)), atol=0.05
+    )  # a bfloat16 carries two to three digits
+
+
+@pytest.mark.parametrize("size", [0, 8, 100, 127])
+def test_resunet_refuses_sizes_it_cannot_halve(size):
+    with pytest.raises(ModelError, match=f"size {size} is not a multiple of 16"):
+        unet.resunet(size)
+
+
+@pytest.mark.parametrize("size", [0, 16, 48, 100])
+def test_unet_refuses_sizes_it_cannot_halve(size):
+    with pytest.raises(ModelError, match=f"size {size} is not a multiple of 32"):
+        unet.unet("resnet18", size)
+
+
+def test_unknown_backbone_is_refused():
+    with pytest.raises(ModelError, match="unknown backbone 'vgg16', expected one of resnet18, resnet34, resnet50"):
+        unet.unet("vgg16", 32)
+
+
+@pytest.mark.parametrize("architecture", ["", "unet", "unet-", "resunet-resnet18", "segnet"])
+def test_unknown_architecture_is_refused(architecture):
+    with pytest.raises(ModelError, match="unknown model .*, expected resunet or one of unet-resnet18"):
+        saved.describe(architecture, size=32)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_layers_with_weights_have_the_same_unique_names_in_every_build(architecture):
+    """Names are how weights move between networks, so none may come from Keras's counter."""
+    builds = []
+    for _ in range(2):
+        model = saved.build(saved.describe(architecture, size=32))
+        names = [layer.name for layer in model.layers]
+        assert len(set(names)) == len(names)
+        builds.append([layer.name for layer in model.layers if layer.weights])
+    assert builds[0] == builds[1]
+
+
+def test_every_layer_of_our_own_network_is_named():
+    names = [[layer.name for layer in unet.resunet(16, filters=(4, 8)).layers] for _ in range(2)]
+    assert names[0] == names[1]
+    assert names[0][0] == "image"
+    assert names[0][-2:] == ["final_conv", "probability"]
+    assert {name.rstrip("0123456789").split("_")[0].rstrip("0123456789") for name in names[0]} == {
+        "image", "encoder", "bottleneck", "decoder", "final", "probability",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("architecture", ["unet-resnet18", "resunet"])
+def test_batchnorm_momentum_reaches_every_layer(architecture):
+    model = saved.build(saved.describe(architecture, size=32, batchnorm_momentum=0.7))
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert len(norms) > 15
+    assert {layer.momentum for layer in norms} == {0.7}
+
+
+@pytest.mark.parametrize(("architecture", "millions"), [("resunet", 2.1), ("unet-resnet18", 14.3), ("unet-resnet34", 24.5)])
+def test_size_of_the_networks(architecture, millions):
+    model = saved.build(saved.describe(architecture, size=32))
+    assert model.count_params() / 1e6 == pytest.approx(millions, abs=0.1)
+
+
+def test_skips_carry_detail():
+    """A single bright pixel changes its neighbourhood only through the skips when the way down is cut."""
+    keras.utils.set_random_seed(0)
+    model = unet.resunet(16, filters=(4, 8))
+    for layer in model.layers:
+        if layer.name.startswith("bottleneck") and layer.weights:
+            layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
+    dark = images(1, 16)
+    bright = dark.copy()
+    bright[0, 8, 8] += 5
+    change = np.abs(model.predict_on_batch(bright) - model.predict_on_batch(dark))[0, ..., 0]
+    assert change[8, 8] > 0
+    assert change[0, 0] == 0

@@ -1,0 +1,105 @@
+"""``pyproject.toml``, ``environment.yml`` and the imports of the code say the same, and say why."""
+
+import ast
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+PYPROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, SETUPTOOLS = PYPROJECT["project"], PYPROJECT["tool"]["setuptools"]
+CONDA_TEXT = (CHECKOUT / "environment.yml").read_text(encoding="utf-8")
+CONDA_EXTRAS = ("cpu", "jax", "notebooks", "dev")  # what `make env` installs
+PIP_LIST = next(entry["pip"] for entry in yaml.safe_load(CONDA_TEXT)["dependencies"] if isinstance(entry, dict))
+
+CORE = [Requirement(line) for line in PROJECT["dependencies"]]
+EXTRAS = {name: [Requirement(line) for line in lines] for name, lines in PROJECT["optional-dependencies"].items()}
+EVERY = [*CORE, *(requirement for extra in EXTRAS.values() for requirement in extra)]
+
+# The import name where it is not the name on the index.
+IMPORTED_AS = {
+    "opencv-python-headless": "cv2",
+    "pillow": "PIL",
+    "scikit-learn": "sklearn",
+    "segmentation-models": "segmentation_models",
+}
+
+
+def import_name(requirement: Requirement) -> str:
+    return IMPORTED_AS.get(requirement.name, requirement.name.replace("-", "_"))
+
+
+def third_party_imports() -> set[str]:
+    found = set()
+    for path in (CHECKOUT / "brain_tumor").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(node.module.split(".")[0])
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
+                found.add(ast.literal_eval(node.args[0]).split(".")[0])
+    return found - sys.stdlib_module_names - {"brain_tumor"}
+
+
+def test_conda_lists_what_make_env_installs():
+    ours = {str(requirement) for requirement in [*CORE, *(r for extra in CONDA_EXTRAS for r in EXTRAS[extra])]}
+    theirs = [str(Requirement(line)) for line in PIP_LIST if line != "-e ."]
+    assert sorted(theirs) == sorted(ours)
+    assert PIP_LIST[-1] == "-e ."
+
+
+def test_conda_brings_the_same_python():
+    conda = [Requirement(entry) for entry in yaml.safe_load(CONDA_TEXT)["dependencies"] if isinstance(entry, str)]
+    assert {requirement.name: str(requirement.specifier) for requirement in conda} == {
+        "python": str(Requirement("python" + PROJECT["requires-python"]).specifier),
+        "pip": "",
+    }
+
+
+def test_every_line_of_the_conda_file_has_its_reason():
+    lines = [line for line in CONDA_TEXT.splitlines() if line.lstrip().startswith("- ") and line.strip() != "- pip:"]
+    assert [line for line in lines if not re.search(r" # \S.{9,}$", line)] == []
+    assert len(lines) > len(PIP_LIST)
+
+
+@pytest.mark.parametrize("requirement", EVERY, ids=str)
+def test_versions_are_bounded_below_only(requirement):
+    # An upper bound ages badly: it refuses versions nobody has tried.
+    assert [specifier.operator for specifier in requirement.specifier] == [">="]
+
+
+@pytest.mark.parametrize("requirement", CORE, ids=str)
+def test_what_runs_these_tests_meets_the_bounds(requirement):
+    assert importlib.metadata.version(requirement.name) in requirement.specifier
+
+
+def test_the_core_is_what_the_package_imports_and_no_more():
+    core = {import_name(requirement) for requirement in CORE}
+    optional = {import_name(requirement) for requirement in EVERY} - core
+    assert third_party_imports() - optional == core
+
+
+def test_every_other_file_of_the_package_is_shipped_with_it():
+    package = CHECKOUT / "brain_tumor"
+    there = {path for path in package.rglob("*.*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    shipped = set()
+    for name, patterns in SETUPTOOLS["package-data"].items():
+        folder = CHECKOUT / name.replace(".", "/")
+        shipped |= {path for pattern in patterns for path in folder.glob(pattern)}
+    assert there <= shipped
+
+
+def test_tensorflow_can_be_taken_away():
+    program = "import importlib.util, sys; assert importlib.util.find_spec('tensorflow') is None; import tensorflow"
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "tests" / "without_tensorflow")}
+    answer = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert "ModuleNotFoundError" in answer.stderr

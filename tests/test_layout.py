@@ -1,0 +1,183 @@
+"""The house rules that a machine can hold: who imports whom, what never appears in code, what never enters git.
+
+``ROOMS`` is the import table of the package, from the ground up. A room may import the rooms named beside it and its own
+modules; any other arrow fails, and so does a room that is not in the table.
+"""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import brain_tumor
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+PACKAGE = CHECKOUT / "brain_tumor"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+FOUNDATION = {"errors", "files", "paths", "progress"}
+GROUND = FOUNDATION | {"data", "evaluation"}
+ROOMS = {
+    "errors": set(),
+    "files": {"errors"},
+    "paths": set(),
+    "progress": set(),
+    "data": FOUNDATION,  # the two rooms of the ground floor do not know each other
+    "evaluation": FOUNDATION,
+    "models": FOUNDATION,  # knows no data
+    "training": GROUND | {"models"},
+    "inference": GROUND | {"models", "training"},
+    "experiments": GROUND | {"models", "training", "inference"},
+    "report": GROUND | {"models", "training", "inference", "experiments"},
+    "cli": GROUND | {"models", "training", "inference", "experiments", "report"},
+}
+STANDARD_LIBRARY_ONLY = FOUNDATION
+NO_KERAS = GROUND  # by import statement here, and by what really gets loaded further down
+KERAS = {"keras", "tensorflow", "jax", "segmentation_models", "classification_models"}
+BACKENDS = {"tensorflow", "jax"}
+BACKEND_MODULES = {"backend.py", "models/backend.py", "training/parallel.py"}
+CODE_FROM_FILES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+CODE_FROM_FILES_CALLS = {"eval", "exec", "read_pickle", "to_pickle", "Lambda", "enable_unsafe_deserialization"}
+DRAWERS = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py"}
+MODULE_LINES = 300
+
+DATA_AND_WEIGHTS = {
+    ".tif", ".tiff", ".nii", ".gz", ".dcm", ".npz", ".npy", ".webp", ".zip",
+    ".h5", ".hdf5", ".keras", ".pkl", ".pickle", ".pt", ".pth", ".onnx", ".safetensors",
+}  # fmt: skip
+FILE_BYTES = 1_500_000
+REPORTS_BYTES = 20_000_000
+
+
+def name_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).as_posix()
+
+
+def room_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> set[str]:
+    """Every dotted name that a module imports, at its top or inside a function; ``from a import b`` gives ``a.b``."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "a relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
+            found.add(ast.literal_eval(node.args[0]))  # a literal, or this table could not be held
+    return found
+
+
+def rooms_imported(tree: ast.AST) -> set[str]:
+    """``data``, ``files``, ... of every ``brain_tumor.data.lgg``, ``brain_tumor.files``, ..."""
+    inside = [name.split(".") for name in imports(tree) if name.startswith("brain_tumor.")]
+    return {parts[1] for parts in inside} - {"__version__"}
+
+
+def outside(tree: ast.AST) -> set[str]:
+    return {name.split(".")[0] for name in imports(tree)}
+
+
+@pytest.fixture(params=MODULES, ids=name_of)
+def module(request) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def tree(module) -> ast.Module:
+    return ast.parse(module.read_text(encoding="utf-8"))
+
+
+def test_imports_go_only_downward(module, tree):
+    room = room_of(module)
+    if room == "__init__":
+        assert not rooms_imported(tree), "the package itself imports nothing"
+        return
+    assert room in ROOMS, f"{room} is not in the import table"
+    arrows = rooms_imported(tree) - ROOMS[room] - {room}
+    assert not arrows, f"{room} may not import {', '.join(sorted(arrows))}"
+
+
+def test_foundation_stands_on_the_standard_library(module, tree):
+    if room_of(module) in STANDARD_LIBRARY_ONLY:
+        assert outside(tree) <= sys.stdlib_module_names | {"brain_tumor"}
+
+
+def test_ground_floor_names_no_keras(module, tree):
+    if room_of(module) in NO_KERAS:
+        assert not outside(tree) & KERAS
+
+
+def test_backends_are_imported_in_their_place_and_lazily(module, tree):
+    if name_of(module) not in BACKEND_MODULES:
+        assert not outside(tree) & BACKENDS
+    at_top = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+    assert not outside(at_top) & BACKENDS
+
+
+def test_no_file_can_run_code(tree):
+    assert not outside(tree) & CODE_FROM_FILES
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            assert called not in CODE_FROM_FILES_CALLS, f"line {node.lineno}: {called}"
+            for keyword in node.keywords:
+                refused = keyword.arg == "allow_pickle" and getattr(keyword.value, "value", True) is not False
+                assert not refused, f"line {node.lineno}: allow_pickle"
+
+
+def test_a_module_is_one_noun_that_says_what_it_is_for(module, tree):
+    assert ast.get_docstring(tree), "no docstring"
+    assert len(module.read_text(encoding="utf-8").splitlines()) <= MODULE_LINES
+    assert module.name not in DRAWERS
+
+
+def test_the_package_docstring_is_the_map():
+    rooms = {path.name + "/" for path in PACKAGE.iterdir() if any(path.glob("*.py"))}
+    rooms |= {path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__"}
+    table = re.findall(r"^``([a-z_]+/?)`` ", brain_tumor.__doc__, re.MULTILINE)
+    assert sorted(table) == sorted(rooms)
+    assert {room.rstrip("/") for room in rooms} == set(ROOMS)
+
+
+def loaded_by(*modules: str) -> set[str]:
+    """What a fresh interpreter has loaded after importing ``modules``."""
+    program = f"import sys, {', '.join(modules)}; print('\\n'.join(sys.modules))"
+    return set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_the_package_imports_no_room():
+    assert {name for name in loaded_by("brain_tumor") if name.startswith("brain_tumor.")} == set()
+
+
+def test_importing_the_ground_floor_loads_no_keras():
+    ground = [module for module in MODULES if room_of(module) in NO_KERAS and module.name != "__init__.py"]
+    names = ["brain_tumor." + name_of(module).removesuffix(".py").replace("/", ".") for module in ground]
+    assert not loaded_by(*names) & KERAS
+
+
+@pytest.fixture(scope="module")
+def kept_files() -> list[Path]:
+    """Every file that is in git, or would be after ``git add --all``."""
+    if not shutil.which("git") or not (CHECKOUT / ".git").exists():
+        pytest.skip("not a git checkout, so nothing can be committed from here")
+    command = ["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [path for name in sorted(set(listing.split("\0")) - {""}) if (path := CHECKOUT / name).is_file()]
+
+
+def test_no_data_and_no_weights_are_committed(kept_files):
+    assert [path for path in kept_files if path.suffix.lower() in DATA_AND_WEIGHTS] == []
+
+
+def test_committed_files_are_small(kept_files):
+    sizes = {path: path.stat().st_size for path in kept_files}
+    assert [path for path, size in sizes.items() if size > FILE_BYTES] == []
+    assert sum(size for path, size in sizes.items() if CHECKOUT / "reports" in path.parents) <= REPORTS_BYTES

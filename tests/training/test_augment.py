@@ -1,0 +1,148 @@
+"""Image and mask move together, labels stay labels, and the draw is a function of its seed."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brain_tumor.training import augment
+from brain_tumor.training.augment import Augmentation
+
+SIZE = 64
+FLIP = Augmentation(flip=True, rotation_degrees=0, zoom=0)
+FAR = Augmentation(flip=True, rotation_degrees=180, zoom=0.5)
+
+
+def matrices(augmentation, n, seed=0, size=SIZE):
+    return augment.draw(augmentation, n, size, np.random.default_rng(seed))
+
+
+def random_slices(n=6, size=SIZE):
+    generator = np.random.default_rng(1)
+    return generator.integers(0, 256, (n, size, size, 3), np.uint8), generator.integers(0, 2, (n, size, size), np.uint8)
+
+
+def blobs(n, seed):
+    """Ellipses off the centre, as masks."""
+    generator = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIZE, :SIZE]
+    centres, radii = generator.uniform(24, 40, (n, 2, 1, 1)), generator.uniform(8, 18, (n, 2, 1, 1))
+    return ((((y - centres[:, 0]) / radii[:, 0]) ** 2 + ((x - centres[:, 1]) / radii[:, 1]) ** 2) < 1).astype(np.uint8)
+
+
+def test_none_changes_nothing():
+    images, masks = random_slices()
+    moved = augment.apply(images, masks, matrices(augment.NONE, len(images)))
+    np.testing.assert_array_equal(moved[0], images)
+    np.testing.assert_array_equal(moved[1], masks)
+
+
+@pytest.mark.parametrize("size", [SIZE, 33])
+def test_a_flip_is_its_own_inverse(size):
+    images, masks = random_slices(size=size)
+    flips = matrices(FLIP, len(images), size=size)
+    once = augment.apply(images, masks, flips)
+    mirrored = flips[:, 0, 0] < 0
+    assert 0 < mirrored.sum() < len(images)
+    np.testing.assert_array_equal(once[0][mirrored], images[mirrored, :, ::-1])
+    np.testing.assert_array_equal(once[1][~mirrored], masks[~mirrored])
+    twice = augment.apply(*once, flips)
+    np.testing.assert_array_equal(twice[0], images)
+    np.testing.assert_array_equal(twice[1], masks)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_image_and_mask_stay_aligned(seed):
+    masks = blobs(4, seed)
+    images = np.repeat(255 * masks[..., None], 3, axis=-1)
+    moved, moved_masks = augment.apply(images, masks, matrices(FAR, 4, seed))
+    seen = moved[..., 0] > 127
+    dice = 2 * (seen & (moved_masks == 1)).sum(axis=(1, 2)) / (seen.sum(axis=(1, 2)) + moved_masks.sum(axis=(1, 2)))
+    assert dice.min() >= 0.98
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_no_new_label_appears(seed):
+    labels = np.random.default_rng(seed).choice(np.array([0, 1, 2, 4], np.uint8), (3, SIZE, SIZE))
+    images = np.repeat(labels[..., None], 3, axis=-1)
+    assert set(np.unique(augment.apply(images, labels, matrices(FAR, 3, seed))[1])) <= {0, 1, 2, 4}
+
+
+@given(st.integers(0, 10_000), st.floats(0, 90), st.floats(0, 1), st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_moves_stay_within_what_was_asked_and_keep_the_centre(seed, rotation, zoom, flip):
+    drawn = matrices(Augmentation(flip, rotation, zoom), 5, seed).astype(float)
+    linear, centre = drawn[:, :, :2], np.full(2, (SIZE - 1) / 2)
+    np.testing.assert_allclose(linear @ centre + drawn[:, :, 2], np.tile(centre, (5, 1)), atol=1e-3)
+    scales = np.linalg.svd(linear, compute_uv=False)
+    assert ((1 / (1 + zoom) - 1e-5 <= scales) & (scales <= 1 + zoom + 1e-5)).all()
+    turned = np.rad2deg(np.arccos(np.clip(linear[:, 1, 1] / scales[:, 0], -1, 1)))  # rows never mirror, only turn
+    assert (turned <= rotation + 0.1).all()
+    assert flip or (np.linalg.det(linear) > 0).all()
+
+
+def test_a_matrix_says_where_a_pixel_goes():
+    image, mask = np.zeros((1, SIZE, SIZE, 3), np.uint8), np.zeros((1, SIZE, SIZE), np.uint8)
+    x, y = 20, 50
+    mask[0, y - 2 : y + 3, x - 2 : x + 3] = 1
+    for seed in range(10):
+        matrix = matrices(Augmentation(rotation_degrees=30), 1, seed)
+        _, moved = augment.apply(image, mask, matrix)
+        found = np.argwhere(moved[0]).mean(axis=0)[::-1]
+        np.testing.assert_allclose(found, matrix[0] @ (x, y, 1), atol=0.5)
+
+
+def test_the_same_seed_draws_the_same():
+    np.testing.assert_array_equal(matrices(FAR, 8, seed=5), matrices(FAR, 8, seed=5))
+    assert not np.array_equal(matrices(FAR, 8, seed=5), matrices(FAR, 8, seed=6))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shapes_and_types_are_kept_whatever_the_slice(channels):
+    """Slices that are not square keep their shape too; the cache refuses them before they come here."""
+    images, masks = np.zeros((2, 20, 30, channels), np.uint8), np.zeros((2, 20, 30), np.uint8)
+    moved, moved_masks = augment.apply(images, masks, matrices(FAR, 2, size=20))
+    assert (moved.shape, moved.dtype) == (images.shape, np.uint8)
+    assert (moved_masks.shape, moved_masks.dtype) == (masks.shape, np.uint8)
+
+
+def test_what_it_is_given_is_left_alone():
+    images, masks = random_slices()
+    before = images.copy(), masks.copy()
+    augment.apply(images, masks, matrices(FAR, len(images)))
+    np.testing.assert_array_equal(images, before[0])
+    np.testing.assert_array_equal(masks, before[1])
+
+
+def tones(augmentation, n, channels=3, seed=0):
+    return augment.draw_tones(augmentation, n, channels, np.random.default_rng(seed))
+
+
+def test_no_tones_change_nothing():
+    images, _ = random_slices()
+    np.testing.assert_array_equal(augment.apply_tones(images, tones(augment.NONE, len(images))), images)
+
+
+@given(st.integers(0, 10_000), st.floats(0.01, 1))
+@settings(max_examples=25, deadline=None)
+def test_lighting_keeps_black_white_and_order(seed, lighting):
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None, None], 3, axis=-1)
+    toned = augment.apply_tones(ramp, tones(Augmentation(lighting=lighting), 1, seed=seed))[0, :, 0]
+    assert (toned[0] == 0).all()
+    assert (toned[-1] == 255).all()
+    assert (np.diff(toned.astype(int), axis=0) >= 0).all()
+
+
+def test_missing_sequences_become_copies_of_flair_and_flair_stays():
+    images, _ = random_slices(200)
+    drawn = tones(Augmentation(missing=0.5), len(images))
+    toned = augment.apply_tones(images, drawn)
+    np.testing.assert_array_equal(toned[..., 1], images[..., 1])
+    assert not drawn.copied[:, 1].any()
+    for channel in (0, 2):
+        copied = drawn.copied[:, channel]
+        assert 50 < copied.sum() < 100
+        np.testing.assert_array_equal(toned[copied, ..., channel], images[copied, ..., 1])
+        np.testing.assert_array_equal(toned[~copied, ..., channel], images[~copied, ..., channel])

@@ -1,0 +1,97 @@
+"""An epoch visits each slice of its part at most once, and is a function of seed, epoch and index alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brain_tumor.data import intensity
+from brain_tumor.errors import DataError
+from brain_tumor.training.augment import NONE, Augmentation
+from brain_tumor.training.batches import SliceArrays, TrainingBatches, TuneBatches
+
+
+def numbered(n, rows):
+    """Slices of 2 x 2 pixels whose value is their row number, so that a batch tells which rows it read."""
+    images = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, 2, 2, 3))
+    windows = np.repeat(np.array([[0, 255, 0, 1]], np.float32).T[None].repeat(3, axis=2), n, axis=0)
+    return SliceArrays(images, images[..., 0] % 2, windows, np.asarray(rows))
+
+
+def rows_of(batches):
+    return [int(value) for index in range(len(batches)) for value in batches[index][0][:, 0, 0, 0]]
+
+
+@given(
+    rows=st.sets(st.integers(0, 99), min_size=5, max_size=60),
+    batch_size=st.integers(1, 5),
+    seed=st.integers(0, 1000),
+    epoch=st.integers(0, 50),
+)
+@settings(max_examples=40, deadline=None)
+def test_an_epoch_visits_no_slice_twice_and_none_of_another_part(rows, batch_size, seed, epoch):
+    batches = TrainingBatches(numbered(100, sorted(rows)), batch_size, NONE, seed, epoch)
+    visited = rows_of(batches)
+    assert len(batches) == len(rows) // batch_size
+    assert len(visited) == len(set(visited)) == len(batches) * batch_size
+    assert set(visited) <= rows
+
+
+def test_what_an_epoch_leaves_over_changes():
+    arrays = numbered(10, range(10))
+    epochs = [frozenset(rows_of(TrainingBatches(arrays, 4, NONE, 0, epoch))) for epoch in range(12)]
+    assert all(len(visited) == 8 for visited in epochs)
+    assert len(set(epochs)) > 5
+    assert frozenset.union(*epochs) == set(range(10))
+
+
+def test_a_batch_is_a_function_of_seed_epoch_and_index(slices):
+    def batch(seed=1, epoch=2, index=3):
+        return TrainingBatches(slices, 4, Augmentation(), seed, epoch)[index]
+
+    whole_epoch = TrainingBatches(slices, 4, Augmentation(), 1, 2)
+    for index in (3, 0, 2, 1):  # in any order
+        for found, expected in zip(whole_epoch[index], batch(index=index), strict=True):
+            np.testing.assert_array_equal(found, expected)
+    for other in (batch(seed=5), batch(epoch=3), batch(index=1)):
+        assert not np.array_equal(other[0], batch()[0])
+
+
+def test_batches_are_normalised_float32(slices):
+    images, masks = TrainingBatches(slices, 4, Augmentation(), 0, 0)[0]
+    assert (images.shape, images.dtype) == ((4, 16, 16, 3), np.float32)
+    assert (masks.shape, masks.dtype) == ((4, 16, 16, 1), np.float32)
+    assert 0 <= images.min() < 0.1, "what turns in from outside is black"
+    assert 0.5 < images.max() <= 1
+    assert set(np.unique(masks)) == {0, 1}
+
+
+def test_each_slice_gets_the_window_of_its_own_case():
+    """Two cases, the second normalised to twice the range."""
+    arrays = numbered(8, range(8))
+    arrays.windows[4:, 3] = 2.0
+    images, _ = TrainingBatches(arrays, 8, NONE, 0, 0)[0]
+    assert images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 8, 10, 12, 14]
+
+
+def test_the_mask_is_never_normalised():
+    volume = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
+    windows = np.repeat(intensity.window(volume, "volume")[None], 8, axis=0)
+    arrays = SliceArrays(volume, (volume[..., 0] > 128).astype(np.uint8), windows, np.arange(8))
+    images, masks = TrainingBatches(arrays, 8, NONE, 0, 0)[0]
+    assert images.min() < 0, "z-scores"
+    np.testing.assert_array_equal(masks[..., 0], volume[..., 0] > 128)
+
+
+def test_too_few_slices_for_one_batch_are_refused():
+    with pytest.raises(DataError, match="3 training slices do not fill one batch of 4"):
+        TrainingBatches(numbered(10, range(3)), 4, NONE, 0, 0)
+
+
+def test_the_tune_part_comes_whole_and_in_order():
+    batches = TuneBatches(numbered(20, range(3, 14)), 4)
+    assert len(batches) == 3
+    assert rows_of(batches) == list(range(3, 14))
+    images, masks = batches[2]
+    assert (images.shape, masks.shape) == ((3, 2, 2, 3), (3, 2, 2, 1))
+    assert masks[:, 0, 0, 0].tolist() == [1, 0, 1]

@@ -1,0 +1,173 @@
+"""The run folder: records that any process may read, and a checkpoint that is whole whenever one looks."""
+
+import json
+import os
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from brain_tumor.errors import RunError
+from brain_tumor.training import runs
+from brain_tumor.training.runs import RunFolder
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunFolder(tmp_path / "run")
+
+
+@pytest.fixture
+def line():
+    """A line fitted for one step, with its optimiser: the smallest thing that has a state to keep."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.1), "mse", jit_compile=keras.backend.backend() == "jax")
+    model.train_on_batch(np.ones((2, 1), np.float32), np.ones((2, 1), np.float32))
+    return model
+
+
+def state(model):
+    return [keras.ops.convert_to_numpy(variable) for variable in (*model.variables, *model.optimizer.variables)]
+
+
+def assert_state(model, expected):
+    for found, value in zip(state(model), expected, strict=True):
+        np.testing.assert_array_equal(found, value)
+
+
+def move(model):
+    """Make every variable something else."""
+    for variable in (*model.variables, *model.optimizer.variables):
+        variable.assign(keras.ops.ones_like(variable) * 7)
+
+
+def restore(run, model):
+    run.restore_weights(model)
+    run.restore_optimiser(model)
+
+
+def test_a_new_folder_is_absent(run):
+    assert (run.exists, run.status) == (False, "absent")
+    assert run.history.empty
+    assert run.read_checkpoint() == (0, [])
+    with pytest.raises(RunError, match=r"run: no such run \(no run.json\)"):
+        _ = run.description
+
+
+def test_fields_are_changed_one_by_one(run):
+    run.update(status="running", seed=3)
+    run.update(status="finished")
+    assert run.description == {"status": "finished", "seed": 3}
+    assert run.status == "finished"
+
+
+@pytest.mark.parametrize("content", ["", "{", "\ufeff?"])
+def test_a_damaged_record_is_refused(run, content):
+    run.update(status="running")
+    (run.path / "run.json").write_text(content, encoding="utf-8")
+    with pytest.raises(RunError, match="run.json: damaged"):
+        _ = run.description
+
+
+def test_a_checkpoint_comes_back_exactly(run, line):
+    kept = state(line)
+    run.save_checkpoint(line, 1, [{"epoch": 1, "loss": 0.1 + 0.2}])
+    move(line)
+    assert run.read_checkpoint() == (1, [{"epoch": 1, "loss": 0.1 + 0.2}])
+    restore(run, line)
+    assert_state(line, kept)
+    assert run.history.to_dict("records") == [{"epoch": 1, "loss": 0.1 + 0.2}]
+
+
+def test_only_the_latest_checkpoint_is_kept(run, line):
+    for epoch in (1, 2, 3):
+        run.save_checkpoint(line, epoch, [{"epoch": number} for number in range(1, epoch + 1)])
+    assert run.read_checkpoint()[0] == 3
+    assert len([path for path in run.path.iterdir() if "checkpoint" in path.name]) == 1
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in the package may catch it."""
+
+
+def kill(*_arguments, **_options):
+    raise Killed
+
+
+def half_removed_then_killed(folder, *_arguments, **_options):
+    """Take away the first file of a folder, and die."""
+    for path in sorted(folder.glob("*"))[:1]:
+        os.unlink(path)
+        raise Killed
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "death"),
+    [(np, "savez", kill), (json, "dumps", kill), (os, "replace", kill), (shutil, "rmtree", half_removed_then_killed)],
+    ids=["writing arrays", "writing the epoch", "renaming", "removing the old one"],
+)
+def test_a_kill_while_saving_leaves_a_whole_checkpoint(run, line, monkeypatch, owner, name, death):
+    states = {1: state(line)}
+    run.save_checkpoint(line, 1, [{"epoch": 1}])
+    line.train_on_batch(np.ones((2, 1), np.float32), np.zeros((2, 1), np.float32))
+    states[2] = state(line)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, death)
+        with pytest.raises(Killed):
+            run.save_checkpoint(line, 2, [{"epoch": 1}, {"epoch": 2}])
+    move(line)
+    epoch, history = run.read_checkpoint()
+    assert len(history) == epoch
+    restore(run, line)
+    assert_state(line, states[epoch])
+    run.save_checkpoint(line, 3, [{"epoch": number} for number in (1, 2, 3)])
+    assert run.read_checkpoint()[0] == 3
+    assert len([path for path in run.path.iterdir() if "checkpoint" in path.name]) == 1, "what the kill left is cleared"
+
+
+def test_the_history_is_never_behind_the_checkpoint(run, line, monkeypatch):
+    """Or a run killed right after its last epoch would resume with nothing to do and a row short."""
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.pd.DataFrame, "to_csv", kill)
+        with pytest.raises(Killed):
+            run.save_checkpoint(line, 1, [{"epoch": 1}])
+    assert len(run.history) >= run.read_checkpoint()[0]
+
+
+@pytest.fixture
+def home_of_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path))
+    for name in ("lgg-a-1", "lgg-a-2", "lgg-b", "lgg-b-long"):
+        RunFolder(tmp_path / "runs" / name).update(status="finished")
+    (tmp_path / "runs" / "not-a-run").mkdir()
+    return tmp_path
+
+
+def test_runs_are_found_by_name_beginning_or_folder(home_of_runs):
+    assert [run.path.name for run in runs.all_runs()] == ["lgg-a-1", "lgg-a-2", "lgg-b", "lgg-b-long"]
+    assert runs.find_run("lgg-a-1").path.name == "lgg-a-1"
+    assert runs.find_run("lgg-b").path.name == "lgg-b", "a whole name wins over being the beginning of another"
+    assert runs.find_run("lgg-b-").path.name == "lgg-b-long"
+    assert runs.find_run(str(home_of_runs / "runs" / "lgg-a-2")).path.name == "lgg-a-2"
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [("lgg-a", "2 such runs in .*: lgg-a-1, lgg-a-2"), ("brats", "no such run in .*; `brain-tumor runs` lists them"), ("not-a-run", "no such")],
+)
+def test_what_names_no_single_run_is_refused(home_of_runs, name, complaint):
+    with pytest.raises(RunError, match=complaint):
+        runs.find_run(name)
+
+
+def test_without_any_run_there_are_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path))
+    assert runs.all_runs() == []
+
+
+def test_the_environment_is_plain_json():
+    facts = runs.environment()
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["backend"] == keras.backend.backend()
+    assert facts["packages"]["keras"] == keras.__version__
