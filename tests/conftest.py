@@ -37,7 +37,7 @@ def phantom_cohort(quiet_away_from_the_checkout):
 
 @pytest.fixture
 def write_tree():
-    """``write_tree(folder, {"TCGA_CS_0001_19960909": 3})``: a ``kaggle_3m`` tree of noise, 16 px square, tumour on even slices."""
+    """``write_tree(folder, {"TCGA_CS_0001_19960909": 3})``: a ``kaggle_3m`` tree of noise, 16 px wide, tumour on even slices."""
 
     def write(folder, cases, size=16, seed=0):
         rng = np.random.default_rng(seed)

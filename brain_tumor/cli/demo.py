@@ -16,7 +16,7 @@ def demo() -> None:
     from brain_tumor.data.profile import profile
     from brain_tumor.experiments import segmentation
     from brain_tumor.experiments.recipe import SegmentationRecipe
-    from brain_tumor.paths import readable, reports_folder
+    from brain_tumor.paths import readable
     from brain_tumor.report import run_page
     from brain_tumor.training.stages import Stage
 
@@ -24,13 +24,14 @@ def demo() -> None:
     typer.echo("1. draw: a PHANTOM cohort, in the layout of the real one; no number below is about patients")
     cohort = open_cohort(recipe.cohort)
     typer.echo("2. explore")
-    print_facts(profile(open_store(cohort)))
+    facts = profile(open_store(cohort))
+    print_facts(facts)
     typer.echo(f"3. train: {recipe.model} at {recipe.size} x {recipe.size}, {EPOCHS} epochs; a few minutes on two cores")
     run = segmentation.train(recipe, cohort)
     typer.echo(f"   {run.description['training_seconds'] / 60:.1f} minutes")
     typer.echo("4. score, on patients the network has never seen")
     print_scores(run, recipe, segmentation.evaluate(run, cohort))
-    page = run_page.run_page(run, reports_folder() / "demo.html")
+    page = run_page.demo_page(run, facts)
     typer.echo(f"\nreport: {readable(page)}")
     typer.echo("next:")
     typer.echo("  open it in a browser: scores with interval and floor, curves, best and worst patients")

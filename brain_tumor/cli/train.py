@@ -24,7 +24,8 @@ def segmentation(
     peak_rate: float = typer.Option(1e-3, min=1e-7, max=1.0, help="Top of the 1cycle learning rate."),
     batch_size: int = typer.Option(16, min=1, help="Slices a step."),
     loss: Literal["bce-dice", "focal-tversky"] = typer.Option("bce-dice", help="What is minimised."),
-    normalisation: Literal["unit", "imagenet", "volume"] = typer.Option("unit", help="What happens to pixel values."),
+    normalisation: Literal["unit", "imagenet", "volume"] = typer.Option("volume", help="What happens to pixel values."),
+    average_flips: bool = typer.Option(True, help="Predict each slice as it is and mirrored, and take the mean."),
     batchnorm_momentum: float = typer.Option(0.99, min=0.0, max=0.999, help="0.9 for runs under some 300 steps."),
     precision: Literal["auto", "float32", "mixed_bfloat16"] = typer.Option("auto", help="auto measures the machine."),
     seed: int = typer.Option(0, min=0, help="Initial weights, shuffling, augmentation."),
@@ -38,7 +39,7 @@ def segmentation(
     recipe = SegmentationRecipe(
         cohort=cohort, split=split, split_seed=split_seed, tune=tune, model=model, size=size, normalisation=normalisation,
         loss=loss, stages=(Stage("all", epochs, peak_rate),), batch_size=batch_size,
-        batchnorm_momentum=batchnorm_momentum, precision=precision, seed=seed,
+        batchnorm_momentum=batchnorm_momentum, average_flips=average_flips, precision=precision, seed=seed,
     )  # fmt: skip
     typer.echo(f"run {recipe.run_id}")
     try:

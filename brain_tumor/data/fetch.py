@@ -13,7 +13,7 @@ from brain_tumor import files
 from brain_tumor.data import lgg, phantom
 from brain_tumor.data.cohort import Case, Cohort
 from brain_tumor.errors import DataError
-from brain_tumor.paths import data_folder, readable
+from brain_tumor.paths import data_folder
 from brain_tumor.progress import Bar
 
 COHORTS = ("lgg", "phantom")
@@ -44,26 +44,14 @@ def open_lgg() -> Cohort:
 
 
 def open_or_phantom(name: str) -> tuple[Cohort, str]:
-    """The named cohort, or the phantom where the LGG data is not here; and a sentence that says which, for a notebook to print."""
-    if name == "lgg" and not lgg_folder().is_dir():
-        return open_cohort("phantom"), (
-            "PHANTOM: the LGG data is not here, so everything below is synthetic; "
-            "get the data with: brain-tumor data get lgg --from FOLDER"
-        )
-    cohort = open_cohort(name)
-    told = "PHANTOM, synthetic data" if cohort.phantom else f"the cohort {cohort.name!r}"
-    return cohort, f"{told}: {len(cohort)} patients, {cohort.n_slices:,} slices"
-
-
-def open_or_phantom(name: str) -> tuple[Cohort, str]:
-    """The cohort of that name, or the phantom where the LGG data is not here, and a sentence that says which it is."""
-    fallen_back = name == "lgg" and not lgg_folder().is_dir()
-    cohort = open_cohort("phantom" if fallen_back else name)
+    """The cohort of that name, or the phantom where the LGG data is not here; and a sentence, for a notebook, that says which."""
+    absent = name == "lgg" and not lgg_folder().is_dir()
+    cohort = open_cohort("phantom" if absent else name)
     size = f"{len(cohort)} patients, {cohort.n_slices:,} slices"
     if not cohort.phantom:
-        return cohort, f"Cohort {cohort.name}: {size}, from {readable(cohort.root)}."
-    why = "the LGG data is not here (brain-tumor data get lgg --from FOLDER), so this is the" if fallen_back else "this is the"
-    return cohort, f"PHANTOM, not patients: {why} synthetic cohort, {size}. No number below says anything about people."
+        return cohort, f"Cohort {cohort.name}: {size}."
+    why = "the LGG data is not here (brain-tumor data get lgg --from FOLDER), so " if absent else ""
+    return cohort, f"PHANTOM, not patients: {why}everything below is synthetic, {size}."
 
 
 def open_folder(folder: Path) -> Cohort:

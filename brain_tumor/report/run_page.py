@@ -3,13 +3,17 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from brain_tumor import files
+from brain_tumor.data import profile
+from brain_tumor.data.cache import open_store
+from brain_tumor.data.fetch import open_cohort
 from brain_tumor.errors import DataError, RunError
 from brain_tumor.evaluation import overlap
 from brain_tumor.paths import reports_folder
-from brain_tumor.report import figures, page, records, sidecar, tables
+from brain_tumor.report import figures, figures_cohort, page, pictures, records, sidecar, tables
 from brain_tumor.report.drawing import Drawing
 
 if TYPE_CHECKING:
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 
 HEADLINES = ("slice, empty = 1", "patient mean")
 PICTURED_WORST = 2
+DEMO_SLICES = 12
 
 
 def run_page(run: "RunFolder", out: Path | None = None) -> Path:
@@ -36,6 +41,23 @@ def run_page(run: "RunFolder", out: Path | None = None) -> Path:
     return page.save(_render(run.path, facts, _pictures(run.path, facts)), out, private)
 
 
+def demo_page(run: "RunFolder", facts: dict) -> Path:
+    """The demo's run, the synthetic cohort it learned from, and pictures of both, as the git-ignored ``reports/demo.html``.
+
+    Args:
+        facts: the cohort's profile (:func:`brain_tumor.data.profile.profile`).
+    """
+    store = open_store(open_cohort(run.description["recipe"]["cohort"]))
+    by_area = store.slices[store.slices.tumour_px > 0].sort_values("tumour_px").index
+    shown = by_area[np.linspace(0, len(by_area) - 1, DEMO_SLICES).astype(int)]
+    drawings = [pictures.show_gallery(store, shown), figures_cohort.plot_tumour_areas(store.slices)]
+    fact_table = pd.DataFrame(profile.table(facts), columns=["fact", "found"]).to_html(border=0, index=False)
+    cohort = {"cohort_figures": drawings, "fact_table": fact_table}
+    predicted = _pictures(run.path, run.description)
+    rendered = _render(run.path, run.description, predicted, "demo.html", **cohort)
+    return page.save(rendered, reports_folder() / page.DEMO, private="a run on the phantom")
+
+
 def publish_record(folder: Path) -> Path:
     """A record as ``reports/runs/<run>.html`` with its sidecar, from the record alone: there is no pixel it could show.
 
@@ -50,7 +72,7 @@ def publish_record(folder: Path) -> Path:
     return path
 
 
-def _render(folder: Path, facts: dict, pictures: list[Drawing]) -> str:
+def _render(folder: Path, facts: dict, drawings: list[Drawing], template: str = "run.html", **more) -> str:
     recipe = facts["recipe"]
     scores, cases = pd.read_csv(folder / "scores.csv"), pd.read_csv(folder / "cases.csv")
     counts, history = records.read_counts(folder), pd.read_csv(folder / "history.csv")
@@ -58,7 +80,7 @@ def _render(folder: Path, facts: dict, pictures: list[Drawing]) -> str:
     native = counts[counts["size"] == counts["size"].max()]
     floor = float(overlap.per_case(overlap.all_empty(native)).dice.mean())
     return page.render(
-        "run.html",
+        template,
         title=("Phantom run " if facts["phantom"] else "Run ") + folder.name,
         phantom=facts["phantom"],
         run=folder.name,
@@ -69,9 +91,10 @@ def _render(folder: Path, facts: dict, pictures: list[Drawing]) -> str:
         score_figures=[figures.plot_protocols({f"{recipe['model']} at {recipe['size']} px": working})],
         case_figures=[figures.plot_case_scores({recipe["model"]: cases}, floor), figures.plot_dice_by_area(native)],
         training_figures=[figures.plot_history({recipe["model"]: history})],
-        pictures=pictures,
+        pictures=drawings,
         recipe=_recipe(facts),
         command=facts.get("command"),
+        **more,
     )
 
 
@@ -144,10 +167,7 @@ def _recipe(facts: dict) -> dict[str, str]:
 
 def _pictures(folder: Path, facts: dict) -> list[Drawing]:
     """Predictions against truth, where both the predictions and the data are on this machine."""
-    from brain_tumor.data.cache import open_store
-    from brain_tumor.data.fetch import open_cohort
     from brain_tumor.inference.predict import load_prediction
-    from brain_tumor.report import pictures
 
     try:
         cohort = open_cohort(facts["recipe"]["cohort"])

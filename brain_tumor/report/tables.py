@@ -9,34 +9,42 @@ from brain_tumor.evaluation import protocols
 
 def score_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Every Dice by its name, with interval, floor and definition (:func:`brain_tumor.evaluation.protocols.score`)."""
-    return pd.DataFrame(
-        {
-            "Dice": scores.protocol,
-            "size": scores["size"],
-            "score": scores.dice.map("{:.3f}".format),
-            "95 % interval": [_interval(row) for row in scores.itertuples()],
-            "floor": scores.floor.map("{:.3f}".format),
-            "empty slices": [f"{row.empty_slices} of {row.slices}" for row in scores.itertuples()],
-            "what it means": scores.protocol.map(protocols.means),
-        }
-    ).set_index("Dice")
+    return (
+        pd.DataFrame(
+            {
+                "Dice": scores.protocol,
+                "size": scores["size"],
+                "score": scores.dice.map("{:.3f}".format),
+                "95 % interval": [_interval(row) for row in scores.itertuples()],
+                "floor": scores.floor.map("{:.3f}".format),
+                "empty slices": [f"{row.empty_slices} of {row.slices}" for row in scores.itertuples()],
+                "what it means": scores.protocol.map(protocols.means),
+            }
+        )
+        .set_index("Dice")
+        .pipe(_named_in_the_corner)
+    )
 
 
 def case_table(cases: pd.DataFrame) -> pd.DataFrame:
     """A row a patient, best Dice first (:func:`brain_tumor.evaluation.overlap.per_case`)."""
     ordered = cases.sort_values("dice", ascending=False)
-    return pd.DataFrame(
-        {
-            "patient": ordered.case_id,
-            "Dice": ordered.dice.map("{:.3f}".format),
-            "IoU": ordered.iou.map("{:.3f}".format),
-            "tumour px": (ordered.tp + ordered.fn).map("{:,}".format),
-            "slices": ordered.slices,
-            "tumour slices": ordered.tumour_slices,
-            "missed slices": ordered.missed_slices,
-            "false-alarm slices": ordered.false_alarm_slices,
-        }
-    ).set_index("patient")
+    return (
+        pd.DataFrame(
+            {
+                "patient": ordered.case_id,
+                "Dice": ordered.dice.map("{:.3f}".format),
+                "IoU": ordered.iou.map("{:.3f}".format),
+                "tumour px": (ordered.tp + ordered.fn).map("{:,}".format),
+                "slices": ordered.slices,
+                "tumour slices": ordered.tumour_slices,
+                "missed slices": ordered.missed_slices,
+                "false-alarm slices": ordered.false_alarm_slices,
+            }
+        )
+        .set_index("patient")
+        .pipe(_named_in_the_corner)
+    )
 
 
 def clinical_table(cases: Sequence) -> pd.DataFrame:
@@ -54,7 +62,12 @@ def clinical_table(cases: Sequence) -> pd.DataFrame:
         many = len(counts) > 8
         spread = f"{known.min():g} to {known.max():g}, median {known.median():g}" if many else told
         rows[field] = {"known": len(known), "blank": int(values[field].isna().sum()), "values": spread}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("field")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("field").pipe(_named_in_the_corner)
+
+
+def _named_in_the_corner(table: pd.DataFrame) -> pd.DataFrame:
+    """The index's name moved to the header's corner, which saves the table a line."""
+    return table.rename_axis(columns=table.index.name, index=None)
 
 
 def _interval(row) -> str:

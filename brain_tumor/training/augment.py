@@ -30,11 +30,11 @@ class Augmentation:
     flip: bool = True
     rotation_degrees: float = 15.0
     zoom: float = 0.1
-    lighting: float = 0.0
-    missing: float = 0.0
+    lighting: float = 0.2
+    missing: float = 0.15
 
 
-NONE = Augmentation(flip=False, rotation_degrees=0.0, zoom=0.0)
+NONE = Augmentation(flip=False, rotation_degrees=0.0, zoom=0.0, lighting=0.0, missing=0.0)
 
 
 class Tones(NamedTuple):

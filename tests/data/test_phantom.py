@@ -1,6 +1,7 @@
 """The phantom keeps its promises: layout, determinism, lesions of every size, empty slices, missing sequences, mimics."""
 
 import errno
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def test_neighbouring_slices_are_alike_but_not_the_same(volumes):
     dice = []
     for _, masks in volumes.values():
         shown = masks[masks.any((1, 2))].astype(bool)
-        dice += [2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in zip(shown, shown[1:], strict=False)]
+        dice += [2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in pairwise(shown)]
     assert 0.6 < np.median(dice) < 0.95
 
 

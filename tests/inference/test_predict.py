@@ -1,0 +1,120 @@
+"""A slice gets the same answer alone and in its series, at its own size; what does not fit is refused."""
+
+import keras
+import numpy as np
+import pytest
+
+from brain_tumor.data import intensity
+from brain_tumor.errors import DataError
+from brain_tumor.inference import predict
+from brain_tumor.models import saved
+
+NUMBERS = np.arange(1, 21)
+
+
+def of_the_networks_size(exam):
+    return intensity.resize_images(exam, 16), intensity.window(exam, "unit")
+
+
+@pytest.mark.parametrize("number_format", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(("architecture", "size"), [("unet-resnet18", 32), ("resunet", 32)])
+def test_a_slice_alone_and_in_its_series_gives_the_same_bits(architecture, size, number_format):
+    keras.utils.set_random_seed(0)
+    model = saved.build(saved.describe(architecture, size=size), number_format)
+    images = np.random.default_rng(0).integers(0, 256, (20, size, size, 3), np.uint8)
+    window = intensity.window(images, "unit")
+    together = predict.probabilities(model, images, window)
+    for number in (0, 7, 15, 16, 19):
+        np.testing.assert_array_equal(predict.probabilities(model, images[number : number + 1], window)[0], together[number])
+
+
+def test_probabilities_are_those_of_the_network(network, exam):
+    images, window = of_the_networks_size(exam)
+    found = predict.probabilities(network, images, window)
+    assert (found.shape, found.dtype) == ((20, 16, 16), np.float32)
+    plainly = keras.ops.convert_to_numpy(network(images.astype(np.float32) / 255, training=False))[..., 0]
+    np.testing.assert_allclose(found, plainly, atol=1e-5)
+
+
+def test_averaged_flips_do_not_tell_left_from_right(network, exam):
+    images, window = of_the_networks_size(exam)
+    found = predict.probabilities(network, images, window, average_flips=True)
+    mirrored = predict.probabilities(network, images[:, :, ::-1], window, average_flips=True)
+    np.testing.assert_array_equal(found, mirrored[:, :, ::-1])
+    assert not np.array_equal(found, predict.probabilities(network, images, window))
+
+
+def test_a_case_returns_at_its_own_size(network, exam):
+    found = predict.predict_case(network, exam, "unit", "A", NUMBERS)
+    assert (found.native.shape, found.native.dtype) == ((20, 24, 24), np.uint8)
+    assert (found.working.shape, found.working.dtype) == ((20, 16, 16), np.uint8)
+    straight = predict.probabilities(network, *of_the_networks_size(exam))
+    assert np.abs(found.working / 255 - straight).max() <= 0.5 / 255 + 1e-6
+    assert np.abs(found.native.mean() - found.working.mean()) < 5, "only resized"
+
+
+def test_slices_that_are_not_square_keep_their_shape(network):
+    images = np.zeros((2, 20, 40, 3), np.uint8)
+    assert predict.predict_case(network, images, "unit", "A", np.array([1, 2])).native.shape == (2, 20, 40)
+
+
+def test_only_the_planes_asked_for_are_predicted_but_all_are_measured(network, exam):
+    """The window of ``volume`` comes from the whole exam, whichever planes are wanted."""
+    whole = predict.predict_case(network, exam, "volume", "A", NUMBERS)
+    some = predict.predict_case(network, exam, "volume", "A", np.array([3, 17]))
+    assert some.slice_numbers.tolist() == [3, 17]
+    np.testing.assert_array_equal(some.native, whole.native[[2, 16]])
+    np.testing.assert_array_equal(some.working, whole.working[[2, 16]])
+
+
+@pytest.mark.parametrize("normalisation", intensity.NORMALISATIONS)
+@pytest.mark.parametrize("channels", [1, 4])
+def test_other_channels_than_the_network_knows_are_refused(network, normalisation, channels):
+    images = np.zeros((2, 16, 16, channels), np.uint8)
+    with pytest.raises(DataError, match=f"A: {channels} channels, the network was trained on 3"):
+        predict.predict_case(network, images, normalisation, "A", np.array([1, 2]))
+
+
+@pytest.fixture
+def stored(network, exam, tmp_path):
+    prediction = predict.predict_case(network, exam, "unit", "TCGA_CS_0001_20000101", NUMBERS)
+    prediction.save(tmp_path / "predictions")
+    return prediction, tmp_path / "predictions" / "TCGA_CS_0001_20000101.npz"
+
+
+def test_a_stored_prediction_comes_back_exactly(stored):
+    prediction, path = stored
+    again = predict.load_prediction(path)
+    assert again.case_id == "TCGA_CS_0001_20000101"
+    for name in ("slice_numbers", "native", "working"):
+        found, expected = getattr(again, name), getattr(prediction, name)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+    with np.load(path, allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["native", "slice_numbers", "working"]
+
+
+def damage_middle(content):
+    half = len(content) // 2
+    return content[:half] + bytes(byte ^ 255 for byte in content[half : half + 200]) + content[half + 200 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda content: b"", lambda content: b"PK", lambda content: content[:-50], lambda content: content[:100], damage_middle, lambda content: b"x" * 500],
+    ids=["empty", "two bytes", "end cut off", "beginning only", "middle turned over", "something else"],
+)  # fmt: skip
+def test_a_damaged_file_is_refused(stored, damage):
+    _, path = stored
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=r"TCGA_CS_0001_20000101.npz: not a stored prediction") as refusal:
+        predict.load_prediction(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_file_that_lacks_an_array_or_is_absent_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", native=np.zeros(3))
+    np.save(tmp_path / "b.npy", np.zeros(3))
+    for name in ("a.npz", "b.npy", "c.npz"):
+        with pytest.raises(DataError, match=f"{name}: not a stored prediction"):
+            predict.load_prediction(tmp_path / name)
