@@ -2,6 +2,8 @@
 
 import typer
 
+from brain_tumor.cli.backend import load_keras
+
 MAIN_PROTOCOLS = ("slice, empty = 1", "patient mean")
 
 
@@ -10,6 +12,7 @@ def evaluate(
     again: bool = typer.Option(False, "--again", help="Predict anew even where predictions are stored."),
 ) -> None:
     """Score a finished run on its test part: every Dice by name, with interval and floor."""
+    load_keras()
     from brain_tumor.data.fetch import open_cohort
     from brain_tumor.experiments import segmentation
     from brain_tumor.training.runs import find_run
@@ -22,13 +25,15 @@ def evaluate(
 
 def runs() -> None:
     """List the runs of this home with their state and scores."""
+    load_keras()
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from brain_tumor.experiments.segmentation import read_scores
     from brain_tumor.training.runs import all_runs
 
-    table = Table("run", "status", "epochs", "minutes", *(f"Dice: {name}" for name in MAIN_PROTOCOLS), title="runs")
+    columns = ("status", "epochs", "minutes", *(f"Dice: {name}" for name in MAIN_PROTOCOLS))
+    table = Table(Column("run", no_wrap=True), *columns, title="runs")
     for run in all_runs():
         facts, scores = run.description, read_scores(run)
         cells = []

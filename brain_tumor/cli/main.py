@@ -1,6 +1,5 @@
 """The entry point: gathers the verbs, and turns refusals into one line and exit code 2."""
 
-import os
 import sys
 
 import typer
@@ -27,7 +26,6 @@ app.command()(report.reports)
 
 def main() -> None:
     """Run the command line."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes are not for a reader of tables
     try:
         app()
     except BrainTumorError as error:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import typer
 
+from brain_tumor.cli.backend import load_keras
+
 PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
 
@@ -16,6 +18,7 @@ def predict(
     mask: Path = typer.Option(None, help="Also write the mask, 0 and 255: one picture, or a folder for a case."),
 ) -> None:
     """Outline the tumour in one slice or one case. Research use only: not for diagnosis."""
+    load_keras()
     import numpy as np
 
     from brain_tumor.errors import DataError
@@ -29,20 +32,21 @@ def predict(
         raise DataError(f"{out}: an overlay is written as {', '.join(PICTURES)}")
     folder = find_run(run)
     recipe = finished_recipe(folder)
-    images, name = _read(what, recipe)
-    numbers = np.arange(1, len(images) + 1)
+    images, name, number = _read(what, recipe)
+    numbers = np.arange(1, len(images) + 1) if number is None else np.array([number])
     model = saved.load(folder.path, folder.description["precision"])
     prediction = predict_case(model, images, recipe.normalisation, name, numbers, recipe.average_flips)
     masks = (prediction.native > recipe.threshold * 255).astype(np.uint8)
-    one = len(images) == 1
-    picture = overlay.outlined(images[0], masks[0]) if one else overlay.contact_sheet(images, masks, numbers)
+    one = len(numbers) == 1
+    shown = images[numbers - 1]
+    picture = overlay.outlined(shown[0], masks[0]) if one else overlay.contact_sheet(shown, masks, numbers)
     overlay.save_picture(picture, out)
     if mask:
         for number, plane in zip(numbers, masks, strict=True):
             overlay.save_picture(plane * 255, mask if one else mask / f"{name}_{number}_mask.tif")
     called = masks.any(axis=(1, 2))
     typer.echo(
-        f"{name}: tumour called in {called.sum()} of {len(images)} slices, "
+        f"{name}: tumour called in {called.sum()} of {len(numbers)} slices, "
         f"{masks.sum():,} px of {images.shape[2]} x {images.shape[1]} a slice; "
         f"highest pixel probability {prediction.native.max() / 255:.3f}"
     )
@@ -50,26 +54,29 @@ def predict(
 
 
 def _read(what: str, recipe) -> tuple:
-    """``images (Z, H, W, 3)`` uint8 and a name, from a picture, a case folder, or a case of the run's cohort."""
+    """The images ``(Z, H, W, 3)`` uint8 of an exam, a name, and the slice that is wanted (None: all of them)."""
     import numpy as np
 
     from brain_tumor.data import lgg
     from brain_tumor.data.fetch import open_cohort
     from brain_tumor.data.picture import read_picture
-    from brain_tumor.errors import DataError
 
     path = Path(what)
     if path.is_dir():
-        return lgg.read_images(path), path.resolve().name
-    if path.is_file() or path.suffix.lower() in PICTURES:
-        if recipe.normalisation == "volume":
-            raise DataError(
-                f"{path}: this run was trained on whole-volume statistics, which one slice lacks; give the case's folder"
-            )
-        image = read_picture(path, ("RGB", "L"))
-        if image.ndim == 2:
-            typer.echo(f"{path}: one channel, taken as FLAIR and given to all three, as the dataset does for missing sequences")
-            image = np.repeat(image[..., None], 3, axis=-1)
-        return image[None], path.stem
-    case = open_cohort(recipe.cohort)[what]
-    return case.load()[0], case.case_id
+        return lgg.read_images(path), path.resolve().name, None
+    if path.suffix.lower() not in PICTURES:
+        case = open_cohort(recipe.cohort)[what]
+        return case.load()[0], case.case_id, None
+    image = read_picture(path, ("RGB", "L"))
+    if image.ndim == 2:
+        typer.echo(f"{path}: one channel, taken as FLAIR and given to all three, as the dataset does for missing sequences")
+        image = np.repeat(image[..., None], 3, axis=-1)
+    if recipe.normalisation != "volume":
+        return image[None], path.stem, 1
+    number = lgg.place_in_exam(path)
+    if number is not None:
+        return lgg.read_images(path.parent), path.stem, number
+    typer.echo(
+        f"{path}: a slice without its exam; this network expects brightness relative to the whole exam, so the mask is less sure"
+    )
+    return image[None], path.stem, 1

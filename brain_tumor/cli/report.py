@@ -4,12 +4,15 @@ from pathlib import Path
 
 import typer
 
+from brain_tumor.cli.backend import load_keras
+
 
 def report(
     run: str = typer.Argument(help="A run's name, the beginning of it, or its folder; with --publish also that of a record."),
     publish: bool = typer.Option(False, "--publish", help="Keep the run's record and write reports/runs/, without any picture."),
 ) -> None:
     """One run as a single HTML file: scores with interval and floor, every patient, curves, and pictures for you alone."""
+    load_keras()
     from brain_tumor.errors import RunError
     from brain_tumor.paths import readable
     from brain_tumor.report import page, records, run_page
@@ -35,6 +38,7 @@ def notebooks(
     out: Path = typer.Option(None, help="A folder for the executed copies."),
 ) -> None:
     """Run notebooks from top to bottom and say whether they work."""
+    load_keras()
     from brain_tumor.report import notebook
 
     chosen = paths or notebook.all_notebooks()
@@ -47,6 +51,7 @@ def reports(
     local: bool = typer.Option(False, "--local", help="Keep the patients' pictures, in the git-ignored reports/local/."),
 ) -> None:
     """Publish the notebooks as HTML, then a page for each record, the index, and the README's results."""
+    load_keras()
     from brain_tumor.paths import readable
     from brain_tumor.report import notebook, page, readme, records, run_page
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 import typer
 
+from brain_tumor.cli.backend import load_keras
+
 app = typer.Typer(help="Train a network; an interrupted run resumes when the same command is given again.", no_args_is_help=True)
 
 
@@ -31,6 +33,7 @@ def segmentation(
     seed: int = typer.Option(0, min=0, help="Initial weights, shuffling, augmentation."),
 ) -> None:
     """Train a segmentation network; prints the run's name."""
+    load_keras()
     from brain_tumor.data.fetch import open_cohort
     from brain_tumor.experiments import segmentation
     from brain_tumor.experiments.recipe import SegmentationRecipe

@@ -112,9 +112,9 @@ def export_png(cohort: Cohort, folder: Path, masks: bool = True) -> Path:
         images, labels = case.load()
         with files.atomic_folder(folder / case.case_id) as temporary:
             for number, image, label in zip(case.slice_numbers, images, labels, strict=True):
-                Image.fromarray(image).save(temporary / f"{case.case_id}_{number}.png")
+                Image.fromarray(image).save(temporary / f"{case.case_id}_{number}.png", compress_level=4)
                 if masks:
-                    Image.fromarray(label * 255).save(temporary / f"{case.case_id}_{number}_mask.png")
+                    Image.fromarray(label * 255).save(temporary / f"{case.case_id}_{number}_mask.png", compress_level=4)
 
     def finished(case: Case) -> bool:
         place = folder / case.case_id

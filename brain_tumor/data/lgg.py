@@ -74,21 +74,36 @@ def read_case(case: Case) -> Volume:
 def read_images(folder: Path) -> np.ndarray:
     """The slices of one exam that has no masks, as a person with images has them: ``(Z, H, W, 3)`` uint8.
 
-    Takes the pictures of ``folder`` that end in a number, in numeric order; masks among them are passed over.
+    Takes the pictures of ``folder`` that are named ``EXAM_1.tif``, ``EXAM_2.tif``, ... in numeric order; masks are passed over.
     """
-    numbered = {
-        int(match["number"]): path
-        for path in folder.glob("*.tif")
-        if (match := SLICE_FILE.match(path.name)) and not match["mask"]
-    }
-    if not numbered:
-        raise DataError(f"{folder}: no slices (expected names such as {folder.name}_1.tif)")
+    exams = _exams(folder)
+    if len(exams) != 1:
+        raise DataError(f"{folder}: slices of {len(exams) or 'no'} exams, expected one (names such as {folder.name}_1.tif)")
     images = []
-    for _, path in sorted(numbered.items()):
+    for _, path in sorted(next(iter(exams.values())).items()):
         images.append(read_picture(path, ("RGB",)))
         if images[-1].shape != images[0].shape:
             raise DataError(f"{path}: {_size(images[-1])} pixels, but the case's first slice has {_size(images[0])}")
     return np.stack(images)
+
+
+def place_in_exam(path: Path) -> int | None:
+    """The place, from 1, of a slice among those of its exam beside it; None where it lies alone or among other exams."""
+    exams = _exams(path.parent)
+    if len(exams) != 1:
+        return None
+    files_in_order = [file for _, file in sorted(next(iter(exams.values())).items())]
+    return files_in_order.index(path) + 1 if path in files_in_order and len(files_in_order) > 1 else None
+
+
+def _exams(folder: Path) -> dict[str, dict[int, Path]]:
+    """The slice files of a folder by exam and number, masks left out."""
+    exams: dict[str, dict[int, Path]] = {}
+    for path in folder.glob("*.tif"):
+        match = SLICE_FILE.match(path.name)
+        if match and not match["mask"]:
+            exams.setdefault(match["case"], {})[int(match["number"])] = path
+    return exams
 
 
 def missing_sequences(images: np.ndarray) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Whole cases in, probabilities out: at the size the network works at, and back at the case's own size."""
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +46,7 @@ def load_prediction(path: Path) -> Prediction:
     try:
         with np.load(path) as arrays:
             return Prediction(path.stem, arrays["slice_numbers"], arrays["native"], arrays["working"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: not a stored prediction ({error})") from None
 
 
@@ -87,12 +89,15 @@ def predict_case(
         normalisation: a name of :data:`brain_tumor.data.intensity.NORMALISATIONS`.
         slice_numbers: the planes wanted, counted from 1.
         average_flips: as in :func:`probabilities`.
+
+    Raises:
+        DataError: another number of channels than the network's.
     """
-    window = intensity.window(images, normalisation)
-    wanted = images[np.asarray(slice_numbers) - 1]
     size, channels = model.input_shape[1], model.input_shape[-1]
     if images.shape[-1] != channels:
         raise DataError(f"{case_id}: {images.shape[-1]} channels, the network was trained on {channels}")
+    window = intensity.window(images, normalisation)
+    wanted = images[np.asarray(slice_numbers) - 1]
     working = probabilities(model, intensity.resize_images(wanted, size), window, average_flips)
     native = intensity.resize_probabilities(working, images.shape[1:3])
     return Prediction(case_id, np.asarray(slice_numbers), _to_bytes(native), _to_bytes(working))

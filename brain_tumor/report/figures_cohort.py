@@ -60,7 +60,7 @@ def plot_tumour_position(slices: pd.DataFrame, bins: int = 20) -> Drawing:
     top.set_ylim(0)
     top.yaxis.set_major_formatter(lambda value, _position: f"{value:.0%}")
     tidy(bottom, "place in the exam (0 = first slice, 1 = last)", "patients", grid="x")
-    bottom.hlines(np.arange(len(extents)), extents["min"], extents["max"], color=ORANGE, linewidth=min(4.0, 150 / len(extents)))
+    bottom.hlines(np.arange(len(extents)), extents["min"], extents["max"], color=ORANGE, linewidth=min(4.0, 110 / len(extents)))
     bottom.set_yticks([])
     bottom.set_xlim(0, 1)
     return drawing

@@ -14,10 +14,11 @@ from pathlib import Path
 import nbclient
 import nbformat
 from nbconvert import HTMLExporter
+from traitlets.config import Config
 
 from brain_tumor import files
 from brain_tumor.errors import RunError
-from brain_tumor.paths import CHECKOUT, readable, reports_folder
+from brain_tumor.paths import CHECKOUT, data_folder, readable, reports_folder
 from brain_tumor.progress import Bar
 from brain_tumor.report import page, sidecar
 from brain_tumor.report.drawing import PIXELS_MIME
@@ -69,6 +70,8 @@ def publish(path: Path, local: bool = False) -> Path:
     }
     if not (local or content["phantom"]):
         with tempfile.TemporaryDirectory() as home:
+            data_folder().mkdir(parents=True, exist_ok=True)
+            (Path(home) / "data").symlink_to(data_folder())  # the phantom is drawn once; its runs are nobody's
             twin = _execute(path, full=False, home=home)
         executed = with_twin_pictures(executed, twin)
     return write_report(executed, content, path.stem, local)
@@ -121,7 +124,9 @@ def _execute(path: Path, full: bool, home: str | None = None) -> nbformat.Notebo
     """
     notebook = nbformat.read(path, as_version=4)
     code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    client = nbclient.NotebookClient(notebook, timeout=None, kernel_name="python3", record_timing=False)
+    # A pipe of its own: the kernel warns of its default, a network port that anyone on the machine could read.
+    config = Config({"KernelManager": {"transport": "ipc"}})
+    client = nbclient.NotebookClient(notebook, timeout=None, kernel_name="python3", record_timing=False, config=config)
     environment = os.environ | QUIET | ({"BRAIN_TUMOR_HOME": home} if home else {})
     with Bar(f"running {readable(path)}{'' if full else ', small'}", code_cells) as bar:
 

@@ -1,0 +1,272 @@
+"""A recipe becomes a scored run, once; an interrupted one goes on exactly; one that does not fit leaves nothing behind."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brain_tumor import files
+from brain_tumor.data import splits
+from brain_tumor.data.cache import open_store
+from brain_tumor.data.phantom import open_phantom
+from brain_tumor.errors import BrainTumorError, DataError, ModelError, RunError, SplitError
+from brain_tumor.evaluation import overlap, protocols
+from brain_tumor.experiments import segmentation
+from brain_tumor.experiments.recipe import SegmentationRecipe
+from brain_tumor.inference.predict import load_prediction
+from brain_tumor.training.runs import RunFolder
+from brain_tumor.training.stages import Stage
+
+RECIPE = SegmentationRecipe(
+    cohort="phantom", split="ratio-33", model="resunet", size=32, stages=(Stage("all", 2),), batch_size=8,
+    batchnorm_momentum=0.9, precision="float32",
+)  # fmt: skip
+
+
+class Place:
+    """A finished and scored run in a home of its own."""
+
+    def __init__(self, home, cohort):
+        self.home, self.cohort = home, cohort
+        self.run = segmentation.train(RECIPE, cohort)
+        self.scores = segmentation.evaluate(self.run, cohort)
+        self.weights = files.sha256_file(self.run.path / "model.weights.h5")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, phantom_cohort):
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("home")
+        patch.setenv("BRAIN_TUMOR_HOME", str(home))
+        yield Place(home, phantom_cohort)
+
+
+@pytest.fixture
+def finished(place, monkeypatch):
+    """The finished run, seen from its own home."""
+    monkeypatch.setenv("BRAIN_TUMOR_HOME", str(place.home))
+    return place
+
+
+def never(*_arguments, **_options):
+    raise AssertionError("this was not to be done again")
+
+
+def test_the_record_of_a_run(finished):
+    facts = finished.run.description
+    assert (facts["status"], facts["phantom"], facts["precision"]) == ("finished", True, "float32")
+    assert facts["recipe"]["stages"] == [
+        {"name": "all", "epochs": 2, "peak_rate": 1e-3, "part": "all", "weight_decay": 1e-2, "rise": 0.3}
+    ]
+    store = open_store(finished.cohort)
+    assert facts["data_hash"] == store.data_hash
+    assert facts["split_hash"] == splits.load(finished.run.path / "split.json").hash
+    parts = facts["parts"]
+    assert [parts[part]["patients"] for part in ("train", "tune", "test")] == [4, 0, 2]
+    assert sum(parts[part]["slices"] for part in parts) == len(store.slices)
+    assert sum(parts[part]["tumour_slices"] for part in parts) == (store.slices.tumour_px > 0).sum()
+    assert facts["parameters"] == 2_078_961
+    assert facts["training_seconds"] > 0
+    assert len(finished.run.history) == 2
+    assert segmentation.finished_recipe(finished.run) == RECIPE
+
+
+def test_the_files_of_a_run(finished):
+    found = {path.name for path in finished.run.path.iterdir()}
+    assert found == {
+        "run.json", "split.json", "history.csv", "model.json", "model.weights.h5", "predictions", "counts.csv", "cases.csv", "scores.csv",
+    }, "no checkpoint is left, and nothing half written"  # fmt: skip
+
+
+def test_every_pixel_of_the_test_part_is_counted_once_at_both_sizes(finished):
+    counts = pd.read_csv(finished.run.path / "counts.csv")
+    assert list(counts.columns) == list(overlap.COLUMNS)
+    assert set(counts["size"]) == {32, 64}
+    assert (counts[["tp", "fp", "fn", "tn"]].sum(axis=1) == counts["size"] ** 2).all()
+    store = open_store(finished.cohort)
+    rows = splits.load(finished.run.path / "split.json").rows("test", store.slices)
+    native = counts[counts["size"] == 64].reset_index(drop=True)
+    assert native[["case_id", "slice"]].equals(store.slices.iloc[rows][["case_id", "slice"]].reset_index(drop=True))
+    assert (native.tp + native.fn).tolist() == store.slices.tumour_px.iloc[rows].tolist()
+    assert native.slice_probability.between(0, 1).all()
+
+
+def test_counts_are_those_of_the_stored_predictions(finished):
+    counts = pd.read_csv(finished.run.path / "counts.csv")
+    store = open_store(finished.cohort)
+    for case_id, table in counts[counts["size"] == 64].groupby("case_id"):
+        called = load_prediction(finished.run.path / "predictions" / f"{case_id}.npz").native > 127
+        truth = store.masks[store.rows_of(case_id)].astype(bool)
+        assert table.tp.sum() == (called & truth).sum()
+        assert table.fp.sum() == (called & ~truth).sum()
+
+
+def test_scores_are_rebuilt_from_the_counts(finished):
+    counts = pd.read_csv(finished.run.path / "counts.csv")
+    pd.testing.assert_frame_equal(protocols.score(counts), finished.scores)
+    pd.testing.assert_frame_equal(segmentation.read_scores(finished.run), finished.scores)
+    cases = pd.read_csv(finished.run.path / "cases.csv").set_index("case_id")
+    pd.testing.assert_frame_equal(cases, overlap.per_case(counts[counts["size"] == 64]))
+
+
+def test_a_finished_run_is_returned_not_trained_again(finished, monkeypatch):
+    monkeypatch.setattr(segmentation, "train_stages", never)
+    before = (finished.run.path / "run.json").read_bytes()
+    assert segmentation.train(RECIPE, finished.cohort) == finished.run
+    assert (finished.run.path / "run.json").read_bytes() == before
+
+
+def test_stored_predictions_are_used_again_unless_told(finished, monkeypatch):
+    seconds = finished.run.description["inference_seconds"]
+    with monkeypatch.context() as patch:
+        patch.setattr(segmentation, "predict_case", never)
+        pd.testing.assert_frame_equal(segmentation.evaluate(finished.run, finished.cohort), finished.scores)
+        assert finished.run.description["inference_seconds"] == seconds, "reading is not inference"
+        with pytest.raises(AssertionError):
+            segmentation.evaluate(finished.run, finished.cohort, again=True)
+    pd.testing.assert_frame_equal(segmentation.evaluate(finished.run, finished.cohort, again=True), finished.scores)
+
+
+def test_a_damaged_prediction_is_named(finished):
+    path = next((finished.run.path / "predictions").glob("*.npz"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    try:
+        with pytest.raises(DataError, match=path.name):
+            segmentation.evaluate(finished.run, finished.cohort)
+    finally:
+        path.write_bytes(whole)
+
+
+def test_the_same_recipe_on_other_data_is_refused(finished, monkeypatch, tmp_path):
+    monkeypatch.setattr(segmentation, "train_stages", never)
+    other = open_phantom(patients=6, slices=(8, 12), size=64, seed=1)
+    with pytest.raises(RunError, match=r"begun with data_hash \w{12}, now \w{12}; remove the folder to train anew"):
+        segmentation.train(RECIPE, other)
+    with pytest.raises(RunError, match="begun with data_hash"):
+        segmentation.evaluate(finished.run, other)
+
+
+def test_a_part_without_slices_cannot_be_scored(finished):
+    with pytest.raises(RunError, match="the tune part of its split is empty"):
+        segmentation.evaluate(finished.run, finished.cohort, part="tune")
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights(finished, home, monkeypatch):
+    save = RunFolder.save_checkpoint
+
+    def save_then_stop(run, model, epoch, history):
+        save(run, model, epoch, history)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RunFolder, "save_checkpoint", save_then_stop)
+        segmentation.train(RECIPE, finished.cohort)
+    run = RunFolder(home / "runs" / RECIPE.run_id)
+    assert run.status == "stopped"
+    assert len(run.history) == 1
+    started, seconds = run.description["started"], run.description["training_seconds"]
+    with pytest.raises(RunError, match="the run is stopped, not finished; train it again to resume"):
+        segmentation.evaluate(run, finished.cohort)
+    assert segmentation.train(RECIPE, finished.cohort) == run
+    assert run.status == "finished"
+    assert run.description["started"] == started
+    assert run.description["training_seconds"] > seconds, "both sittings are counted"
+    assert files.sha256_file(run.path / "model.weights.h5") == finished.weights
+    pd.testing.assert_frame_equal(run.history.drop(columns="seconds"), finished.run.history.drop(columns="seconds"))
+
+
+def test_a_crash_is_told_from_a_stop(home, phantom_cohort, monkeypatch):
+    def crash(*_arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(segmentation, "train_stages", crash)
+    with pytest.raises(MemoryError):
+        segmentation.train(RECIPE, phantom_cohort)
+    run = RunFolder(home / "runs" / RECIPE.run_id)
+    assert run.status == "failed"
+    with pytest.raises(RunError, match="the run is failed, not finished"):
+        segmentation.finished_recipe(run)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"split": "source-004"}, SplitError),
+        ({"split": "halves"}, SplitError),
+        ({"split": "nowhere.json"}, SplitError),
+        ({"size": 100}, ModelError),
+        ({"model": "segnet"}, ModelError),
+        ({"model": "unet-vgg16"}, ModelError),
+        ({"batch_size": 1000}, DataError),
+        ({"stages": (Stage("all", 1), Stage("tail", 1, part="tail"))}, ModelError),
+        ({"loss": "hinge"}, ModelError),
+        ({"normalisation": "none"}, DataError),
+        ({"precision": "float16"}, ModelError),
+    ],
+    ids=str,
+)
+def test_a_recipe_that_does_not_fit_leaves_nothing(home, phantom_cohort, changes, error):
+    with pytest.raises(error) as refusal:
+        segmentation.train(replace(RECIPE, **changes), phantom_cohort)
+    assert isinstance(refusal.value, BrainTumorError)
+    assert "\n" not in str(refusal.value)
+    assert not (home / "runs").exists()
+
+
+@pytest.fixture
+def untrained(home, phantom_cohort, monkeypatch):
+    """Runs in a fresh home whose network is left as it was drawn."""
+    monkeypatch.setattr(segmentation, "train_stages", lambda *_arguments: [])
+
+    def train(**changes):
+        return segmentation.train(replace(RECIPE, **changes), phantom_cohort)
+
+    return train
+
+
+def test_a_split_may_come_from_a_file(untrained, phantom_cohort, tmp_path):
+    store = open_store(phantom_cohort)
+    cases = sorted(store.cases.index)
+    splits.Split("mine", "patient", tuple(cases[:4]), (cases[4],), (cases[5],)).save(tmp_path / "mine.json")
+    run = untrained(split=str(tmp_path / "mine.json"))
+    assert run.path.name.startswith("phantom-mine-resunet-32-seed0-")
+    assert splits.load(run.path / "split.json") == splits.load(tmp_path / "mine.json")
+    scores = segmentation.evaluate(run, phantom_cohort)
+    assert set(scores.patients) == {1}
+    assert scores.low.isna().all(), "one patient gives no interval"
+    tuned = segmentation.evaluate(run, phantom_cohort, part="tune")
+    assert not tuned.equals(scores)
+    pd.testing.assert_frame_equal(segmentation.read_scores(run), scores)
+
+
+def test_a_slice_split_scores_its_slices_only(untrained, phantom_cohort):
+    run = untrained(split="source-002")
+    segmentation.evaluate(run, phantom_cohort)
+    counts = pd.read_csv(run.path / "counts.csv")
+    tested = set(splits.load(run.path / "split.json").test)
+    native = counts[counts["size"] == 64]
+    assert set(native.case_id + "/" + native.slice.astype(str)) == tested
+    areas = open_store(phantom_cohort).slices.set_index(["case_id", "slice"]).tumour_px
+    assert (native.tp + native.fn).tolist() == areas.loc[list(zip(native.case_id, native.slice, strict=True))].tolist()
+
+
+def test_at_native_size_there_is_one_size(untrained, phantom_cohort):
+    run = untrained(size=64)
+    scores = segmentation.evaluate(run, phantom_cohort)
+    assert set(scores["size"]) == {64}
+    assert len(scores) == len(protocols.PROTOCOLS)
+
+
+def test_an_unscored_run_has_no_scores(untrained):
+    assert segmentation.read_scores(untrained()) is None
+
+
+def test_averaged_flips_reach_the_predictions(untrained, phantom_cohort):
+    plain, averaged = untrained(), untrained(average_flips=True)
+    for run in (plain, averaged):
+        segmentation.evaluate(run, phantom_cohort)
+    name = next((plain.path / "predictions").glob("*.npz")).name
+    one, other = (load_prediction(run.path / "predictions" / name).working for run in (plain, averaged))
+    assert not np.array_equal(one, other)
