@@ -7,6 +7,7 @@ INSTALLED := .venv/.installed
 BRAIN_TUMOR := $(BIN)/brain-tumor
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 PYTEST_ARGS ?=
+EXTRAS ?= cpu,jax,notebooks,dev
 
 # Tests run small things on shared machines: two threads a process, no bars, and a home of their own, made anew each time, so
 # that they neither find nor leave runs and caches in yours.
@@ -26,7 +27,7 @@ env: $(INSTALLED) ## make .venv with all that notebooks and tests need (some min
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -e '.[cpu,jax,notebooks,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[$(EXTRAS)]'
 	$(BIN)/python -m ipykernel install --sys-prefix
 	@touch $@
 

@@ -32,21 +32,21 @@ def runs() -> None:
     from brain_tumor.experiments.segmentation import read_scores
     from brain_tumor.training.runs import all_runs
 
-    columns = ("status", "epochs", "minutes", *(f"Dice: {name}" for name in MAIN_PROTOCOLS))
-    table = Table(Column("run", no_wrap=True), *columns, title="runs")
+    columns = ("status", "epochs", "minutes", *MAIN_PROTOCOLS)
+    table = Table(Column("run", overflow="fold"), *columns, title="runs, with their Dice at training size (and its floor)")
     for run in all_runs():
         facts, scores = run.description, read_scores(run)
         cells = []
         for name in MAIN_PROTOCOLS:
             row = None if scores is None else scores[(scores.protocol == name) & (scores["size"] == facts["recipe"]["size"])]
-            cells.append("" if row is None or row.empty else f"{row.dice.iloc[0]:.3f} (floor {row.floor.iloc[0]:.3f})")
+            cells.append("" if row is None or row.empty else f"{row.dice.iloc[0]:.3f} ({row.floor.iloc[0]:.3f})")
         minutes = f"{facts.get('training_seconds', 0) / 60:.1f}"
         table.add_row(run.path.name, facts["status"], str(len(run.history)), minutes, *cells)
     Console(width=None if table.row_count else 80).print(table if table.row_count else "no runs yet: brain-tumor train --help")
 
 
 def print_scores(run, recipe, scores) -> None:
-    """Scores as a table on the terminal, and under it what they were measured on."""
+    """Scores as a table on the terminal, and under it what they mean and were measured on."""
     from rich.console import Console
     from rich.table import Table
 
@@ -54,20 +54,20 @@ def print_scores(run, recipe, scores) -> None:
 
     facts = run.description
     test = facts["parts"]["test"]
-    phantom = "PHANTOM data, not patients; " if facts["phantom"] else ""
-    empty = test["slices"] - test["tumour_slices"]
-    table = Table("Dice", "size", "score", "95 % interval", "floor", "what it means", title=run.path.name)
+    console = Console()
+    table = Table("Dice", "at size", "score", "95 % interval", "floor", title=run.path.name)
     for row in scores.itertuples():
         below = " below its floor" if row.dice < row.floor else ""
-        interval = f"{row.low:.3f} to {row.high:.3f}"
         table.add_row(
-            row.protocol, str(row.size), f"{row.dice:.3f}{below}", interval, f"{row.floor:.3f}", protocols.means(row.protocol)
+            row.protocol, str(row.size), f"{row.dice:.3f}{below}", f"{row.low:.3f} to {row.high:.3f}", f"{row.floor:.3f}"
         )
-    console = Console()
     console.print(table)
+    for protocol in protocols.PROTOCOLS:
+        console.print(f"{protocol.name}: {protocol.means}", highlight=False)
     console.print(
-        f"{phantom}split {recipe.split}, {test['patients']} test patients, {test['slices']} slices of which {empty} are empty; "
-        f"interval: bootstrap over patients; floor: the all-empty prediction, which reads no image",
-        soft_wrap=True,
+        f"{'PHANTOM data, not patients; ' if facts['phantom'] else ''}split {recipe.split}, {test['patients']} test patients, "
+        f"{test['slices']} slices of which {test['slices'] - test['tumour_slices']} are empty. Interval: bootstrap over "
+        f"patients. Floor: the all-empty prediction, which reads no image.",
+        highlight=False,
     )
-    console.print(f"files: {run.path}; next: brain-tumor report {run.path.name}", soft_wrap=True)
+    typer.echo(f"files: {run.path}\nnext: brain-tumor report {run.path.name}")
