@@ -28,6 +28,7 @@ EVERY = [*CORE, *(requirement for extra in EXTRAS.values() for requirement in ex
 IMPORTED_AS = {
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
+    "pyyaml": "yaml",
     "scikit-learn": "sklearn",
     "segmentation-models": "segmentation_models",
 }
@@ -37,9 +38,9 @@ def import_name(requirement: Requirement) -> str:
     return IMPORTED_AS.get(requirement.name, requirement.name.replace("-", "_"))
 
 
-def third_party_imports() -> set[str]:
+def third_party_imports(folder: str) -> set[str]:
     found = set()
-    for path in (CHECKOUT / "brain_tumor").rglob("*.py"):
+    for path in (CHECKOUT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 found |= {alias.name.split(".")[0] for alias in node.names}
@@ -85,7 +86,12 @@ def test_what_runs_these_tests_meets_the_bounds(requirement):
 def test_the_core_is_what_the_package_imports_and_no_more():
     core = {import_name(requirement) for requirement in CORE}
     optional = {import_name(requirement) for requirement in EVERY} - core
-    assert third_party_imports() - optional == core
+    assert third_party_imports("brain_tumor") - optional == core
+
+
+@pytest.mark.parametrize("folder", ["tests", "benchmarks"])
+def test_tests_and_benchmarks_import_what_is_listed(folder):
+    assert third_party_imports(folder) <= {import_name(requirement) for requirement in EVERY}
 
 
 def test_every_other_file_of_the_package_is_shipped_with_it():

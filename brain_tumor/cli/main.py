@@ -1,5 +1,6 @@
 """The entry point: gathers the verbs, and turns refusals into one line and exit code 2."""
 
+import logging
 import sys
 
 import typer
@@ -26,6 +27,7 @@ app.command()(report.reports)
 
 def main() -> None:
     """Run the command line."""
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # a refusal is one line, and it is ours
     try:
         app()
     except BrainTumorError as error:

@@ -11,8 +11,10 @@ import csv
 import functools
 import math
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -26,13 +28,13 @@ from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
 from brain_tumor.progress import Bar
 
-DRAWING = 1  # raise when the same arguments draw other pixels
+DRAWING = 2  # raise when the same arguments draw other pixels
 NATIVE = 256  # the size that areas and blurs below speak of
 TUMOUR_PX = (7, 500, 7400)  # smallest area of a slice with tumour; smallest and largest area of a patient's largest slice
-TUMOUR_SHARE = (0.22, 0.46)  # of a patient's slices
+TUMOUR_SHARE = (0.20, 0.44)  # of a patient's slices
 SITE_ORDER = ("DU", "HT", "CS", "DU", "HT", "FG", "DU", "HT", "DU", "CS", "HT", "FG")  # the real shares; EZ has one patient
 EZ_PATIENT = 10
-MISSING = {1: ("pre", "post"), 4: ("post",)}  # by patient number modulo 12
+MISSING = {1: ("pre", "post"), 3: ("post",)}  # by patient number modulo 12
 # A site's scanners: gamma, noise, strength of the bias field, blur in pixels at 256, half width of the head.
 SITES = {
     "CS": (1.00, 0.022, 0.20, 0.5, 0.72),
@@ -42,14 +44,9 @@ SITES = {
     "HT": (1.00, 0.028, 0.25, 0.7, 0.67),
 }
 # Brightness on (pre, FLAIR, post).
-FAT, BONE, FLUID, EYE, VESSEL = (0.75, 0.85, 0.75), (0.10, 0.07, 0.10), (0.13, 0.07, 0.14), (0.20, 0.16, 0.22), (0.22, 0.12, 0.95)
-GREY, WHITE, RIM, BLEED, ENHANCED = (
-    (0.33, 0.43, 0.36),
-    (0.44, 0.35, 0.46),
-    (0.36, 0.68, 0.38),
-    (0.80, 0.36, 0.82),
-    (0.34, 0.62, 0.85),
-)
+FAT, BONE, FLUID, EYE, FACE = (0.75, 0.85, 0.75), (0.10, 0.07, 0.10), (0.13, 0.07, 0.14), (0.20, 0.16, 0.22), (0.50, 0.60, 0.50)
+GREY, WHITE, RIM, BLEED = (0.33, 0.43, 0.36), (0.44, 0.35, 0.46), (0.36, 0.68, 0.38), (0.80, 0.36, 0.82)
+VESSEL, ENHANCED = (0.22, 0.12, 0.95), (0.34, 0.62, 0.85)
 # Columns of data.csv and their highest code, as in the real table; age is drawn in years.
 CLINICAL = {
     "RNASeqCluster": 4, "MethylationCluster": 5, "miRNACluster": 4, "CNCluster": 3, "RPPACluster": 4, "OncosignCluster": 3,
@@ -58,6 +55,8 @@ CLINICAL = {
 }  # fmt: skip
 BLANK_PATIENT = 5  # every clinical field blank, as of TCGA_HT_A61B
 CODE = re.compile(r"_P\d{3}$")
+
+Smooth = Callable[[int, int], np.ndarray]  # cells and layers -> smooth noise of the volume's shape
 
 
 def open_phantom(patients: int = 24, slices: tuple[int, int] = (12, 20), size: int = NATIVE, seed: int = 0) -> Cohort:
@@ -128,94 +127,103 @@ def draw_case(
 
     ``peak_px`` is the tumour's area on its largest slice, ``share`` the part of the slices it is to be seen on.
     """
-    gamma, noise, bias, blur, half_width = SITES[site]
-    n, size = shape
     smooth = functools.partial(_smooth_noise, rng, shape)
-    level = np.linspace(0.02, 0.98, n, dtype=np.float32)[:, None, None]  # 0 skull base, 1 vertex
+    head = _anatomy(rng, smooth, shape, SITES[site][4])
+    tumour, inside = _lesion(rng, smooth, shape, head, peak_px, share)
+    images = np.zeros((shape[0], shape[1], shape[1], 3), np.float32)
+    _paint_head(rng, smooth, images, head)
+    _paint_lesion(rng, smooth, images, tumour, inside)
+    return _scan(rng, smooth, images, site), tumour.astype(np.uint8)
+
+
+def _anatomy(rng: np.random.Generator, smooth: Smooth, shape: tuple[int, int], half_width: float) -> SimpleNamespace:
+    """Where the parts of a head lie.
+
+    ``outer``, ``brain`` and ``ventricle`` are signed depths ``(Z, S, S)`` in half image widths, positive inside; ``level`` runs
+    from 0 at the skull base to 1 at the vertex, ``base`` from 1 at the skull base to 0 where the hemispheres begin.
+    """
+    n, size = shape
+    level = np.linspace(0.02, 0.98, n, dtype=np.float32)[:, None, None]
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     v, u = axis[None, :, None] + rng.uniform(-0.05, 0.05), axis[None, None, :] + rng.uniform(-0.04, 0.04)
     angle = rng.normal(0, 0.06)
     u, v = u * math.cos(angle) - v * math.sin(angle), u * math.sin(angle) + v * math.cos(angle)
 
-    # Everything is a signed depth in half image widths, positive inside; `soft` turns it into partial volume.
     width = half_width * rng.uniform(0.95, 1.05) * np.sqrt(np.clip(1 - ((level - 0.42) / 0.64) ** 2, 0.02, 1))
     height = width * rng.uniform(1.16, 1.26)
     outline = np.sqrt((u / width) ** 2 + ((v + 0.08 * (1 - level) * v**2) / height) ** 2) + 0.010 * smooth(5, 3)
-    head = (1 - outline) * width
-    base = np.clip(1 - level / 0.36, 0, 1)  # 1 at the skull base, where face and cerebellum take the place of the hemispheres
-    brain = head - 0.075 - rng.uniform(0, 0.02) - 0.006 * smooth(9, 4)
+    outer = (1 - outline) * width
+    brain = outer - 0.075 - rng.uniform(0, 0.02) - 0.006 * smooth(9, 4)
+    base = np.clip(1 - level / 0.36, 0, 1)  # face and cerebellum take the place of the hemispheres there
     cerebellum = (1 - np.sqrt((u / 0.42) ** 2 + ((v - 0.36) / 0.27) ** 2)) * 0.3 + 0.01 * smooth(9, 4)
     brain = np.minimum(brain, np.where(base > 0.05, cerebellum + 1.3 * np.clip(0.65 - base, 0, 1), np.inf))
-    fold = smooth(round(rng.uniform(24, 30)), max(3, n // 2))
-    near_cortex = _soft(0.11 + 0.05 * smooth(8, 3) - brain, 0.08)
-    bow = 0.02 * smooth(3, 2) + u
+
     # Two lateral ventricles, bowed away from the midline, seen on the middle slices only.
+    midline = 0.02 * smooth(3, 2) + u
     v0, wide, bend = rng.uniform(-0.08, 0.0), rng.uniform(0.025, 0.06), rng.uniform(0.04, 0.09)
     reach = np.clip(1 - ((level - 0.55) / 0.17) ** 2, 0, 1)
-    along = (v - v0) / (0.29 * np.sqrt(reach) + 1e-3) + 0.15 * smooth(5, 2)
+    along = (v - v0) / (0.29 * np.sqrt(reach) + 1e-3) + 0.15 * smooth(5, 2)  # -1 and 1 at the tips of the horns
     body = np.sign(1 - along**2) * np.abs(1 - along**2) ** 0.7
-    ventricle = wide * reach * body - np.abs(np.abs(bow) - 0.045 - bend * along**2 * np.sqrt(reach)) - 0.01 * (reach == 0)
-    tumour, inside = _lesion(rng, smooth, shape, (u, v), peak_px, share, np.minimum(brain - 0.02, -0.01 - ventricle))
+    bowed = np.abs(np.abs(midline) - 0.045 - bend * along**2 * np.sqrt(reach))
+    ventricle = wide * reach * body - bowed - 0.01 * (reach == 0)
+    return SimpleNamespace(
+        u=u, v=v, v0=v0, level=level, base=base, outer=outer, brain=brain,
+        midline=midline, ventricle=ventricle, along=along, reach=reach,
+    )  # fmt: skip
 
-    pixel = 2 / size * max(1, size / NATIVE)
-    soft = functools.partial(_soft, width=3 * pixel)
-    images = np.zeros((n, size, size, 3), np.float32)
-    texture = smooth(24, 4)
-    _paint(images, soft(head), FAT, 1 + 0.10 * texture)
-    _paint(images, soft(head - 0.035 - 0.03 * base + 0.012 * smooth(8, 3)), BONE)
-    face = _soft(base - 0.1, 0.3) * soft(head - 0.05) * _soft(smooth(14, 5) - 0.3, 0.5)
-    _paint(images, face, (0.5, 0.6, 0.5), 1 + 0.3 * texture)
+
+def _paint_head(rng: np.random.Generator, smooth: Smooth, images: np.ndarray, head: SimpleNamespace) -> None:
+    """Everything but the tumour, from the scalp inwards."""
+    soft = functools.partial(_soft, width=max(0.023, 3 / images.shape[1]))
+    u, v, level, brain, texture = head.u, head.v, head.level, head.brain, smooth(24, 4)
+    _paint(images, soft(head.outer), FAT, 1 + 0.10 * texture)
+    _paint(images, soft(head.outer - 0.035 - 0.03 * head.base + 0.012 * smooth(8, 3)), BONE)
+    face = _soft(head.base - 0.1, 0.3) * soft(head.outer - 0.05) * _soft(smooth(14, 5) - 0.3, 0.5)
+    _paint(images, face, FACE, 1 + 0.3 * texture)
     eyes = 0.14 - np.hypot(np.abs(u) - 0.25, v + 0.5) - 1.2 * np.abs(level - 0.27)
-    _paint(images, soft(eyes) * soft(-brain) * soft(head), FAT, 0.6 + 0.2 * texture)
-    _paint(images, soft(eyes - 0.025) * soft(-brain) * soft(head), EYE)
+    _paint(images, soft(eyes) * soft(-brain) * soft(head.outer), FAT, 0.6 + 0.2 * texture)
+    _paint(images, soft(eyes - 0.025) * soft(-brain) * soft(head.outer), EYE)
+
     _paint(images, soft(brain + 0.02), FLUID)
     _paint(images, soft(brain), WHITE, 1 + 0.05 * texture)
-    grey = np.maximum(_soft(0.055 + 0.02 * smooth(20, 5) - brain, 0.03), near_cortex * _soft(0.5 - np.abs(fold), 0.3))
-    nuclei = 0.09 - np.hypot((np.abs(bow) - 0.19) * 1.3, v - v0 - 0.02) - 0.8 * np.abs(level - 0.5)
+    fold = np.abs(smooth(round(rng.uniform(24, 30)), max(3, len(images) // 2)))
+    near_cortex = _soft(0.11 + 0.05 * smooth(8, 3) - brain, 0.08)
+    grey = np.maximum(_soft(0.055 + 0.02 * smooth(20, 5) - brain, 0.03), near_cortex * _soft(0.5 - fold, 0.3))
+    nuclei = 0.09 - np.hypot((np.abs(head.midline) - 0.19) * 1.3, v - head.v0 - 0.02) - 0.8 * np.abs(level - 0.5)
     _paint(images, np.maximum(grey, 0.7 * _soft(nuclei, 0.05)) * soft(brain), GREY, 1 + 0.04 * texture)
-    sulci = near_cortex * _soft(rng.uniform(0.10, 0.22) - np.abs(fold), 0.25) * _soft(smooth(10, 4) + 0.3, 1.0)
+    sulci = near_cortex * _soft(rng.uniform(0.10, 0.22) - fold, 0.25) * _soft(smooth(10, 4) + 0.3, 1.0)
     _paint(images, 0.9 * sulci * soft(brain), FLUID)
-    midline = _soft(0.012 - np.abs(bow), 0.012) * _soft(np.abs(v - v0) - 0.24 + 0.6 * (level > 0.7), 0.05) * (level > 0.3)
-    _paint(images, 0.8 * midline * soft(brain + 0.02), FLUID)
-    # The mimics: ventricle rims with caps at the horns, and white-matter spots, bright as tumour on FLAIR.
-    rim = _soft(rng.uniform(0.005, 0.02) + 0.02 * along**2 + 0.012 * smooth(10, 4) + ventricle, 0.04) * _soft(1.3 - along**2, 0.6)
-    spots = _soft(smooth(22, n) - rng.uniform(2.6, 3.2), 0.5) * _soft(brain - 0.12, 0.05)
-    _paint(images, np.maximum(rim * (reach > 0) * rng.uniform(0.4, 1.0), 0.8 * spots) * soft(brain), RIM)
-    _paint(images, soft(ventricle), FLUID)
-    _paint(images, _soft(smooth(18, n) - rng.uniform(2.5, 3.0), 0.4) * _soft(brain - 0.05, 0.05), BLEED)
+    falx = _soft(0.012 - np.abs(head.midline), 0.012) * _soft(np.abs(v - head.v0) - 0.24 + 0.6 * (level > 0.7), 0.05)
+    _paint(images, 0.8 * falx * (level > 0.3) * soft(brain + 0.02), FLUID)
+
+    # The mimics. Bright as tumour on FLAIR: ventricle rims with caps at the horns, and white-matter spots.
+    near = rng.uniform(0.005, 0.02) + 0.02 * head.along**2 + 0.012 * smooth(10, 4)
+    rim = _soft(near + head.ventricle, 0.04) * _soft(1.3 - head.along**2, 0.6) * (head.reach > 0) * rng.uniform(0.4, 1.0)
+    spots = _soft(smooth(22, len(images)) - rng.uniform(2.6, 3.2), 0.5) * _soft(brain - 0.12, 0.05)
+    _paint(images, np.maximum(rim, 0.8 * spots) * soft(brain), RIM)
+    _paint(images, soft(head.ventricle), FLUID)
+    # Bright on the other sequences only: old blood, and vessels after contrast.
+    _paint(images, _soft(smooth(18, len(images)) - rng.uniform(2.5, 3.0), 0.4) * _soft(brain - 0.05, 0.05), BLEED)
     vessel = _soft(0.05 - np.abs(smooth(13, 4)), 0.06) * _soft(smooth(7, 4) - 0.7, 0.3) * _soft(0.35 - brain, 0.1)
     _paint(images, 0.9 * vessel * soft(brain), VESSEL)
-    _paint_lesion(rng, images, tumour, inside, smooth)
-
-    field = np.exp(bias * (smooth(2, 2) * 0.6 + smooth(4, 2) * 0.4))[..., None]
-    gains = rng.uniform(0.45, 0.95, 3).astype(np.float32)
-    planes = [cv2.GaussianBlur(plane, (0, 0), blur * size / NATIVE + 0.2) for plane in np.clip(images * field, 0, None)]
-    images = np.stack(planes) ** np.float32(gamma)
-    grain = rng.standard_normal((2, *images.shape), dtype=np.float32) * np.float32(noise)
-    images = np.hypot(images + grain[0], grain[1]) * gains  # magnitude images: Rician noise
-    return np.clip(images * 255, 0, 255).astype(np.uint8), tumour.astype(np.uint8)
 
 
-def _lesion(rng, smooth, shape, plane, peak_px: float, share: float, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _lesion(
+    rng: np.random.Generator, smooth: Smooth, shape: tuple[int, int], head: SimpleNamespace, peak_px: float, share: float
+) -> tuple[np.ndarray, np.ndarray]:
     """One connected tumour ``(Z, S, S)`` bool on neighbouring slices, and how far inside it each voxel lies (0 to about 1)."""
     n, size = shape
-    u, v = plane
+    allowed = np.minimum(head.brain - 0.02, -0.01 - head.ventricle)
     half = share * n / 2
     centre = rng.uniform(max(half, 0.3 * n), min(n - 1 - half, 0.72 * n))
     peak = round(centre)
     radius = math.sqrt(peak_px / math.pi) / (size / 2)
-    rows, columns = np.nonzero(allowed[peak] > min(0.6 * radius, 0.7 * allowed[peak].max()))
-    seat = rng.integers(len(rows))
-    row, column = rows[seat], columns[seat]
+    row, column = rng.choice(np.argwhere(allowed[peak] > min(0.6 * radius, 0.7 * allowed[peak].max())))
     stretch = math.exp(rng.uniform(-0.25, 0.25))
-    drift = (
-        (np.arange(n, dtype=np.float32) - peak)[:, None, None]
-        * rng.uniform(-0.15, 0.15, 2).astype(np.float32)[:, None, None, None]
-        * radius
-    )
-    du, dv = u - u[0, row, column] - drift[0], v - v[0, row, column] - drift[1]
-    height = (np.arange(n, dtype=np.float32)[:, None, None] - centre) / half
-    field = 1 - (du * stretch / radius) ** 2 - (dv / stretch / radius) ** 2 - height**2
+    depth = np.arange(n, dtype=np.float32)[:, None, None] - centre
+    du = head.u - head.u[0, row, column] - rng.uniform(-0.15, 0.15) * radius * depth
+    dv = head.v - head.v[0, row, column] - rng.uniform(-0.15, 0.15) * radius * depth
+    field = 1 - (du * stretch / radius) ** 2 - (dv / stretch / radius) ** 2 - (depth / half) ** 2
     field += 0.30 * smooth(6, 3) + 0.22 * smooth(14, max(3, n // 3)) + 0.06 * smooth(40, n)
     field[allowed <= 0] = -np.inf
     threshold = -np.partition(-field[peak], round(peak_px), axis=None)[round(peak_px)]
@@ -228,19 +236,30 @@ def _lesion(rng, smooth, shape, plane, peak_px: float, share: float, allowed: np
     return tumour, np.where(tumour, field - threshold, 0)
 
 
-def _paint_lesion(rng, images: np.ndarray, tumour: np.ndarray, inside: np.ndarray, smooth) -> None:
+def _paint_lesion(rng: np.random.Generator, smooth: Smooth, images: np.ndarray, tumour: np.ndarray, inside: np.ndarray) -> None:
     """Bright and uneven on FLAIR, darker before contrast, sometimes with a dark core or an enhancing edge."""
-    scale = images.shape[1] / NATIVE
-    edge = rng.uniform(0.5, 2.0) * scale + 0.2
+    edge = rng.uniform(0.5, 2.0) * images.shape[1] / NATIVE + 0.2
     member = np.stack([cv2.GaussianBlur(plane, (0, 0), edge) for plane in tumour.astype(np.float32)])
-    contrast = rng.uniform(0.14, 0.40)
-    uneven = 1 + 0.25 * smooth(12, 5) + 0.12 * smooth(30, 6)
-    images += (contrast * member * uneven)[..., None] * np.array([-0.35, 1.0, -0.30], np.float32)
-    if rng.random() < 0.4:
-        _paint(images, 0.8 * _soft(inside - rng.uniform(0.8, 1.1), 0.2) * member, FLUID)
+    change = rng.uniform(0.14, 0.40) * member * (1 + 0.25 * smooth(12, 5) + 0.12 * smooth(30, 6))
+    images += change[..., None] * np.array([-0.35, 1.0, -0.30], np.float32)
+    if rng.random() < 0.3:
+        _paint(images, 0.8 * _soft(inside - rng.uniform(0.9, 1.2), 0.2) * member, FLUID)
     if rng.random() < 0.35:
         ring = 0.8 * member * _soft(0.25 - np.abs(inside - 0.45), 0.2) * _soft(smooth(8, 4), 0.5) * tumour
         _paint(images, ring, ENHANCED)
+
+
+def _scan(rng: np.random.Generator, smooth: Smooth, images: np.ndarray, site: str) -> np.ndarray:
+    """What the scanner of a site makes of it: bias field, blur, gamma, Rician noise, a gain for each sequence; uint8."""
+    gamma, noise, bias, blur, _ = SITES[site]
+    field = np.exp(bias * (smooth(2, 2) * 0.6 + smooth(4, 2) * 0.4))[..., None]
+    gains = rng.uniform(0.45, 0.95, 3).astype(np.float32)
+    width = blur * images.shape[1] / NATIVE + 0.2
+    planes = [cv2.GaussianBlur(plane, (0, 0), width) for plane in np.clip(images * field, 0, None)]
+    images = np.stack(planes) ** np.float32(gamma)
+    grain = rng.standard_normal((2, *images.shape), dtype=np.float32) * np.float32(noise)
+    images = np.hypot(images + grain[0], grain[1]) * gains
+    return np.clip(images * 255, 0, 255).astype(np.uint8)
 
 
 def _smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cells: int, layers: int) -> np.ndarray:

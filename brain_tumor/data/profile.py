@@ -44,7 +44,11 @@ def profile(store: Store) -> dict:
         "slices_per_patient": _spread(cases.slices),
         "tumour_slices_per_patient": _spread(cases.tumour_slices),
         "sites": {
-            site: {"name": SITES.get(site, ""), "patients": len(group), "slices": int(group.slices.sum())}
+            site: {
+                "name": "" if store.cohort.phantom else SITES.get(site, ""),
+                "patients": len(group),
+                "slices": int(group.slices.sum()),
+            }
             for site, group in cases.groupby("site")
         },
         "missing_sequences": {
@@ -71,7 +75,7 @@ def table(facts: dict) -> list[tuple[str, str]]:
     several = [f"{case_id} ({count})" for case_id, count in facts["more_than_one_component"].items()]
     contiguous = f"{facts['tumour_contiguous_in_z']} of {facts['patients']} patients"
     sites = [
-        (f"site {site} {row['name']}".rstrip(), f"{row['patients']} patients, {row['slices']:,} slices")
+        (f"site {site} {row['name']}".rstrip(), f"patients {row['patients']}, slices {row['slices']:,}")
         for site, row in facts["sites"].items()
     ]
     sequences = [

@@ -3,7 +3,11 @@
 from dataclasses import asdict, dataclass, field
 
 from brain_tumor import files
+from brain_tumor.data.intensity import NORMALISATIONS
+from brain_tumor.errors import ModelError
+from brain_tumor.models.precision import PRECISIONS
 from brain_tumor.training.augment import Augmentation
+from brain_tumor.training.losses import LOSSES
 from brain_tumor.training.stages import Stage
 
 
@@ -47,6 +51,13 @@ class SegmentationRecipe:
     threshold: float = 0.5
     precision: str = "auto"
     seed: int = 0
+
+    def __post_init__(self):
+        """Refuse a word that names nothing, before a run is begun with it."""
+        choices = {"normalisation": NORMALISATIONS, "loss": tuple(LOSSES), "precision": ("auto", *PRECISIONS)}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ModelError(f"{name} {getattr(self, name)!r}, expected one of {', '.join(known)}")
 
     @property
     def run_id(self) -> str:

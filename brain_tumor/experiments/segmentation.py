@@ -1,6 +1,5 @@
 """From a recipe to a finished, scored run: the place where cohort, split, model, training, inference and evaluation meet."""
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from brain_tumor.errors import RunError
 from brain_tumor.evaluation import overlap, protocols
 from brain_tumor.experiments.recipe import SegmentationRecipe, from_json
 from brain_tumor.inference.predict import Prediction, load_prediction, predict_case
-from brain_tumor.models import precision, saved
+from brain_tumor.models import freezing, precision, saved
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import tracked
 from brain_tumor.training.batches import SliceArrays, TrainingBatches
@@ -36,19 +35,27 @@ def train(recipe: SegmentationRecipe, cohort: Cohort, on_start: Callable[[RunFol
         DataError, SplitError, ModelError: the recipe does not fit the cohort; nothing is written.
     """
     run = RunFolder(runs_folder() / recipe.run_id)
-    store = open_store(cohort, recipe.size)
-    split = make_split(recipe, store)
-    identity = {"data_hash": store.data_hash, "split_hash": split.hash}
+    native = open_store(cohort)
+    split = make_split(recipe, native)
+    identity = {"data_hash": native.data_hash, "split_hash": split.hash}
     if run.exists:
         _same_data(run, identity)
         if run.status == "finished":
             return run
     description = saved.describe(recipe.model, size=recipe.size, batchnorm_momentum=recipe.batchnorm_momentum)
     number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision)
-    windows = store.slice_windows(recipe.normalisation)
-    parts = {part: SliceArrays(store.images, store.masks, windows, split.rows(part, store.slices)) for part in splits.PARTS}
     keras.utils.set_random_seed(recipe.seed)
     model = saved.build(description, number_format)
+    for stage in recipe.stages:
+        freezing.train_only(model, stage.part)  # a part that this network lacks is refused now, not when its stage begins
+    store = open_store(cohort, recipe.size)
+    windows = store.slice_windows(recipe.normalisation)
+    parts = {part: SliceArrays(store.images, store.masks, windows, split.rows(part, store.slices)) for part in splits.PARTS}
+
+    def epoch_batches(epoch: int) -> TrainingBatches:
+        return TrainingBatches(parts["train"], recipe.batch_size, recipe.augmentation, recipe.seed, epoch)
+
+    epoch_batches(0)  # a train part too small for one batch is refused now
     run.update(
         status="running",
         started=run.description["started"] if run.exists else now(),
@@ -67,14 +74,7 @@ def train(recipe: SegmentationRecipe, cohort: Cohort, on_start: Callable[[RunFol
     earlier = run.description.get("training_seconds", 0.0)
     ending = "failed"
     try:
-        train_stages(
-            model,
-            recipe.stages,
-            lambda epoch: TrainingBatches(parts["train"], recipe.batch_size, recipe.augmentation, recipe.seed, epoch),
-            recipe.loss,
-            run,
-            parts["tune"] if len(parts["tune"].rows) else None,
-        )
+        train_stages(model, recipe.stages, epoch_batches, recipe.loss, run, parts["tune"] if len(parts["tune"].rows) else None)
         saved.save(model, description, run.path)
         ending = "finished"
     except KeyboardInterrupt:
@@ -95,20 +95,29 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
 
     Returns:
         The scores (:func:`brain_tumor.evaluation.protocols.score`), also written to ``scores.csv`` of the run (test part).
+
+    Raises:
+        RunError: the run did not finish, was trained on other data, or its split has no such part.
+        DataError, ModelError: a stored prediction or the model is damaged.
     """
     recipe = finished_recipe(run)
     store = open_store(cohort)
     split = splits.load(run.path / SPLIT)
     _same_data(run, {"data_hash": store.data_hash, "split_hash": split.hash})
     rows = split.rows(part, store.slices)
+    if not len(rows):
+        raise RunError(f"{run.path}: the {part} part of its split is empty")
     model = saved.load(run.path, run.description["precision"])
-    begun = time.monotonic()
-    if again:
-        shutil.rmtree(run.path / PREDICTIONS, ignore_errors=True)
-    counts = []
+    counts, seconds = [], []
     by_case = store.slices.iloc[rows].groupby("case_id").slice
     for case_id, numbers in tracked(by_case, f"scoring {part}", by_case.ngroups):
-        prediction = _prediction(run, model, store, recipe, str(case_id), numbers.to_numpy())
+        prediction = None if again else _stored_prediction(run, str(case_id), numbers.to_numpy())
+        if prediction is None:
+            begun = time.monotonic()
+            images = store.images[store.rows_of(case_id)]
+            prediction = predict_case(model, images, recipe.normalisation, str(case_id), numbers, recipe.average_flips)
+            seconds.append(time.monotonic() - begun)
+            prediction.save(run.path / PREDICTIONS)
         counts.append(_count(prediction, store, recipe))
     counts = pd.concat(counts, ignore_index=True)[list(overlap.COLUMNS)]
     scores = protocols.score(counts)
@@ -117,7 +126,8 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
         for name, table in ((COUNTS, counts), (CASES, overlap.per_case(native).reset_index()), (SCORES, scores)):
             with files.atomic_path(run.path / name) as temporary:
                 table.to_csv(temporary, index=False)
-        run.update(inference_seconds=round(time.monotonic() - begun, 1), scored=now())
+        timing = {"inference_seconds": round(sum(seconds), 1)} if len(seconds) == by_case.ngroups else {}  # reading is none
+        run.update(scored=now(), **timing)
     return scores
 
 
@@ -145,17 +155,11 @@ def finished_recipe(run: RunFolder) -> SegmentationRecipe:
     return from_json(run.description["recipe"])
 
 
-def _prediction(run: RunFolder, model, store: Store, recipe: SegmentationRecipe, case_id: str, numbers: np.ndarray) -> Prediction:
-    """The stored prediction where it covers these slices, else a new one, stored."""
+def _stored_prediction(run: RunFolder, case_id: str, numbers: np.ndarray) -> Prediction | None:
+    """The stored prediction where there is one of just these slices."""
     path = run.path / PREDICTIONS / f"{case_id}.npz"
-    if path.is_file():
-        prediction = load_prediction(path)
-        if np.array_equal(prediction.slice_numbers, numbers):
-            return prediction
-    images = store.images[store.rows_of(case_id)]
-    prediction = predict_case(model, images, recipe.normalisation, case_id, numbers, recipe.average_flips)
-    prediction.save(run.path / PREDICTIONS)
-    return prediction
+    prediction = load_prediction(path) if path.is_file() else None
+    return prediction if prediction is not None and np.array_equal(prediction.slice_numbers, numbers) else None
 
 
 def _count(prediction: Prediction, store: Store, recipe: SegmentationRecipe) -> pd.DataFrame:

@@ -14,7 +14,6 @@ from pathlib import Path
 import nbclient
 import nbformat
 from nbconvert import HTMLExporter
-from traitlets.config import Config
 
 from brain_tumor import files
 from brain_tumor.errors import RunError
@@ -124,11 +123,11 @@ def _execute(path: Path, full: bool, home: str | None = None) -> nbformat.Notebo
     """
     notebook = nbformat.read(path, as_version=4)
     code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    # A pipe of its own: the kernel warns of its default, a network port that anyone on the machine could read.
-    config = Config({"KernelManager": {"transport": "ipc"}})
-    client = nbclient.NotebookClient(notebook, timeout=None, kernel_name="python3", record_timing=False, config=config)
+    client = nbclient.NotebookClient(notebook, timeout=None, kernel_name="python3", record_timing=False)
     environment = os.environ | QUIET | ({"BRAIN_TUMOR_HOME": home} if home else {})
-    with Bar(f"running {readable(path)}{'' if full else ', small'}", code_cells) as bar:
+    with tempfile.TemporaryDirectory() as pipes, Bar(f"running {readable(path)}{'' if full else ', small'}", code_cells) as bar:
+        # Pipes of its own: the kernel warns of its default, network ports that anyone on the machine could read.
+        client.config.KernelManager.transport, client.config.KernelManager.ip = "ipc", f"{pipes}/kernel"
 
         async def after_cell(cell, cell_index, execute_reply) -> None:
             bar.advance()

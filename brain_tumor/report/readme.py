@@ -21,9 +21,8 @@ def results_block() -> str:
         for number in page.headlines(content)
         if "/" not in content["page"]
     ]
-    if not rows:
-        return "No report has been published yet."
-    return "\n".join(["| number | value | 95 % interval | floor | how measured | report |", "|---|---|---|---|---|---|", *rows])
+    head = ["", "| number | value | 95 % interval | floor | how measured | report |", "|---|---|---|---|---|---|"]
+    return "\n".join([*head, *rows, "", ""]) if rows else ""
 
 
 def rewrite(text: str) -> str:
@@ -36,7 +35,7 @@ def rewrite(text: str) -> str:
     _old, end, after = rest.partition(END)
     if not (begin and end):
         raise DataError(f"{README}: no results block, expected {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{results_block()}\n{END}{after}"
+    return f"{before}{BEGIN}\n{results_block()}{END}{after}"
 
 
 def write() -> Path:

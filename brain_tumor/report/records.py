@@ -29,7 +29,7 @@ FILES = ("run.json", "split.json", *TABLES)
 DECIMALS = 5
 # What `brain-tumor train segmentation` can say; a recipe that differs elsewhere has no command yet.
 OPTIONS = ("cohort", "split", "split_seed", "tune", "model", "size", "normalisation", "loss", "batch_size",
-           "batchnorm_momentum", "precision", "seed")  # fmt: skip
+           "batchnorm_momentum", "average_flips", "precision", "seed")  # fmt: skip
 FACTS = ("data_hash", "precision", "parameters", "training_seconds")
 
 
@@ -86,8 +86,7 @@ def retrain_command(recipe: dict, folder: Path) -> str:
     if recipe["split"].endswith(".json"):
         told["split"] = f"reports/records/{folder.name}/split.json"
     told |= {"epochs": stage["epochs"], "peak_rate": stage["peak_rate"]}
-    options = " ".join(f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in told.items())
-    return f"brain-tumor train segmentation {options}"
+    return " ".join(["brain-tumor train segmentation", *(_option(name.replace("_", "-"), value) for name, value in told.items())])
 
 
 def all_records() -> list[Path]:
@@ -122,7 +121,7 @@ def read_records(data_hash: str | None = None) -> pd.DataFrame:
     tables = []
     for folder in all_records():
         facts = files.read_json(folder / "run.json")
-        recipe = {name: facts["recipe"][name] for name in OPTIONS}
+        recipe = {name: facts["recipe"].get(name) for name in OPTIONS}
         recipe["working_size"] = recipe.pop("size")
         row = {"run": folder.name, **recipe, **{name: facts[name] for name in FACTS}, "backend": facts["environment"]["backend"]}
         if data_hash in (None, facts["data_hash"]):
@@ -180,3 +179,8 @@ def mean_cases(counts: Sequence[pd.DataFrame], size: int) -> pd.DataFrame:
     """A row a case with the mean Dice over the runs of ``counts``, at one size; the other columns are the first run's."""
     tables = [overlap.per_case(table[table["size"] == size]) for table in counts]
     return tables[0].assign(dice=np.mean([table.dice for table in tables], axis=0)).reset_index()
+
+
+def _option(name: str, value) -> str:
+    """``--size 128``; ``--average-flips`` or ``--no-average-flips``."""
+    return f"--{'' if value else 'no-'}{name}" if isinstance(value, bool) else f"--{name} {shlex.quote(str(value))}"

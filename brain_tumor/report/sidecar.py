@@ -110,7 +110,7 @@ def table_html(content: dict) -> str:
 
 
 def value_text(number: dict) -> str:
-    """The value with its unit; whole numbers whole, the rest to three decimals."""
+    """Scores to three decimals; what has a unit whole, or to one."""
     return _text(number["value"], number["unit"])
 
 
@@ -151,7 +151,8 @@ def collect(notebook) -> dict:
 
 
 def _text(value: float, unit: str) -> str:
-    number = f"{value:,.0f}" if float(value).is_integer() and (unit or abs(value) > 1) else f"{value:.3f}"
+    decimals = 3 if not unit else 0 if float(value).is_integer() else 1
+    number = f"{value:,.{decimals}f}"
     return f"{number} {html.escape(unit)}".strip()
 
 

@@ -68,7 +68,8 @@ class RunFolder:
     def save_checkpoint(self, model: keras.Model, epoch: int, history: list[dict]) -> None:
         """Keep the history and the state after ``epoch`` epochs, then remove the checkpoint before."""
         with files.atomic_path(self.path / HISTORY) as temporary:
-            pd.DataFrame(history).to_csv(temporary, index=False)
+            # In the order of the newest row: those read from a checkpoint come with their keys sorted.
+            pd.DataFrame(history, columns=list(history[-1])).to_csv(temporary, index=False)
         with files.atomic_folder(self.path / f"{CHECKPOINT}-{epoch:04d}") as temporary:
             model.save_weights(temporary / "checkpoint.weights.h5")
             arrays = {f"v{i}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(model.optimizer.variables)}

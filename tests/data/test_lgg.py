@@ -154,5 +154,19 @@ def test_images_of_an_exam_without_masks_are_read_in_order(tree):
     for mask in (tree / CS).glob("*_mask.tif"):
         mask.unlink()
     assert lgg.read_images(tree / CS)[:, 0, 0, 0].tolist() == list(range(1, 13))
-    with pytest.raises(DataError, match="no slices"):
+
+
+def test_images_of_no_exam_or_of_two_are_refused(tree):
+    with pytest.raises(DataError, match="slices of no exams, expected one"):
         lgg.read_images(tree)
+    shutil.copy(tree / CS / f"{CS}_1.tif", tree / HT / f"{CS}_1.tif")
+    with pytest.raises(DataError, match="slices of 2 exams, expected one"):
+        lgg.read_images(tree / HT)
+
+
+def test_a_slice_knows_its_place_in_its_exam(tree, tmp_path):
+    assert lgg.place_in_exam(tree / CS / f"{CS}_10.tif") == 10
+    assert lgg.place_in_exam(tree / CS / f"{CS}_10_mask.tif") is None
+    alone = tmp_path / f"{CS}_10.tif"
+    shutil.copy(tree / CS / alone.name, alone)
+    assert lgg.place_in_exam(alone) is None

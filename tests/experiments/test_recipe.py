@@ -7,6 +7,7 @@ from dataclasses import asdict, fields, replace
 
 import pytest
 
+from brain_tumor.errors import ModelError
 from brain_tumor.experiments.recipe import SegmentationRecipe, from_json
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.training.augment import Augmentation
@@ -19,13 +20,13 @@ OTHER = {
     "tune": 0.1,
     "model": "resunet",
     "size": 256,
-    "normalisation": "volume",
+    "normalisation": "unit",
     "augmentation": Augmentation(zoom=0.2),
     "loss": "focal-tversky",
     "stages": (Stage("decoder first", 2, part="decoder"), Stage("all", 10)),
     "batch_size": 8,
     "batchnorm_momentum": 0.9,
-    "average_flips": True,
+    "average_flips": False,
     "threshold": 0.4,
     "precision": "float32",
     "seed": 1,
@@ -42,7 +43,7 @@ def test_every_field_is_part_of_the_identity():
 @pytest.mark.parametrize("kind", [Augmentation, Stage])
 def test_so_is_every_field_of_its_parts(kind):
     other = {
-        Augmentation: {"flip": False, "rotation_degrees": 5.0, "zoom": 0.3},
+        Augmentation: {"flip": False, "rotation_degrees": 5.0, "zoom": 0.3, "lighting": 0.1, "missing": 0.5},
         Stage: {"name": "x", "epochs": 9, "peak_rate": 0.1, "part": "head", "weight_decay": 0.0, "rise": 0.5},
     }[kind]
     assert {field.name for field in fields(kind)} == set(other)
@@ -50,6 +51,19 @@ def test_so_is_every_field_of_its_parts(kind):
     place, wrap = ("augmentation", lambda value: value) if kind is Augmentation else ("stages", lambda value: (value,))
     names = {SegmentationRecipe(**{place: wrap(replace(part, **{name: value}))}).run_id for name, value in other.items()}
     assert len(names) == len(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "known"),
+    [
+        ("loss", "hinge", "bce-dice"),
+        ("normalisation", "none", "unit, imagenet, volume"),
+        ("precision", "float16", "auto, float32"),
+    ],
+)
+def test_words_that_name_nothing_are_refused(name, value, known):
+    with pytest.raises(ModelError, match=f"{name} '{value}', expected one of {known}"):
+        SegmentationRecipe(**{name: value})
 
 
 def test_the_name_is_the_same_in_another_process():

@@ -20,7 +20,7 @@ from brain_tumor.training.stages import Stage
 
 RECIPE = SegmentationRecipe(
     cohort="phantom", split="ratio-33", model="resunet", size=32, stages=(Stage("all", 2),), batch_size=8,
-    batchnorm_momentum=0.9, precision="float32",
+    batchnorm_momentum=0.9, average_flips=False, precision="float32",
 )  # fmt: skip
 
 
@@ -75,7 +75,8 @@ def test_the_record_of_a_run(finished):
 def test_the_files_of_a_run(finished):
     found = {path.name for path in finished.run.path.iterdir()}
     assert found == {
-        "run.json", "split.json", "history.csv", "model.json", "model.weights.h5", "predictions", "counts.csv", "cases.csv", "scores.csv",
+        "run.json", "split.json", "history.csv", "model.json", "model.weights.h5",
+        "predictions", "counts.csv", "cases.csv", "scores.csv",
     }, "no checkpoint is left, and nothing half written"  # fmt: skip
 
 
@@ -201,9 +202,6 @@ def test_a_crash_is_told_from_a_stop(home, phantom_cohort, monkeypatch):
         ({"model": "unet-vgg16"}, ModelError),
         ({"batch_size": 1000}, DataError),
         ({"stages": (Stage("all", 1), Stage("tail", 1, part="tail"))}, ModelError),
-        ({"loss": "hinge"}, ModelError),
-        ({"normalisation": "none"}, DataError),
-        ({"precision": "float16"}, ModelError),
     ],
     ids=str,
 )
@@ -213,6 +211,7 @@ def test_a_recipe_that_does_not_fit_leaves_nothing(home, phantom_cohort, changes
     assert isinstance(refusal.value, BrainTumorError)
     assert "\n" not in str(refusal.value)
     assert not (home / "runs").exists()
+    assert not list((home / "data" / "cache").glob("*-100-*")), "nor is the data resized in vain"
 
 
 @pytest.fixture
@@ -264,7 +263,7 @@ def test_an_unscored_run_has_no_scores(untrained):
 
 
 def test_averaged_flips_reach_the_predictions(untrained, phantom_cohort):
-    plain, averaged = untrained(), untrained(average_flips=True)
+    plain, averaged = untrained(average_flips=False), untrained(average_flips=True)
     for run in (plain, averaged):
         segmentation.evaluate(run, phantom_cohort)
     name = next((plain.path / "predictions").glob("*.npz")).name

@@ -33,7 +33,8 @@ def three_convolutions() -> keras.Model:
         x = keras.layers.Conv2D(4, 3, padding="same", use_bias=False, name=f"{part}_conv")(x)
         x = keras.layers.BatchNormalization(momentum=0.9, name=f"{part}_bn")(x)
         x = keras.layers.Activation("relu", name=f"{part}_relu")(x)
-    return keras.Model(images, keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid", dtype="float32", name="final_conv")(x))
+    head = keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid", dtype="float32", name="final_conv")
+    return keras.Model(images, head(x))
 
 
 def small_resunet() -> keras.Model:
@@ -41,8 +42,10 @@ def small_resunet() -> keras.Model:
     return unet.resunet(SIZE, filters=(4, 8), batchnorm_momentum=0.9)
 
 
-def train_into(folder, stages=(Stage("all", 2),), seed=0, number_format="float32", tune=None, network=three_convolutions, on_epoch=None):
-    """Train a small network into ``folder``: the model and its history. ``on_epoch`` is called as each epoch's batches are made."""
+def train_into(
+    folder, stages=(Stage("all", 2),), seed=0, number_format="float32", tune=None, network=three_convolutions, on_epoch=None
+):
+    """Train a small network into ``folder``: the model and its history. ``on_epoch`` is called as epochs' batches are made."""
     keras.utils.set_random_seed(seed)
     with precision.policy(number_format):
         model = network()

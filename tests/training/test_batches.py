@@ -83,6 +83,13 @@ def test_the_mask_is_never_normalised():
     np.testing.assert_array_equal(masks[..., 0], volume[..., 0] > 128)
 
 
+def test_tones_change_images_and_no_mask(slices):
+    moved = TrainingBatches(slices, 4, Augmentation(lighting=0, missing=0), 0, 0)[0]
+    toned = TrainingBatches(slices, 4, Augmentation(lighting=0.5, missing=0), 0, 0)[0]
+    assert not np.array_equal(moved[0], toned[0])
+    np.testing.assert_array_equal(moved[1], toned[1])
+
+
 def test_too_few_slices_for_one_batch_are_refused():
     with pytest.raises(DataError, match="3 training slices do not fill one batch of 4"):
         TrainingBatches(numbered(10, range(3)), 4, NONE, 0, 0)

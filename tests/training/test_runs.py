@@ -154,7 +154,11 @@ def test_runs_are_found_by_name_beginning_or_folder(home_of_runs):
 
 @pytest.mark.parametrize(
     ("name", "complaint"),
-    [("lgg-a", "2 such runs in .*: lgg-a-1, lgg-a-2"), ("brats", "no such run in .*; `brain-tumor runs` lists them"), ("not-a-run", "no such")],
+    [
+        ("lgg-a", "2 such runs in .*: lgg-a-1, lgg-a-2"),
+        ("brats", "no such run in .*; `brain-tumor runs` lists them"),
+        ("not-a-run", "no such run"),
+    ],
 )
 def test_what_names_no_single_run_is_refused(home_of_runs, name, complaint):
     with pytest.raises(RunError, match=complaint):

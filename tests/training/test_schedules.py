@@ -88,9 +88,9 @@ def test_the_compiled_update_follows_momentum_and_decays_only_the_kernel():
 
 def test_decay_spares_biases_and_norms():
     """With no gradient at all, what still moves is decay."""
-    model = keras.Sequential(
-        [keras.Input((4, 4, 2)), keras.layers.Conv2D(2, 1, bias_initializer="ones"), keras.layers.BatchNormalization(beta_initializer="ones")]
-    )  # fmt: skip
+    convolution = keras.layers.Conv2D(2, 1, bias_initializer="ones")
+    norm = keras.layers.BatchNormalization(beta_initializer="ones")
+    model = keras.Sequential([keras.Input((4, 4, 2)), convolution, norm])
     before = {variable.path: keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables}
     optimiser = OneCycleAdamW(OneCycle(0.5, 10), weight_decay=0.1)
     optimiser.build(model.trainable_variables)

@@ -44,7 +44,8 @@ def once(train_small, tmp_path_factory):
 
 def test_the_history_has_a_row_an_epoch(straight):
     _, history = straight
-    assert [(row["epoch"], row["stage"]) for row in history] == [(1, "decoder first"), (2, "decoder first"), (3, "all"), (4, "all")]
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert [row["stage"] for row in history] == ["decoder first", "decoder first", "all", "all"]
     assert list(history[0]) == ["epoch", "stage", "loss", "dice", "learning_rate", "seconds"]
     rates = [row["learning_rate"] for row in history]
     assert rates[0] > 2e-3 > 1e-2 / 25 > rates[1], "each stage runs its own 1cycle to the end"

@@ -1,0 +1,68 @@
+"""Reports in a real browser: they ask the network for nothing, complain of nothing, and fit a phone.
+
+Needs Chromium (Debian: `apt-get install chromium`). Without it these tests are skipped, but fail where ``CI=true``.
+"""
+
+import os
+import shutil
+
+import pytest
+
+from brain_tumor.paths import CHECKOUT
+from brain_tumor.report import page, records, run_page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PUBLISHED = [path for path in (CHECKOUT / "reports").rglob("*.html") if "local" not in path.parts and path.name != page.DEMO]
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium."""
+    sync_api = None if CHROMIUM is None else pytest.importorskip("playwright.sync_api") if not os.environ.get("CI") else None
+    if CHROMIUM is None and not os.environ.get("CI"):
+        pytest.skip("NO BROWSER: reports were not opened; apt-get install chromium")
+    if sync_api is None:
+        assert CHROMIUM, "CI=true, but there is no Chromium to open the reports with"
+        from playwright import sync_api
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if root else [])
+        yield chromium
+        chromium.close()
+
+
+def opened(browser, path, viewport):
+    """What a browser asked for and complained of while it showed a file, and whether the page is wider than the window."""
+    requests, complaints = [], []
+    tab = browser.new_page(viewport=viewport)
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.goto(path.resolve().as_uri(), wait_until="load")
+    broken = tab.eval_on_selector_all("img", "images => images.filter(image => !image.naturalWidth || !image.alt).length")
+    too_wide = tab.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    tab.close()
+    return [url for url in requests if not url.startswith(("file:", "data:"))], complaints, broken, too_wide
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_published_reports(browser, viewport):
+    for path in PUBLISHED:
+        assert opened(browser, path, viewport) == ([], [], 0, False), path
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_a_new_run_page_and_the_index(browser, make_run, reports, viewport):
+    made = [run_page.publish_record(records.commit_record(make_run(phantom=False))), page.write_index()]
+    for path in made:
+        assert opened(browser, path, viewport) == ([], [], 0, False), path
+
+
+def test_a_request_would_be_seen(browser, tmp_path):
+    path = tmp_path / "bad.html"
+    path.write_text('<img alt="x" src="http://127.0.0.1:9/a.png">')
+    requests, complaints, broken, _too_wide = opened(browser, path, DESKTOP)
+    assert requests == ["http://127.0.0.1:9/a.png"]
+    assert complaints
+    assert broken == 1

@@ -1,0 +1,158 @@
+"""Figures: they show what their tables hold, say it in words, and know whether they hold pixels of an exam."""
+
+import base64
+import dataclasses
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from brain_tumor.evaluation import overlap
+from brain_tumor.report import architecture, drawing, figures, figures_cohort, pictures, records, tables
+
+
+@pytest.fixture
+def counts(make_run):
+    return records.read_counts(make_run().path)
+
+
+def image_of(figure) -> Image.Image:
+    return Image.open(io.BytesIO(figure.encoded()))
+
+
+def test_a_drawing_is_shown_as_an_image_with_words(store):
+    figure = figures_cohort.plot_tumour_areas(store.slices)
+    data, metadata = figure._repr_mimebundle_()
+    assert set(data) == {"image/png", "text/plain"}
+    assert image_of(figure).format == "PNG"
+    assert base64.b64decode(data["image/png"]) == figure.encoded()
+    assert str(store.slices.tumour_px.max()) in metadata["image/png"]["alt"]
+
+
+def test_the_same_drawing_gives_the_same_bytes(store):
+    assert figures_cohort.plot_slices_by_site(store.cases).encoded() == figures_cohort.plot_slices_by_site(store.cases).encoded()
+
+
+def test_cohort_figures_draw_every_patient_and_slice(store):
+    areas = figures_cohort.plot_tumour_areas(store.slices).axes[0]
+    assert sum(bar.get_height() for bar in areas.patches) == (store.slices.tumour_px > 0).sum()
+    sites = figures_cohort.plot_slices_by_site(store.cases).axes[0]
+    assert sum(bar.get_height() for bar in sites.patches) == store.cases.slices.sum() + store.cases.tumour_slices.sum()
+    lines = figures_cohort.plot_tumour_position(store.slices).axes[1].collections[0]
+    assert len(lines.get_segments()) == len(store.cases)
+
+
+def test_blank_codes_are_a_group_of_their_own():
+    table = pd.DataFrame({"tumour_px": [10, 20, 30], "cluster": [1.0, np.nan, 1.0]})
+    labels = [text.get_text() for text in figures_cohort.plot_volume_by_code(table, "cluster").axes[0].get_xticklabels()]
+    assert labels == ["1\n2 patients", "blank\n1 patients"]
+
+
+def test_protocols_show_score_interval_and_floor(counts):
+    scores = records.mean_scores([counts])
+    scores = scores[scores["size"] == 64]
+    axes = figures.plot_protocols({"a network": scores}).axes[0]
+    np.testing.assert_allclose(axes.lines[0].get_xdata(), scores.dice)
+    intervals, floors = axes.collections
+    np.testing.assert_allclose([segment[:, 0] for segment in intervals.get_segments()], scores[["low", "high"]])
+    np.testing.assert_allclose([segment[0, 0] for segment in floors.get_segments()], scores.floor)
+
+
+def test_patients_are_sorted_and_the_floor_is_drawn(counts):
+    cases = overlap.per_case(counts[counts["size"] == 64]).reset_index()
+    axes = figures.plot_case_scores({"one": cases, "two": cases.assign(dice=cases.dice / 2)}, floor=0.1).axes[0]
+    assert list(axes.lines[0].get_ydata()) == sorted(cases.dice, reverse=True)
+    assert axes.lines[2].get_ydata()[0] == 0.1
+
+
+def test_history_marks_where_a_stage_begins():
+    table = pd.DataFrame({"epoch": [1, 2, 3], "stage": ["head", "all", "all"], "loss": [3, 2, 1.0], "dice": [0.1, 0.2, 0.3]})
+    table = table.assign(learning_rate=1e-3, tune_loss=2.0, tune_dice=0.2)
+    axes = figures.plot_history({"a run": table}).axes[0]
+    assert [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"] == [1.5]
+    assert any(line.get_linestyle() == "--" for line in axes.lines), "the tune part"
+
+
+def test_dice_by_area_leaves_empty_slices_out(counts):
+    native = counts[counts["size"] == 64]
+    dots = figures.plot_dice_by_area(native).axes[0].collections[0]
+    assert len(dots.get_offsets()) == (native.tp + native.fn > 0).sum()
+
+
+def show_all(store):
+    case_id = store.cases.index[0]
+    masks = store.masks[store.rows_of(case_id)]
+    numbers = np.arange(1, len(masks) + 1)
+    return [
+        pictures.show_gallery(store, [0, 1, 2]),
+        pictures.show_sequences(store, case_id, 4),
+        pictures.show_case(store, case_id, masks * 255),
+        pictures.show_predictions(store, {case_id: masks * 255}, {case_id: numbers}),
+    ]
+
+
+def test_pictures_know_whose_pixels_they_hold(store):
+    for figure in show_all(store):
+        data, _metadata = figure._repr_mimebundle_()
+        assert data[drawing.PIXELS_MIME] == {"pixels": "phantom"}
+        assert "Phantom" in figure.alt
+    patients = dataclasses.replace(store, cohort=dataclasses.replace(store.cohort, phantom=False))
+    for figure in show_all(patients):
+        assert figure._repr_mimebundle_()[0][drawing.PIXELS_MIME] == {"pixels": "patients"}
+        assert "hantom" not in figure.alt
+        assert image_of(figure).format == "JPEG"
+
+
+def test_every_function_that_draws_pixels_is_called_show():
+    public = [name for name, value in vars(pictures).items() if callable(value) and value.__module__ == pictures.__name__]
+    assert {name for name in public if name.startswith("show_")} == {
+        "show_gallery", "show_sequences", "show_case", "show_predictions"
+    }  # fmt: skip
+    assert not any(name.startswith("show_") for name in [*vars(figures), *vars(figures_cohort), *vars(architecture)])
+
+
+def test_truth_and_prediction_are_outlined_where_they_are(store):
+    case_id = store.cases.index[0]
+    masks = store.masks[store.rows_of(case_id)]
+    number = int(masks.sum(axis=(1, 2)).argmax())
+    figure = pictures.show_case(store, case_id, masks * 255)
+    panel = figure.axes[number]
+    assert [to_hex(line.get_edgecolor()[0]).upper() for line in panel.collections] == [drawing.TRUTH, drawing.PREDICTED]
+    vertices = panel.collections[0].get_paths()[0].vertices
+    rows, columns = np.nonzero(masks[number])
+    assert vertices[:, 1].min() == pytest.approx(rows.min() - 0.5)
+    assert vertices[:, 0].max() == pytest.approx(columns.max() + 0.5)
+
+
+def test_best_median_and_worst_are_named_once():
+    cases = pd.DataFrame({"case_id": list("abcde"), "dice": [0.5, 0.9, 0.1, 0.7, 0.3]})
+    assert pictures.best_median_worst(cases) == ["b", "a", "e", "c"]
+    assert pictures.best_median_worst(cases.head(1)) == ["a"]
+
+
+def test_the_architecture_is_read_off_the_model():
+    from brain_tumor.models import unet
+
+    model = unet.resunet(64, filters=(8, 16, 24))
+    words = [text.get_text() for text in architecture.plot_architecture(model).axes[0].texts]
+    assert [word for word in words if "filters" in word] == [
+        "64 × 64, 8 filters", "64 × 64, 8 filters", "32 × 32, 16 filters", "32 × 32, 16 filters", "16 × 16, 24 filters"
+    ]  # fmt: skip
+    assert [word for word in words if "skip" in word] == ["skip, 8", "skip, 16"]
+    weights = sum(int(word.split(", ")[1].removesuffix(" weights").replace(",", "")) for word in words if " weights" in word)
+    assert weights == model.count_params()
+
+
+def test_tables_say_score_interval_floor_and_meaning(counts):
+    table = tables.score_table(records.mean_scores([counts]))
+    assert list(table.columns) == ["size", "score", "95 % interval", "floor", "empty slices", "what it means"]
+    assert " to " in table["95 % interval"].iloc[0]
+
+
+def test_blank_clinical_fields_are_counted_not_filled(phantom_cohort):
+    table = tables.clinical_table(phantom_cohort.cases)
+    assert (table.known + table.blank == len(phantom_cohort)).all()
+    assert table.blank.sum() > 0

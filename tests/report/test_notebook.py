@@ -1,0 +1,133 @@
+"""Notebooks to reports: run as written or small, patients' pictures replaced, numbers collected."""
+
+import base64
+import json
+import os
+import re
+
+import nbclient
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from brain_tumor.data.cache import open_store
+from brain_tumor.data.fetch import open_cohort
+from brain_tumor.errors import RunError
+from brain_tumor.paths import CHECKOUT
+from brain_tumor.report import notebook, page, pictures
+from brain_tumor.report.drawing import PIXELS_MIME
+
+TAGGED = {"tags": [notebook.TAG]}
+OPEN = """
+from brain_tumor.data.cache import open_store
+from brain_tumor.data.fetch import open_cohort
+from brain_tumor.data.phantom import open_phantom
+from brain_tumor.report import pictures
+from brain_tumor.report.sidecar import Sidecar
+cohort = open_cohort("lgg") if cohort_name == "lgg" else open_phantom(patients=2, slices=(8, 8), size=32)
+store = open_store(cohort)
+print("a warning", file=__import__("sys").stderr)
+"""
+SUMMARY = """
+sidecar = Sidecar(cohort, "as is")
+sidecar.add("patients", len(cohort), unit="patients")
+sidecar.answer = "Like noise."
+sidecar
+"""
+
+
+@pytest.fixture
+def written(tmp_path, home, reports, write_tree, monkeypatch):
+    """A notebook that draws a patient, beside "real" data: noise with the names of patients."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")]))
+    write_tree(home / "data" / "kaggle_3m", {"TCGA_CS_0001_19960909": 4, "TCGA_HT_0002_19981126": 5})
+    cells = [
+        new_markdown_cell("# What do two patients look like?\n\nTheir **question**."),
+        new_code_cell("cohort_name = 'lgg'", metadata={"nbmake": {"mock": {"cohort_name": "phantom"}}}),
+        new_code_cell(OPEN.strip()),
+        new_code_cell("pictures.show_gallery(store, [1])", metadata=TAGGED),
+        new_code_cell(SUMMARY.strip()),
+    ]
+    path = tmp_path / "notebooks" / "77_noise.ipynb"
+    path.parent.mkdir()
+    nbformat.write(new_notebook(cells=cells), path)
+    return path
+
+
+def images_in(html: str) -> set[str]:
+    return set(re.findall(r"data:image/\w+;base64,([A-Za-z0-9+/=\n]+)", html))
+
+
+def test_a_published_report_shows_the_twin_and_no_patient(written, reports, home):
+    real = base64.b64encode(pictures.show_gallery(open_store(open_cohort("lgg")), [1]).encoded()).decode()
+    path = notebook.publish(written)
+    html, content = path.read_text(), json.loads((reports / "77_noise.json").read_text())
+
+    assert path == reports / "77_noise.html"
+    assert notebook.CAPTION in html
+    assert len(images_in(html)) == 1
+    assert real not in html
+    assert real[:200] not in html.replace("\n", "")
+    assert "TCGA_CS_0001" not in html.split("<footer>")[0]
+
+    assert (content["cohort"], content["phantom"], content["patients"]) == ("lgg", False, 2)
+    assert content["title"] == "What do two patients look like?"
+    assert {"commit", "date", "minutes", "data_hash", "environment", "runs"} <= set(content)
+    assert page.external_requests(html) == []
+    assert html.count("<h1>") == 1
+    assert "Like noise." in html
+    assert "a warning" not in html
+    assert sorted(folder.name for folder in home.iterdir()) == ["data"], "the twin leaves no run behind"
+
+    local = notebook.publish(written, local=True)
+    assert local == reports / "local" / "77_noise.html"
+    assert real in local.read_text().replace("\n", ""), "the proof that this picture would have been found"
+    assert notebook.CAPTION not in local.read_text()
+
+
+def test_running_small_applies_the_test_values_and_full_does_not(written, tmp_path):
+    for full, patients in ((False, "phantom"), (True, "lgg")):
+        notebook.run([written], full, out=tmp_path / str(full))
+        executed = nbformat.read(tmp_path / str(full) / written.name, as_version=4)
+        assert executed.cells[-1].outputs[0].data["application/vnd.brain-tumor.sidecar+json"]["cohort"] == patients
+        assert "execution" not in executed.cells[1].metadata, "no timestamps"
+
+
+def test_a_failing_cell_stops_with_its_own_traceback(tmp_path):
+    path = tmp_path / "78_broken.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell("1 / 0")]), path)
+    with pytest.raises(nbclient.exceptions.CellExecutionError, match="ZeroDivisionError"):
+        notebook.run([path], full=True)
+
+
+def executed_with(source, pixels=None, tags=()):
+    data = {"text/plain": "x"} | ({PIXELS_MIME: {"pixels": pixels}, "image/jpeg": pixels} if pixels else {})
+    cell = new_code_cell(source, metadata={"tags": list(tags)}, outputs=[new_output("display_data", data)])
+    return new_notebook(cells=[new_markdown_cell("# Title"), cell])
+
+
+def test_a_cell_that_draws_patients_must_be_tagged():
+    twin = executed_with("x", "phantom")
+    for untagged in (executed_with("show_anything(store)"), executed_with("figure", "patients")):
+        with pytest.raises(RunError, match="lacks the tag"):
+            notebook.with_twin_pictures(untagged, twin)
+
+
+def test_a_twin_that_shows_patients_is_refused():
+    tagged = executed_with("pictures.show_gallery(store)", "patients", [notebook.TAG])
+    with pytest.raises(RunError, match="twin shows patients"):
+        notebook.with_twin_pictures(tagged, tagged)
+    clean = notebook.with_twin_pictures(tagged, executed_with("x", "phantom", [notebook.TAG]))
+    assert [output.data.get("image/jpeg") for output in clean.cells[1].outputs] == [None, "phantom"]
+    assert tagged.cells[1].outputs[0].data["image/jpeg"] == "patients", "the executed notebook is left as it was"
+
+
+def test_a_report_on_the_phantom_says_so_and_stays_at_home(reports, phantom_cohort):
+    from brain_tumor.report.sidecar import Sidecar
+
+    more = {"title": "Title", "commit": "abc", "date": "2026-01-01", "minutes": 1.0, "notebook": "notebooks/x.ipynb"}
+    content = Sidecar(phantom_cohort).to_json() | more
+    path = notebook.write_report(executed_with("x"), content, "05_x")
+    assert path == reports / "local" / "05_x.phantom.html"
+    assert "<title>PHANTOM: Title" in path.read_text()
+    assert [file.name for file in reports.iterdir()] == ["local"]
