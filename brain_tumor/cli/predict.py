@@ -32,13 +32,12 @@ def predict(
         raise DataError(f"{out}: an overlay is written as {', '.join(PICTURES)}")
     folder = find_run(run)
     recipe = finished_recipe(folder)
-    images, name, number = _read(what, recipe)
-    numbers = np.arange(1, len(images) + 1) if number is None else np.array([number])
+    images, numbers, name, wanted = _read(what, recipe)
     model = saved.load(folder.path, folder.description["precision"])
-    prediction = predict_case(model, images, recipe.normalisation, name, numbers, recipe.average_flips)
+    prediction = predict_case(model, images, recipe.normalisation, name, wanted + 1, recipe.average_flips)
     masks = (prediction.native > recipe.threshold * 255).astype(np.uint8)
-    one = len(numbers) == 1
-    shown = images[numbers - 1]
+    one = len(wanted) == 1
+    shown, numbers = images[wanted], numbers[wanted]
     picture = overlay.outlined(shown[0], masks[0]) if one else overlay.contact_sheet(shown, masks, numbers)
     overlay.save_picture(picture, out)
     if mask:
@@ -54,7 +53,7 @@ def predict(
 
 
 def _read(what: str, recipe) -> tuple:
-    """The images ``(Z, H, W, 3)`` uint8 of an exam, a name, and the slice that is wanted (None: all of them)."""
+    """The images ``(Z, H, W, 3)`` uint8 of an exam, the numbers of its slices, a name, and the places of the slices wanted."""
     import numpy as np
 
     from brain_tumor.data import lgg
@@ -63,20 +62,18 @@ def _read(what: str, recipe) -> tuple:
 
     path = Path(what)
     if path.is_dir():
-        return lgg.read_images(path), path.resolve().name, None
+        images, numbers = lgg.read_images(path)
+        return images, numbers, path.resolve().name, np.arange(len(images))
     if path.suffix.lower() not in PICTURES:
         case = open_cohort(recipe.cohort)[what]
-        return case.load()[0], case.case_id, None
+        return case.load()[0], np.array(case.slice_numbers), case.case_id, np.arange(len(case.slice_numbers))
     image = read_picture(path, ("RGB", "L"))
+    if image.ndim == 3 and recipe.normalisation == "volume" and lgg.has_its_exam(path):
+        images, numbers = lgg.read_images(path.parent)
+        return images, numbers, path.stem, np.flatnonzero(numbers == int(path.stem.rsplit("_", 1)[1]))
     if image.ndim == 2:
         typer.echo(f"{path}: one channel, taken as FLAIR and given to all three, as the dataset does for missing sequences")
         image = np.repeat(image[..., None], 3, axis=-1)
-    if recipe.normalisation != "volume":
-        return image[None], path.stem, 1
-    number = lgg.place_in_exam(path)
-    if number is not None:
-        return lgg.read_images(path.parent), path.stem, number
-    typer.echo(
-        f"{path}: a slice without its exam; this network expects brightness relative to the whole exam, so the mask is less sure"
-    )
-    return image[None], path.stem, 1
+    if recipe.normalisation == "volume":
+        typer.echo(f"{path}: a slice without its exam; this network expects brightness relative to a whole exam: trust it less")
+    return image[None], np.array([1]), path.stem, np.array([0])

@@ -71,29 +71,27 @@ def read_case(case: Case) -> Volume:
     return np.stack(images), np.stack(masks) // 255
 
 
-def read_images(folder: Path) -> np.ndarray:
-    """The slices of one exam that has no masks, as a person with images has them: ``(Z, H, W, 3)`` uint8.
+def read_images(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The slices of one exam that has no masks, as a person with images has them: ``(Z, H, W, 3)`` uint8, and their numbers.
 
     Takes the pictures of ``folder`` that are named ``EXAM_1.tif``, ``EXAM_2.tif``, ... in numeric order; masks are passed over.
     """
     exams = _exams(folder)
     if len(exams) != 1:
         raise DataError(f"{folder}: slices of {len(exams) or 'no'} exams, expected one (names such as {folder.name}_1.tif)")
+    numbered = sorted(next(iter(exams.values())).items())
     images = []
-    for _, path in sorted(next(iter(exams.values())).items()):
+    for _, path in numbered:
         images.append(read_picture(path, ("RGB",)))
         if images[-1].shape != images[0].shape:
             raise DataError(f"{path}: {_size(images[-1])} pixels, but the case's first slice has {_size(images[0])}")
-    return np.stack(images)
+    return np.stack(images), np.array([number for number, _ in numbered])
 
 
-def place_in_exam(path: Path) -> int | None:
-    """The place, from 1, of a slice among those of its exam beside it; None where it lies alone or among other exams."""
-    exams = _exams(path.parent)
-    if len(exams) != 1:
-        return None
-    files_in_order = [file for _, file in sorted(next(iter(exams.values())).items())]
-    return files_in_order.index(path) + 1 if path in files_in_order and len(files_in_order) > 1 else None
+def has_its_exam(path: Path) -> bool:
+    """Whether a slice lies in a folder of one exam of several slices, itself among them (:func:`read_images` takes it then)."""
+    exams = list(_exams(path.parent).values())
+    return len(exams) == 1 and len(exams[0]) > 1 and path in exams[0].values()
 
 
 def _exams(folder: Path) -> dict[str, dict[int, Path]]:

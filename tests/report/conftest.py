@@ -9,7 +9,7 @@ import pytest
 from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.splits import named
-from brain_tumor.evaluation import overlap, protocols
+from brain_tumor.evaluation import intervals, overlap, protocols
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference.predict import Prediction
 from brain_tumor.training.runs import RunFolder
@@ -18,6 +18,12 @@ from brain_tumor.training.stages import Stage
 RECIPE = SegmentationRecipe(
     cohort="phantom", split="ratio-50", model="resunet", size=32, stages=(Stage("all", epochs=3),), batchnorm_momentum=0.9
 )
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    """Intervals are not what is tested here."""
+    monkeypatch.setattr(intervals, "RESAMPLES", 200)
 
 
 @pytest.fixture

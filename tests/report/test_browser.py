@@ -1,8 +1,10 @@
 """Reports in a real browser: they ask the network for nothing, complain of nothing, and fit a phone.
 
-Needs Chromium (Debian: `apt-get install chromium`). Without it these tests are skipped, but fail where ``CI=true``.
+Needs Chromium (Debian: ``apt-get install chromium``) and playwright. Without them these tests are skipped, but fail where
+``CI=true``.
 """
 
+import importlib.util
 import os
 import shutil
 
@@ -19,15 +21,17 @@ PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium."""
-    sync_api = None if CHROMIUM is None else pytest.importorskip("playwright.sync_api") if not os.environ.get("CI") else None
-    if CHROMIUM is None and not os.environ.get("CI"):
-        pytest.skip("NO BROWSER: reports were not opened; apt-get install chromium")
-    if sync_api is None:
-        assert CHROMIUM, "CI=true, but there is no Chromium to open the reports with"
-        from playwright import sync_api
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if root else [])
+    missing = "" if CHROMIUM else "Chromium (apt-get install chromium)"
+    if importlib.util.find_spec("playwright") is None:
+        missing = "the Python package playwright"
+    if missing:
+        needed = os.environ.get("CI") == "true"
+        (pytest.fail if needed else pytest.skip)(f"NO BROWSER, reports were not opened: {missing} is missing")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox does not work for root, whom containers run as.
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
         yield chromium
         chromium.close()
 
