@@ -31,8 +31,14 @@ def main() -> None:
     try:
         app()
     except BrainTumorError as error:
-        print(f"brain-tumor: {error}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error))
+    except OSError as error:  # a full disk, a folder that may not be written
+        _refuse(f"{error.filename or 'the system'}: {error.strerror or error}")
+
+
+def _refuse(reason: str) -> None:
+    print(f"brain-tumor: {reason}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def test_predict_takes_a_slice_a_folder_and_a_case_name(trained, tmp_path):
     assert set(np.unique(Image.open(tmp_path / "mask1.png"))) <= {0, 255}
     assert Image.open(tmp_path / "mask1.png").size == (80, 80)
     assert sorted(path.name for path in (tmp_path / "mask3.png").iterdir()) == [
-        f"my_exam_{number}_mask.tif" for number in (1, 10, 2)
+        f"my_exam_{number}_mask.tif" for number in (10, 1, 2)
     ]
 
 

@@ -153,7 +153,8 @@ def test_a_link_to_nowhere_is_refused(tree):
 def test_images_of_an_exam_without_masks_are_read_in_order(tree):
     for mask in (tree / CS).glob("*_mask.tif"):
         mask.unlink()
-    assert lgg.read_images(tree / CS)[:, 0, 0, 0].tolist() == list(range(1, 13))
+    images, numbers = lgg.read_images(tree / CS)
+    assert images[:, 0, 0, 0].tolist() == numbers.tolist() == list(range(1, 13))
 
 
 def test_images_of_no_exam_or_of_two_are_refused(tree):
@@ -165,8 +166,8 @@ def test_images_of_no_exam_or_of_two_are_refused(tree):
 
 
 def test_a_slice_knows_its_place_in_its_exam(tree, tmp_path):
-    assert lgg.place_in_exam(tree / CS / f"{CS}_10.tif") == 10
-    assert lgg.place_in_exam(tree / CS / f"{CS}_10_mask.tif") is None
+    assert lgg.has_its_exam(tree / CS / f"{CS}_10.tif")
+    assert not lgg.has_its_exam(tree / CS / f"{CS}_10_mask.tif")
     alone = tmp_path / f"{CS}_10.tif"
     shutil.copy(tree / CS / alone.name, alone)
-    assert lgg.place_in_exam(alone) is None
+    assert not lgg.has_its_exam(alone)
