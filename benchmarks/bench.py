@@ -14,7 +14,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,7 +28,7 @@ from brain_tumor import files
 SIZE, BATCH = 128, 16
 MODELS = ("unet-resnet18", "resunet")
 FORMATS = {"float32": "float32", "mixed_bfloat16": "bfloat16"}  # of a run -> of its matrix products
-BACKWARD = 2  # the backward pass: one convolution for the input's gradient and one for the kernel's
+TRAINING = 3  # times the forward pass: backward is one convolution for the input's gradient and one for the kernel's
 
 
 def main(
@@ -43,6 +43,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="brain-tumor-bench-") as folder:
         os.environ["BRAIN_TUMOR_HOME"] = folder
         os.environ["BRAIN_TUMOR_QUIET"] = "1"
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         root = real or draw_phantom(Path(folder) / "kaggle_3m", quick)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:  # so that peak memory is that of this work alone
             data = fresh.submit(measure_data, root).result()
@@ -102,14 +103,13 @@ def open_arrays(root: Path):
 
 
 def measure_batches(arrays, steps: int) -> dict:
-    """Shuffled, augmented, normalised batches a second, made by as many threads as training uses, with no network beside."""
+    """Shuffled, augmented, normalised batches a second, as training takes them, with no network beside."""
     from brain_tumor.training.augment import Augmentation
-    from brain_tumor.training.batches import WORKERS, TrainingBatches
+    from brain_tumor.training.batches import TrainingBatches
 
     wanted = min(8 * steps, len(arrays.rows) // BATCH)
     epoch = TrainingBatches(arrays, BATCH, Augmentation(), seed=0, epoch=0)
-    with ThreadPoolExecutor(WORKERS) as pool:
-        taken = seconds(lambda: list(pool.map(epoch.__getitem__, range(wanted))))
+    taken = seconds(lambda: [epoch[index] for index in range(wanted)])
     return {"batches_per_second": wanted / taken, "images_per_second": wanted * BATCH / taken}
 
 
@@ -148,7 +148,7 @@ def measure_network(model_name: str, number_format: str, arrays, steps: int) -> 
         "gflop_per_image": forward / 1e9,
         "peak_gflops": peak / 1e9,
         "training_images_per_second": training,
-        "training_of_peak": training * forward * (1 + BACKWARD) / peak,
+        "training_of_peak": training * forward * TRAINING / peak,
         "inference_images_per_second": inference,
         "inference_of_peak": inference * forward / peak,
     }
@@ -181,17 +181,16 @@ def show(numbers: dict) -> None:
     rates = f"{batches['batches_per_second']:.1f} batches/s, {batches['images_per_second']:.0f} images/s"
     table.add_row(f"batches of {BATCH} alone", "", rates)
     console.print(table)
-    table = Table(
-        "network", "format", "GFLOP/image", "peak GFLOP/s", "training images/s", "of peak", "inference images/s", "of peak",
-        title=f"{SIZE} x {SIZE}, batches of {BATCH}; backward counts {BACKWARD} x forward",
-    )  # fmt: skip
+    table = Table("network", "format", "peak GFLOP/s", "train/s", "of peak", "predict/s", "of peak", title="images a second")
     for row in numbers["networks"]:
         table.add_row(
-            row["model"], row["precision"], f"{row['gflop_per_image']:.2f}", f"{row['peak_gflops']:.0f}",
+            row["model"], FORMATS[row["precision"]], f"{row['peak_gflops']:.0f}",
             f"{row['training_images_per_second']:.1f}", f"{row['training_of_peak']:.0%}",
             f"{row['inference_images_per_second']:.1f}", f"{row['inference_of_peak']:.0%}",
         )  # fmt: skip
     console.print(table)
+    costs = {row["model"]: f"{row['gflop_per_image']:.2f} GFLOP for {row['model']}" for row in numbers["networks"]}
+    console.print(f"{SIZE} x {SIZE}, batches of {BATCH}; one image forward: {', '.join(costs.values())}; training counts {TRAINING} times that")
     if numbers["quick"]:
         console.print("a smoke run: these numbers mean nothing")
 

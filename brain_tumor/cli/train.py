@@ -27,6 +27,11 @@ def segmentation(
     batch_size: int = typer.Option(16, min=1, help="Slices a step."),
     loss: Literal["bce-dice", "focal-tversky"] = typer.Option("bce-dice", help="What is minimised."),
     normalisation: Literal["unit", "imagenet", "volume"] = typer.Option("volume", help="What happens to pixel values."),
+    flip: bool = typer.Option(True, help="Mirror every second training slice."),
+    rotation_degrees: float = typer.Option(15.0, min=0.0, max=180.0, help="Turn training slices by up to this, either way."),
+    zoom: float = typer.Option(0.1, min=0.0, max=1.0, help="Enlarge or shrink them by up to this share."),
+    lighting: float = typer.Option(0.2, min=0.0, max=2.0, help="Bend brightness by a gamma of up to 1 + this, either way."),
+    missing: float = typer.Option(0.15, min=0.0, max=1.0, help="Share of slices in which sequences become copies of FLAIR."),
     average_flips: bool = typer.Option(True, help="Predict each slice as it is and mirrored, and take the mean."),
     batchnorm_momentum: float = typer.Option(0.99, min=0.0, max=0.999, help="0.9 for runs under some 300 steps."),
     precision: Literal["auto", "float32", "mixed_bfloat16"] = typer.Option("auto", help="auto measures the machine."),
@@ -37,10 +42,12 @@ def segmentation(
     from brain_tumor.data.fetch import open_cohort
     from brain_tumor.experiments import segmentation
     from brain_tumor.experiments.recipe import SegmentationRecipe
+    from brain_tumor.training.augment import Augmentation
     from brain_tumor.training.stages import Stage
 
     recipe = SegmentationRecipe(
         cohort=cohort, split=split, split_seed=split_seed, tune=tune, model=model, size=size, normalisation=normalisation,
+        augmentation=Augmentation(flip, rotation_degrees, zoom, lighting, missing),
         loss=loss, stages=(Stage("all", epochs, peak_rate),), batch_size=batch_size,
         batchnorm_momentum=batchnorm_momentum, average_flips=average_flips, precision=precision, seed=seed,
     )  # fmt: skip

@@ -8,7 +8,9 @@ import base64
 import io
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 
 # Okabe & Ito 2008 (jfly.uni-koeln.de/color): told apart by any eye.
@@ -78,6 +80,13 @@ def tidy(axes: Axes, x: str = "", y: str = "", title: str = "", grid: str = "y")
     axes.set_ylabel(y, color=INK, fontsize=10)
     axes.set_title(title, color=INK, fontsize=10.5, loc="left")
     return axes
+
+
+def logarithmic(axis: Axis) -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5 of each decade."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(lambda value, _position: f"{value:,.0f}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def patient_label(case_id: str) -> str:

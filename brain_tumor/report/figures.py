@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor.evaluation import overlap
-from brain_tumor.report.drawing import BLUE, GREY, INK, PALE, RED, SERIES, Drawing, patient_label, tidy
+from brain_tumor.report.drawing import BLUE, GREY, INK, PALE, RED, SERIES, Drawing, logarithmic, patient_label, tidy
+
+WINDOWS = 8  # a running median spans an eighth of the slices, and at least as many
 
 
 def plot_history(histories: Mapping[str, pd.DataFrame]) -> Drawing:
@@ -80,7 +82,7 @@ def plot_case_scores(cases: Mapping[str, pd.DataFrame], floor: float = 0.0) -> D
     for label, colour in zip(table, SERIES, strict=False):
         axes.plot(x, table[label], "o", color=colour, markersize=6, label=f"{label}, mean {table[label].mean():.3f}")
     axes.axhline(floor, color=GREY, linewidth=2.5)
-    axes.text(len(table) - 0.5, floor + 0.02, f"floor {floor:.2f}", ha="right", color=GREY, fontsize=9)
+    axes.text(0.995, floor + 0.02, f"floor {floor:.2f}", transform=axes.get_yaxis_transform(), ha="right", color=GREY, fontsize=9)
     axes.set_ylim(min(-0.03, floor - 0.03), 1.02)
     named = len(table) <= 40
     axes.set_xticks(x if named else [], [patient_label(case) for case in table.index] if named else [], rotation=60, ha="right")
@@ -89,7 +91,7 @@ def plot_case_scores(cases: Mapping[str, pd.DataFrame], floor: float = 0.0) -> D
 
 
 def plot_dice_by_area(counts: pd.DataFrame) -> Drawing:
-    """Dice of each tumour slice against its tumour area, with a running median: small tumours are the hard ones.
+    """Dice of each tumour slice against its tumour area; with a running median where there are slices enough.
 
     Args:
         counts: rows of one size of a ``counts`` table.
@@ -97,15 +99,16 @@ def plot_dice_by_area(counts: pd.DataFrame) -> Drawing:
     rows = counts[counts.tp + counts.fn > 0]
     area = (rows.tp + rows.fn).to_numpy()
     dice = overlap.dice(rows.tp, rows.fp, rows.fn)
-    order = np.argsort(area)
-    window = max(5, len(area) // 8)
-    median = pd.Series(dice[order]).rolling(window, center=True, min_periods=window // 2 + 1).median()
     drawing = Drawing(3.2, f"Dice of {len(area)} tumour slices against their tumour area.")
     axes = tidy(drawing.add_subplot(), "tumour area (pixels, logarithmic)", "Dice of the slice")
     axes.scatter(area, dice, s=14, color=BLUE, alpha=0.45, linewidth=0, label="a slice")
-    axes.plot(area[order], median, color=RED, linewidth=2, label=f"running median of {window} slices")
+    window = len(area) // WINDOWS
+    if window >= WINDOWS:
+        order = np.argsort(area)
+        median = pd.Series(dice[order]).rolling(window, center=True, min_periods=window // 2 + 1).median()
+        axes.plot(area[order], median, color=RED, linewidth=2, label=f"running median of {window} slices")
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda value, _position: f"{value:,.0f}")
+    logarithmic(axes.xaxis)
     axes.set_ylim(-0.02, 1.02)
     axes.legend(frameon=False, fontsize=8.5, loc="lower right")
     return drawing

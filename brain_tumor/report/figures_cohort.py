@@ -2,9 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import LogLocator, NullFormatter
 
-from brain_tumor.report.drawing import BLUE, GREY, INK, ORANGE, PALE, RED, SERIES, Drawing, tidy
+from brain_tumor.report.drawing import BLUE, GREY, INK, ORANGE, PALE, RED, SERIES, Drawing, logarithmic, tidy
 
 SMALL_PX = 200  # the lowest band of published results by tumour size, and the worst
 
@@ -22,7 +21,7 @@ def plot_tumour_areas(slices: pd.DataFrame) -> Drawing:
     axes.text(median, top, f"median {median:,.0f} px ", ha="right", va="top", color=RED, fontsize=9)
     told = f"{(areas < SMALL_PX).sum()} of {len(areas):,} tumour slices under {SMALL_PX} px"
     axes.text(0.01, 0.98, told, transform=axes.transAxes, color=GREY, fontsize=9, va="top")
-    axes.xaxis.set_major_formatter(lambda value, _position: f"{value:,.0f}")
+    logarithmic(axes.xaxis)
     return drawing
 
 
@@ -97,7 +96,5 @@ def plot_volume_by_code(table: pd.DataFrame, field: str) -> Drawing:
         axes.hlines(np.median(volumes), place - 0.32, place + 0.32, color=INK, linewidth=1.8)
     axes.set_xticks(range(len(groups)), [f"{label}\n{len(volumes)} patients" for label, volumes in groups])
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(lambda value, _position: f"{value:,.0f}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    logarithmic(axes.yaxis)
     return drawing

@@ -12,14 +12,17 @@ README = CHECKOUT / "README.md"
 
 
 def results_block() -> str:
-    """A Markdown table: every headline number with value, interval, floor, protocol, and the report that has its run."""
+    """A Markdown table: every headline score with value, interval, floor, protocol, and the report that has its run.
+
+    Only what has a floor is a score; counts of the data stay in their report.
+    """
     rows = [
         f"| {number['name']} | {number['shown']} | {number['interval']} | {number['floor_shown']} "
         f"| {'; '.join(filter(None, (number['protocol'], content['protocol'])))}; {content['patients']} patients "
         f"| [{Path(content['page']).stem}](reports/{content['page']}) |"
         for content in page.all_reports()
         for number in page.headlines(content)
-        if "/" not in content["page"]
+        if number["floor"] is not None
     ]
     head = ["", "| number | value | 95 % interval | floor | how measured | report |", "|---|---|---|---|---|---|"]
     return "\n".join([*head, *rows, "", ""]) if rows else ""

@@ -74,18 +74,25 @@ def retrain_command(recipe: dict, folder: Path) -> str:
         RunError: the command line cannot say all of it.
     """
     from brain_tumor.experiments.recipe import SegmentationRecipe, from_json
+    from brain_tumor.training.augment import Augmentation
     from brain_tumor.training.stages import Stage
 
+    unknown = recipe.keys() ^ asdict(SegmentationRecipe()).keys()
+    if unknown:
+        raise RunError(
+            f"{folder.name}: a recipe of another version of this package ({', '.join(sorted(unknown))}); train it anew"
+        )
     stage = recipe["stages"][0]
     told = {name: recipe[name] for name in OPTIONS}
-    spoken = SegmentationRecipe(**told, stages=(Stage("all", stage["epochs"], stage["peak_rate"]),))
+    moved = Augmentation(**recipe["augmentation"])
+    spoken = SegmentationRecipe(**told, augmentation=moved, stages=(Stage("all", stage["epochs"], stage["peak_rate"]),))
     if spoken != from_json(recipe):
         raise RunError(
             f"{folder.name}: `brain-tumor train segmentation` cannot say its whole recipe, so no command could repeat it"
         )
     if recipe["split"].endswith(".json"):
         told["split"] = f"reports/records/{folder.name}/split.json"
-    told |= {"epochs": stage["epochs"], "peak_rate": stage["peak_rate"]}
+    told |= {"epochs": stage["epochs"], "peak_rate": stage["peak_rate"], **recipe["augmentation"]}
     return " ".join(["brain-tumor train segmentation", *(_option(name.replace("_", "-"), value) for name, value in told.items())])
 
 

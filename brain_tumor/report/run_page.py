@@ -104,7 +104,7 @@ def _content(folder: Path, facts: dict) -> dict:
     scores = pd.read_csv(folder / "scores.csv")
     numbers = [
         {
-            "name": f"Dice, {row.protocol}",
+            "name": f"{recipe['model']} Dice, {row.protocol}",
             "value": row.dice,
             "low": None if pd.isna(row.low) else row.low,
             "high": None if pd.isna(row.high) else row.high,
@@ -115,7 +115,7 @@ def _content(folder: Path, facts: dict) -> dict:
         }
         for row in scores.itertuples()
     ]
-    main = {number["name"].removeprefix("Dice, "): number for number in numbers if number["headline"]}
+    main = {number["name"].partition("Dice, ")[2]: number for number in numbers if number["headline"]}
     mean = main[HEADLINES[1]]
     test = facts["parts"]["test"]
     return {

@@ -37,9 +37,9 @@ def case_table(cases: pd.DataFrame) -> pd.DataFrame:
                 "IoU": ordered.iou.map("{:.3f}".format),
                 "tumour px": (ordered.tp + ordered.fn).map("{:,}".format),
                 "slices": ordered.slices,
-                "tumour slices": ordered.tumour_slices,
-                "missed slices": ordered.missed_slices,
-                "false-alarm slices": ordered.false_alarm_slices,
+                "with tumour": ordered.tumour_slices,
+                "missed": ordered.missed_slices,
+                "false alarms": ordered.false_alarm_slices,
             }
         )
         .set_index("patient")

@@ -4,7 +4,9 @@ No `tf.data`: it would need TensorFlow on machines that have only JAX. Because n
 next, a resumed run sees the very batches it would have seen.
 """
 
+import functools
 import math
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import keras
@@ -14,7 +16,12 @@ from brain_tumor.data.intensity import normalise
 from brain_tumor.errors import DataError
 from brain_tumor.training import augment
 
-WORKERS, QUEUE = 2, 8
+WORKERS, AHEAD = 2, 8
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(WORKERS, thread_name_prefix="batches")
 
 
 @dataclass(frozen=True)
@@ -38,21 +45,32 @@ class SliceArrays:
 
 
 class TrainingBatches(keras.utils.PyDataset):
-    """One epoch: shuffled, augmented, whole batches only (what is left over changes with every epoch)."""
+    """One epoch: shuffled, augmented, whole batches only (what is left over changes with every epoch).
+
+    The next batches are made ahead here, not by Keras's own workers: on JAX, `fit` looks at the first batch of a newly compiled
+    model and starts again, and the workers' queue then repeats what it held and loses as much of the end.
+    """
 
     def __init__(self, arrays: SliceArrays, batch_size: int, augmentation: augment.Augmentation, seed: int, epoch: int):
-        super().__init__(workers=WORKERS, max_queue_size=QUEUE)
+        super().__init__()
         if len(arrays.rows) < batch_size:
             raise DataError(f"{len(arrays.rows)} training slices do not fill one batch of {batch_size}")
         self.arrays, self.batch_size, self.augmentation = arrays, batch_size, augmentation
         self.seed, self.epoch = seed, epoch
         self.order = np.random.default_rng([seed, epoch]).permutation(arrays.rows)
+        self._ahead: dict[int, Future] = {}
 
     def __len__(self) -> int:
         return len(self.order) // self.batch_size
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """``images (B, S, S, C)`` float32, normalised, and ``masks (B, S, S, 1)`` float32."""
+        for near in range(index, min(index + AHEAD, len(self))):
+            if near not in self._ahead:
+                self._ahead[near] = _threads().submit(self._make, near)
+        return self._ahead.pop(index).result()
+
+    def _make(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rows = np.sort(self.order[index * self.batch_size : (index + 1) * self.batch_size])
         images, masks, windows = self.arrays.take(rows)
         generator = np.random.default_rng([self.seed, self.epoch, index])
@@ -66,7 +84,7 @@ class TuneBatches(keras.utils.PyDataset):
     """The tune part in order, untouched, the last batch possibly smaller."""
 
     def __init__(self, arrays: SliceArrays, batch_size: int):
-        super().__init__(workers=WORKERS, max_queue_size=QUEUE)
+        super().__init__()
         self.arrays, self.batch_size = arrays, batch_size
 
     def __len__(self) -> int:

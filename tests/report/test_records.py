@@ -52,7 +52,10 @@ def test_only_finished_and_scored_runs_are_recorded(make_run, reports):
     assert not reports.exists()
 
 
-@pytest.mark.parametrize("changes", [{}, {"seed": 3, "average_flips": False, "tune": 0.1, "split_seed": 2}])
+SPOKEN = {"seed": 3, "average_flips": False, "tune": 0.1, "split_seed": 2}
+
+
+@pytest.mark.parametrize("changes", [{}, SPOKEN, {"augmentation": NONE}])
 def test_the_recorded_command_trains_the_same_recipe(make_run, reports, command, monkeypatch, changes):
     run = make_run(phantom=False, **changes)
     words = shlex.split(json.loads((records.commit_record(run) / "run.json").read_text())["command"])
@@ -64,10 +67,19 @@ def test_the_recorded_command_trains_the_same_recipe(make_run, reports, command,
     assert trained == [from_json(run.description["recipe"])]
 
 
-@pytest.mark.parametrize("change", [{"augmentation": NONE}, {"threshold": 0.4}, {"stages": (Stage("all", 2), Stage("head", 1))}])
+@pytest.mark.parametrize("change", [{"threshold": 0.4}, {"stages": (Stage("all", 2), Stage("head", 1))}])
 def test_a_recipe_that_no_command_can_say_is_refused(make_run, reports, change):
     with pytest.raises(RunError, match="whole recipe"):
         records.commit_record(make_run(phantom=False, **change))
+
+
+def test_a_recipe_of_another_version_is_refused(make_run, reports):
+    run = make_run(phantom=False)
+    recipe = run.description["recipe"]
+    del recipe["average_flips"]
+    run.update(recipe=recipe)
+    with pytest.raises(RunError, match=r"another version.*average_flips"):
+        records.commit_record(run)
 
 
 def test_a_split_that_was_a_file_is_taken_from_the_record(tmp_path):

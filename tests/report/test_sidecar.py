@@ -17,7 +17,7 @@ def declared(phantom_cohort):
     """One score and one count."""
     numbers = Sidecar(phantom_cohort, "split ratio-50", runs=["some/folder/run-1"])
     numbers.add("Dice, patient mean", 0.8123, 0.7, 0.9, 0.0, protocol="64 px", headline=True)
-    numbers.add("slices", 1234, unit="slices")
+    numbers.add("slices", 1234, unit="slices", headline=True)
     return numbers
 
 
@@ -90,7 +90,7 @@ def test_the_readme_quotes_headlines_of_real_reports_only(published):
     link = "[01_real](reports/01_real.html)"
     row = f"| Dice, patient mean | 0.812 | 0.700 to 0.900 | 0.000 | 64 px; split ratio-50; 6 patients | {link} |"
     assert row in text
-    assert "1,234" not in text, "not a headline"
+    assert "1,234" not in text, "a count is no score"
     assert "02_phantom" not in text
     assert readme.rewrite(text) == text
     with pytest.raises(DataError, match="no results block"):

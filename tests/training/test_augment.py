@@ -31,7 +31,7 @@ def blobs(n, seed):
     """Ellipses off the centre, as masks."""
     generator = np.random.default_rng(seed)
     y, x = np.mgrid[:SIZE, :SIZE]
-    centres, radii = generator.uniform(24, 40, (n, 2, 1, 1)), generator.uniform(8, 18, (n, 2, 1, 1))
+    centres, radii = generator.uniform(24, 40, (n, 2, 1, 1)), generator.uniform(12, 18, (n, 2, 1, 1))
     return ((((y - centres[:, 0]) / radii[:, 0]) ** 2 + ((x - centres[:, 1]) / radii[:, 1]) ** 2) < 1).astype(np.uint8)
 
 

@@ -94,7 +94,7 @@ def test_decay_spares_biases_and_norms():
     before = {variable.path: keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables}
     optimiser = OneCycleAdamW(OneCycle(0.5, 10), weight_decay=0.1)
     optimiser.build(model.trainable_variables)
-    optimiser.apply([keras.ops.zeros_like(variable) for variable in model.trainable_variables])
+    optimiser.apply([keras.ops.zeros(variable.shape) for variable in model.trainable_variables])
     rate = float(OneCycle(0.5, 10)(0))
     for variable in model.trainable_variables:
         factor = 1 - 0.1 * rate if variable.name == "kernel" else 1
