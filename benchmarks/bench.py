@@ -189,8 +189,9 @@ def show(numbers: dict) -> None:
             f"{row['inference_images_per_second']:.1f}", f"{row['inference_of_peak']:.0%}",
         )  # fmt: skip
     console.print(table)
-    costs = {row["model"]: f"{row['gflop_per_image']:.2f} GFLOP for {row['model']}" for row in numbers["networks"]}
-    console.print(f"{SIZE} x {SIZE}, batches of {BATCH}; one image forward: {', '.join(costs.values())}; training counts {TRAINING} times that")
+    costs = {row["model"]: row["gflop_per_image"] for row in numbers["networks"]}
+    costs = ", ".join(f"{cost:.2f} GFLOP for {model}" for model, cost in costs.items())
+    console.print(f"{SIZE} x {SIZE}, batches of {BATCH}; one image forward costs {costs}; training is counted {TRAINING} times that")
     if numbers["quick"]:
         console.print("a smoke run: these numbers mean nothing")
 

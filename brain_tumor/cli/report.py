@@ -15,7 +15,7 @@ def report(
     load_keras()
     from brain_tumor.errors import RunError
     from brain_tumor.paths import readable
-    from brain_tumor.report import page, records, run_page
+    from brain_tumor.report import page, readme, records, run_page
     from brain_tumor.training.runs import find_run
 
     if not publish:
@@ -30,6 +30,7 @@ def report(
     typer.echo(f"record: {readable(record)}")
     typer.echo(f"report: {readable(run_page.publish_record(record))}")
     page.write_index()
+    readme.write()
 
 
 def notebooks(

@@ -110,7 +110,7 @@ def _content(folder: Path, facts: dict) -> dict:
             "high": None if pd.isna(row.high) else row.high,
             "floor": row.floor,
             "unit": "",
-            "protocol": f"{row.size} px",
+            "protocol": f"seed {recipe['seed']}, {row.size} px, {row.empty_slices} of {row.slices} slices empty",
             "headline": row.protocol in HEADLINES and row.size == recipe["size"],
         }
         for row in scores.itertuples()
@@ -134,7 +134,7 @@ def _content(folder: Path, facts: dict) -> dict:
         "numbers": numbers,
         "patients": test["patients"],
         "phantom": facts["phantom"],
-        "protocol": f"split {recipe['split']}, {recipe['size']} px, three sequences",
+        "protocol": f"split {recipe['split']}, three sequences",
         "runs": [folder.name],
         "slices": test["slices"],
     }
