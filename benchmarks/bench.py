@@ -191,7 +191,7 @@ def show(numbers: dict) -> None:
     console.print(table)
     costs = {row["model"]: row["gflop_per_image"] for row in numbers["networks"]}
     costs = ", ".join(f"{cost:.2f} GFLOP for {model}" for model, cost in costs.items())
-    console.print(f"{SIZE} x {SIZE}, batches of {BATCH}; one image forward costs {costs}; training is counted {TRAINING} times that")
+    console.print(f"{SIZE} x {SIZE}, batches of {BATCH}; an image forward costs {costs}, training {TRAINING} times that")
     if numbers["quick"]:
         console.print("a smoke run: these numbers mean nothing")
 

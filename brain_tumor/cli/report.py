@@ -13,20 +13,16 @@ def report(
 ) -> None:
     """One run as a single HTML file: scores with interval and floor, every patient, curves, and pictures for you alone."""
     load_keras()
-    from brain_tumor.errors import RunError
     from brain_tumor.paths import readable
     from brain_tumor.report import page, readme, records, run_page
-    from brain_tumor.training.runs import find_run
+    from brain_tumor.training.runs import all_runs, find_run
 
     if not publish:
         typer.echo(f"report: {readable(run_page.run_page(find_run(run)))}")
         return
-    try:
-        record = records.commit_record(find_run(run))
-    except RunError:
-        if not any(path.name.startswith(run) for path in records.all_records()):
-            raise
-        record = records.find_record(run)
+    trained_here = any(folder.path.name.startswith(run) for folder in all_runs())
+    recorded = any(path.name.startswith(run) for path in records.all_records())
+    record = records.find_record(run) if recorded and not trained_here else records.commit_record(find_run(run))
     typer.echo(f"record: {readable(record)}")
     typer.echo(f"report: {readable(run_page.publish_record(record))}")
     page.write_index()
