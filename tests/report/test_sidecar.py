@@ -126,8 +126,8 @@ def test_a_run_is_published_from_its_record_alone(make_run, reports):
         assert word in html, word
     assert content["runs"] == [folder.name]
     assert [number["name"] for number in content["numbers"] if number["headline"]] == [
-        "Dice, slice, empty = 1",
-        "Dice, patient mean",
+        "resunet Dice, slice, empty = 1",
+        "resunet Dice, patient mean",
     ]
 
 
