@@ -8,14 +8,16 @@ import keras
 import numpy as np
 
 PRECISIONS = ("float32", "mixed_bfloat16")
-PROBE_SIDE, PROBE_REPEATS = 1024, 5
+PROBE_SIDE, PROBE_REPEATS, PROBE_TURNS = 1024, 3, 4
 WORTHWHILE_GAIN = 1.2  # below this the coarser numbers are not worth it
 
 
 def resolve(wanted: str = "auto") -> str:
     """``auto`` becomes ``mixed_bfloat16`` where matrix products are truly faster in it here, else ``float32``."""
     if wanted == "auto":
-        seconds = {name: matrix_product_seconds(name) for name in ("float32", "bfloat16")}
+        # Taken turn by turn, so that another job on the machine slows both alike.
+        turns = [{name: matrix_product_seconds(name) for name in ("float32", "bfloat16")} for _ in range(PROBE_TURNS)]
+        seconds = {name: min(turn[name] for turn in turns) for name in turns[0]}
         return "mixed_bfloat16" if seconds["float32"] > WORTHWHILE_GAIN * seconds["bfloat16"] else "float32"
     if wanted not in PRECISIONS:
         raise ValueError(f"unknown precision {wanted!r}, expected auto or one of {PRECISIONS}")
