@@ -21,7 +21,7 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from brain_tumor import files
 
@@ -36,6 +36,7 @@ def main(
     json: Path = typer.Option(None, help="Also write the numbers here."),
 ) -> None:
     """Measure this machine: data, batches, training and inference."""
+    from brain_tumor.cli.backend import load_keras
     from brain_tumor.data.fetch import lgg_folder
 
     real = None if quick or not lgg_folder().is_dir() else lgg_folder()
@@ -43,10 +44,10 @@ def main(
     with tempfile.TemporaryDirectory(prefix="brain-tumor-bench-") as folder:
         os.environ["BRAIN_TUMOR_HOME"] = folder
         os.environ["BRAIN_TUMOR_QUIET"] = "1"
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         root = real or draw_phantom(Path(folder) / "kaggle_3m", quick)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:  # so that peak memory is that of this work alone
             data = fresh.submit(measure_data, root).result()
+        load_keras()  # only now: a child counts its parent's peak memory as its own
         arrays = open_arrays(root)
         batches = measure_batches(arrays, steps)
         networks = [measure_network(model, precision, arrays, steps) for model in MODELS for precision in FORMATS]
@@ -181,7 +182,10 @@ def show(numbers: dict) -> None:
     rates = f"{batches['batches_per_second']:.1f} batches/s, {batches['images_per_second']:.0f} images/s"
     table.add_row(f"batches of {BATCH} alone", "", rates)
     console.print(table)
-    table = Table("network", "format", "peak GFLOP/s", "train/s", "of peak", "predict/s", "of peak", title="images a second")
+    table = Table(
+        Column("network", no_wrap=True), "format", "GFLOP/s", "train/s", "of peak", "predict/s", "of peak",
+        title="images a second, and GFLOP/s of a matrix product: the peak",
+    )  # fmt: skip
     for row in numbers["networks"]:
         table.add_row(
             row["model"], FORMATS[row["precision"]], f"{row['peak_gflops']:.0f}",
