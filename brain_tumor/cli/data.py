@@ -48,13 +48,13 @@ def check(
     from rich.console import Console
     from rich.table import Table
 
-    from brain_tumor.data import audit, fetch
+    from brain_tumor.data import fetch, manifest
     from brain_tumor.errors import DataError
 
     cohort = fetch.open_folder(folder) if folder else fetch.open_lgg()
     if cohort.phantom:
         raise DataError(f"{cohort.root}: a phantom cohort, which no manifest lists")
-    report = audit.check_manifest(cohort)
+    report = manifest.check_manifest(cohort)
     findings = {
         "patients missing": report.missing_patients,
         "slices missing": report.missing_slices,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.data import audit, cache, fetch, lgg, phantom
+from brain_tumor.data import cache, fetch, lgg, manifest, phantom
 from brain_tumor.errors import DataError
 
 CS, HT = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126"
@@ -278,7 +278,7 @@ def listed(tree, tmp_path, monkeypatch):
             hashes = [hashlib.sha256(np.array(Image.open(path)).tobytes()).hexdigest() for path in paths]
             lines.append(",".join([case.case_id, str(number), *hashes]))
     path.write_text("\n".join(lines) + "\n")
-    monkeypatch.setattr(audit, "LGG_MANIFEST", path)
+    monkeypatch.setattr(manifest, "LGG_MANIFEST", path)
 
 
 def test_check_of_whole_data_says_so(home, tree, listed, command):

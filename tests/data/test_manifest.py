@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.data import audit, lgg
-from brain_tumor.data.audit import check_manifest
+from brain_tumor.data import lgg
+from brain_tumor.data.manifest import LGG_MANIFEST, check_manifest, read_manifest
 from brain_tumor.errors import DataError
 
 CS, HT = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126"
@@ -118,7 +118,7 @@ def test_an_unreadable_manifest_is_refused(tree, tmp_path, text):
 
 
 def test_the_shipped_manifest_lists_the_whole_lgg_data():
-    listed = audit.read_manifest(audit.LGG_MANIFEST)
+    listed = read_manifest(LGG_MANIFEST)
     patients = {case_id for case_id, _ in listed}
     assert len(listed) == 3929
     assert len(patients) == 110
