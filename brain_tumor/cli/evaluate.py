@@ -1,5 +1,7 @@
 """``brain-tumor evaluate`` and ``brain-tumor runs``: scores, each with its definition, interval and floor."""
 
+import math
+
 import typer
 
 from brain_tumor.cli.backend import load_keras
@@ -58,16 +60,15 @@ def print_scores(run, recipe, scores) -> None:
     table = Table("Dice", "at size", "score", "95 % interval", "floor", title=run.path.name)
     for row in scores.itertuples():
         below = " below its floor" if row.dice < row.floor else ""
-        table.add_row(
-            row.protocol, str(row.size), f"{row.dice:.3f}{below}", f"{row.low:.3f} to {row.high:.3f}", f"{row.floor:.3f}"
-        )
+        interval = "no interval" if math.isnan(row.low) else f"{row.low:.3f} to {row.high:.3f}"
+        table.add_row(row.protocol, str(row.size), f"{row.dice:.3f}{below}", interval, f"{row.floor:.3f} {row.floor_name}")
     console.print(table)
     for protocol in protocols.PROTOCOLS:
         console.print(f"{protocol.name}: {protocol.means}", highlight=False)
     console.print(
         f"{'PHANTOM data, not patients; ' if facts['phantom'] else ''}split {recipe.split}, {test['patients']} test patients, "
         f"{test['slices']} slices of which {test['slices'] - test['tumour_slices']} are empty. Interval: bootstrap over "
-        f"patients. Floor: the all-empty prediction, which reads no image.",
+        f"patients. Floor: the best of the predictors that read no image, the all-empty one among them.",
         highlight=False,
     )
     typer.echo(f"files: {run.path}\nnext: brain-tumor report {run.path.name}")

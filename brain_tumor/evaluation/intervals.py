@@ -1,35 +1,236 @@
-"""Intervals over patients: slices of one patient are not independent, so patients are what is drawn."""
+"""Intervals and tests over patients: slices of one patient are not independent, so patients are what is drawn.
 
+What is compared is said in words that a reader can act on: :class:`Comparison` answers "better", "worse", "not inferior" or
+"not decidable", and then how many patients would decide it. Percentile intervals are the default: the BCa interval takes its
+skew from a jackknife, which fails for a median (Efron & Tibshirani 1993, ch. 11). Both are too narrow for few patients: of mean
+Dice drawn from a skewed distribution they hold the truth in 79 % of simulations for 5 patients, 87 to 89 % for 10, 92 % for 15.
+"""
+
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from brain_tumor.errors import DataError
+
 RESAMPLES = 2000
 LEVEL = 0.95
+METHODS = ("percentile", "bca")
+FEWEST_PAIRS = 6  # of fewer, even when all differ the same way, no exact paired test falls below 5 %: 2 / 2**5 = 0.0625
+MOST_PATIENTS = 10**6
+CHUNK = 2**22  # numbers drawn at a time: 32 MB
+
+BETTER, WORSE, NOT_INFERIOR = "better", "worse", "not inferior"
+NOT_DECIDABLE, NO_INTERVAL = "not decidable", "no interval"
+
+Statistic = Callable[[np.ndarray], "float | np.ndarray"]
 
 
-def bootstrap(per_patient: np.ndarray, statistic: Callable[[np.ndarray], float], seed: int = 0) -> tuple[float, float]:
-    """Percentile bootstrap interval (Efron 1979) at 95 %, resampling patients with replacement.
+@dataclass(frozen=True)
+class Comparison:
+    """Two predictors on the same patients: the first's score minus the second's.
+
+    Attributes:
+        difference: of the two scores.
+        low, high: its 95 % interval over patients; NaN for one patient.
+        patients: how many were compared.
+        p_value: of the two-sided Wilcoxon signed-rank test on each patient's own difference; a second witness, not the verdict.
+        margin: the loss that would still be accepted, stated beforehand; None where nobody asked for non-inferiority.
+    """
+
+    difference: float
+    low: float
+    high: float
+    patients: int
+    p_value: float
+    margin: float | None = None
+
+    @property
+    def verdict(self) -> str:
+        """``better`` / ``worse``: the interval lies above / below 0. ``not inferior``: it lies above ``-margin``.
+
+        That is the usual reading of a non-inferiority trial, the lower end of the two-sided 95 % interval against the margin
+        (CONSORT extension, Piaggio 2012, doi 10.1001/jama.2012.87802). Fewer than six patients decide nothing.
+        """
+        if math.isnan(self.low):
+            return NO_INTERVAL
+        if self.patients < FEWEST_PAIRS:
+            return NOT_DECIDABLE
+        if self.low > 0:
+            return BETTER
+        if self.margin is not None and self.low > -self.margin:
+            return NOT_INFERIOR
+        return WORSE if self.high < 0 else NOT_DECIDABLE
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's width: a difference much smaller than this could not have been seen."""
+        return (self.high - self.low) / 2
+
+    @property
+    def patients_needed(self) -> int | None:
+        """How many patients would decide it, if they differed as these do; None where it is decided, or a million would not do.
+
+        An interval shrinks with ``1 / sqrt(n)``. With ``arm`` from the difference to the end that now lies beyond the line (0, or
+        ``-margin``) and ``gap`` from the difference to that line, the end crosses it at ``n = patients * (arm / gap)**2``.
+        """
+        if self.verdict != NOT_DECIDABLE:
+            return None
+        line = 0.0 if self.margin is None or self.difference <= -self.margin else -self.margin
+        gap = abs(self.difference - line)
+        arm = self.difference - self.low if self.difference > line else self.high - self.difference
+        if arm >= gap * math.sqrt(MOST_PATIENTS / self.patients):
+            return None
+        return max(math.floor(self.patients * (arm / gap) ** 2) + 1, FEWEST_PAIRS)
+
+    def __str__(self) -> str:
+        """A sentence for a page or a terminal."""
+        if self.verdict == NO_INTERVAL:
+            return f"difference {self.difference:+.3f}: no interval, {self.patients} patient{'s' * (self.patients != 1)}"
+        asked = "" if self.margin is None else f" (margin {self.margin:g})"
+        told = f"{self.verdict}{asked}: difference {self.difference:+.3f}, 95 % interval {self.low:+.3f} to {self.high:+.3f}"
+        told += f" over {self.patients} patients, Wilcoxon p {self.p_value:.3f}"
+        if self.verdict != NOT_DECIDABLE:
+            return told
+        needed = f"{self.patients_needed:,} patients" if self.patients_needed else "not even a million patients"
+        return f"{told}; half-width {self.half_width:.3f}; {needed} would decide it, differing as these do"
+
+
+def bootstrap(
+    per_patient: np.ndarray, statistic: Statistic, seed: int = 0, method: str = "percentile", vectorised: bool = False
+) -> tuple[float, float]:
+    """Bootstrap interval at 95 %, resampling patients with replacement (Efron 1979; BCa: Efron 1987).
+
+    Draws of patients for which the statistic is NaN are left out.
 
     Args:
-        per_patient: ``(P, k)``, whatever of each patient the statistic needs.
-        statistic: ``(P, k)`` -> one number.
-        seed: decides the draws.
+        per_patient: ``(P, ...)``, whatever of each patient the statistic needs.
+        statistic: ``(P, ...)`` -> one number; where ``vectorised``, ``(B, P, ...)`` -> ``(B,)``, which is much faster.
+        seed: decides the draws: the same patients for every statistic.
+        method: ``percentile`` or ``bca``; BCa falls back to percentile where leaving any one patient out changes nothing.
 
     Returns:
-        ``(low, high)``; NaN for fewer than two patients, where nothing can be said.
+        ``(low, high)``; NaN for fewer than two patients, where nothing can be said; ``low == high`` where patients are all alike.
+    """
+    return _interval(_statistic_of_rows(per_patient, statistic, vectorised), len(per_patient), seed, method)
+
+
+def paired(
+    a: np.ndarray,
+    b: np.ndarray,
+    statistic: Statistic,
+    seed: int = 0,
+    margin: float | None = None,
+    method: str = "percentile",
+    vectorised: bool = False,
+) -> Comparison:
+    """``statistic(a) - statistic(b)`` for two predictors of the same patients, drawing each patient for both at once.
+
+    Args:
+        a, b: ``(P, ...)``, the same patients in the same order.
+        statistic, seed, method, vectorised: as in :func:`bootstrap`.
+        margin: asks for non-inferiority of ``a``: the loss that would still be accepted.
+
+    Raises:
+        DataError: the numbers of patients differ, or the margin is not above 0.
+    """
+    if len(a) != len(b):
+        raise DataError(f"{len(a)} patients against {len(b)}, expected the same patients")
+    if margin is not None and not (math.isfinite(margin) and margin > 0):
+        raise DataError(f"margin {margin}, expected a number above 0")
+    of_a, of_b = (_statistic_of_rows(table, statistic, vectorised) for table in (a, b))
+
+    def difference(rows: np.ndarray) -> np.ndarray:
+        return of_a(rows) - of_b(rows)
+
+    patients = np.arange(len(a))
+    whole = float(difference(patients[None])[0]) if len(a) else math.nan
+    low, high = _interval(difference, len(a), seed, method)
+    return Comparison(whole, low, high, len(a), signed_rank(difference(patients[:, None])), margin)
+
+
+def non_inferiority(
+    differences: np.ndarray, margin: float, statistic: Statistic | None = None, seed: int = 0, method: str = "percentile"
+) -> Comparison:
+    """Whether a predictor loses at most ``margin`` to another, from each patient's difference ``(P,)``.
+
+    Args:
+        margin: in the unit of the differences, above 0, stated before looking at them.
+        statistic: ``(P,)`` -> one number, the mean by default; of no difference at all it must be 0.
+
+    Raises:
+        DataError: the margin is not above 0.
+    """
+    differences = np.asarray(differences, float)
+    if statistic is not None:
+        return paired(differences, np.zeros_like(differences), statistic, seed, margin, method)
+    return paired(differences, np.zeros_like(differences), _mean, seed, margin, method, vectorised=True)
+
+
+def signed_rank(differences: np.ndarray) -> float:
+    """Two-sided p-value of the Wilcoxon signed-rank test (Wilcoxon 1945); patients without a difference are left out.
+
+    Returns:
+        1 where no patient differs; NaN for fewer than two patients.
     """
     from scipy import stats
 
-    if len(per_patient) < 2:
-        return float("nan"), float("nan")
-    interval = stats.bootstrap(
-        (np.arange(len(per_patient)),),
-        lambda rows: statistic(per_patient[rows]),
-        n_resamples=RESAMPLES,
-        confidence_level=LEVEL,
-        method="percentile",
-        vectorized=False,
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
+    differences = np.asarray(differences, float)
+    differences = differences[~np.isnan(differences)]
+    if len(differences) < 2:
+        return math.nan
+    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
+
+
+def _mean(differences: np.ndarray) -> np.ndarray:
+    return differences.mean(axis=-1)
+
+
+def _statistic_of_rows(per_patient: np.ndarray, statistic: Statistic, vectorised: bool) -> Callable[[np.ndarray], np.ndarray]:
+    """``(B, m)`` patient numbers -> ``(B,)`` values, a bounded part of them at a time."""
+
+    def values(rows: np.ndarray) -> np.ndarray:
+        if not vectorised:
+            return np.array([statistic(per_patient[drawn]) for drawn in rows], float)
+        each = max(1, rows.shape[1] * per_patient[:1].size)
+        parts = np.array_split(rows, max(1, math.ceil(len(rows) * each / CHUNK)))
+        return np.concatenate([np.asarray(statistic(per_patient[part]), float) for part in parts])
+
+    return values
+
+
+def _interval(values: Callable[[np.ndarray], np.ndarray], patients: int, seed: int, method: str) -> tuple[float, float]:
+    """The interval of a statistic of drawn patients; the same numbers as ``scipy.stats.bootstrap`` gives, without its loop."""
+    if method not in METHODS:
+        raise ValueError(f"method {method!r}, expected {' or '.join(METHODS)}")
+    if patients < 2:
+        return math.nan, math.nan
+    drawn = values(np.random.default_rng(seed).integers(0, patients, (RESAMPLES, patients)))
+    drawn = drawn[~np.isnan(drawn)]
+    if not len(drawn):
+        return math.nan, math.nan
+    tails = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if method == "bca":
+        tails = _bca_tails(values, patients, drawn, tails)
+    low, high = np.quantile(drawn, tails)
+    return float(low), float(high)
+
+
+def _bca_tails(values: Callable, patients: int, drawn: np.ndarray, tails: np.ndarray) -> np.ndarray:
+    """The tails moved for bias (share of draws below the estimate) and skew (jackknife): Efron 1987, eq. 2.3 and 6.6."""
+    from scipy.special import ndtr, ndtri
+
+    everyone = np.arange(patients)
+    whole = values(everyone[None])[0]
+    below = (np.mean(drawn < whole) + np.mean(drawn <= whole)) / 2
+    without_one = np.array([np.delete(everyone, patient) for patient in everyone])
+    left = values(without_one)
+    left = left[~np.isnan(left)]
+    pull = left.mean() - left if len(left) else np.zeros(1)
+    if not 0 < below < 1 or np.allclose(pull, 0, atol=1e-12):
+        return tails
+    skew = (pull**3).sum() / (6 * (pull**2).sum() ** 1.5)
+    bias = ndtri(below)
+    moved = bias + ndtri(tails)
+    return ndtr(bias + moved / (1 - skew * moved))

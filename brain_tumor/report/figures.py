@@ -42,7 +42,7 @@ def plot_history(histories: Mapping[str, pd.DataFrame]) -> Drawing:
 
 
 def plot_protocols(scores: Mapping[str, pd.DataFrame]) -> Drawing:
-    """Every Dice by its name: a dot with its 95 % interval a network, and a grey bar where the all-empty prediction stands.
+    """Every Dice by its name: a dot with its 95 % interval a network, and a grey bar at its floor, which reads no image.
 
     Args:
         scores: a network's label -> its rows of one size (:func:`brain_tumor.evaluation.protocols.score`).
@@ -57,7 +57,7 @@ def plot_protocols(scores: Mapping[str, pd.DataFrame]) -> Drawing:
         axes.hlines(y, table.low, table.high, color=colour, linewidth=2.2, alpha=0.55)
         axes.plot(table.dice, y, "o", color=colour, markersize=6, label=label)
     rows = np.arange(len(first))
-    axes.vlines(first.floor, rows - 0.3, rows + 0.3, color=GREY, linewidth=3, label="floor: all empty")
+    axes.vlines(first.floor, rows - 0.3, rows + 0.3, color=GREY, linewidth=3, label="floor: reads no image")
     axes.set_yticks(range(len(first)), first.protocol, color=INK)
     axes.invert_yaxis()
     axes.set_xlim(-0.02, 1.02)

@@ -7,7 +7,7 @@ trained again by the command that each record names.
 import json
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,27 +158,30 @@ def scores_of(folder: Path) -> pd.DataFrame:
     return protocols.score(read_counts(folder))
 
 
-def mean_scores(counts: Sequence[pd.DataFrame], seed: int = 0) -> pd.DataFrame:
+def mean_scores(
+    counts: Sequence[pd.DataFrame], seed: int = 0, floor_counts: Mapping[str, pd.DataFrame] | None = None
+) -> pd.DataFrame:
     """The mean score of several runs of one recipe that differ in seed, with the interval of that mean over patients.
 
     Args:
         counts: a ``counts`` table a run, on the same slices.
+        seed, floor_counts: as in :func:`brain_tumor.evaluation.protocols.score`.
 
     Returns:
         As :func:`brain_tumor.evaluation.protocols.score`, with ``lowest`` and ``highest``, the runs' own extremes.
     """
-    tables = [protocols.score(table, seed) for table in counts]
+    tables = [protocols.score(table, seed, floor_counts) for table in counts]
     result = tables[0].copy()
     each = np.stack([table.dice for table in tables])
     result["dice"], result["lowest"], result["highest"] = each.mean(axis=0), each.min(axis=0), each.max(axis=0)
     for index, row in result.iterrows():
-        protocol = next(protocol for protocol in protocols.PROTOCOLS if protocol.name == row.protocol)
+        protocol = protocols.named(row.protocol)
         by_patient = np.stack([protocol.per_patient(table[table["size"] == row["size"]]) for table in counts], axis=1)
 
-        def mean(drawn: np.ndarray, protocol=protocol) -> float:
-            return float(np.mean([protocol.summarise(drawn[:, run]) for run in range(drawn.shape[1])]))
+        def mean(drawn: np.ndarray, protocol=protocol) -> np.ndarray:
+            return np.mean([protocol.summarise(drawn[..., run, :]) for run in range(len(counts))], axis=0)
 
-        result.loc[index, ["low", "high"]] = intervals.bootstrap(by_patient, mean, seed)
+        result.loc[index, ["low", "high"]] = intervals.bootstrap(by_patient, mean, seed, vectorised=True)
     return result
 
 

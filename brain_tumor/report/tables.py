@@ -8,15 +8,19 @@ from brain_tumor.evaluation import protocols
 
 
 def score_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """Every Dice by its name, with interval, floor and definition (:func:`brain_tumor.evaluation.protocols.score`)."""
+    """Every Dice by its name, with interval, floor and definition (:func:`brain_tumor.evaluation.protocols.score`).
+
+    Scores written before floors had names had one floor only, the all-empty prediction.
+    """
+    floor_names = scores.get("floor_name", pd.Series(protocols.ALL_EMPTY, scores.index))
     return (
         pd.DataFrame(
             {
                 "Dice": scores.protocol,
                 "size": scores["size"],
-                "score": scores.dice.map("{:.3f}".format),
+                "score": [_score(row) for row in scores.itertuples()],
                 "95 % interval": [_interval(row) for row in scores.itertuples()],
-                "floor": scores.floor.map("{:.3f}".format),
+                "floor": [f"{value:.3f}, {name}" for value, name in zip(scores.floor, floor_names, strict=True)],
                 "empty slices": [f"{row.empty_slices} of {row.slices}" for row in scores.itertuples()],
                 "what it means": scores.protocol.map(protocols.means),
             }
@@ -68,6 +72,10 @@ def clinical_table(cases: Sequence) -> pd.DataFrame:
 def _named_in_the_corner(table: pd.DataFrame) -> pd.DataFrame:
     """The index's name moved to the header's corner, which saves the table a line."""
     return table.rename_axis(columns=table.index.name, index=None)
+
+
+def _score(row) -> str:
+    return f"{row.dice:.3f}{', below its floor' if row.dice < row.floor else ''}"
 
 
 def _interval(row) -> str:

@@ -51,6 +51,21 @@ def test_a_pixel_is_called_above_the_threshold_only():
 def test_arrays_of_unlike_shape_are_refused():
     with pytest.raises(ValueError, match="differ in shape"):
         overlap.count(np.zeros((1, 3, 4), np.uint8), np.zeros((1, 4, 3), np.uint8))
+    with pytest.raises(ValueError, match="differ in shape"):
+        overlap.threshold_counts(np.zeros((1, 3, 4), np.uint8), np.zeros((1, 4, 3), np.uint8), [0.5])
+
+
+levels = arrays.arrays(np.uint8, (2, 3, 4), elements=st.sampled_from([0, 1, 50, 51, 127, 128, 200, 254, 255]))
+masks = arrays.arrays(np.uint8, (2, 3, 4), elements=st.integers(0, 1))
+
+
+@given(levels, masks, st.lists(st.sampled_from([0, 1]) | st.floats(0, 1), min_size=1, max_size=5))
+def test_counts_at_many_thresholds_are_the_counts_at_each(probability, truth, thresholds):
+    found = overlap.threshold_counts(probability, truth, thresholds)
+    each = [overlap.count(probability, truth, threshold) for threshold in thresholds]
+    pd.testing.assert_frame_equal(found.drop(columns=["threshold", "plane"]), pd.concat(each, ignore_index=True))
+    assert found.threshold.tolist() == [threshold for threshold in thresholds for _plane in range(2)]
+    assert found.plane.tolist() == [0, 1] * len(thresholds)
 
 
 @pytest.mark.parametrize("score", [overlap.dice, overlap.iou])

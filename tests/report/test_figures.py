@@ -150,6 +150,25 @@ def test_tables_say_score_interval_floor_and_meaning(counts):
     table = tables.score_table(records.mean_scores([counts]))
     assert list(table.columns) == ["size", "score", "95 % interval", "floor", "empty slices", "what it means"]
     assert " to " in table["95 % interval"].iloc[0]
+    assert table.floor.iloc[0].endswith(", all empty")
+
+
+def test_a_score_below_its_floor_says_so(counts):
+    scores = records.mean_scores([counts])
+    scores.loc[0, "floor"], scores.loc[0, "floor_name"] = 1.0, "mean mask"
+    table = tables.score_table(scores)
+    assert table.score.iloc[0] == f"{scores.dice[0]:.3f}, below its floor"
+    assert table.floor.iloc[0] == "1.000, mean mask"
+    assert "below" not in table.score.iloc[-1]
+
+
+def test_scores_of_older_records_are_still_shown(counts):
+    """They have five protocols, and the all-empty prediction as their only floor."""
+    scores = records.mean_scores([counts]).drop(columns="floor_name")[3:8]
+    table = tables.score_table(scores)
+    assert len(table) == 5
+    assert all(floor.endswith(", all empty") for floor in table.floor)
+    assert len(figures.plot_protocols({"a network": scores}).axes[0].get_yticks()) == 5
 
 
 def test_blank_clinical_fields_are_counted_not_filled(phantom_cohort):

@@ -94,7 +94,7 @@ def test_all_records_make_one_table(make_run, reports):
     for seed in (0, 1):
         records.commit_record(make_run(phantom=False, seed=seed, shift=seed + 1))
     table = records.read_records()
-    assert len(table) == 2 * len(protocols.PROTOCOLS) * 2, "two runs, five protocols, two sizes"
+    assert len(table) == 2 * len(protocols.PROTOCOLS) * 2, "two runs, every protocol, two sizes"
     assert set(table.seed) == {0, 1}
     assert {"run", "model", "split", "protocol", "size", "dice", "low", "high", "floor"} <= set(table)
     assert records.read_records(data_hash="other data").empty
@@ -119,6 +119,8 @@ def test_mean_of_seeds_is_the_mean_and_its_interval_holds_it(make_run):
     assert (mean.lowest <= mean.dice).all()
     assert (mean.dice <= mean.highest).all()
     assert (mean.floor == each[0].floor).all()
+    floors = records.mean_scores(counts, floor_counts={"itself": counts[0]})
+    assert (floors.floor == np.maximum(each[0].dice, each[0].floor)).all()
 
 
 def test_one_seed_is_its_own_mean(make_run):

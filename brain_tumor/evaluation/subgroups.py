@@ -1,0 +1,145 @@
+"""Scores of parts of the patients: by site, by tumour size, by grade, by molecular cluster; blanks are a group of their own.
+
+A subgroup is small, so its interval is wide, and one patient has none. These tables say where to look next. They test nothing:
+with this many groups one will stand out by chance.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from brain_tumor.errors import DataError
+from brain_tumor.evaluation import intervals, protocols
+
+BLANK = "blank"
+FIELDS = {"site": "site", "neoplasm_histologic_grade": "grade code", "RNASeqCluster": "RNASeq cluster"}
+AREA = "tumour area"
+# Pixels of a slice's tumour at native size (256 x 256). The edges from 200 up are those of AIscend-Research/lgg-imaging-repro's
+# legacy/paper.md, so that its tables can be laid beside ours; below 50 px lie 13 slices of the 110 patients.
+AREA_EDGES = (50, 200, 500, 1000, 2000)
+
+
+def by_field(
+    counts: pd.DataFrame,
+    cases: pd.DataFrame,
+    field: str,
+    protocol: str = "patient mean",
+    seed: int = 0,
+    floor_counts: Mapping[str, pd.DataFrame] | None = None,
+) -> pd.DataFrame:
+    """A row a value of one field of the patients, in the field's own order, blanks last.
+
+    Args:
+        counts: a ``counts`` table; its largest size, the native one, is scored.
+        cases: indexed by ``case_id``, a column a field; None or NaN is blank. It may hold cases that were not scored.
+        field: the column.
+        protocol: the name of a Dice.
+        seed: of the interval's draws.
+        floor_counts: as in :func:`brain_tumor.evaluation.protocols.score`.
+
+    Returns:
+        ``by, group, protocol, size, patients, slices, tumour_slices, dice, low, high, floor, floor_name``.
+
+    Raises:
+        DataError: no such field, no such protocol, a scored case that is not in ``cases``, or a floor of other slices.
+    """
+    if field not in cases:
+        raise DataError(f"no field {field!r} in the table of cases, expected one of: {', '.join(map(str, cases.columns))}")
+    native, floors = _native(counts, floor_counts)
+    unknown = sorted(set(native.case_id) - set(cases.index))
+    if unknown:
+        raise DataError(
+            f"{unknown[0]}: scored, but not in the table of cases ({len(unknown)} such of {native.case_id.nunique()})"
+        )
+    values = cases[field].reindex(native.case_id.unique())
+    known = sorted(values.dropna().unique())
+    names = {value: f"{value:g}" if isinstance(value, float | np.floating) else str(value) for value in known}
+    group = native.case_id.map(values).map(names).astype(object)
+    group = group.where(group.notna(), BLANK)
+    order = [*dict.fromkeys(names.values()), *([BLANK] if values.isna().any() else [])]
+    return _table(FIELDS.get(field, field), native, group, order, protocols.named(protocol), seed, floors)
+
+
+def by_area(
+    counts: pd.DataFrame,
+    seed: int = 0,
+    floor_counts: Mapping[str, pd.DataFrame] | None = None,
+    edges: tuple[int, ...] = AREA_EDGES,
+) -> pd.DataFrame:
+    """A row a range of tumour area, over the tumour slices of that range; the interval draws the patients who have any.
+
+    Args:
+        counts, seed, floor_counts: as in :func:`by_field`.
+        edges: in pixels at native size, ascending; a range holds its lower edge. A range without slices keeps its row.
+
+    Returns:
+        As :func:`by_field`.
+    """
+    native, floors = _native(counts, floor_counts)
+    native = native[native.tp + native.fn > 0]
+    names = [f"< {edges[0]} px", *(f"{low} to < {high} px" for low, high in pairwise(edges))]
+    names.append(f">= {edges[-1]} px")
+    group = pd.Series(np.array(names, object)[np.searchsorted(edges, native.tp + native.fn, side="right")], native.index)
+    return _table(AREA, native, group, names, protocols.named("tumour slices"), seed, floors)
+
+
+def tables(
+    counts: pd.DataFrame,
+    cases: pd.DataFrame,
+    seed: int = 0,
+    floor_counts: Mapping[str, pd.DataFrame] | None = None,
+    protocol: str = "patient mean",
+) -> pd.DataFrame:
+    """Every subgroup in one long table, ``by`` by ``by``: the fields of ``FIELDS`` that ``cases`` has, then tumour area.
+
+    Args and errors: as :func:`by_field`.
+    """
+    fields = [field for field in FIELDS if field in cases]
+    found = [by_field(counts, cases, field, protocol, seed, floor_counts) for field in fields]
+    return pd.concat([*found, by_area(counts, seed, floor_counts)], ignore_index=True)
+
+
+def _native(
+    counts: pd.DataFrame, floor_counts: Mapping[str, pd.DataFrame] | None
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    native = counts[counts["size"] == counts["size"].max()]
+    return native, protocols.floors_on(native, floor_counts)
+
+
+def _table(
+    by: str,
+    native: pd.DataFrame,
+    group: pd.Series,
+    order: list[str],
+    protocol: protocols.Protocol,
+    seed: int,
+    floors: dict[str, pd.DataFrame],
+) -> pd.DataFrame:
+    """A row a group; ``group`` is aligned with ``native``."""
+    rows = []
+    for name in order:
+        part = native[group == name]
+        low = high = np.nan
+        if len(part):
+            low, high = intervals.bootstrap(protocol.per_patient(part), protocol.summarise, seed, vectorised=True)
+        same_part = {of: part[["case_id", "slice", "size"]].merge(table) for of, table in floors.items()}
+        floor, floor_name = protocols.floor(protocol, part, same_part)
+        rows.append(
+            {
+                "by": by,
+                "group": name,
+                "protocol": protocol.name,
+                "size": int(native["size"].max()) if len(native) else 0,
+                "patients": int(part.case_id.nunique()),
+                "slices": len(part),
+                "tumour_slices": int((part.tp + part.fn > 0).sum()),
+                "dice": protocols.dice(protocol, part),
+                "low": low,
+                "high": high,
+                "floor": floor,
+                "floor_name": floor_name,
+            }
+        )
+    return pd.DataFrame(rows)
