@@ -1,0 +1,194 @@
+"""Is there tumour on this slice? Sensitivity, specificity, AUC and their kin, with intervals over patients.
+
+Every patient of the LGG data has a tumour, so these are figures of slices, never of diagnosis. A slice is called tumour where its
+probability is above the threshold, which is chosen on the tune part (:func:`choose_threshold`) and stated in every row. A
+figure whose denominator is empty (precision where nothing is called, AUC where all slices are of one class) is NaN, not 0.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from brain_tumor.errors import DataError
+from brain_tumor.evaluation import intervals
+from brain_tumor.evaluation.calibration import check_probabilities
+
+
+def _share(part, whole) -> np.ndarray:
+    """``part / whole``, NaN where there is no whole."""
+    part, whole = np.asarray(part, float), np.asarray(whole, float)
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+
+
+def _f_score(beta: float) -> Callable:
+    """Van Rijsbergen's F: sensitivity counts ``beta`` times as much as precision."""
+    return lambda tp, fp, fn, tn: _share((1 + beta**2) * tp, (1 + beta**2) * tp + beta**2 * fn + fp)
+
+
+# name -> (tp, fp, fn, tn) -> score; numbers or arrays
+MEASURES: dict[str, Callable] = {
+    "sensitivity": lambda tp, fp, fn, tn: _share(tp, tp + fn),
+    "specificity": lambda tp, fp, fn, tn: _share(tn, tn + fp),
+    "accuracy": lambda tp, fp, fn, tn: _share(tp + tn, tp + fp + fn + tn),
+    "balanced accuracy": lambda tp, fp, fn, tn: (_share(tp, tp + fn) + _share(tn, tn + fp)) / 2,
+    "precision": lambda tp, fp, fn, tn: _share(tp, tp + fp),
+    "F0.5": _f_score(0.5),
+    "F1": _f_score(1),
+    "F2": _f_score(2),
+}
+# What a threshold may be chosen by. Youden's J (1950) is sensitivity + specificity - 1.
+CRITERIA = MEASURES | {"youden": lambda tp, fp, fn, tn: 2 * MEASURES["balanced accuracy"](tp, fp, fn, tn) - 1}
+
+
+def score(case_id, truth, probability, threshold: float, seed: int = 0) -> pd.DataFrame:
+    """Every measure of a set of slices.
+
+    Args:
+        case_id: ``(N,)``, whose slice it is; patients are what the intervals draw.
+        truth: ``(N,)`` bool, the slice holds tumour.
+        probability: ``(N,)`` in [0, 1].
+        threshold: a slice is called tumour where its probability is above this; chosen elsewhere.
+        seed: decides the draws.
+
+    Returns:
+        A row a measure: ``measure, value, low, high`` (95 % over patients), ``threshold`` (NaN for ``AUC`` and ``AUPRC``, which
+        have none), ``patients, slices, tumour_slices``.
+
+    Raises:
+        DataError: no slices, columns of unlike length, a probability that is NaN or outside 0-1.
+    """
+    truth, probability = _checked(truth, probability)
+    if len(case_id) != len(truth):
+        raise DataError(f"{len(case_id):,} case names and {len(truth):,} slices, expected as many")
+    patient, names = pd.factorize(np.asarray(case_id))
+    called = probability > threshold
+    outcomes = np.stack([called & truth, called & ~truth, ~called & truth, ~called & ~truth], axis=1)
+    counts = np.zeros((len(names), 4), int)
+    np.add.at(counts, patient, outcomes)
+    order, ends = _descending(probability)
+    ranked_truth, ranked_patient = truth[order].astype(int), patient[order]
+
+    def drawn_areas(area: Callable) -> Callable[[np.ndarray], float]:
+        """The area of some patients' slices, a patient counting as often as drawn: nothing is sorted or copied anew."""
+
+        def statistic(drawn: np.ndarray) -> float:
+            times = np.bincount(drawn[:, 0], minlength=len(names))[ranked_patient]
+            return area(np.cumsum(times * ranked_truth)[ends], np.cumsum(times * (1 - ranked_truth))[ends])
+
+        return statistic
+
+    numbers = np.arange(len(names))[:, None]
+    measures = [
+        (name, counts, lambda table, measure=measure: float(measure(*table.sum(axis=0))), threshold)
+        for name, measure in MEASURES.items()
+    ]
+    measures += [(name, numbers, drawn_areas(area), np.nan) for name, area in (("AUC", _auc), ("AUPRC", _auprc))]
+    rows = []
+    for name, per_patient, statistic, at in measures:
+        low, high = intervals.bootstrap(per_patient, statistic, seed)
+        rows.append({"measure": name, "value": statistic(per_patient), "low": low, "high": high, "threshold": at})
+    return pd.DataFrame(rows).assign(patients=len(names), slices=len(truth), tumour_slices=int(truth.sum()))
+
+
+def auc(truth, probability) -> float:
+    """Area under the ROC curve: how often a tumour slice ranks above one without (ties count half); NaN of one class only."""
+    return _auc(*_cumulative(*_checked(truth, probability))[1:])
+
+
+def auprc(truth, probability) -> float:
+    """Average precision, the step-wise area under precision over sensitivity; by chance, the share of tumour slices.
+
+    NaN of one class only.
+    """
+    return _auprc(*_cumulative(*_checked(truth, probability))[1:])
+
+
+def choose_threshold(truth, probability, criterion: str = "youden") -> float:
+    """The threshold at which ``criterion`` is best on these slices. For the tune part: on test slices it would be "selected".
+
+    Args:
+        truth, probability: as in :func:`score`.
+        criterion: a name of :data:`CRITERIA`, such as ``accuracy`` or ``youden``.
+
+    Returns:
+        Midway between the two probabilities that it parts, in [0, 1]; of equally good ones, that nearest to 0.5.
+
+    Raises:
+        DataError: as :func:`score`, and slices of one class only, which no threshold can part.
+    """
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion {criterion!r}, expected one of {', '.join(CRITERIA)}")
+    truth, probability = _checked(truth, probability)
+    if truth.all() or not truth.any():
+        raise DataError(
+            f"{len(truth):,} slices, all {'with' if truth.all() else 'without'} tumour: a threshold needs both to part"
+        )
+    table = _every_threshold(truth, probability)
+    table = table[table.threshold >= 0]
+    reached = np.nan_to_num(CRITERIA[criterion](table.tp, table.fp, table.fn, table.tn), nan=-np.inf)
+    best = table.threshold[np.isclose(reached, reached.max(), rtol=0, atol=1e-12)]
+    return float(best.iloc[(best - 0.5).abs().argmin()])
+
+
+def roc_curve(truth, probability) -> pd.DataFrame:
+    """``threshold, false_alarm_rate`` (1 - specificity), ``sensitivity``, from nothing called to all called.
+
+    A rate is NaN where its class is missing.
+    """
+    table = _every_threshold(*_checked(truth, probability))
+    rates = {"false_alarm_rate": _share(table.fp, table.fp + table.tn), "sensitivity": _share(table.tp, table.tp + table.fn)}
+    return pd.DataFrame({"threshold": table.threshold} | rates)
+
+
+def precision_recall_curve(truth, probability) -> pd.DataFrame:
+    """``threshold, sensitivity`` (recall), ``precision`` (NaN where nothing is called): from nothing called to all called."""
+    table = _every_threshold(*_checked(truth, probability))
+    rates = {"sensitivity": _share(table.tp, table.tp + table.fn), "precision": _share(table.tp, table.tp + table.fp)}
+    return pd.DataFrame({"threshold": table.threshold} | rates)
+
+
+def _checked(truth, probability) -> tuple[np.ndarray, np.ndarray]:
+    truth, probability = np.asarray(truth, bool), check_probabilities(probability, "slice probabilities")
+    if len(truth) != len(probability):
+        raise DataError(f"{len(truth):,} truths and {len(probability):,} probabilities of slices, expected as many")
+    if not len(truth):
+        raise DataError("no slices to score, expected at least one")
+    return truth, probability
+
+
+def _descending(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The order from the highest probability down, and where in it each group of equal ones ends."""
+    order = np.argsort(-probability, kind="stable")
+    return order, np.append(np.flatnonzero(np.diff(probability[order])), len(order) - 1)
+
+
+def _cumulative(truth: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct probabilities, highest first, and how many slices with and without tumour have at least that."""
+    order, ends = _descending(probability)
+    return probability[order][ends], np.cumsum(truth[order])[ends], np.cumsum(~truth[order])[ends]
+
+
+def _every_threshold(truth: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
+    """``threshold, tp, fp, fn, tn`` wherever the calls change, from nothing called down to all called.
+
+    The last threshold is 0, or -1 where only that calls a slice of probability 0.
+    """
+    values, tp, fp = _cumulative(truth, probability)
+    midway = (values[:-1] + values[1:]) / 2
+    midway = np.where(midway < values[:-1], midway, values[1:])  # between neighbouring floats there is no midway
+    threshold = np.concatenate([[1.0], midway, [0.0 if values[-1] > 0 else -1.0]])
+    tp, fp = np.append(0, tp), np.append(0, fp)
+    return pd.DataFrame({"threshold": threshold, "tp": tp, "fp": fp, "fn": tp[-1] - tp, "tn": fp[-1] - fp})
+
+
+def _auc(tp: np.ndarray, fp: np.ndarray) -> float:
+    pairs = float(tp[-1]) * float(fp[-1])
+    above = np.diff(fp, prepend=0) * (tp - np.diff(tp, prepend=0) / 2)
+    return float(above.sum() / pairs) if pairs else float("nan")
+
+
+def _auprc(tp: np.ndarray, fp: np.ndarray) -> float:
+    if not (tp[-1] and fp[-1]):
+        return float("nan")
+    return float((np.diff(tp, prepend=0) * tp / np.maximum(tp + fp, 1)).sum() / tp[-1])
