@@ -17,7 +17,7 @@ def demo() -> None:
     from brain_tumor.data.cache import open_store
     from brain_tumor.data.fetch import open_cohort
     from brain_tumor.data.profile import profile
-    from brain_tumor.experiments import segmentation
+    from brain_tumor.experiments import segmentation, training
     from brain_tumor.experiments.recipe import SegmentationRecipe
     from brain_tumor.paths import readable
     from brain_tumor.report import run_page
@@ -30,7 +30,7 @@ def demo() -> None:
     facts = profile(open_store(cohort))
     print_facts(facts)
     typer.echo(f"3. train: {recipe.model} at {recipe.size} x {recipe.size}, {EPOCHS} epochs; a few minutes on two cores")
-    run = segmentation.train(recipe, cohort)
+    run = training.train(recipe, cohort)
     typer.echo(f"   {run.description['training_seconds'] / 60:.1f} minutes")
     typer.echo("4. score, on patients the network has never seen")
     print_scores(run, recipe, segmentation.evaluate(run, cohort))

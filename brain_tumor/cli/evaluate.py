@@ -16,11 +16,11 @@ def evaluate(
     """Score a finished run on its test part: every Dice by name, with interval and floor."""
     load_keras()
     from brain_tumor.data.fetch import open_cohort
-    from brain_tumor.experiments import segmentation
+    from brain_tumor.experiments import segmentation, training
     from brain_tumor.training.runs import find_run
 
     folder = find_run(run)
-    recipe = segmentation.finished_recipe(folder)
+    recipe = training.finished_recipe(folder)
     scores = segmentation.evaluate(folder, open_cohort(recipe.cohort), again=again)
     print_scores(folder, recipe, scores)
 

@@ -22,7 +22,7 @@ def predict(
     import numpy as np
 
     from brain_tumor.errors import DataError
-    from brain_tumor.experiments.segmentation import finished_recipe
+    from brain_tumor.experiments.training import finished_recipe
     from brain_tumor.inference import overlay
     from brain_tumor.inference.predict import predict_case
     from brain_tumor.models import saved

@@ -4,7 +4,7 @@ The unit is ``patient`` (the default: a patient is on one side only), ``site``, 
 leak. ``tune`` is where choices are made; ``test`` is scored once (DESIGN law 3).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ SOURCE_004_TEST = (
     "TCGA_HT_7684", "TCGA_CS_5395", "TCGA_FG_6688", "TCGA_DU_8165", "TCGA_DU_7019",
     "TCGA_HT_7855", "TCGA_DU_A5TT", "TCGA_DU_7300", "TCGA_DU_5871", "TCGA_DU_5855",
 )  # fmt: skip
+NAMES = ("source-004", "source-002", "ratio-20", "fold-1-of-5", "slice-fold-1-of-5", "site-HT", "clean-1-of-3", "leaky-1-of-3")
 SOURCE_002_TEST_SHARE = 0.15  # row 002.09; the unit is not stated there, a slice split is presumed
 
 
@@ -86,7 +87,8 @@ def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, tune: float = 0.
 
     Args:
         name: ``source-004`` (its 15 patients are the test part), ``source-002`` (85/15 over slices), ``ratio-N`` (N % of
-            patients, by site, are the test part) or ``fold-I-of-K`` (patients, stratified by site).
+            patients, by site, are the test part), ``fold-I-of-K`` (patients, stratified by site), ``slice-fold-I-of-K``,
+            ``site-HT`` (the test part is all of that site), ``clean-I-of-K`` or ``leaky-I-of-K`` (:func:`leak_pair`).
         cases, slices: a store's tables.
         tune: the share of the remaining units set aside as the tune part.
         seed: decides the draw.
@@ -101,16 +103,65 @@ def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, tune: float = 0.
         n_test = round(SOURCE_002_TEST_SHARE * len(keys))
         n_tune = round(tune * (len(keys) - n_test))
         parts = np.split(keys, [n_test, n_test + n_tune])
-        return _checked(Split(name, "slice", *(tuple(sorted(part)) for part in (parts[2], parts[1], parts[0]))), name)
-    words = name.split("-")
+        return _checked(Split(name, "slice", *map(_in_order, (parts[2], parts[1], parts[0]))), name)
+    kind, *numbers = name.removeprefix("slice-").split("-")
     try:
-        if words[0] == "ratio" and 0 < int(words[1]) < 100 and len(words) == 2:
-            return _checked(_patients(name, cases, _draw(cases, int(words[1]) / 100, seed), tune, seed), name)
-        if words[0] == "fold" and words[2] == "of" and len(words) == 4 and 1 <= int(words[1]) <= int(words[3]):
-            return k_fold(cases, int(words[3]), tune, seed)[int(words[1]) - 1]
+        if kind == "ratio" and 0 < int(numbers[0]) < 100 and len(numbers) == 1 and not name.startswith("slice-"):
+            return _checked(_patients(name, cases, _draw(cases, int(numbers[0]) / 100, seed), tune, seed), name)
+        if kind == "site" and len(numbers) == 1 and not name.startswith("slice-"):
+            return site_split(cases, numbers[0], tune, seed)
+        first, of, last = numbers
+        if of == "of" and 1 <= int(first) <= int(last):
+            if name.startswith("slice-fold-"):
+                return slice_fold(slices, int(first), int(last), tune, seed)
+            if kind == "fold":
+                return k_fold(cases, int(last), tune, seed)[int(first) - 1]
+            if kind in ("clean", "leaky"):
+                return leak_pair(cases, slices, int(first), int(last), seed)[kind == "leaky"]
     except (IndexError, ValueError):
         pass
-    raise SplitError(f"unknown split {name!r}; expected source-004, source-002, ratio-20, fold-1-of-5, or a JSON file")
+    raise SplitError(f"unknown split {name!r}; expected {', '.join(NAMES)}, or a JSON file")
+
+
+def site_split(cases: pd.DataFrame, site: str, tune: float = 0.0, seed: int = 0) -> Split:
+    """All patients of one hospital are the test part: does a network carry over to a scanner it has never seen?"""
+    test = cases.index[cases.site == site]
+    if not len(test):
+        raise SplitError(f"split 'site-{site}': no such site; this cohort has {', '.join(sorted(set(cases.site)))}")
+    split = _patients(f"site-{site}", cases, test, tune, seed)
+    return _checked(replace(split, unit="site"), split.name)
+
+
+def slice_fold(slices: pd.DataFrame, number: int, k: int, tune: float = 0.0, seed: int = 0) -> Split:
+    """Fold ``number`` of ``k`` over slices, whoever they belong to: each slice is tested once, beside its neighbours."""
+    keys = np.random.default_rng(seed).permutation(_slice_keys(slices).to_numpy())
+    folds = np.array_split(keys, k)
+    rest = np.concatenate([fold for i, fold in enumerate(folds, 1) if i != number])
+    n_tune = round(tune * len(rest))
+    parts = (rest[n_tune:], rest[:n_tune], folds[number - 1])
+    return _checked(Split(f"slice-fold-{number}-of-{k}", "slice", *map(_in_order, parts)), f"slice fold {number}")
+
+
+def leak_pair(cases: pd.DataFrame, slices: pd.DataFrame, draw: int, of: int, seed: int = 0) -> tuple[Split, Split]:
+    """Two splits that differ in one thing: whether the training part holds other slices of the test patients.
+
+    The test part of both is every second slice of the patients of fold ``draw`` of ``of``, so that ``of`` draws score each
+    patient once. ``clean`` trains on all slices of the other patients; ``leaky`` on just as many: the remaining slices of the
+    test patients, filled up with slices drawn from the others.
+
+    Returns:
+        ``(clean, leaky)``, both of unit ``slice``.
+    """
+    test_patients = slices.case_id.isin(k_fold(cases, of, seed=seed)[draw - 1].test).to_numpy()
+    keys = _slice_keys(slices).to_numpy()
+    every_second = slices.groupby("case_id").cumcount().to_numpy() % 2 == 1
+    test, rest, others = keys[test_patients & every_second], keys[test_patients & ~every_second], keys[~test_patients]
+    if len(rest) >= len(others):
+        raise SplitError(f"split 'leaky-{draw}-of-{of}': the other patients have too few slices; more draws are needed")
+    filled = np.random.default_rng([seed, draw]).choice(others, len(others) - len(rest), replace=False)
+    clean = Split(f"clean-{draw}-of-{of}", "slice", _in_order(others), (), _in_order(test))
+    leaky = Split(f"leaky-{draw}-of-{of}", "slice", _in_order(np.concatenate([rest, filled])), (), _in_order(test))
+    return _checked(clean, clean.name), _checked(leaky, leaky.name)
 
 
 def k_fold(cases: pd.DataFrame, k: int, tune: float = 0.0, seed: int = 0) -> list[Split]:
@@ -157,6 +208,10 @@ def _source_004_cases(cases: pd.DataFrame) -> list[str]:
     if absent:
         raise SplitError(f"split 'source-004' needs 15 patients; this cohort lacks {len(absent)}, such as {absent[0]}")
     return [by_patient[patient] for patient in SOURCE_004_TEST]
+
+
+def _in_order(keys: np.ndarray) -> tuple[str, ...]:
+    return tuple(sorted(map(str, keys)))
 
 
 def _slice_keys(slices: pd.DataFrame) -> pd.Series:

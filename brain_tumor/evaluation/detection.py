@@ -37,11 +37,13 @@ MEASURES: dict[str, Callable] = {
     "F1": _f_score(1),
     "F2": _f_score(2),
 }
+# A constant answer brings each of these to 1, so they have no floor of their own.
+ONE_SIDED = ("sensitivity", "specificity", "precision")
 # What a threshold may be chosen by. Youden's J (1950) is sensitivity + specificity - 1.
 CRITERIA = MEASURES | {"youden": lambda tp, fp, fn, tn: 2 * MEASURES["balanced accuracy"](tp, fp, fn, tn) - 1}
 
 
-def score(case_id, truth, probability, threshold: float, seed: int = 0) -> pd.DataFrame:
+def score(case_id, truth, probability, threshold: float, seed: int = 0, intervals_too: bool = True) -> pd.DataFrame:
     """Every measure of a set of slices.
 
     Args:
@@ -86,9 +88,31 @@ def score(case_id, truth, probability, threshold: float, seed: int = 0) -> pd.Da
     measures += [(name, numbers, drawn_areas(area), np.nan) for name, area in (("AUC", _auc), ("AUPRC", _auprc))]
     rows = []
     for name, per_patient, statistic, at in measures:
-        low, high = intervals.bootstrap(per_patient, statistic, seed)
+        low, high = intervals.bootstrap(per_patient, statistic, seed) if intervals_too else (np.nan, np.nan)
         rows.append({"measure": name, "value": statistic(per_patient), "low": low, "high": high, "threshold": at})
     return pd.DataFrame(rows).assign(patients=len(names), slices=len(truth), tumour_slices=int(truth.sum()))
+
+
+def score_with_floors(slices: pd.DataFrame, floors: pd.DataFrame, threshold: float, seed: int = 0) -> pd.DataFrame:
+    """:func:`score`, and beside each measure the best that reading no image reaches on the same slices.
+
+    Args:
+        slices: a row a slice: ``case_id, tumour, probability``.
+        floors: the same of each image-free predictor, told apart by a column ``floor``; they are cut at 0.5.
+
+    Returns:
+        As :func:`score`, with ``floor`` and ``floor_name``: NaN and empty for :data:`ONE_SIDED` measures, which a constant answer
+        already brings to 1.
+    """
+    scores = score(slices.case_id, slices.tumour, slices.probability, threshold, seed)
+    found = {
+        name: score(table.case_id, table.tumour, table.probability, 0.5, seed, intervals_too=False).set_index("measure").value
+        for name, table in floors.groupby("floor", sort=False)
+    }
+    by_floor = pd.DataFrame(found).drop(index=list(ONE_SIDED)).reindex(scores.measure)
+    best = by_floor.max(axis=1).to_numpy()
+    names = [row.idxmax() if row.notna().any() else "" for _, row in by_floor.iterrows()]
+    return scores.assign(floor=best, floor_name=names)
 
 
 def auc(truth, probability) -> float:

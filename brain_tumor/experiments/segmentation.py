@@ -1,11 +1,7 @@
-"""From a recipe to a finished, scored run: the place where cohort, split, model, training, inference and evaluation meet."""
+"""From a trained segmentation run to its scores: predictions once, counts once, then every Dice by name."""
 
 import time
-from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -14,76 +10,15 @@ from brain_tumor.data import splits
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
-from brain_tumor.evaluation import overlap, protocols
-from brain_tumor.experiments.recipe import SegmentationRecipe, from_json
+from brain_tumor.evaluation import floors, overlap, protocols
+from brain_tumor.experiments.recipe import SegmentationRecipe
+from brain_tumor.experiments.training import SPLIT, check_data, finished_recipe
 from brain_tumor.inference.predict import Prediction, load_prediction, predict_case
-from brain_tumor.models import freezing, precision, saved
-from brain_tumor.paths import runs_folder
+from brain_tumor.models import saved
 from brain_tumor.progress import tracked
-from brain_tumor.training.batches import SliceArrays, TrainingBatches
-from brain_tumor.training.runs import RunFolder, environment, now
-from brain_tumor.training.stages import train as train_stages
+from brain_tumor.training.runs import RunFolder, now
 
-SPLIT, COUNTS, CASES, SCORES, PREDICTIONS = "split.json", "counts.csv", "cases.csv", "scores.csv", "predictions"
-
-
-def train(recipe: SegmentationRecipe, cohort: Cohort, on_start: Callable[[RunFolder], None] | None = None) -> RunFolder:
-    """Train a recipe; a finished run is returned as it is, an interrupted one resumed.
-
-    Raises:
-        RunError: the run's folder was begun on other data.
-        DataError, SplitError, ModelError: the recipe does not fit the cohort; nothing is written.
-    """
-    run = RunFolder(runs_folder() / recipe.run_id)
-    native = open_store(cohort)
-    split = make_split(recipe, native)
-    identity = {"data_hash": native.data_hash, "split_hash": split.hash}
-    if run.exists:
-        _same_data(run, identity)
-        if run.status == "finished":
-            return run
-    description = saved.describe(recipe.model, size=recipe.size, batchnorm_momentum=recipe.batchnorm_momentum)
-    number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision)
-    keras.utils.set_random_seed(recipe.seed)
-    model = saved.build(description, number_format)
-    for stage in recipe.stages:
-        freezing.train_only(model, stage.part)  # a part that this network lacks is refused now, not when its stage begins
-    store = open_store(cohort, recipe.size)
-    windows = store.slice_windows(recipe.normalisation)
-    parts = {part: SliceArrays(store.images, store.masks, windows, split.rows(part, store.slices)) for part in splits.PARTS}
-
-    def epoch_batches(epoch: int) -> TrainingBatches:
-        return TrainingBatches(parts["train"], recipe.batch_size, recipe.augmentation, recipe.seed, epoch)
-
-    epoch_batches(0)  # a train part too small for one batch is refused now
-    run.update(
-        status="running",
-        started=run.description["started"] if run.exists else now(),
-        recipe=asdict(recipe),
-        precision=number_format,
-        parameters=model.count_params(),
-        phantom=cohort.phantom,
-        parts={part: _part_size(split, part, store) for part in splits.PARTS},
-        environment=environment(),
-        **identity,
-    )
-    split.save(run.path / SPLIT)
-    if on_start:
-        on_start(run)
-    begun = time.monotonic()
-    earlier = run.description.get("training_seconds", 0.0)
-    ending = "failed"
-    try:
-        train_stages(model, recipe.stages, epoch_batches, recipe.loss, run, parts["tune"] if len(parts["tune"].rows) else None)
-        saved.save(model, description, run.path)
-        ending = "finished"
-    except KeyboardInterrupt:
-        ending = "stopped"
-        raise
-    finally:
-        run.update(status=ending, ended=now(), training_seconds=round(earlier + time.monotonic() - begun, 1))
-    run.drop_checkpoints()
-    return run
+COUNTS, CASES, SCORES, FLOORS, PREDICTIONS = "counts.csv", "cases.csv", "scores.csv", "floors.csv", "predictions"
 
 
 def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = False) -> pd.DataFrame:
@@ -103,7 +38,7 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
     recipe = finished_recipe(run)
     store = open_store(cohort)
     split = splits.load(run.path / SPLIT)
-    _same_data(run, {"data_hash": store.data_hash, "split_hash": split.hash})
+    check_data(run, {"data_hash": store.data_hash, "split_hash": split.hash})
     rows = split.rows(part, store.slices)
     if not len(rows):
         raise RunError(f"{run.path}: the {part} part of its split is empty")
@@ -120,10 +55,11 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
             prediction.save(run.path / PREDICTIONS)
         counts.append(_count(prediction, store, recipe))
     counts = pd.concat(counts, ignore_index=True)[list(overlap.COLUMNS)]
-    scores = protocols.score(counts)
+    floor_counts = image_free(store, recipe.size, split.rows("train", store.slices), rows)
+    scores = protocols.score(counts, floor_counts=dict(list(floor_counts.groupby("floor"))))
     if part == "test":
-        native = counts[counts["size"] == store.size]
-        for name, table in ((COUNTS, counts), (CASES, overlap.per_case(native).reset_index()), (SCORES, scores)):
+        cases = overlap.per_case(counts[counts["size"] == store.size]).reset_index()
+        for name, table in ((COUNTS, counts), (CASES, cases), (FLOORS, floor_counts), (SCORES, scores)):
             with files.atomic_path(run.path / name) as temporary:
                 table.to_csv(temporary, index=False)
         timing = {"inference_seconds": round(sum(seconds), 1)} if len(seconds) == by_case.ngroups else {}  # reading is none
@@ -131,28 +67,17 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
     return scores
 
 
+def image_free(store: Store, size: int, train: np.ndarray, rows: np.ndarray) -> pd.DataFrame:
+    """The counts of every floor that applies, on the rows that are scored, at native size and at ``size``."""
+    sizes = (store, open_store(store.cohort, size))
+    tables = [floors.segmentation_counts(store.slices, at_size.masks, train, rows) for at_size in sizes]
+    return pd.concat(tables, ignore_index=True)
+
+
 def read_scores(run: RunFolder) -> pd.DataFrame | None:
     """The scores that :func:`evaluate` wrote; None where the run has not been scored."""
     path = run.path / SCORES
     return pd.read_csv(path) if path.is_file() else None
-
-
-def make_split(recipe: SegmentationRecipe, store: Store) -> splits.Split:
-    """The recipe's split: read where it names a JSON file, else made by name."""
-    if recipe.split.endswith(".json"):
-        return splits.load(Path(recipe.split))
-    return splits.named(recipe.split, store.cases, store.slices, recipe.tune, recipe.split_seed)
-
-
-def finished_recipe(run: RunFolder) -> SegmentationRecipe:
-    """The recipe of a finished run.
-
-    Raises:
-        RunError: it did not finish.
-    """
-    if run.status != "finished":
-        raise RunError(f"{run.path}: the run is {run.status}, not finished; train it again to resume")
-    return from_json(run.description["recipe"])
 
 
 def _stored_prediction(run: RunFolder, case_id: str, numbers: np.ndarray) -> Prediction | None:
@@ -171,15 +96,3 @@ def _count(prediction: Prediction, store: Store, recipe: SegmentationRecipe) -> 
         counts = overlap.count(probability, truth[size][rows], recipe.threshold)
         tables.append(counts.assign(case_id=prediction.case_id, slice=prediction.slice_numbers, size=size))
     return pd.concat(tables)
-
-
-def _same_data(run: RunFolder, identity: dict) -> None:
-    for key, value in identity.items():
-        found = run.description.get(key)
-        if found != value:
-            raise RunError(f"{run.path}: begun with {key} {str(found)[:12]}, now {value[:12]}; remove the folder to train anew")
-
-
-def _part_size(split: splits.Split, part: str, store: Store) -> dict[str, int]:
-    slices = store.slices.iloc[split.rows(part, store.slices)]
-    return {"patients": int(slices.case_id.nunique()), "slices": len(slices), "tumour_slices": int((slices.tumour_px > 0).sum())}

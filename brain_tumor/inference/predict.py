@@ -65,12 +65,26 @@ def probabilities(model: keras.Model, images: np.ndarray, window: np.ndarray, av
     if average_flips:
         mirrored = probabilities(model, images[:, :, ::-1], window)
         return (probabilities(model, images, window) + mirrored[:, :, ::-1]) / 2
-    found = np.empty(images.shape[:3], np.float32)
+    return _run(model, images, window)[..., 0]
+
+
+def slice_probabilities(model: keras.Model, images: np.ndarray, window: np.ndarray, average_flips: bool = False) -> np.ndarray:
+    """``(Z,)`` float32, each slice's probability of tumour, from a network of :mod:`brain_tumor.models.classifier`.
+
+    Arguments as of :func:`probabilities`.
+    """
+    found = _run(model, images, window)[:, 0]
+    return (found + _run(model, images[:, :, ::-1], window)[:, 0]) / 2 if average_flips else found
+
+
+def _run(model: keras.Model, images: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """The network's output for each slice, in batches of one fixed size."""
+    found = np.empty((len(images), *model.output_shape[1:]), np.float32)
     for start in range(0, len(images), BATCH):
         batch = intensity.normalise(images[start : start + BATCH], window)
         padded = np.zeros((BATCH, *batch.shape[1:]), np.float32)
         padded[: len(batch)] = batch
-        found[start : start + BATCH] = np.asarray(model.predict_on_batch(padded))[: len(batch), ..., 0]
+        found[start : start + BATCH] = np.asarray(model.predict_on_batch(padded))[: len(batch)]
     return found
 
 

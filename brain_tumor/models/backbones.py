@@ -1,4 +1,4 @@
-"""ResNet-18/34/50 encoders, and the one place where the two Keras 3 names that `segmentation-models` misses are supplied.
+"""ResNet-18/34/50, and the one place where the two Keras 3 names that `segmentation-models` misses are supplied.
 
 `segmentation-models` 1.0.1 and `image-classifiers` 1.0.0 were written for Keras 2; given ``keras.utils.generic_utils`` and
 ``keras.backend.int_shape`` they build on Keras 3 with either backend (github.com/qubvel/segmentation_models/issues/588).
@@ -14,6 +14,26 @@ import types
 import keras
 
 BACKBONES = ("resnet18", "resnet34", "resnet50")
+
+
+def resnet(backbone: str, size: int, channels: int = 3) -> keras.Model:
+    """The convolutions of a ResNet (pre-activation; it begins with a BatchNorm of its input), random weights.
+
+    Returns:
+        ``(B, size, size, channels)`` -> features ``(B, size / 32, size / 32, F)``; layers are named as in the U-Net's encoder.
+    """
+    segmentation_models()  # makes Keras 3 ready for its dependency too
+    classification_models = importlib.import_module("classification_models.keras")
+    constructor, _ = classification_models.Classifiers.get(backbone)
+    return constructor(input_shape=(size, size, channels), include_top=False, weights=None)
+
+
+def with_batchnorm_momentum(network: keras.Model, momentum: float) -> keras.Model:
+    """``network`` itself, every BatchNorm of it set to ``momentum``."""
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum
+    return network
 
 
 def segmentation_models():

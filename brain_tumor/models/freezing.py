@@ -12,15 +12,16 @@ from brain_tumor.errors import ModelError
 
 PARTS = ("all", "decoder", "head")
 DECODER_PREFIXES = ("decoder", "final_conv", "probability")
-HEAD_PREFIXES = ("final_conv", "probability")
+HEAD_PREFIXES = ("final_conv", "probability", "head_")
 
 
 def train_only(model: keras.Model, part: str) -> int:
-    """Make ``part`` of a segmentation network train and freeze the rest; recompile afterwards.
+    """Make ``part`` of a network train and freeze the rest; recompile afterwards.
 
     Args:
-        model: a network of :mod:`brain_tumor.models.unet`.
-        part: ``all``, ``decoder`` (encoder frozen, its BatchNorm statistics too) or ``head`` (last convolution only).
+        model: a network of :mod:`brain_tumor.models.unet` or :mod:`brain_tumor.models.classifier`.
+        part: ``all``, ``decoder`` (encoder frozen, its BatchNorm statistics too) or ``head`` (a U-Net's last convolution, a
+            classifier's dense layers).
 
     Returns:
         The number of trainable weights (scalars).

@@ -9,21 +9,26 @@ import keras
 
 from brain_tumor import files
 from brain_tumor.errors import ModelError
-from brain_tumor.models import precision, unet
+from brain_tumor.models import classifier, precision, unet
+from brain_tumor.models.backbones import BACKBONES
 
-CONSTRUCTORS = {"unet": unet.unet, "resunet": unet.resunet}
+CONSTRUCTORS = {"unet": unet.unet, "resunet": unet.resunet, "classifier": classifier.classifier}
+SEGMENTATION = (*(f"unet-{backbone}" for backbone in BACKBONES), "resunet")
+CLASSIFICATION = BACKBONES
 DESCRIPTION, WEIGHTS = "model.json", "model.weights.h5"
 
 
 def describe(architecture: str, **arguments) -> dict:
-    """``unet-resnet18`` or ``resunet`` as ``{"constructor": ..., "arguments": {...}}``.
+    """``unet-resnet18``, ``resunet`` or ``resnet18`` as ``{"constructor": ..., "arguments": {...}}``.
 
     Raises:
         ModelError: no such architecture.
     """
+    if architecture in CLASSIFICATION:
+        return {"constructor": "classifier", "arguments": {"backbone": architecture, **arguments}}
+    if architecture not in SEGMENTATION:
+        raise ModelError(f"unknown model {architecture!r}, expected one of {', '.join((*SEGMENTATION, *CLASSIFICATION))}")
     name, _, backbone = architecture.partition("-")
-    if name not in CONSTRUCTORS or (name == "unet") != bool(backbone):
-        raise ModelError(f"unknown model {architecture!r}, expected resunet or one of unet-{', unet-'.join(unet.BACKBONES)}")
     return {"constructor": name, "arguments": {**({"backbone": backbone} if backbone else {}), **arguments}}
 
 

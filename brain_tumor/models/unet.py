@@ -7,7 +7,7 @@ and activation stay float32 whatever the precision (bfloat16 probabilities tie).
 import keras
 
 from brain_tumor.errors import ModelError
-from brain_tumor.models.backbones import BACKBONES, segmentation_models
+from brain_tumor.models.backbones import BACKBONES, segmentation_models, with_batchnorm_momentum
 
 STRIDE = 32  # a ResNet encoder halves its input five times
 RESUNET_FILTERS = (16, 32, 64, 128, 256)
@@ -28,10 +28,7 @@ def unet(backbone: str, size: int, channels: int = 3, batchnorm_momentum: float 
     network = segmentation_models().Unet(
         backbone, input_shape=(size, size, channels), encoder_weights=None, classes=1, activation="linear"
     )
-    features = network.get_layer("final_conv").input
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = batchnorm_momentum
+    features = with_batchnorm_momentum(network, batchnorm_momentum).get_layer("final_conv").input
     return keras.Model(network.input, _head(features), name=f"unet_{backbone}")
 
 

@@ -55,14 +55,20 @@ def draw(augmentation: Augmentation, n: int, size: int, generator: np.random.Gen
     return np.concatenate([linear, (centre - linear @ centre)[..., None]], axis=2).astype(np.float32)
 
 
-def apply(images: np.ndarray, masks: np.ndarray, matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Move ``images (n, S, S, C)`` and ``masks (n, S, S)`` by the same matrices; what comes from outside is 0."""
-    size = images.shape[2], images.shape[1]
-    moved, moved_masks = np.empty_like(images), np.empty_like(masks)
+def apply(images: np.ndarray, targets: np.ndarray, matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move ``images (n, S, S, C)`` and masks ``(n, S, S)`` by the same matrices; what comes from outside is 0.
+
+    Labels ``(n,)`` in place of masks stay as they are: a moved tumour is still a tumour.
+    """
+    moved = _warp(images, matrices, cv2.INTER_LINEAR)
+    return moved, _warp(targets, matrices, cv2.INTER_NEAREST) if targets.ndim == 3 else targets
+
+
+def _warp(planes: np.ndarray, matrices: np.ndarray, sampling: int) -> np.ndarray:
+    moved, size = np.empty_like(planes), (planes.shape[2], planes.shape[1])
     for i, matrix in enumerate(matrices):
-        moved[i] = cv2.warpAffine(images[i], matrix, size, flags=cv2.INTER_LINEAR).reshape(images.shape[1:])
-        moved_masks[i] = cv2.warpAffine(masks[i], matrix, size, flags=cv2.INTER_NEAREST)
-    return moved, moved_masks
+        moved[i] = cv2.warpAffine(planes[i], matrix, size, flags=sampling).reshape(planes.shape[1:])
+    return moved
 
 
 def draw_tones(augmentation: Augmentation, n: int, channels: int, generator: np.random.Generator) -> Tones:

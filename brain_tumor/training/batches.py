@@ -9,7 +9,6 @@ import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 
 from brain_tumor.data.intensity import normalise
@@ -30,29 +29,24 @@ class SliceArrays:
 
     Attributes:
         images: ``(N, S, S, C)`` uint8, memory-mapped or not.
-        masks: ``(N, S, S)`` uint8 in {0, 1}.
+        targets: what is learnt, uint8 in {0, 1}: masks ``(N, S, S)``, which are moved with their images, or labels ``(N,)``.
         windows: ``(N, 4, C)`` float32, one normalisation window a slice (:func:`brain_tumor.data.intensity.window`).
         rows: the rows of these arrays that belong to this part of the split.
     """
 
     images: np.ndarray
-    masks: np.ndarray
+    targets: np.ndarray
     windows: np.ndarray
     rows: np.ndarray
 
     def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.images[rows], self.masks[rows], self.windows[rows]
+        return self.images[rows], self.targets[rows], self.windows[rows]
 
 
-class TrainingBatches(keras.utils.PyDataset):
-    """One epoch: shuffled, augmented, whole batches only (what is left over changes with every epoch).
-
-    The next batches are made ahead here, not by Keras's own workers: on JAX, `fit` looks at the first batch of a newly compiled
-    model and starts again, and the workers' queue then repeats what it held and loses as much of the end.
-    """
+class TrainingBatches:
+    """One epoch: shuffled, augmented, whole batches only (what is left over changes with every epoch); made ahead of use."""
 
     def __init__(self, arrays: SliceArrays, batch_size: int, augmentation: augment.Augmentation, seed: int, epoch: int):
-        super().__init__()
         if len(arrays.rows) < batch_size:
             raise DataError(f"{len(arrays.rows)} training slices do not fill one batch of {batch_size}")
         self.arrays, self.batch_size, self.augmentation = arrays, batch_size, augmentation
@@ -64,7 +58,7 @@ class TrainingBatches(keras.utils.PyDataset):
         return len(self.order) // self.batch_size
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """``images (B, S, S, C)`` float32, normalised, and ``masks (B, S, S, 1)`` float32."""
+        """``images (B, S, S, C)`` float32, normalised, and ``masks (B, S, S, 1)`` or ``labels (B, 1)`` float32."""
         for near in range(index, min(index + AHEAD, len(self))):
             if near not in self._ahead:
                 self._ahead[near] = _threads().submit(self._make, near)
@@ -72,19 +66,18 @@ class TrainingBatches(keras.utils.PyDataset):
 
     def _make(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rows = np.sort(self.order[index * self.batch_size : (index + 1) * self.batch_size])
-        images, masks, windows = self.arrays.take(rows)
+        images, targets, windows = self.arrays.take(rows)
         generator = np.random.default_rng([self.seed, self.epoch, index])
         matrices = augment.draw(self.augmentation, len(rows), images.shape[1], generator)
-        images, masks = augment.apply(images, masks, matrices)
+        images, targets = augment.apply(images, targets, matrices)
         images = augment.apply_tones(images, augment.draw_tones(self.augmentation, len(rows), images.shape[-1], generator))
-        return normalise(images, windows), masks[..., None].astype(np.float32)
+        return normalise(images, windows), targets[..., None].astype(np.float32)
 
 
-class TuneBatches(keras.utils.PyDataset):
+class TuneBatches:
     """The tune part in order, untouched, the last batch possibly smaller."""
 
     def __init__(self, arrays: SliceArrays, batch_size: int):
-        super().__init__()
         self.arrays, self.batch_size = arrays, batch_size
 
     def __len__(self) -> int:
@@ -93,5 +86,5 @@ class TuneBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """As :meth:`TrainingBatches.__getitem__`."""
         rows = self.arrays.rows[index * self.batch_size : (index + 1) * self.batch_size]
-        images, masks, windows = self.arrays.take(rows)
-        return normalise(images, windows), masks[..., None].astype(np.float32)
+        images, targets, windows = self.arrays.take(rows)
+        return normalise(images, windows), targets[..., None].astype(np.float32)

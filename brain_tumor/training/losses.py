@@ -1,4 +1,4 @@
-"""Losses for masks: truth and probability ``(B, H, W, 1)`` float32 in [0, 1] give a scalar.
+"""Losses: truth and probability in [0, 1], ``(B, H, W, 1)`` for masks or ``(B, 1)`` for slices, float32, give a scalar.
 
 Overlap terms are pooled over the batch, not averaged over slices: a tumour-free slice then still pays for false positives,
 and two empty slices need no convention.
@@ -10,13 +10,17 @@ SMOOTH = 1.0  # pixels; keeps an all-empty batch finite
 TVERSKY_ALPHA, TVERSKY_GAMMA = 0.7, 0.75  # Abraham & Khan 2018, arXiv 1810.07842: misses weigh 0.7
 
 
+def bce(truth, probability):
+    """Mean binary cross-entropy."""
+    return keras.ops.mean(keras.losses.binary_crossentropy(keras.ops.cast(truth, probability.dtype), probability))
+
+
 def bce_dice(truth, probability):
     """Mean binary cross-entropy + 1 - soft Dice of the batch (Milletari 2016, arXiv 1606.04797)."""
     truth = keras.ops.cast(truth, probability.dtype)
-    cross_entropy = keras.ops.mean(keras.losses.binary_crossentropy(truth, probability))
     hit = keras.ops.sum(truth * probability)
     dice = (2 * hit + SMOOTH) / (keras.ops.sum(truth) + keras.ops.sum(probability) + SMOOTH)
-    return cross_entropy + 1 - dice
+    return bce(truth, probability) + 1 - dice
 
 
 def focal_tversky(truth, probability):
@@ -29,22 +33,27 @@ def focal_tversky(truth, probability):
     return keras.ops.power(keras.ops.maximum(1 - index, keras.config.epsilon()), TVERSKY_GAMMA)
 
 
-LOSSES = {"bce-dice": bce_dice, "focal-tversky": focal_tversky}
+LOSSES = {"bce-dice": bce_dice, "focal-tversky": focal_tversky, "bce": bce}
 
 
-class PooledDice(keras.metrics.Metric):
-    """Dice of all pixels seen in an epoch at one threshold: a curve to watch, not a score to quote."""
+# What is watched beside the loss: each gives a number a slice, whose mean over the epoch is kept. Curves, not scores to quote.
 
-    def __init__(self, threshold: float = 0.5, name: str = "dice"):
-        super().__init__(name=name)
-        self.threshold = threshold
-        self.hit, self.area = (self.add_weight(name=part, initializer="zeros") for part in ("hit", "area"))
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        truth = keras.ops.cast(y_true, "float32")
-        predicted = keras.ops.cast(y_pred > self.threshold, "float32")
-        self.hit.assign_add(keras.ops.sum(truth * predicted))
-        self.area.assign_add(keras.ops.sum(truth) + keras.ops.sum(predicted))
+def dice_hits(truth, probability):
+    """``(B,)``: pixels called tumour that are tumour, at one half."""
+    called = keras.ops.cast(probability > 0.5, "float32")
+    return keras.ops.sum(keras.ops.cast(truth, "float32") * called, axis=(1, 2, 3))
 
-    def result(self):
-        return 2 * self.hit / keras.ops.maximum(self.area, 1.0)
+
+def dice_area(truth, probability):
+    """``(B,)``: pixels called tumour plus pixels that are tumour; twice the hits over this is the epoch's pooled Dice."""
+    both = keras.ops.cast(truth, "float32") + keras.ops.cast(probability > 0.5, "float32")
+    return keras.ops.sum(both, axis=(1, 2, 3))
+
+
+def accuracy(truth, probability):
+    """``(B,)``: 1 where the slice falls on the right side of one half."""
+    return keras.ops.cast(keras.ops.equal(probability > 0.5, truth > 0.5), "float32")[:, 0]
+
+
+WATCHED = {"segmentation": (dice_hits, dice_area), "classification": (accuracy,)}

@@ -61,7 +61,7 @@ class RunFolder:
 
     @property
     def history(self) -> pd.DataFrame:
-        """A row an epoch: ``epoch, stage, loss, dice, learning_rate, seconds``; with a tune part ``tune_loss, tune_dice`` too."""
+        """A row an epoch: ``epoch, stage, loss``, ``dice`` or ``accuracy``, those of a tune part, ``learning_rate, seconds``."""
         path = self.path / HISTORY
         return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 

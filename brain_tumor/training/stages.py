@@ -1,6 +1,6 @@
 """Training in stages, each with its own trainable part, peak learning rate and length.
 
-One epoch is one ``fit`` call on batches that depend only on seed and epoch number; after each the run is checkpointed, so a
+An epoch's batches depend only on seed and epoch number; after each the run is checkpointed, so a
 killed run continues exactly where its last whole epoch ended.
 """
 
@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from brain_tumor.errors import RunError
 from brain_tumor.models import freezing
 from brain_tumor.progress import Bar
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, TuneBatches
-from brain_tumor.training.losses import LOSSES, PooledDice
+from brain_tumor.training.losses import LOSSES, WATCHED
 from brain_tumor.training.optimisers import OneCycleAdamW
 from brain_tumor.training.runs import RunFolder
 from brain_tumor.training.schedules import OneCycle
@@ -49,6 +50,7 @@ def train(
     loss: str,
     run: RunFolder,
     tune: SliceArrays | None = None,
+    task: str = "segmentation",
 ) -> list[dict]:
     """Train ``model`` in place, resuming from the run's checkpoint if it has one.
 
@@ -57,6 +59,7 @@ def train(
         loss: a name of :data:`brain_tumor.training.losses.LOSSES`.
         run: receives a checkpoint and history after every epoch.
         tune: scored after every epoch; None where everything trains.
+        task: ``segmentation`` watches the pooled Dice of an epoch, ``classification`` its accuracy.
 
     Returns:
         The history, a dict an epoch.
@@ -77,9 +80,8 @@ def train(
                 freezing.train_only(model, stage.part)
                 cycle = OneCycle(stage.peak_rate, stage.epochs * steps, stage.rise)
                 # jit_compile=False: on a processor XLA halves the speed of these networks, and compiles for a minute.
-                model.compile(
-                    OneCycleAdamW(cycle, stage.weight_decay), LOSSES[loss], metrics=[PooledDice()], jit_compile=_accelerated()
-                )
+                optimiser = OneCycleAdamW(cycle, stage.weight_decay)
+                model.compile(optimiser, LOSSES[loss], metrics=list(WATCHED[task]), jit_compile=_accelerated())
                 model.optimizer.build(model.trainable_variables)
                 if done > first:
                     run.restore_optimiser(model)
@@ -91,20 +93,24 @@ def train(
 
 
 def _epoch(model, stage: Stage, epoch: int, total: int, batches: TrainingBatches, tune: SliceArrays | None, bar: Bar) -> dict:
+    """One pass, batch by batch. `fit` would wrap the batches in `tf.data`, whose tuning thread is slow to end: it held up the
+    end of each epoch by a tenth of its length.
+    """
     started = time.monotonic()
-    validation = None if tune is None else TuneBatches(tune, batches.batch_size)
-    result = model.fit(
-        batches,
-        epochs=epoch + 1,
-        initial_epoch=epoch,
-        shuffle=False,
-        verbose=0,
-        callbacks=[_ShowProgress(bar, f"epoch {epoch + 1}/{total}")],
-        validation_data=validation,
-    ).history
-    row = {"epoch": epoch + 1, "stage": stage.name, "loss": result["loss"][0], "dice": result["dice"][0]}
+    seen = []
+    for index in range(len(batches)):
+        seen.append(model.train_on_batch(*batches[index], return_dict=True))
+        bar.advance(note=f"epoch {epoch + 1}/{total}  loss {float(seen[-1]['loss']):.4f}")
+    row = {"epoch": epoch + 1, "stage": stage.name, **_means(seen)}
     if tune is not None:
-        row |= {"tune_loss": result["val_loss"][0], "tune_dice": result["val_dice"][0]}
+        tune_batches = TuneBatches(tune, batches.batch_size)
+        tuned, sizes = [], []
+        for index in range(len(tune_batches)):
+            images, truth = tune_batches[index]
+            tuned.append(model.test_on_batch(images, truth, return_dict=True))
+            sizes.append(len(images))
+        means = _means(tuned, sizes)
+        row |= {f"tune_{name}": value for name, value in means.items()}
     losses = [row[name] for name in ("loss", "tune_loss") if name in row]
     if not all(map(math.isfinite, losses)):
         shown = ", ".join(map(str, losses))
@@ -115,15 +121,12 @@ def _epoch(model, stage: Stage, epoch: int, total: int, batches: TrainingBatches
     }
 
 
-class _ShowProgress(keras.callbacks.Callback):
-    """Move the bar, with the running loss."""
-
-    def __init__(self, bar: Bar, title: str):
-        super().__init__()
-        self.bar, self.title = bar, title
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.advance(note=f"{self.title}  loss {float(logs['loss']):.4f}")
+def _means(seen: list[dict], slices: list[int] | None = None) -> dict[str, float]:
+    """What was watched over all batches, each weighed by its slices; hits and area become their pooled Dice."""
+    means = {name: float(np.average([logs[name] for logs in seen], weights=slices)) for name in ("loss", *seen[0])}
+    if "dice_area" in means:
+        means["dice"] = 2 * means.pop("dice_hits") / max(means.pop("dice_area"), 1e-9)
+    return means
 
 
 def _accelerated() -> bool | str:

@@ -12,7 +12,7 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import BrainTumorError, DataError, ModelError, RunError, SplitError
 from brain_tumor.evaluation import overlap, protocols
-from brain_tumor.experiments import segmentation
+from brain_tumor.experiments import segmentation, training
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference.predict import load_prediction
 from brain_tumor.training.runs import RunFolder
@@ -29,7 +29,7 @@ class Place:
 
     def __init__(self, home, cohort):
         self.home, self.cohort = home, cohort
-        self.run = segmentation.train(RECIPE, cohort)
+        self.run = training.train(RECIPE, cohort)
         self.scores = segmentation.evaluate(self.run, cohort)
         self.weights = files.sha256_file(self.run.path / "model.weights.h5")
 
@@ -69,7 +69,7 @@ def test_the_record_of_a_run(finished):
     assert facts["parameters"] == 2_078_961
     assert facts["training_seconds"] > 0
     assert len(finished.run.history) == 2
-    assert segmentation.finished_recipe(finished.run) == RECIPE
+    assert training.finished_recipe(finished.run) == RECIPE
 
 
 def test_the_files_of_a_run(finished):
@@ -112,9 +112,9 @@ def test_scores_are_rebuilt_from_the_counts(finished):
 
 
 def test_a_finished_run_is_returned_not_trained_again(finished, monkeypatch):
-    monkeypatch.setattr(segmentation, "train_stages", never)
+    monkeypatch.setattr(training, "train_stages", never)
     before = (finished.run.path / "run.json").read_bytes()
-    assert segmentation.train(RECIPE, finished.cohort) == finished.run
+    assert training.train(RECIPE, finished.cohort) == finished.run
     assert (finished.run.path / "run.json").read_bytes() == before
 
 
@@ -141,10 +141,10 @@ def test_a_damaged_prediction_is_named(finished):
 
 
 def test_the_same_recipe_on_other_data_is_refused(finished, monkeypatch, tmp_path):
-    monkeypatch.setattr(segmentation, "train_stages", never)
+    monkeypatch.setattr(training, "train_stages", never)
     other = open_phantom(patients=6, slices=(8, 12), size=64, seed=1)
     with pytest.raises(RunError, match=r"begun with data_hash \w{12}, now \w{12}; remove the folder to train anew"):
-        segmentation.train(RECIPE, other)
+        training.train(RECIPE, other)
     with pytest.raises(RunError, match="begun with data_hash"):
         segmentation.evaluate(finished.run, other)
 
@@ -163,14 +163,14 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(finished, home, monkeypa
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(RunFolder, "save_checkpoint", save_then_stop)
-        segmentation.train(RECIPE, finished.cohort)
+        training.train(RECIPE, finished.cohort)
     run = RunFolder(home / "runs" / RECIPE.run_id)
     assert run.status == "stopped"
     assert len(run.history) == 1
     started, seconds = run.description["started"], run.description["training_seconds"]
     with pytest.raises(RunError, match="the run is stopped, not finished; train it again to resume"):
         segmentation.evaluate(run, finished.cohort)
-    assert segmentation.train(RECIPE, finished.cohort) == run
+    assert training.train(RECIPE, finished.cohort) == run
     assert run.status == "finished"
     assert run.description["started"] == started
     assert run.description["training_seconds"] > seconds, "both sittings are counted"
@@ -182,13 +182,13 @@ def test_a_crash_is_told_from_a_stop(home, phantom_cohort, monkeypatch):
     def crash(*_arguments):
         raise MemoryError
 
-    monkeypatch.setattr(segmentation, "train_stages", crash)
+    monkeypatch.setattr(training, "train_stages", crash)
     with pytest.raises(MemoryError):
-        segmentation.train(RECIPE, phantom_cohort)
+        training.train(RECIPE, phantom_cohort)
     run = RunFolder(home / "runs" / RECIPE.run_id)
     assert run.status == "failed"
     with pytest.raises(RunError, match="the run is failed, not finished"):
-        segmentation.finished_recipe(run)
+        training.finished_recipe(run)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_crash_is_told_from_a_stop(home, phantom_cohort, monkeypatch):
 )
 def test_a_recipe_that_does_not_fit_leaves_nothing(home, phantom_cohort, changes, error):
     with pytest.raises(error) as refusal:
-        segmentation.train(replace(RECIPE, **changes), phantom_cohort)
+        training.train(replace(RECIPE, **changes), phantom_cohort)
     assert isinstance(refusal.value, BrainTumorError)
     assert "\n" not in str(refusal.value)
     assert not (home / "runs").exists()
@@ -217,10 +217,10 @@ def test_a_recipe_that_does_not_fit_leaves_nothing(home, phantom_cohort, changes
 @pytest.fixture
 def untrained(home, phantom_cohort, monkeypatch):
     """Runs in a fresh home whose network is left as it was drawn."""
-    monkeypatch.setattr(segmentation, "train_stages", lambda *_arguments: [])
+    monkeypatch.setattr(training, "train_stages", lambda *_arguments: [])
 
     def train(**changes):
-        return segmentation.train(replace(RECIPE, **changes), phantom_cohort)
+        return training.train(replace(RECIPE, **changes), phantom_cohort)
 
     return train
 

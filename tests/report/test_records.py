@@ -11,7 +11,7 @@ import pytest
 from brain_tumor.data import fetch
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import protocols
-from brain_tumor.experiments import segmentation
+from brain_tumor.experiments import training
 from brain_tumor.experiments.recipe import SegmentationRecipe, from_json
 from brain_tumor.report import records
 from brain_tumor.training.augment import NONE
@@ -61,7 +61,7 @@ def test_the_recorded_command_trains_the_same_recipe(make_run, reports, command,
     words = shlex.split(json.loads((records.commit_record(run) / "run.json").read_text())["command"])
     trained = []
     monkeypatch.setattr(fetch, "open_cohort", lambda name: None)
-    monkeypatch.setattr(segmentation, "train", lambda recipe, *_more, **_named: trained.append(recipe) or run)
+    monkeypatch.setattr(training, "train", lambda recipe, *_more, **_named: trained.append(recipe) or run)
     assert words[0] == "brain-tumor"
     assert command(*words[1:]).code == 0
     assert trained == [from_json(run.description["recipe"])]

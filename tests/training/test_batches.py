@@ -1,6 +1,5 @@
 """An epoch visits each slice of its part at most once, and is a function of seed, epoch and index alone."""
 
-import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -58,17 +57,13 @@ def test_a_batch_is_a_function_of_seed_epoch_and_index(slices):
         assert not np.array_equal(other[0], batch()[0])
 
 
-def test_fit_sees_an_epoch_as_it_is():
-    """Keras looks at data before the first epoch of a compiled model; no batch may be lost, repeated or moved by that."""
-    sum_of_channels = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
-    model = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.GlobalAveragePooling2D(), sum_of_channels])
-    model.compile(keras.optimizers.SGD(0.0), lambda truth, seen: keras.ops.mean(seen) / 3)
-    for epoch in (0, 1):
-        batches = TrainingBatches(numbered(60, range(60)), 2, NONE, 0, epoch)
-        sums = [0.0]
-        note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: sums.append(logs["loss"] * (batch + 1)))  # noqa: B023
-        model.fit(batches, shuffle=False, verbose=0, callbacks=[note])
-        np.testing.assert_allclose(np.diff(sums), np.mean(np.reshape(rows_of(batches), (-1, 2)), axis=1), atol=0.01)
+def test_labels_come_with_their_slices_and_are_not_moved():
+    arrays = numbered(20, range(20))
+    labelled = SliceArrays(arrays.images, (np.arange(20) % 2).astype(np.uint8), arrays.windows, arrays.rows)
+    for batches in (TrainingBatches(labelled, 5, NONE, 0, 0), TuneBatches(labelled, 5)):
+        images, labels = batches[1]
+        assert (labels.shape, labels.dtype) == ((5, 1), np.float32)
+        np.testing.assert_array_equal(labels[:, 0], np.rint(images[:, 0, 0, 0]) % 2)
 
 
 def test_batches_are_normalised_float32(slices):

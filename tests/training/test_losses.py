@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from brain_tumor.training.losses import LOSSES, PooledDice, bce_dice, focal_tversky
+from brain_tumor.training.losses import LOSSES, accuracy, bce_dice, dice_area, dice_hits, focal_tversky
 
 HALF = np.repeat([1.0, 0.0], 8).reshape(1, 4, 4, 1).astype(np.float32)  # 8 of 16 pixels are tumour
 EMPTY = np.zeros_like(HALF)
@@ -68,12 +68,12 @@ def test_gradients_are_finite_even_where_the_network_is_sure(loss, bias, truth):
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
-def test_the_metric_pools_pixels_over_batches():
-    metric = PooledDice()
-    assert float(metric.result()) == 0
-    metric.update_state(HALF, FULL)  # 8 hit, areas 8 + 16
-    metric.update_state(EMPTY, EMPTY + 0.5)  # exactly at the threshold calls nothing
-    assert float(metric.result()) == pytest.approx(2 * 8 / 24)
-    metric.reset_state()
-    metric.update_state(EMPTY, EMPTY)
-    assert float(metric.result()) == 0
+def test_hits_and_area_count_pixels_of_each_slice():
+    both, half = np.concatenate([HALF, EMPTY]), np.concatenate([FULL, EMPTY + 0.5])  # exactly at one half calls nothing
+    assert np.asarray(dice_hits(both, half)).tolist() == [8, 0]
+    assert np.asarray(dice_area(both, half)).tolist() == [24, 0]
+
+
+def test_accuracy_counts_slices_on_the_right_side():
+    truth, probability = np.array([[1.0], [0.0], [1.0]]), np.array([[0.6], [0.5], [0.5]])
+    assert np.asarray(accuracy(truth, probability)).tolist() == [1, 1, 0]
