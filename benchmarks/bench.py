@@ -74,12 +74,20 @@ def seconds(action: Callable) -> float:
 
 
 def measure_data(root: Path) -> dict:
-    """Index the tree, build its caches and open them again; peak memory of all that."""
+    """Index the tree, build its caches and open them again; peak memory of all that. Then audit a slice split."""
+    from brain_tumor.data import splits
+    from brain_tumor.data.audit import audit
     from brain_tumor.data.cache import open_store
     from brain_tumor.data.lgg import read_cohort
+    from brain_tumor.data.parts import of_cohort
 
     index = seconds(lambda: read_cohort(root))
     cohort = read_cohort(root)
+
+    def audit_slices() -> None:
+        store = open_store(cohort)
+        audit(of_cohort(splits.named("source-002", store.cases, store.slices), store))
+
     return {
         "patients": len(cohort),
         "slices": cohort.n_slices,
@@ -88,6 +96,7 @@ def measure_data(root: Path) -> dict:
         "resized_cache_seconds": seconds(lambda: open_store(cohort, SIZE)),
         "reopen_seconds": seconds(lambda: open_store(cohort, SIZE)),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "audit_seconds": seconds(audit_slices),
     }
 
 
@@ -176,6 +185,7 @@ def show(numbers: dict) -> None:
         ("cache at native size", "native_cache_seconds"),
         (f"cache at {SIZE}", "resized_cache_seconds"),
         (f"open the cache at {SIZE} again", "reopen_seconds"),
+        ("audit of source-002", "audit_seconds"),
     ):
         table.add_row(title, f"{data[name]:.2f}", f"{data['slices'] / data[name]:,.0f} slices/s")
     table.add_row("peak memory of these", "", f"{data['peak_memory_mb']:,.0f} MB")

@@ -1,0 +1,77 @@
+"""``brain-tumor audit``: does a split leak? Ours or anybody's."""
+
+from typing import Literal
+
+import typer
+
+SHOWN = 3  # examples of each finding
+
+
+def audit(
+    what: str = typer.Argument(
+        metavar="SPLIT_OR_FOLDER",
+        help="A split's name or JSON, a CSV (file, part), nnU-Net's splits_final.json, or a folder with Training/ and Testing/.",
+    ),
+    cohort: Literal["lgg", "phantom"] = typer.Option("lgg", help="Whose split it is, and where slices are looked up by name."),
+    json: bool = typer.Option(False, "--json", help="Print the findings as JSON and nothing else."),
+    threshold: int = typer.Option(10, min=0, max=16, help="Of 64 hash bits, how many two near duplicates may differ in."),
+    pattern: str = typer.Option(
+        None, help="A regular expression with (?P<patient>...) and (?P<slice>...) for names that are not TCGA's."
+    ),
+) -> None:
+    """Look for leaks between the parts of a split; exit code 1 where there is one.
+
+    Patients on both sides, identical pixels, near duplicates, adjacent slices, the doubled Kaggle tree.
+    """
+    from brain_tumor.data import parts
+    from brain_tumor.data.audit import audit as look
+
+    audits = look(parts.read(what, cohort, pattern), threshold)
+    leaks = any(found.leaks for found in audits)
+    if json:
+        from json import dumps
+
+        typer.echo(dumps({"audited": what, "leaks": leaks, "audits": [found.to_json() for found in audits]}, indent=2))
+    else:
+        for found in audits:
+            _print(found)
+    raise typer.Exit(int(leaks))
+
+
+def _print(found) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from brain_tumor.data.audit import KINDS
+    from brain_tumor.data.duplicates import ALIKE
+
+    name = f"{found.name}{' (PHANTOM, not patients)' if found.phantom else ''}"
+    table = Table("finding", "in", "number", "pictures concerned", "such as", title=escape(f"audit of {name}"))
+    for finding in found.findings:
+        one, other = finding.parts
+        number = f"{finding.count:,}" if finding.kind == "patients" else f"{finding.count:,} pairs"
+        if finding.kind == "near" and finding.of_one_patient:
+            number += f"\n{finding.of_one_patient:,} of one patient"
+        shares = [f"{n:,} of {found.pictures[part]:,} in {part}" for part, n in zip(finding.parts, finding.pictures, strict=True)]
+        between = " | " if finding.kind == "adjacent" else " = "
+        table.add_row(
+            KINDS[finding.kind],
+            escape(f"{one} and {other}" if finding.leak else f"{one} alone: no leak"),
+            number,
+            escape("\n".join(dict.fromkeys(shares))),
+            escape("\n".join(between.join(names) for names in finding.examples[:SHOWN])),
+        )
+    console = Console()
+    if found.findings:
+        console.print(table, highlight=False)
+    known = {part: f"known patients: {n}" if n else "patients unknown" for part, n in found.patients.items()}
+    sizes = ", ".join(f"{part} {n:,} pictures ({known[part]})" for part, n in found.pictures.items())
+    notes = [
+        f"{name}: {sizes}.",
+        f"Near: at most {found.threshold} of 64 hash bits differ and the thumbnails correlate by {ALIKE}; "
+        f"{found.blank:,} blank pictures left out.",
+    ]
+    if found.copies > 1:
+        notes.append(f"The cohort's source holds its tree {found.copies} times; each slice was read once.")
+    typer.echo("\n".join([*notes, found.verdict]))
