@@ -62,10 +62,10 @@ def test_it_is_collected_from_the_executed_notebook(declared):
 
 @pytest.fixture
 def published(declared, reports):
-    """A report of a real cohort, as publishing leaves it; and one of the phantom, which nothing may quote."""
-    for name, phantom in (("01_real", False), ("02_phantom", True)):
+    """A report and a run of a real cohort, as publishing leaves them; and one of the phantom, which nothing may quote."""
+    (reports / "runs").mkdir(parents=True)
+    for name, phantom in (("01_real", False), ("02_phantom", True), ("runs/run-1", False)):
         more = {"phantom": phantom, "title": name, "date": "2026-01-01", "commit": "abc", "answer": "Yes <b>indeed</b>."}
-        reports.mkdir(exist_ok=True)
         (reports / f"{name}.json").write_text(json.dumps(declared.to_json() | more))
         (reports / f"{name}.html").write_text("<p>report</p>")
     return reports
@@ -74,6 +74,7 @@ def published(declared, reports):
 def test_the_index_lists_real_reports_with_interval_and_floor(published):
     text = page.write_index().read_text()
     assert 'href="01_real.html"' in text
+    assert 'href="runs/run-1.html"' in text
     assert 'href="01_real.json"' in text
     assert "0.700 to 0.900" in text
     assert "&lt;b&gt;" in text, "words of a sidecar are escaped"
@@ -92,6 +93,7 @@ def test_the_readme_quotes_headlines_of_real_reports_only(published):
     assert row in text
     assert "1,234" not in text, "a count is no score"
     assert "02_phantom" not in text
+    assert "runs/run-1" not in text, "one training is no result"
     assert readme.rewrite(text) == text
     with pytest.raises(DataError, match="no results block"):
         readme.rewrite("a README without one")
