@@ -76,7 +76,7 @@ def test_unknown_backbone_is_refused():
 
 @pytest.mark.parametrize("architecture", ["", "unet", "unet-", "resunet-resnet18", "segnet"])
 def test_unknown_architecture_is_refused(architecture):
-    with pytest.raises(ModelError, match="unknown model .*, expected resunet or one of unet-resnet18"):
+    with pytest.raises(ModelError, match="unknown model .*, expected one of unet-resnet18, .*, resunet, resnet18"):
         saved.describe(architecture, size=32)
 
 

@@ -60,14 +60,14 @@ def test_it_learns(train_small, tmp_path):
 
 def interrupt_within(epoch, patch):
     """Ctrl-C within the given epoch (from 1), after its first step."""
-    advance = stages._ShowProgress.on_train_batch_end
+    advance = stages.Bar.advance
 
-    def advance_or_stop(progress, batch, logs=None):
-        advance(progress, batch, logs)
-        if progress.title.startswith(f"epoch {epoch}/"):
+    def advance_or_stop(bar, steps=1, note=""):
+        advance(bar, steps, note)
+        if note.startswith(f"epoch {epoch}/"):
             raise KeyboardInterrupt
 
-    patch.setattr(stages._ShowProgress, "on_train_batch_end", advance_or_stop)
+    patch.setattr(stages.Bar, "advance", advance_or_stop)
 
 
 @pytest.mark.parametrize("epoch", [2, 3, 4])
