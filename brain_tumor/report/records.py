@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TABLES = ("history.csv", "counts.csv", "cases.csv", "scores.csv")
 FILES = ("run.json", "split.json", *TABLES)
+LATER = ("floors.csv",)  # tables that runs scored by earlier versions lack
 DECIMALS = 5
 # What `brain-tumor train segmentation` can say; a recipe that differs elsewhere has no command yet.
 OPTIONS = ("cohort", "split", "split_seed", "tune", "model", "size", "normalisation", "loss", "batch_size",
@@ -62,7 +63,7 @@ def commit_record(run: "RunFolder") -> Path:
     with files.atomic_folder(folder) as temporary:
         files.write_json(temporary / "run.json", facts | {"recipe": recipe, "command": command, "model": model})
         shutil.copyfile(run.path / "split.json", temporary / "split.json")
-        for name in TABLES:
+        for name in (*TABLES, *(name for name in LATER if (run.path / name).is_file())):
             pd.read_csv(run.path / name).round(DECIMALS).to_csv(temporary / name, index=False)
     return folder
 
@@ -140,6 +141,12 @@ def read_records(data_hash: str | None = None) -> pd.DataFrame:
 def read_counts(folder: Path) -> pd.DataFrame:
     """A record's or run's ``counts.csv``."""
     return pd.read_csv(folder / "counts.csv", dtype={"case_id": str})
+
+
+def read_floors(folder: Path) -> dict[str, pd.DataFrame]:
+    """A record's or run's floors: an image-free predictor's name -> its counts; none in records from before floors were kept."""
+    path = folder / "floors.csv"
+    return dict(list(pd.read_csv(path, dtype={"case_id": str}).groupby("floor"))) if path.is_file() else {}
 
 
 def counts_like(recipe: "SegmentationRecipe", model: str, data_hash: str) -> list[pd.DataFrame]:
