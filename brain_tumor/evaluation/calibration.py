@@ -8,6 +8,8 @@ Guo 2017 (arXiv 1706.04599) bin the confidence in whichever class was called, in
 biased upwards where bins hold few patients: it is printed with the number of bins, beside the Brier score, which has none.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -59,6 +61,16 @@ def pixel_histogram(probability: np.ndarray, truth: np.ndarray) -> np.ndarray:
     everything = np.bincount(probability.ravel(), minlength=256)
     tumour = np.bincount(probability[truth.astype(bool)], minlength=256)
     return np.stack([everything - tumour, tumour], axis=1)
+
+
+def histograms(pixels: pd.DataFrame) -> np.ndarray:
+    """``(P, 256, 2)`` int64, a histogram a patient, from a table of the levels that have pixels: ``case_id, level, negative,
+    positive``.
+    """
+    case, names = pd.factorize(pixels.case_id)
+    table = np.zeros((len(names), 256, 2), np.int64)
+    table[case, pixels.level] = pixels[["negative", "positive"]]
+    return table
 
 
 def weighted_rows(histogram: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -165,11 +177,15 @@ MEASURES = {
 }
 
 
-def score(case_id, truth, probability, seed: int = 0) -> pd.DataFrame:
+def score(case_id, truth, probability, seed: int = 0, floors: Mapping[str, np.ndarray] | None = None) -> pd.DataFrame:
     """ECE, adaptive ECE and Brier score of slices ``(N,)``, with 95 % intervals over patients.
 
+    Args:
+        floors: a predictor that reads no image -> its probabilities ``(N,)`` of the same slices. One that answers the share of
+            tumour slices is calibrated, and worth nothing: a low error says little alone.
+
     Returns:
-        A row a measure: ``measure, value, low, high, bins, patients``.
+        A row a measure: ``measure, value, low, high, floor, floor_name`` (the lowest error of ``floors``), ``bins, patients``.
     """
     truth, probability, _ = _checked(truth, probability, None)
     patient, names = pd.factorize(np.asarray(case_id))
@@ -177,19 +193,29 @@ def score(case_id, truth, probability, seed: int = 0) -> pd.DataFrame:
     def rows(drawn: np.ndarray):
         return truth, probability, np.bincount(drawn[:, 0], minlength=len(names))[patient]
 
-    return _score(np.arange(len(names))[:, None], rows, seed)
+    of_floors = {name: (truth, check_probabilities(answer), np.ones(len(truth))) for name, answer in (floors or {}).items()}
+    return _score(np.arange(len(names))[:, None], rows, seed, of_floors)
 
 
 def score_pixels(histograms: np.ndarray, seed: int = 0) -> pd.DataFrame:
-    """The same for pixels, from the patients' histograms ``(P, 256, 2)``."""
-    return _score(histograms, lambda drawn: weighted_rows(drawn.sum(axis=0)), seed)
+    """The same for pixels, from the patients' histograms ``(P, 256, 2)``; their floor is the all-empty prediction."""
+    truth, probability, weights = weighted_rows(histograms.sum(axis=0))
+    return _score(
+        histograms,
+        lambda drawn: weighted_rows(drawn.sum(axis=0)),
+        seed,
+        {"all empty": (truth, np.zeros_like(probability), weights)},
+    )
 
 
-def _score(per_patient: np.ndarray, rows, seed: int) -> pd.DataFrame:
+def _score(per_patient: np.ndarray, rows, seed: int, of_floors: dict) -> pd.DataFrame:
     table = []
     for name, measure in MEASURES.items():
         low, high = intervals.bootstrap(per_patient, lambda drawn, measure=measure: measure(*rows(drawn)), seed)
+        errors = {floor: measure(*answer) for floor, answer in of_floors.items()}
+        floor = min(errors, key=errors.get) if errors else ""
         found = {"measure": name, "value": measure(*rows(per_patient)), "low": low, "high": high}
+        found |= {"floor": errors.get(floor, np.nan), "floor_name": floor}
         table.append(found | {"bins": BINS, "patients": len(per_patient)})
     return pd.DataFrame(table)
 

@@ -60,37 +60,13 @@ def score(case_id, truth, probability, threshold: float, seed: int = 0, interval
     Raises:
         DataError: no slices, columns of unlike length, a probability that is NaN or outside 0-1.
     """
-    truth, probability = _checked(truth, probability)
-    if len(case_id) != len(truth):
-        raise DataError(f"{len(case_id):,} case names and {len(truth):,} slices, expected as many")
-    patient, names = pd.factorize(np.asarray(case_id))
-    called = probability > threshold
-    outcomes = np.stack([called & truth, called & ~truth, ~called & truth, ~called & ~truth], axis=1)
-    counts = np.zeros((len(names), 4), int)
-    np.add.at(counts, patient, outcomes)
-    order, ends = _descending(probability)
-    ranked_truth, ranked_patient = truth[order].astype(int), patient[order]
-
-    def drawn_areas(area: Callable) -> Callable[[np.ndarray], float]:
-        """The area of some patients' slices, a patient counting as often as drawn: nothing is sorted or copied anew."""
-
-        def statistic(drawn: np.ndarray) -> float:
-            times = np.bincount(drawn[:, 0], minlength=len(names))[ranked_patient]
-            return area(np.cumsum(times * ranked_truth)[ends], np.cumsum(times * (1 - ranked_truth))[ends])
-
-        return statistic
-
-    numbers = np.arange(len(names))[:, None]
-    measures = [
-        (name, counts, lambda table, measure=measure: float(measure(*table.sum(axis=0))), threshold)
-        for name, measure in MEASURES.items()
-    ]
-    measures += [(name, numbers, drawn_areas(area), np.nan) for name, area in (("AUC", _auc), ("AUPRC", _auprc))]
+    measured, names = _measured(case_id, truth, probability, threshold)
     rows = []
-    for name, per_patient, statistic, at in measures:
+    for name, (per_patient, statistic, at) in measured.items():
         low, high = intervals.bootstrap(per_patient, statistic, seed) if intervals_too else (np.nan, np.nan)
         rows.append({"measure": name, "value": statistic(per_patient), "low": low, "high": high, "threshold": at})
-    return pd.DataFrame(rows).assign(patients=len(names), slices=len(truth), tumour_slices=int(truth.sum()))
+    held = int(np.count_nonzero(truth))
+    return pd.DataFrame(rows).assign(patients=len(names), slices=len(truth), tumour_slices=held)
 
 
 def score_with_floors(slices: pd.DataFrame, floors: pd.DataFrame, threshold: float, seed: int = 0) -> pd.DataFrame:
@@ -113,6 +89,68 @@ def score_with_floors(slices: pd.DataFrame, floors: pd.DataFrame, threshold: flo
     best = by_floor.max(axis=1).to_numpy()
     names = [row.idxmax() if row.notna().any() else "" for _, row in by_floor.iterrows()]
     return scores.assign(floor=best, floor_name=names)
+
+
+def compare(
+    slices: pd.DataFrame,
+    against: pd.DataFrame,
+    threshold: float,
+    against_threshold: float,
+    seed: int = 0,
+    margin: float | None = None,
+) -> pd.DataFrame:
+    """Two predictors of the same slices under every measure, paired by patient (:func:`intervals.paired`).
+
+    Args:
+        slices, against: a row a slice: ``case_id, slice, tumour, probability``.
+        threshold, against_threshold: of the one and of the other.
+        margin: the loss that would still be accepted, stated beforehand; None asks only which is better.
+
+    Returns:
+        A row a measure: ``measure, difference, low, high, verdict, half_width, patients_needed, p_value, patients``, as
+        :func:`brain_tumor.evaluation.protocols.compare`.
+
+    Raises:
+        DataError: the two speak of other slices, or the margin is not above 0.
+    """
+    keys = ["case_id", "slice", "tumour"]
+    tables = [table.sort_values(keys, ignore_index=True) for table in (slices, against)]
+    if not tables[0][keys].equals(tables[1][keys]):
+        differing = pd.concat([table[keys] for table in tables]).drop_duplicates(keep=False)
+        raise DataError(
+            f"the other prediction: {len(against)} slices, expected the same {len(slices)} ({len(differing)} rows differ)"
+        )
+    cuts = (threshold, against_threshold)
+    found = [_measured(table.case_id, table.tumour, table.probability, cut) for table, cut in zip(tables, cuts, strict=True)]
+    patients = np.arange(len(found[0][1]))
+    rows = []
+    for name in found[0][0]:
+        predictors = [measured[name][:2] for measured, _ in found]
+
+        def of_one(drawn: np.ndarray, predictors=predictors) -> float:
+            per_patient, statistic = predictors[drawn[0, 1]]
+            return statistic(per_patient[drawn[:, 0]])
+
+        # A row says whose patient it is and which predictor is asked, so that one statistic serves both.
+        ours, theirs = (np.stack([patients, np.full_like(patients, which)], axis=1) for which in (0, 1))
+        answer = intervals.paired(ours, theirs, of_one, seed, margin)
+        rows.append({"measure": name} | {fact: getattr(answer, fact) for fact in intervals.TOLD})
+    return pd.DataFrame(rows).astype({"patients_needed": "Int64"})
+
+
+def per_case(slices: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """A row a case: ``slices, tumour_slices, missed_slices, false_alarm_slices, accuracy, auc``, indexed by ``case_id``.
+
+    Args:
+        slices: a row a slice: ``case_id, tumour, probability``.
+        threshold: a slice is called tumour where its probability is above this.
+    """
+    called, real = slices.probability > threshold, slices.tumour.astype(bool)
+    table = slices.assign(slices=1, tumour_slices=real, missed_slices=real & ~called, false_alarm_slices=called & ~real)
+    found = table.groupby("case_id")[["slices", "tumour_slices", "missed_slices", "false_alarm_slices"]].sum().astype(int)
+    areas = {case_id: auc(rows.tumour, rows.probability) for case_id, rows in slices.groupby("case_id")}
+    right = found.slices - found.missed_slices - found.false_alarm_slices
+    return found.assign(accuracy=right / found.slices, auc=pd.Series(areas))
 
 
 def auc(truth, probability) -> float:
@@ -170,6 +208,36 @@ def precision_recall_curve(truth, probability) -> pd.DataFrame:
     table = _every_threshold(*_checked(truth, probability))
     rates = {"sensitivity": _share(table.tp, table.tp + table.fn), "precision": _share(table.tp, table.tp + table.fp)}
     return pd.DataFrame({"threshold": table.threshold} | rates)
+
+
+def _measured(case_id, truth, probability, threshold: float) -> tuple[dict[str, tuple], np.ndarray]:
+    """What the bootstrap needs of every measure, ``name -> (per patient, statistic, threshold)``, and the patients' names."""
+    truth, probability = _checked(truth, probability)
+    if len(case_id) != len(truth):
+        raise DataError(f"{len(case_id):,} case names and {len(truth):,} slices, expected as many")
+    patient, names = pd.factorize(np.asarray(case_id))
+    called = probability > threshold
+    outcomes = np.stack([called & truth, called & ~truth, ~called & truth, ~called & ~truth], axis=1)
+    counts = np.zeros((len(names), 4), int)
+    np.add.at(counts, patient, outcomes)
+    order, ends = _descending(probability)
+    ranked_truth, ranked_patient = truth[order].astype(int), patient[order]
+
+    def drawn_areas(area: Callable) -> Callable[[np.ndarray], float]:
+        """The area of some patients' slices, a patient counting as often as drawn: nothing is sorted or copied anew."""
+
+        def statistic(drawn: np.ndarray) -> float:
+            times = np.bincount(drawn[:, 0], minlength=len(names))[ranked_patient]
+            return area(np.cumsum(times * ranked_truth)[ends], np.cumsum(times * (1 - ranked_truth))[ends])
+
+        return statistic
+
+    numbers = np.arange(len(names))[:, None]
+    measured = {
+        name: (counts, lambda table, measure=measure: float(measure(*table.sum(axis=0))), threshold)
+        for name, measure in MEASURES.items()
+    }
+    return measured | {name: (numbers, drawn_areas(area), np.nan) for name, area in (("AUC", _auc), ("AUPRC", _auprc))}, names
 
 
 def _checked(truth, probability) -> tuple[np.ndarray, np.ndarray]:

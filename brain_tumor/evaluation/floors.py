@@ -5,6 +5,8 @@ one patient lie on both sides of a split, copying the neighbour is already a str
 does not exist, and is ``None``: not applicable.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -33,7 +35,7 @@ def classification(slices: pd.DataFrame, train: np.ndarray, test: np.ndarray) ->
     """
     tumour = (slices.tumour_px.to_numpy()[train] > 0).astype(float)
     position = relative_position(slices)
-    rates = _smoothed(position[train], tumour[:, None])[:, 0]
+    rates = np.clip(_smoothed(position[train], tumour[:, None])[:, 0], 0, 1)  # rounding may carry a share just past 1
     return {
         ALWAYS_NO: np.zeros(len(test)),
         POSITION: rates[_step(position[test])],
@@ -66,13 +68,18 @@ def segmentation_counts(slices: pd.DataFrame, masks: np.ndarray, train: np.ndarr
 
     A floor that is not applicable has no row.
     """
-    truth, tables = masks[test], []
-    for name, predicted in segmentation(slices, masks, train, test).items():
-        if predicted is not None:
-            counts = overlap.count(predicted * np.uint8(255), truth)
-            rows = slices.iloc[test]
-            where = {"floor": name, "case_id": rows.case_id.to_numpy(), "slice": rows.slice.to_numpy(), "size": masks.shape[1]}
-            tables.append(counts.assign(**where))
+    return count(segmentation(slices, masks, train, test), slices, masks, test)
+
+
+def count(predicted: Mapping[str, np.ndarray | None], slices: pd.DataFrame, masks: np.ndarray, test: np.ndarray) -> pd.DataFrame:
+    """The counts of what :func:`segmentation` predicted, as :func:`segmentation_counts` gives them."""
+    truth, rows = masks[test], slices.iloc[test]
+    where = {"case_id": rows.case_id.to_numpy(), "slice": rows.slice.to_numpy(), "size": masks.shape[1]}
+    tables = [
+        overlap.count(found * np.uint8(255), truth).assign(floor=name, **where)
+        for name, found in predicted.items()
+        if found is not None
+    ]
     return pd.concat(tables, ignore_index=True)[["floor", *overlap.COLUMNS]]
 
 

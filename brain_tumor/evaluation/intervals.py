@@ -24,6 +24,9 @@ CHUNK = 2**22  # numbers drawn at a time: 32 MB
 BETTER, WORSE, NOT_INFERIOR = "better", "worse", "not inferior"
 NOT_DECIDABLE, NO_INTERVAL = "not decidable", "no interval"
 
+# What a table of comparisons says of each.
+TOLD = ("difference", "low", "high", "verdict", "half_width", "patients_needed", "p_value", "patients")
+
 Statistic = Callable[[np.ndarray], "float | np.ndarray"]
 
 

@@ -82,6 +82,14 @@ def all_empty(counts: pd.DataFrame) -> pd.DataFrame:
     return counts.assign(tp=0, fp=0, fn=counts.tp + counts.fn, tn=counts.fp + counts.tn, slice_probability=0.0)
 
 
+def as_slices(counts: pd.DataFrame) -> pd.DataFrame:
+    """``case_id, slice, tumour, probability`` of the rows of one ``size``: the segmentation as a detector, a slice being as
+    probable as its most probable pixel.
+    """
+    found = counts.assign(tumour=counts.tp + counts.fn > 0, probability=counts.slice_probability)
+    return found[["case_id", "slice", "tumour", "probability"]].reset_index(drop=True)
+
+
 def per_case(counts: pd.DataFrame) -> pd.DataFrame:
     """A row a case of one ``size``: summed counts, volume Dice and IoU, slices, tumour slices, and slices with a false alarm."""
     empty = (counts.tp + counts.fn) == 0

@@ -253,8 +253,8 @@ def compare(counts: pd.DataFrame, against: pd.DataFrame, seed: int = 0, margin: 
         for protocol in PROTOCOLS:
             tables = protocol.per_patient(at_size), protocol.per_patient(other[size])
             found = intervals.paired(*tables, protocol.summarise, seed, margin, vectorised=True)
-            facts = ("difference", "low", "high", "verdict", "half_width", "patients_needed", "p_value", "patients")
-            rows.append({"protocol": protocol.name, "size": int(size)} | {fact: getattr(found, fact) for fact in facts})
+            facts = {fact: getattr(found, fact) for fact in intervals.TOLD}
+            rows.append({"protocol": protocol.name, "size": int(size)} | facts)
     return pd.DataFrame(rows).astype({"patients_needed": "Int64"})
 
 

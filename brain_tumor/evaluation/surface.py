@@ -16,14 +16,25 @@ Eleven open tools disagree on these figures by up to 100 mm (Podobnik & Vrtovec,
   and in 3-D a step to the next slice counts as one pixel, which it is not.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from brain_tumor.errors import DataError
+from brain_tumor.evaluation import intervals
 
 PERCENTILE = 95
 TOLERANCE = 2.0  # in units of the spacing; a choice: the LGG data has no second reader from whom to take it
 COLUMNS = ("hd95", "hd95_pooled", "hd", "nsd", "tolerance", "missed", "invented")
+
+# What :func:`score` tells of the rows: a column, how it is summed up, and which end of it is better.
+MEASURES = {
+    "HD95 mean": ("hd95", np.mean, min),
+    "HD95 median": ("hd95", np.median, min),
+    "NSD mean": ("nsd", np.mean, max),
+    "NSD median": ("nsd", np.median, max),
+}
 
 Spacing = float | tuple[float, ...]
 
@@ -152,3 +163,33 @@ def summarise(rows: pd.DataFrame) -> dict:
         for how in ("mean", "median")
     }
     return means | {"rows": len(rows), "missed": int(rows.missed.sum()), "invented": int(rows.invented.sum())}
+
+
+def score(rows: pd.DataFrame, floors: Mapping[str, pd.DataFrame], seed: int = 0) -> pd.DataFrame:
+    """Mean and median of HD95 and NSD, with 95 % intervals over patients and the best that reading no image reaches.
+
+    Args:
+        rows: of :func:`per_case` or :func:`per_slice`, with a column ``case_id``.
+        floors: a predictor that reads no image -> its rows of the same cases or slices.
+
+    Returns:
+        A row a measure of :data:`MEASURES`: ``measure, value, low, high, floor, floor_name, tolerance, patients, rows, missed,
+        invented``; a low HD95 is a good one, a high NSD.
+    """
+    patient, names = pd.factorize(rows.case_id)
+    facts = {"tolerance": rows.tolerance.iloc[0], "patients": len(names), "rows": len(rows)}
+    facts |= {"missed": int(rows.missed.sum()), "invented": int(rows.invented.sum())}
+    table = []
+    for name, (column, summed_up, best) in MEASURES.items():
+        values = rows[column].to_numpy()
+        of_patient = [values[patient == number] for number in range(len(names))]
+
+        def statistic(drawn: np.ndarray, of_patient=of_patient, summed_up=summed_up) -> float:
+            return float(summed_up(np.concatenate([of_patient[number] for number in drawn[:, 0]])))
+
+        low, high = intervals.bootstrap(np.arange(len(names))[:, None], statistic, seed)
+        found = {floor: float(summed_up(other[column])) for floor, other in floors.items()}
+        floor_name = best(found, key=found.get) if found else ""
+        found_here = {"value": float(summed_up(values)), "low": low, "high": high}
+        table.append({"measure": name, **found_here, "floor": found.get(floor_name, np.nan), "floor_name": floor_name, **facts})
+    return pd.DataFrame(table)

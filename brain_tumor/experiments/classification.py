@@ -5,20 +5,18 @@ import time
 import numpy as np
 import pandas as pd
 
-from brain_tumor import files
-from brain_tumor.data import splits
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.errors import RunError
-from brain_tumor.evaluation import detection, floors
+from brain_tumor.errors import DataError
+from brain_tumor.evaluation import calibration, detection, floors
+from brain_tumor.experiments import scoring
 from brain_tumor.experiments.recipe import Recipe
-from brain_tumor.experiments.training import SPLIT, check_data, finished_recipe
 from brain_tumor.inference.predict import slice_probabilities
 from brain_tumor.models import saved
 from brain_tumor.progress import tracked
 from brain_tumor.training.runs import RunFolder, now
 
-SLICES, SCORES, FLOORS = "slices.csv", "scores.csv", "floors.csv"
+SLICES = "slices.csv"
 CRITERION = "accuracy"  # by which the threshold is chosen on the tune part, where there is one
 DECIMALS = 6  # of a probability in the tables
 
@@ -27,38 +25,41 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
     """Predict and score one part of the run's split; every slice's probability is written once.
 
     A slice is called tumour above the threshold that is best on the tune part, or above the recipe's where the split has none.
+    With a tune part a temperature is fitted on it too; it changes no rank and no call, so it stands beside the calibration as
+    predicted, and neither replaces the other.
 
     Args:
         part: ``test``, or ``tune`` while choosing.
         again: predict anew even where probabilities are stored.
 
     Returns:
-        The scores (:func:`brain_tumor.evaluation.detection.score_with_floors`), also written to ``scores.csv`` (test part).
+        The scores (:func:`brain_tumor.evaluation.detection.score_with_floors`). Of the test part, they, ``floors.csv``,
+        ``cases.csv`` and ``calibration.csv`` are also written to the run's folder, threshold and temperature to its description.
 
     Raises:
         RunError: the run did not finish, was trained on other data, or its split has no such part.
-        ModelError: the model is damaged.
+        DataError, ModelError: stored probabilities or the model are damaged; no table is written.
     """
-    recipe = finished_recipe(run)
-    store = open_store(cohort)
-    split = splits.load(run.path / SPLIT)
-    check_data(run, {"data_hash": store.data_hash, "split_hash": split.hash})
-    rows = split.rows(part, store.slices)
-    if not len(rows):
-        raise RunError(f"{run.path}: the {part} part of its split is empty")
+    recipe, store, split, rows = scoring.scored_part(run, cohort, part)
     begun = time.monotonic()
-    slices = _slices(run, recipe, store, part, rows, again)
-    seconds = time.monotonic() - begun
-    threshold = recipe.threshold
+    slices, predicted = _slices(run, recipe, store, part, rows, again)
+    timing = {"inference_seconds": round(time.monotonic() - begun, 1)} if predicted else {}  # reading is none
+    threshold, temperature = recipe.threshold, None
     if split.tune:
-        tuned = _slices(run, recipe, store, "tune", split.rows("tune", store.slices), again)
+        tuned, _ = _slices(run, recipe, store, "tune", split.rows("tune", store.slices), again)
         threshold = detection.choose_threshold(tuned.tumour, tuned.probability, CRITERION)
+        temperature = calibration.fit_temperature(tuned.tumour, tuned.probability)
     floor_table = image_free(store, split.rows("train", store.slices), rows)
     scores = detection.score_with_floors(slices, floor_table, threshold)
     if part == "test":
-        for name, table in ((FLOORS, floor_table), (SCORES, scores)):
-            _write(table, run, name)
-        run.update(scored=now(), threshold=threshold, inference_seconds=round(seconds, 1))
+        tables = {
+            scoring.FLOORS: floor_table,
+            scoring.SCORES: scores,
+            scoring.CASES: detection.per_case(slices, threshold).reset_index(),
+            scoring.CALIBRATION: _calibration(slices, floor_table, temperature),
+        }
+        scoring.write(tables, run)
+        run.update(scored=now(), threshold=threshold, temperature=temperature, **timing)
     return scores
 
 
@@ -73,30 +74,47 @@ def image_free(store: Store, train: np.ndarray, rows: np.ndarray) -> pd.DataFram
     return pd.concat(tables, ignore_index=True)[["floor", "case_id", "slice", "tumour", "probability"]]
 
 
+def _calibration(slices: pd.DataFrame, floor_table: pd.DataFrame, temperature: float | None) -> pd.DataFrame:
+    """As predicted, and with the tune part's temperature where there is one."""
+    tables = [scoring.slice_calibration(slices, floor_table).assign(of="slices")]
+    if temperature is not None:
+        cooled = slices.assign(probability=calibration.apply_temperature(slices.probability, temperature))
+        tables.append(scoring.slice_calibration(cooled, floor_table).assign(of=f"slices, temperature {temperature:.2f}"))
+    return pd.concat(tables, ignore_index=True)
+
+
 def _truth(store: Store, rows: np.ndarray) -> pd.DataFrame:
     """``case_id, slice, tumour``: whether the expert's mask, at native size, holds a pixel."""
     slices = store.slices.iloc[rows].reset_index(drop=True)
     return slices.assign(tumour=slices.tumour_px > 0)[["case_id", "slice", "tumour"]]
 
 
-def _slices(run: RunFolder, recipe: Recipe, store: Store, part: str, rows: np.ndarray, again: bool) -> pd.DataFrame:
-    """``case_id, slice, tumour, probability`` of one part: stored, or predicted and stored."""
+def _slices(run: RunFolder, recipe: Recipe, store: Store, part: str, rows: np.ndarray, again: bool) -> tuple[pd.DataFrame, bool]:
+    """``case_id, slice, tumour, probability`` of one part, and whether it was predicted now, and stored, or read."""
     path = run.path / (SLICES if part == "test" else f"{part}-{SLICES}")
+    truth = _truth(store, rows)
     if path.is_file() and not again:
-        return pd.read_csv(path, dtype={"case_id": str})
+        stored = _read_slices(path)
+        if stored[["case_id", "slice"]].equals(truth[["case_id", "slice"]]):
+            return truth.assign(probability=stored.probability), False
     model = saved.load(run.path, run.description["precision"])
     working = open_store(store.cohort, recipe.size)
-    table = _truth(store, rows)
     found = np.empty(len(rows))
-    by_case = table.groupby("case_id").groups
+    by_case = truth.groupby("case_id").groups
     for case_id, places in tracked(by_case.items(), f"scoring {part}", len(by_case)):
         window = store.windows[recipe.normalisation][store.cases.index.get_loc(case_id)]
         found[places] = slice_probabilities(model, working.images[rows[places]], window, recipe.average_flips)
-    table = table.assign(probability=found.round(DECIMALS))
-    _write(table, run, path.name)
+    calibration.check_probabilities(found, f"{run.path.name}, {part} part")  # before anything is written
+    table = truth.assign(probability=found.round(DECIMALS))
+    scoring.write({path.name: table}, run)
+    return table, True
+
+
+def _read_slices(path) -> pd.DataFrame:
+    """The door for probabilities that lie on disk."""
+    try:
+        table = pd.read_csv(path, dtype={"case_id": str})[["case_id", "slice", "probability"]]
+    except (ValueError, KeyError) as error:
+        raise DataError(f"{path}: no table of slices (case_id, slice, probability): {error}") from None
+    calibration.check_probabilities(table.probability, str(path))
     return table
-
-
-def _write(table: pd.DataFrame, run: RunFolder, name: str) -> None:
-    with files.atomic_path(run.path / name) as temporary:
-        table.to_csv(temporary, index=False)

@@ -11,8 +11,8 @@ from brain_tumor.data import splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import BrainTumorError, DataError, ModelError, RunError, SplitError
-from brain_tumor.evaluation import overlap, protocols
-from brain_tumor.experiments import segmentation, training
+from brain_tumor.evaluation import calibration, components, detection, overlap, protocols, surface
+from brain_tumor.experiments import scoring, segmentation, training
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference.predict import load_prediction
 from brain_tumor.training.runs import RunFolder
@@ -76,7 +76,9 @@ def test_the_files_of_a_run(finished):
     found = {path.name for path in finished.run.path.iterdir()}
     assert found == {
         "run.json", "split.json", "history.csv", "model.json", "model.weights.h5",
-        "predictions", "counts.csv", "cases.csv", "scores.csv",
+        "predictions", "counts.csv", "cases.csv", "scores.csv", "floors.csv", "slice_floors.csv", "counts_largest.csv",
+        "boundary.csv", "boundary_slices.csv", "boundary_scores.csv", "pixels.csv", "subgroups.csv", "detection.csv",
+        "calibration.csv",
     }, "no checkpoint is left, and nothing half written"  # fmt: skip
 
 
@@ -104,11 +106,124 @@ def test_counts_are_those_of_the_stored_predictions(finished):
 
 
 def test_scores_are_rebuilt_from_the_counts(finished):
-    counts = pd.read_csv(finished.run.path / "counts.csv")
-    pd.testing.assert_frame_equal(protocols.score(counts), finished.scores)
+    counts, floors = (pd.read_csv(finished.run.path / name) for name in ("counts.csv", "floors.csv"))
+    assert set(floors.floor) == {"all empty", "mean mask at position"}, "on a patient split there is nothing to interpolate"
+    pd.testing.assert_frame_equal(protocols.score(counts, floor_counts=scoring.by_floor(floors)), finished.scores)
     pd.testing.assert_frame_equal(segmentation.read_scores(finished.run), finished.scores)
     cases = pd.read_csv(finished.run.path / "cases.csv").set_index("case_id")
     pd.testing.assert_frame_equal(cases, overlap.per_case(counts[counts["size"] == 64]))
+
+
+@pytest.fixture
+def outcome(finished):
+    """The tables of the finished run, by the beginning of their names."""
+    return {path.stem: pd.read_csv(path, keep_default_na=False) for path in finished.run.path.glob("*.csv")}
+
+
+def stored(finished, case_id):
+    """A case's stored prediction and its truth, at native size."""
+    store = open_store(finished.cohort)
+    prediction = load_prediction(finished.run.path / "predictions" / f"{case_id}.npz").native
+    return prediction, store.masks[store.rows_of(case_id)]
+
+
+def test_outlines_are_compared_in_whole_exams_and_in_each_tumour_slice(finished, outcome):
+    boundary, slices, counts = outcome["boundary"], outcome["boundary_slices"], outcome["counts"]
+    assert list(boundary.columns) == ["case_id", *surface.COLUMNS]
+    assert list(slices.columns) == ["case_id", "slice", *surface.COLUMNS]
+    for case_id in boundary.case_id:
+        prediction, truth = stored(finished, case_id)
+        expected = surface.per_case(prediction, truth, RECIPE.threshold)
+        assert boundary[boundary.case_id == case_id].iloc[0].drop("case_id").to_dict() == pytest.approx(expected)
+    with_tumour = counts[(counts["size"] == 64) & (counts.tp + counts.fn > 0)]
+    assert slices[["case_id", "slice"]].to_numpy().tolist() == with_tumour[["case_id", "slice"]].to_numpy().tolist()
+
+
+def test_outlines_are_scored_beside_floors(outcome):
+    scores = outcome["boundary_scores"]
+    assert scores.groupby("of").rows.first().to_dict() == {
+        "cases, 3-D": len(outcome["boundary"]),
+        "tumour slices, 2-D": len(outcome["boundary_slices"]),
+    }
+    assert set(scores.floor_name) <= {"all empty", "mean mask at position"}
+    assert (scores.missed[scores.of == "cases, 3-D"] == outcome["boundary"].missed.sum()).all()
+
+
+def test_every_pixel_stands_in_the_histograms(finished, outcome):
+    pixels = outcome["pixels"]
+    assert (pixels.negative + pixels.positive > 0).all(), "empty levels are left out"
+    for case_id, rows in pixels.groupby("case_id"):
+        prediction, truth = stored(finished, case_id)
+        assert (rows.negative + rows.positive).sum() == truth.size
+        assert rows.positive.sum() == truth.sum()
+        assert rows.level.tolist() == sorted(np.unique(prediction))
+    assert calibration.histograms(pixels).sum() == 64 * 64 * (outcome["counts"]["size"] == 64).sum()
+
+
+def test_the_largest_component_alone_is_counted_too(finished, outcome):
+    counts, largest = outcome["counts"], outcome["counts_largest"]
+    keys = ["case_id", "slice", "size"]
+    assert largest[keys].equals(counts[keys])
+    native = largest[largest["size"] == 64]
+    for case_id, rows in native.groupby("case_id"):
+        prediction, truth = stored(finished, case_id)
+        kept = components.keep_largest(prediction > 127)
+        assert [rows.tp.sum(), rows.fp.sum()] == [(kept & (truth > 0)).sum(), (kept & (truth == 0)).sum()]
+
+
+def test_subgroups_are_those_of_the_tested_patients(outcome, finished):
+    groups = outcome["subgroups"]
+    assert set(groups.by) == {"site", "grade code", "RNASeq cluster", "tumour area"}
+    sites = groups[groups.by == "site"].set_index("group").patients.to_dict()
+    store = open_store(finished.cohort)
+    assert sites == store.cases.loc[outcome["cases"].case_id].site.value_counts().to_dict()
+    assert set(groups.floor_name) <= {"all empty", "mean mask at position"}
+
+
+def test_slices_are_detected_beside_floors_that_read_none(outcome):
+    found = outcome["detection"].set_index("measure")
+    native = outcome["counts"][outcome["counts"]["size"] == 64]
+    assert (found.slices == len(native)).all()
+    assert float(found.value["AUC"]) == pytest.approx(detection.auc(native.tp + native.fn > 0, native.slice_probability))
+    assert found.floor_name["AUC"] in ("always no", "slice position")
+    floors = outcome["slice_floors"]
+    assert (floors.groupby("floor").size() == len(native)).all()
+    assert set(outcome["calibration"].of) == {"slices", "pixels"}
+
+
+def spoilt(whole, what):
+    native, working = whole.native, whole.working
+    return {
+        "another size": replace(whole, native=native[:, ::2, ::2]),
+        "another working size": replace(whole, working=working[:, :-1]),
+        "NaN": replace(whole, native=np.where(native == native.max(), np.nan, native / 255).astype(np.float32)),
+        "above 1": replace(whole, working=working.astype(float)),
+        "another type": replace(whole, native=native / 255),
+    }[what]
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("another size", r"a prediction of \d+ x 32 x 32, expected \d+ slices of 64 x 64"),
+        ("another working size", r"a prediction of \d+ x 31 x 32, expected \d+ slices of 32 x 32"),
+        ("NaN", "expected probabilities from 0 to 1; .* such as nan"),
+        ("above 1", "expected probabilities from 0 to 1"),
+        ("another type", "probabilities of type float64, expected uint8 with 255 for 1"),
+    ],
+)
+def test_predictions_that_do_not_fit_are_refused_and_nothing_is_written(finished, what, words):
+    path = next((finished.run.path / "predictions").glob("*.npz"))
+    whole = load_prediction(path)
+    spoilt(whole, what).save(path.parent)
+    before = {table: table.read_bytes() for table in finished.run.path.iterdir() if table.is_file()}
+    try:
+        with pytest.raises(DataError, match=words) as refusal:
+            segmentation.evaluate(finished.run, finished.cohort)
+        assert str(path) in str(refusal.value) and "\n" not in str(refusal.value)
+        assert {table: table.read_bytes() for table in finished.run.path.iterdir() if table.is_file()} == before
+    finally:
+        whole.save(path.parent)
 
 
 def test_a_finished_run_is_returned_not_trained_again(finished, monkeypatch):
@@ -247,6 +362,10 @@ def test_a_slice_split_scores_its_slices_only(untrained, phantom_cohort):
     tested = set(splits.load(run.path / "split.json").test)
     native = counts[counts["size"] == 64]
     assert set(native.case_id + "/" + native.slice.astype(str)) == tested
+    assert not (run.path / "boundary.csv").exists(), "lone slices are no volume"
+    assert not (run.path / "counts_largest.csv").exists()
+    assert (run.path / "boundary_slices.csv").is_file()
+    assert "shape interpolation" in set(pd.read_csv(run.path / "floors.csv").floor)
     areas = open_store(phantom_cohort).slices.set_index(["case_id", "slice"]).tumour_px
     assert (native.tp + native.fn).tolist() == areas.loc[list(zip(native.case_id, native.slice, strict=True))].tolist()
 

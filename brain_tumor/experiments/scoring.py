@@ -1,0 +1,194 @@
+"""The tables of a scored part: all that is counted while pixels are at hand, so that no later question needs them again.
+
+Segmentation and classification begin alike (:func:`scored_part`) and write alike (:func:`write`). Between the two,
+:func:`of_case` turns one prediction into rows, and :func:`judge` the rows of all cases into scores with intervals and floors.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from brain_tumor import files
+from brain_tumor.data import splits
+from brain_tumor.data.cache import Store, open_store
+from brain_tumor.data.cohort import Cohort
+from brain_tumor.errors import DataError, RunError
+from brain_tumor.evaluation import calibration, components, detection, overlap, subgroups, surface
+from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.experiments.training import SPLIT, check_data, finished_recipe
+from brain_tumor.inference.predict import Prediction
+from brain_tumor.training.runs import RunFolder
+
+# Of every slice or case, as they were counted.
+COUNTS, LARGEST, FLOORS, SLICE_FLOORS = "counts.csv", "counts_largest.csv", "floors.csv", "slice_floors.csv"
+BOUNDARY, BOUNDARY_SLICES, PIXELS, CASES = "boundary.csv", "boundary_slices.csv", "pixels.csv", "cases.csv"
+# What follows from them.
+SCORES, BOUNDARY_SCORES, SUBGROUPS = "scores.csv", "boundary_scores.csv", "subgroups.csv"
+DETECTION, CALIBRATION = "detection.csv", "calibration.csv"
+OUTLINES = {BOUNDARY: "cases, 3-D", BOUNDARY_SLICES: "tumour slices, 2-D"}  # what the boundary scores are of
+
+Tables = dict[str, pd.DataFrame]
+
+
+def scored_part(run: RunFolder, cohort: Cohort, part: str) -> tuple[Recipe, Store, splits.Split, np.ndarray]:
+    """What scoring a part of a run's split begins with: its recipe, the native store, the split and the part's rows.
+
+    Raises:
+        RunError: the run did not finish, was trained on other data, or its split has no such part.
+    """
+    recipe = finished_recipe(run)
+    store = open_store(cohort)
+    split = splits.load(run.path / SPLIT)
+    check_data(run, {"data_hash": store.data_hash, "split_hash": split.hash})
+    rows = split.rows(part, store.slices)
+    if not len(rows):
+        raise RunError(f"{run.path}: the {part} part of its split is empty")
+    return recipe, store, split, rows
+
+
+def whole_cases(store: Store, rows: np.ndarray) -> bool:
+    """Whether these rows are whole exams: of single slices, no surface or component in 3-D can be told."""
+    found = store.slices.iloc[rows].case_id.value_counts()
+    return bool((found == store.cases.slices.reindex(found.index)).all())
+
+
+def case_fields(cohort: Cohort) -> pd.DataFrame:
+    """A row a case, indexed by ``case_id``: its site and clinical fields, None or NaN where the source left them blank."""
+    rows = {case.case_id: {"site": case.site, **case.clinical} for case in cohort}
+    return pd.DataFrame(list(rows.values()), index=pd.Index(rows, name="case_id"))
+
+
+def check_prediction(prediction: Prediction, source: object, size: int, working_size: int) -> None:
+    """The door for predictions that lie on disk.
+
+    Raises:
+        DataError: naming ``source``: planes of another size, or values that are no probabilities from 0 to 255.
+    """
+    planes = {size: prediction.native, working_size: prediction.working}
+    for expected, found in planes.items():
+        if found.shape != (len(prediction.slice_numbers), expected, expected):
+            raise DataError(
+                f"{source}: a prediction of {' x '.join(map(str, found.shape))}, expected "
+                f"{len(prediction.slice_numbers)} slices of {expected} x {expected}"
+            )
+        if found.dtype != np.uint8:
+            calibration.check_probabilities(found, str(source))
+            raise DataError(f"{source}: probabilities of type {found.dtype}, expected uint8 with 255 for 1")
+
+
+def of_case(prediction: Prediction, truth: Mapping[int, np.ndarray], threshold: float, whole: bool) -> Tables:
+    """The rows of one case.
+
+    Args:
+        truth: size -> ``(Z, size, size)`` masks of the predicted slices, at the working size and at the native one.
+        threshold: a pixel is called tumour where its probability is above this.
+        whole: the prediction is of all slices, so that it can be judged in 3-D too.
+    """
+    found = {planes.shape[1]: planes for planes in (prediction.working, prediction.native)}
+    masks = truth[prediction.native.shape[1]]
+    tables = {
+        COUNTS: _counts(prediction, found, truth, threshold),
+        BOUNDARY_SLICES: _boundary_slices(prediction, masks, threshold),
+        PIXELS: _pixels(prediction, masks),
+    }
+    if whole:
+        kept = {size: components.keep_largest_probability(probability, threshold) for size, probability in found.items()}
+        tables[LARGEST] = _counts(prediction, kept, truth, threshold)
+        outline = surface.per_case(prediction.native, masks, threshold)
+        tables[BOUNDARY] = pd.DataFrame([{"case_id": prediction.case_id} | outline])
+    return tables
+
+
+def stack(cases: list[Tables]) -> Tables:
+    """The rows of many cases, one table a name."""
+    return {name: pd.concat([tables[name] for tables in cases], ignore_index=True) for name in cases[0]}
+
+
+def floor_boundaries(predicted: Mapping[str, np.ndarray | None], store: Store, rows: np.ndarray, whole: bool) -> dict[str, dict]:
+    """The boundary rows of predictors that read no image: ``BOUNDARY`` or ``BOUNDARY_SLICES`` -> name -> rows.
+
+    Args:
+        predicted: :func:`brain_tumor.evaluation.floors.segmentation` at native size.
+    """
+    by_case = pd.Series(np.arange(len(rows))).groupby(store.slices.case_id.to_numpy()[rows])
+    found: dict[str, dict] = {BOUNDARY: {}, BOUNDARY_SLICES: {}} if whole else {BOUNDARY_SLICES: {}}
+    for name, masks in predicted.items():
+        if masks is None:
+            continue
+        pairs = [(masks[places], store.masks[rows[places]]) for _, places in by_case]
+        found[BOUNDARY_SLICES][name] = pd.concat([surface.per_slice(called * np.uint8(255), truth) for called, truth in pairs])
+        if whole:
+            found[BOUNDARY][name] = pd.DataFrame([surface.compare(called, truth) for called, truth in pairs])
+    return found
+
+
+def judge(tables: Tables, boundaries: dict[str, dict], cohort: Cohort, size: int, threshold: float) -> Tables:
+    """Every score but Dice's own: per case, boundary, subgroups, slice detection, calibration.
+
+    Args:
+        tables: the rows of all cases, with ``FLOORS`` and ``SLICE_FLOORS``.
+        boundaries: :func:`floor_boundaries`.
+        size: the native one.
+    """
+    counts, slice_floors = tables[COUNTS], tables[SLICE_FLOORS]
+    native = counts[counts["size"] == size]
+    slices = overlap.as_slices(native)
+    scores = [
+        surface.score(tables[name], floors).assign(of=OUTLINES[name]) for name, floors in boundaries.items() if len(tables[name])
+    ]
+    judged = {
+        CASES: overlap.per_case(native).reset_index(),
+        SUBGROUPS: subgroups.tables(counts, case_fields(cohort), floor_counts=by_floor(tables[FLOORS])),
+        DETECTION: detection.score_with_floors(slices, slice_floors, threshold),
+        CALIBRATION: pd.concat(
+            [
+                slice_calibration(slices, slice_floors).assign(of="slices"),
+                calibration.score_pixels(calibration.histograms(tables[PIXELS])).assign(of="pixels"),
+            ]
+        ),
+    }
+    return judged | ({BOUNDARY_SCORES: pd.concat(scores)} if scores else {})
+
+
+def by_floor(table: pd.DataFrame) -> Tables:
+    """A table with a column ``floor``, apart by it."""
+    return dict(list(table.groupby("floor", sort=False)))
+
+
+def slice_calibration(slices: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:
+    """The calibration of slice probabilities, with the floors of the same slices (tables as of :func:`overlap.as_slices`)."""
+    keys = ["case_id", "slice"]
+    answers = {name: slices[keys].merge(table).probability.to_numpy() for name, table in by_floor(floors).items()}
+    return calibration.score(slices.case_id, slices.tumour, slices.probability, floors=answers)
+
+
+def write(tables: Tables, run: RunFolder) -> None:
+    """Each table as a CSV of its name, atomically."""
+    for name, table in tables.items():
+        with files.atomic_path(run.path / name) as temporary:
+            table.to_csv(temporary, index=False)
+
+
+def _counts(
+    prediction: Prediction, found: Mapping[int, np.ndarray], truth: Mapping[int, np.ndarray], threshold: float
+) -> pd.DataFrame:
+    """Counts at native and at working size, both from what the network said at that size."""
+    where = {"case_id": prediction.case_id, "slice": prediction.slice_numbers}
+    tables = [overlap.count(planes, truth[size], threshold).assign(size=size, **where) for size, planes in found.items()]
+    return pd.concat(tables)[list(overlap.COLUMNS)]
+
+
+def _boundary_slices(prediction: Prediction, truth: np.ndarray, threshold: float) -> pd.DataFrame:
+    rows = surface.per_slice(prediction.native, truth, threshold)
+    rows.insert(0, "slice", prediction.slice_numbers[rows.index])
+    rows.insert(0, "case_id", prediction.case_id)
+    return rows
+
+
+def _pixels(prediction: Prediction, truth: np.ndarray) -> pd.DataFrame:
+    """How many pixels without and with tumour got each of the 256 probabilities; levels that no pixel has are left out."""
+    histogram = calibration.pixel_histogram(prediction.native, truth)
+    levels = np.flatnonzero(histogram.sum(axis=1))
+    negative, positive = histogram[levels].T
+    return pd.DataFrame({"case_id": prediction.case_id, "level": levels, "negative": negative, "positive": positive})
