@@ -13,14 +13,14 @@ def demo() -> None:
     """Draw a synthetic cohort, explore it, train on it, score, and write reports/demo.html."""
     load_keras()
     from brain_tumor.cli.data import print_facts
-    from brain_tumor.cli.evaluate import print_scores
+    from brain_tumor.cli.evaluate import print_sections
     from brain_tumor.data.cache import open_store
     from brain_tumor.data.fetch import open_cohort
     from brain_tumor.data.profile import profile
     from brain_tumor.experiments import segmentation, training
     from brain_tumor.experiments.recipe import SegmentationRecipe
     from brain_tumor.paths import readable
-    from brain_tumor.report import run_page
+    from brain_tumor.report import run_page, sections
     from brain_tumor.training.stages import Stage
 
     recipe = SegmentationRecipe(**RECIPE, stages=(Stage("all", EPOCHS, PEAK_RATE),))
@@ -33,7 +33,8 @@ def demo() -> None:
     run = training.train(recipe, cohort)
     typer.echo(f"   {run.description['training_seconds'] / 60:.1f} minutes")
     typer.echo("4. score, on patients the network has never seen")
-    print_scores(run, recipe, segmentation.evaluate(run, cohort))
+    segmentation.evaluate(run, cohort)
+    print_sections(f"PHANTOM data, not patients: {run.path.name}", f"split {recipe.split}", sections.of_folder(run.path))
     page = run_page.demo_page(run, facts)
     typer.echo(f"\nreport: {readable(page)}")
     typer.echo("next:")

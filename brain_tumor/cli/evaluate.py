@@ -1,28 +1,57 @@
 """``brain-tumor evaluate`` and ``brain-tumor runs``: scores, each with its definition, interval and floor."""
 
 import math
+from pathlib import Path
 
 import typer
 
 from brain_tumor.cli.backend import load_keras
 
-MAIN_PROTOCOLS = ("slice, empty = 1", "patient mean")
+# What a list of runs tells of each task, from its ``scores.csv``: the column that names a score, and the scores.
+LISTED = {"segmentation": ("protocol", ("slice, empty = 1", "patient mean")), "classification": ("measure", ("AUC", "accuracy"))}
 
 
 def evaluate(
     run: str = typer.Argument(help="A run's name, the beginning of it, or its folder."),
+    against: str = typer.Option(None, metavar="RUN", help="Another scored run, or a record, on the same test slices."),
+    margin: float = typer.Option(None, help="With --against: the loss that would still be accepted, stated beforehand."),
     again: bool = typer.Option(False, "--again", help="Predict anew even where predictions are stored."),
+    markdown: Path = typer.Option(None, help="Also write the tables to this Markdown file."),
+    html: Path = typer.Option(None, help="Also write the tables to this HTML file."),
 ) -> None:
-    """Score a finished run on its test part: every Dice by name, with interval and floor."""
+    """Score a finished run on its test part: patients first, then every score with its interval, floor and definition."""
+    from brain_tumor.errors import DataError
+
+    if margin is not None and against is None:
+        raise DataError("--margin is of a comparison: it needs --against RUN")
+    if margin is not None and not (math.isfinite(margin) and margin > 0):
+        raise DataError(f"--margin {margin:g}, expected a number above 0")
     load_keras()
+    from brain_tumor import files
     from brain_tumor.data.fetch import open_cohort
-    from brain_tumor.experiments import segmentation, training
+    from brain_tumor.experiments import classification, segmentation, training
+    from brain_tumor.report import comparison, sections
     from brain_tumor.training.runs import find_run
 
     folder = find_run(run)
     recipe = training.finished_recipe(folder)
-    scores = segmentation.evaluate(folder, open_cohort(recipe.cohort), again=again)
-    print_scores(folder, recipe, scores)
+    other = comparison.find(against) if against else None
+    task = {"segmentation": segmentation, "classification": classification}[recipe.TASK]
+    task.evaluate(folder, open_cohort(recipe.cohort), again=again)
+    found = sections.of_folder(folder.path)
+    if other:
+        compared = comparison.compare(folder.path, other, margin)
+        with files.atomic_path(folder.path / f"against-{other.name}.csv") as temporary:
+            compared.to_csv(temporary, index=False)
+        found.append(sections.of_comparison(compared, folder.path.name, other.name, margin))
+    title = f"{'PHANTOM data, not patients: ' if folder.description['phantom'] else ''}{folder.path.name}"
+    print_sections(title, f"split {recipe.split}", found)
+    if markdown:
+        files.write_text(markdown, sections.markdown(title, found))
+    if html:
+        sections.save_html(title, found, html, folder.description["phantom"])
+    written = "".join(f"\n{kind}: {path}" for kind, path in (("markdown", markdown), ("html", html)) if path)
+    typer.echo(f"files: {folder.path}{written}\nnext: brain-tumor report {folder.path.name}")
 
 
 def runs() -> None:
@@ -31,44 +60,54 @@ def runs() -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    from brain_tumor.experiments.segmentation import read_scores
     from brain_tumor.training.runs import all_runs
 
-    columns = ("status", "epochs", "minutes", *MAIN_PROTOCOLS)
-    table = Table(Column("run", overflow="fold"), *columns, title="runs, with their Dice at training size (and its floor)")
+    table = Table(
+        Column("run", overflow="fold"), "status", "epochs", "minutes", "scores (floor)", title="runs; Dice at training size"
+    )
     for run in all_runs():
-        facts, scores = run.description, read_scores(run)
-        cells = []
-        for name in MAIN_PROTOCOLS:
-            row = None if scores is None else scores[(scores.protocol == name) & (scores["size"] == facts["recipe"]["size"])]
-            cells.append("" if row is None or row.empty else f"{row.dice.iloc[0]:.3f} ({row.floor.iloc[0]:.3f})")
+        facts = run.description
         minutes = f"{facts.get('training_seconds', 0) / 60:.1f}"
-        table.add_row(run.path.name, facts["status"], str(len(run.history)), minutes, *cells)
+        table.add_row(run.path.name, facts["status"], str(len(run.history)), minutes, "\n".join(_listed(run, facts["recipe"])))
     Console(width=None if table.row_count else 80).print(table if table.row_count else "no runs yet: brain-tumor train --help")
 
 
-def print_scores(run, recipe, scores) -> None:
-    """Scores as a table on the terminal, and under it what they mean and were measured on."""
+def _listed(run, recipe: dict) -> list[str]:
+    """A line a main score of a run's task, with its floor; none of a run that is not scored."""
+    from brain_tumor.experiments.recipe import from_json
+    from brain_tumor.experiments.segmentation import read_scores
+
+    scores = read_scores(run)
+    if scores is None:
+        return []
+    names, chosen = LISTED[from_json(recipe).TASK]
+    if "size" in scores:
+        scores = scores[scores["size"] == recipe["size"]].rename(columns={"dice": "value"})
+    rows = scores.set_index(names)
+    return [f"{name} {rows.value[name]:.3f} ({rows.floor[name]:.3f})" for name in chosen]
+
+
+def print_sections(title: str, protocol: str, sections: list) -> None:
+    """Sections on the terminal: a table each, and under it what to know of it; definitions below, where they have room."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    from brain_tumor.evaluation import protocols
+    from brain_tumor.report.sections import MEANING
 
-    facts = run.description
-    test = facts["parts"]["test"]
     console = Console()
-    table = Table("Dice", "at size", "score", "95 % interval", "floor", title=run.path.name)
-    for row in scores.itertuples():
-        below = " below its floor" if row.dice < row.floor else ""
-        interval = "no interval" if math.isnan(row.low) else f"{row.low:.3f} to {row.high:.3f}"
-        table.add_row(row.protocol, str(row.size), f"{row.dice:.3f}{below}", interval, f"{row.floor:.3f} {row.floor_name}")
-    console.print(table)
-    for protocol in protocols.PROTOCOLS:
-        console.print(f"{protocol.name}: {protocol.means}", highlight=False)
-    console.print(
-        f"{'PHANTOM data, not patients; ' if facts['phantom'] else ''}split {recipe.split}, {test['patients']} test patients, "
-        f"{test['slices']} slices of which {test['slices'] - test['tumour_slices']} are empty. Interval: bootstrap over "
-        f"patients. Floor: the best of the predictors that read no image, the all-empty one among them.",
-        highlight=False,
-    )
-    typer.echo(f"files: {run.path}\nnext: brain-tumor report {run.path.name}")
+    console.print(f"{title}, {protocol}", style="bold", highlight=False, markup=False)
+    for section in sections:
+        if not section.brief:
+            continue
+        shown = section.table.drop(columns=MEANING, errors="ignore")
+        look = {"title": escape(section.title), "title_justify": "left", "box": SIMPLE_HEAD, "padding": (0, 1, 0, 0)}
+        table = Table(*map(str, [shown.columns.name, *shown.columns]), **look, pad_edge=False)
+        for row in shown.itertuples():
+            table.add_row(*(escape(str(cell)) for cell in row))
+        console.print(table, highlight=False)
+        if MEANING in section.table:
+            for name, means in section.table[MEANING].groupby(level=0, sort=False).first().items():
+                console.print(f"{name}: {means}", highlight=False, markup=False)
+        console.print(f"{section.text}\n", highlight=False, markup=False)

@@ -12,15 +12,19 @@ WINDOWS = 8  # a running median spans an eighth of the slices, and at least as m
 
 
 def plot_history(histories: Mapping[str, pd.DataFrame]) -> Drawing:
-    """Loss, Dice and learning rate by epoch; dashed where the tune part was scored; upright lines where a stage begins.
+    """Loss, what training watched and learning rate by epoch; dashed on the tune part; upright lines where a stage begins.
+
+    A segmentation watches the pooled Dice of an epoch, a classifier its accuracy.
 
     Args:
         histories: a run's label -> its history (:attr:`brain_tumor.training.runs.RunFolder.history`).
     """
     last = ", ".join(f"{label}: {table.loss.iloc[-1]:.3f}" for label, table in histories.items())
-    drawing = Drawing(3.1, f"Training loss and Dice by epoch. Last loss {last}.")
+    watched = "dice" if any("dice" in table for table in histories.values()) else "accuracy"
+    name = {"dice": "pooled Dice", "accuracy": "accuracy"}[watched]
+    drawing = Drawing(3.1, f"Training loss and {name} by epoch. Last loss {last}.")
     panels = drawing.subplots(1, 3, width_ratios=(1.2, 1.2, 0.8))
-    columns = {"loss": "loss", "dice": "pooled Dice", "learning_rate": "learning rate"}
+    columns = {"loss": "loss", watched: name, "learning_rate": "learning rate"}
     for axes, (column, title) in zip(panels, columns.items(), strict=True):
         tidy(axes, "epoch", title=title)
         for (label, table), colour in zip(histories.items(), SERIES, strict=False):

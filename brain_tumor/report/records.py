@@ -17,18 +17,23 @@ import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.errors import RunError
-from brain_tumor.evaluation import intervals, overlap, protocols
+from brain_tumor.evaluation import detection, intervals, overlap, protocols
 from brain_tumor.paths import reports_folder
 
 if TYPE_CHECKING:
     from brain_tumor.experiments.recipe import SegmentationRecipe
     from brain_tumor.training.runs import RunFolder
 
-TABLES = ("history.csv", "counts.csv", "cases.csv", "scores.csv")
-FILES = ("run.json", "split.json", *TABLES)
-LATER = ("floors.csv",)  # tables that runs scored by earlier versions lack
-DECIMALS = 5
-# What `brain-tumor train segmentation` can say; a recipe that differs elsewhere has no command yet.
+TABLES = {
+    "segmentation": ("history.csv", "counts.csv", "cases.csv", "scores.csv"),
+    "classification": ("history.csv", "slices.csv", "floors.csv", "cases.csv", "scores.csv", "calibration.csv"),
+}
+FILES = ("run.json", "split.json")
+# Tables that runs scored by earlier versions lack, and some that only whole exams give.
+LATER = ("floors.csv", "slice_floors.csv", "counts_largest.csv", "boundary.csv", "boundary_slices.csv", "boundary_scores.csv",
+         "pixels.csv", "subgroups.csv", "detection.csv", "calibration.csv")  # fmt: skip
+DECIMALS = 6  # as many as a slice probability has, so that no two become equal
+# What `brain-tumor train` can say (of a classifier, all but the loss); a recipe that differs elsewhere has no command yet.
 OPTIONS = ("cohort", "split", "split_seed", "tune", "model", "size", "normalisation", "loss", "batch_size",
            "batchnorm_momentum", "average_flips", "precision", "seed")  # fmt: skip
 FACTS = ("data_hash", "precision", "parameters", "training_seconds")
@@ -53,7 +58,8 @@ def commit_record(run: "RunFolder") -> Path:
         raise RunError(f"{run.path}: a run on the phantom, which is never published")
     if facts["status"] != "finished":
         raise RunError(f"{run.path}: the run is {facts['status']}, only finished runs are recorded")
-    absent = [name for name in FILES if not (run.path / name).is_file()]
+    tables = TABLES[_task(facts["recipe"])]
+    absent = [name for name in (*FILES, *tables) if not (run.path / name).is_file()]
     if absent:
         raise RunError(f"{run.path}: no {absent[0]}; score the run first: brain-tumor evaluate {run.path.name}")
     folder = records_folder() / run.path.name
@@ -63,7 +69,7 @@ def commit_record(run: "RunFolder") -> Path:
     with files.atomic_folder(folder) as temporary:
         files.write_json(temporary / "run.json", facts | {"recipe": recipe, "command": command, "model": model})
         shutil.copyfile(run.path / "split.json", temporary / "split.json")
-        for name in (*TABLES, *(name for name in LATER if (run.path / name).is_file())):
+        for name in dict.fromkeys([*tables, *(name for name in LATER if (run.path / name).is_file())]):
             pd.read_csv(run.path / name).round(DECIMALS).to_csv(temporary / name, index=False)
     return folder
 
@@ -74,27 +80,32 @@ def retrain_command(recipe: dict, folder: Path) -> str:
     Raises:
         RunError: the command line cannot say all of it.
     """
-    from brain_tumor.experiments.recipe import SegmentationRecipe, from_json
+    from brain_tumor.experiments import recipe as recipes
     from brain_tumor.training.augment import Augmentation
     from brain_tumor.training.stages import Stage
 
-    unknown = recipe.keys() ^ asdict(SegmentationRecipe()).keys()
+    task = _task(recipe)
+    kind = {"segmentation": recipes.SegmentationRecipe, "classification": recipes.ClassificationRecipe}[task]
+    unknown = recipe.keys() ^ asdict(kind()).keys()
     if unknown:
         raise RunError(
             f"{folder.name}: a recipe of another version of this package ({', '.join(sorted(unknown))}); train it anew"
         )
     stage = recipe["stages"][0]
-    told = {name: recipe[name] for name in OPTIONS}
+    told = {name: recipe[name] for name in OPTIONS if task == "segmentation" or name != "loss"}
     moved = Augmentation(**recipe["augmentation"])
-    spoken = SegmentationRecipe(**told, augmentation=moved, stages=(Stage("all", stage["epochs"], stage["peak_rate"]),))
-    if spoken != from_json(recipe):
-        raise RunError(
-            f"{folder.name}: `brain-tumor train segmentation` cannot say its whole recipe, so no command could repeat it"
-        )
+    spoken = kind(**told, augmentation=moved, stages=(Stage("all", stage["epochs"], stage["peak_rate"]),))
+    if spoken != recipes.from_json(recipe):
+        raise RunError(f"{folder.name}: `brain-tumor train {task}` cannot say its whole recipe, so no command could repeat it")
     if recipe["split"].endswith(".json"):
         told["split"] = f"reports/records/{folder.name}/split.json"
     told |= {"epochs": stage["epochs"], "peak_rate": stage["peak_rate"], **recipe["augmentation"]}
-    return " ".join(["brain-tumor train segmentation", *(_option(name.replace("_", "-"), value) for name, value in told.items())])
+    return " ".join([f"brain-tumor train {task}", *(_option(name.replace("_", "-"), value) for name, value in told.items())])
+
+
+def task_of(folder: Path) -> str:
+    """``segmentation`` or ``classification``: what a scored run's or record's tables are of."""
+    return "classification" if (folder / "slices.csv").is_file() else "segmentation"
 
 
 def all_records() -> list[Path]:
@@ -116,35 +127,55 @@ def find_record(name: str) -> Path:
     return found[0]
 
 
-def read_records(data_hash: str | None = None) -> pd.DataFrame:
-    """All records as one table, a row a record, protocol and size.
+def read_records(data_hash: str | None = None, task: str = "segmentation") -> pd.DataFrame:
+    """All records of a task as one table, a row a record, protocol and size; of classifiers, a row a record and measure.
 
     Args:
         data_hash: keep only runs on these very data.
+        task: ``segmentation`` or ``classification``.
 
     Returns:
         ``run``, the recipe's fields but for size (``working_size``), ``data_hash, precision, parameters, training_seconds,
-        backend``, and the columns of :func:`brain_tumor.evaluation.protocols.score`. Empty, with no row, where there is none.
+        backend``, and the columns of :func:`brain_tumor.evaluation.protocols.score` or, of classifiers,
+        :func:`brain_tumor.evaluation.detection.score_with_floors`. Empty, with no row, where there is none.
     """
     tables = []
-    for folder in all_records():
+    for folder in (folder for folder in all_records() if task_of(folder) == task):
         facts = files.read_json(folder / "run.json")
         recipe = {name: facts["recipe"].get(name) for name in OPTIONS}
         recipe["working_size"] = recipe.pop("size")
         row = {"run": folder.name, **recipe, **{name: facts[name] for name in FACTS}, "backend": facts["environment"]["backend"]}
         if data_hash in (None, facts["data_hash"]):
             tables.append(pd.read_csv(folder / "scores.csv").assign(**row))
-    columns = ["run", "model", "split", "seed", "working_size", "protocol", "size", "dice", "low", "high", "floor"]
+    scored = ["protocol", "size", "dice"] if task == "segmentation" else ["measure", "value"]
+    columns = ["run", "model", "split", "seed", "working_size", *scored, "low", "high", "floor"]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
-def read_counts(folder: Path) -> pd.DataFrame:
-    """A record's or run's ``counts.csv``."""
-    return pd.read_csv(folder / "counts.csv", dtype={"case_id": str})
+def read_counts(folder: Path, name: str = "counts.csv") -> pd.DataFrame:
+    """A record's or run's ``counts.csv``, or another table of counts."""
+    return pd.read_csv(folder / name, dtype={"case_id": str})
+
+
+def read_slices(folder: Path) -> pd.DataFrame:
+    """``case_id, slice, tumour, probability`` of a classifier's ``slices.csv``, or of a segmentation's counts at native size."""
+    if task_of(folder) == "classification":
+        return pd.read_csv(folder / "slices.csv", dtype={"case_id": str})
+    counts = read_counts(folder)
+    return overlap.as_slices(counts[counts["size"] == counts["size"].max()])
+
+
+def read_slice_floors(folder: Path) -> pd.DataFrame | None:
+    """What the image-free predictors say of the same slices: the rows of :func:`read_slices` with a column ``floor``.
+
+    None in records from before these floors were kept.
+    """
+    path = folder / ("floors.csv" if task_of(folder) == "classification" else "slice_floors.csv")
+    return pd.read_csv(path, dtype={"case_id": str}) if path.is_file() else None
 
 
 def read_floors(folder: Path) -> dict[str, pd.DataFrame]:
-    """A record's or run's floors: an image-free predictor's name -> its counts; none in records from before floors were kept."""
+    """A segmentation's floors: an image-free predictor's name -> its counts; none in records from before floors were kept."""
     path = folder / "floors.csv"
     return dict(list(pd.read_csv(path, dtype={"case_id": str}).groupby("floor"))) if path.is_file() else {}
 
@@ -161,8 +192,11 @@ def counts_like(recipe: "SegmentationRecipe", model: str, data_hash: str) -> lis
 
 
 def scores_of(folder: Path) -> pd.DataFrame:
-    """A record's scores computed anew from its counts: nobody has to believe ``scores.csv``."""
-    return protocols.score(read_counts(folder))
+    """A record's scores computed anew from its counts, or slices, and floors: nobody has to believe ``scores.csv``."""
+    if task_of(folder) == "classification":
+        threshold = files.read_json(folder / "run.json")["threshold"]
+        return detection.score_with_floors(read_slices(folder), read_slice_floors(folder), threshold)
+    return protocols.score(read_counts(folder), floor_counts=read_floors(folder))
 
 
 def mean_scores(
@@ -196,6 +230,13 @@ def mean_cases(counts: Sequence[pd.DataFrame], size: int) -> pd.DataFrame:
     """A row a case with the mean Dice over the runs of ``counts``, at one size; the other columns are the first run's."""
     tables = [overlap.per_case(table[table["size"] == size]) for table in counts]
     return tables[0].assign(dice=np.mean([table.dice for table in tables], axis=0)).reset_index()
+
+
+def _task(recipe: dict) -> str:
+    """Which task a run's recipe is of."""
+    from brain_tumor.experiments.recipe import ClassificationRecipe
+
+    return "classification" if recipe["model"] in ClassificationRecipe.MODELS else "segmentation"
 
 
 def _option(name: str, value) -> str:

@@ -1,4 +1,4 @@
-"""One run as one HTML page: what ran, every Dice by its name, every patient, the curves; pictures only where they stay."""
+"""One run as one HTML page: every patient, every score with its floor, the curves, what ran; pictures only where they stay."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,15 +11,14 @@ from brain_tumor.data import profile
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.fetch import open_cohort
 from brain_tumor.errors import DataError, RunError
-from brain_tumor.evaluation import overlap
+from brain_tumor.evaluation import calibration, protocols
 from brain_tumor.paths import reports_folder
-from brain_tumor.report import figures, figures_cohort, page, pictures, records, sidecar, tables
+from brain_tumor.report import figures, figures_cohort, figures_evaluation, page, pictures, records, run_content, sections
 from brain_tumor.report.drawing import Drawing
 
 if TYPE_CHECKING:
     from brain_tumor.training.runs import RunFolder
 
-HEADLINES = ("slice, empty = 1", "patient mean")
 PICTURED_WORST = 2
 DEMO_SLICES = 12
 
@@ -68,29 +67,22 @@ def publish_record(folder: Path) -> Path:
     if facts["phantom"]:
         raise RunError(f"{folder}: a run on the phantom, which is never published")
     path = page.save(_render(folder, facts, []), reports_folder() / "runs" / f"{folder.name}.html")
-    files.write_json(path.with_suffix(".json"), _content(folder, facts))
+    files.write_json(path.with_suffix(".json"), run_content.content(folder, facts))
     return path
 
 
 def _render(folder: Path, facts: dict, drawings: list[Drawing], template: str = "run.html", **more) -> str:
-    recipe = facts["recipe"]
-    scores, cases = pd.read_csv(folder / "scores.csv"), pd.read_csv(folder / "cases.csv")
-    counts, history = records.read_counts(folder), pd.read_csv(folder / "history.csv")
-    working = scores[scores["size"] == recipe["size"]]
-    native = counts[counts["size"] == counts["size"].max()]
-    floor = float(overlap.per_case(overlap.all_empty(native)).dice.mean())
+    history = pd.read_csv(folder / "history.csv")
+    plots = _classification_figures if records.task_of(folder) == "classification" else _segmentation_figures
     return page.render(
         template,
         title=("Phantom run " if facts["phantom"] else "Run ") + folder.name,
         phantom=facts["phantom"],
         run=folder.name,
-        content=_content(folder, facts),
-        parts=facts["parts"],
-        score_table=tables.score_table(scores).to_html(border=0),
-        case_table=tables.case_table(cases).to_html(border=0),
-        score_figures=[figures.plot_protocols({f"{recipe['model']} at {recipe['size']} px": working})],
-        case_figures=[figures.plot_case_scores({recipe["model"]: cases}, floor), figures.plot_dice_by_area(native)],
-        training_figures=[figures.plot_history({recipe["model"]: history})],
+        content=run_content.content(folder, facts),
+        sections=sections.of_folder(folder),
+        figures=plots(folder, facts),
+        training_figures=[figures.plot_history({facts["recipe"]["model"]: history})],
         pictures=drawings,
         recipe=_recipe(facts),
         command=facts.get("command"),
@@ -98,46 +90,54 @@ def _render(folder: Path, facts: dict, drawings: list[Drawing], template: str = 
     )
 
 
-def _content(folder: Path, facts: dict) -> dict:
-    """The page's sidecar."""
+def _segmentation_figures(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
+    """The figures of each section, as far as the folder has their tables."""
     recipe = facts["recipe"]
-    scores = pd.read_csv(folder / "scores.csv")
-    numbers = [
-        {
-            "name": f"{recipe['model']} Dice, {row.protocol}",
-            "value": row.dice,
-            "low": None if pd.isna(row.low) else row.low,
-            "high": None if pd.isna(row.high) else row.high,
-            "floor": row.floor,
-            "unit": "",
-            "protocol": f"seed {recipe['seed']}, {row.size} px, {row.empty_slices} of {row.slices} slices empty",
-            "headline": row.protocol in HEADLINES and row.size == recipe["size"],
-        }
-        for row in scores.itertuples()
-    ]
-    main = {number["name"].partition("Dice, ")[2]: number for number in numbers if number["headline"]}
-    mean = main[HEADLINES[1]]
-    test = facts["parts"]["test"]
-    return {
-        "title": f"Run {folder.name}",
-        "answer": (
-            f"{recipe['model']} reached a mean patient Dice of {mean['value']:.3f} ({sidecar.interval_text(mean)}; floor "
-            f"{mean['floor']:.3f}) at {recipe['size']} px on the {test['patients']} test patients of split {recipe['split']}, "
-            f"after {facts['training_seconds'] / 60:.0f} minutes of training. One training; other seeds differ."
-        ),
-        "cohort": recipe["cohort"],
-        "commit": sidecar.git_commit(),
-        "data_hash": facts["data_hash"],
-        "date": facts["scored"][:10],
-        "environment": facts["environment"],
-        "minutes": round(facts["training_seconds"] / 60, 1),
-        "numbers": numbers,
-        "patients": test["patients"],
-        "phantom": facts["phantom"],
-        "protocol": f"split {recipe['split']}, three sequences",
-        "runs": [folder.name],
-        "slices": test["slices"],
+    scores, cases, counts = pd.read_csv(folder / "scores.csv"), pd.read_csv(folder / "cases.csv"), records.read_counts(folder)
+    native = counts[counts["size"] == counts["size"].max()]
+    mean = scores[(scores.protocol == "patient mean") & (scores["size"] == scores["size"].max())]
+    working = scores[scores["size"] == recipe["size"]]
+    found = {
+        sections.PATIENTS: [
+            figures.plot_case_scores({recipe["model"]: cases}, float(mean.floor.iloc[0])),
+            figures.plot_dice_by_area(native),
+        ],
+        sections.SCORES: [figures.plot_protocols({f"{recipe['model']} at {recipe['size']} px": working})],
     }
+    if (folder / "counts_largest.csv").is_file():
+        found[sections.VARIANTS] = [figures_evaluation.plot_spread(protocols.spread(sections.variants(folder)))]
+    if (folder / "subgroups.csv").is_file():
+        groups = pd.read_csv(folder / "subgroups.csv", dtype={"group": str})
+        found[sections.by_title(groups.by.iloc[0])] = [figures_evaluation.plot_subgroups(groups)]
+    if (folder / "detection.csv").is_file():
+        found[sections.DETECTION] = _curves(folder, recipe["model"])
+    if (folder / "pixels.csv").is_file():
+        slices, pixels = records.read_slices(folder), calibration.histograms(pd.read_csv(folder / "pixels.csv"))
+        judged = {
+            "slices": calibration.reliability(slices.tumour, slices.probability),
+            "pixels": calibration.reliability(*calibration.weighted_rows(pixels.sum(axis=0))),
+        }
+        found[sections.CALIBRATION] = [figures_evaluation.plot_reliability(judged)]
+    return found
+
+
+def _classification_figures(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
+    slices, temperature = records.read_slices(folder), facts["temperature"]
+    judged = {"slices": calibration.reliability(slices.tumour, slices.probability)}
+    if temperature is not None:
+        cooled = calibration.apply_temperature(slices.probability, temperature)
+        judged[f"temperature {temperature:.2f}"] = calibration.reliability(slices.tumour, cooled)
+    return {
+        sections.SCORES: _curves(folder, facts["recipe"]["model"]),
+        sections.CALIBRATION: [figures_evaluation.plot_reliability(judged)],
+    }
+
+
+def _curves(folder: Path, label: str) -> list[Drawing]:
+    """ROC and precision-recall of a run's slices, beside what reads no image."""
+    slices, floors = {label: records.read_slices(folder)}, records.read_slice_floors(folder)
+    by_floor = dict(list(floors.groupby("floor", sort=False)))
+    return [figures_evaluation.plot_roc(slices, by_floor), figures_evaluation.plot_precision_recall(slices, by_floor)]
 
 
 def _recipe(facts: dict) -> dict[str, str]:
@@ -171,6 +171,8 @@ def _pictures(folder: Path, facts: dict) -> list[Drawing]:
 
     try:
         cohort = open_cohort(facts["recipe"]["cohort"])
+        if records.task_of(folder) == "classification":
+            return []
         chosen = pictures.best_median_worst(pd.read_csv(folder / "cases.csv"), PICTURED_WORST)
         predictions = {case_id: load_prediction(folder / "predictions" / f"{case_id}.npz") for case_id in chosen}
     except DataError:

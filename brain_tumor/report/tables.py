@@ -1,10 +1,10 @@
 """Tables for people, made from those that runs leave behind: words for columns, three decimals, nothing without its floor."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from brain_tumor.evaluation import protocols
+from brain_tumor.evaluation import intervals, protocols
 
 
 def score_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -69,14 +69,130 @@ def clinical_table(cases: Sequence) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("field").pipe(_named_in_the_corner)
 
 
+def variant_table(spread: pd.DataFrame) -> pd.DataFrame:
+    """One prediction under every definition and variant (:func:`brain_tumor.evaluation.protocols.spread`)."""
+    return spread.map(_number).rename_axis("Dice").pipe(_named_in_the_corner)
+
+
+def boundary_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """HD95 in pixels and NSD, of cases and of tumour slices (:func:`brain_tumor.evaluation.surface.score`, with ``of``)."""
+    rows = []
+    for row in scores.itertuples():
+        far, decimals = row.measure.startswith("HD"), 1 if row.measure.startswith("HD") else 3
+        cells = {"boundary of": row.of, "measure": f"{row.measure}, px" if far else row.measure}
+        cells |= _judged(row, "score", lower_is_better=far, decimals=decimals)
+        rows.append(cells | {"missed, invented": f"{row.missed}, {row.invented} of {row.rows}"})
+    return _table(rows)
+
+
+def subgroup_table(groups: pd.DataFrame) -> pd.DataFrame:
+    """One kind of subgroup, a row a group (:mod:`brain_tumor.evaluation.subgroups`); a group without slices has no score."""
+    rows = []
+    for row in groups.itertuples():
+        sizes = {"patients": row.patients, "slices": row.slices, "with tumour": row.tumour_slices}
+        rows.append({row.by: row.group} | sizes | _judged(row, "Dice", row.dice))
+    return _table(rows)
+
+
+def measure_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Sensitivity, AUC and their kin over slices (:func:`brain_tumor.evaluation.detection.score_with_floors`)."""
+    rows = []
+    for row in scores.itertuples():
+        threshold = "–" if pd.isna(row.threshold) else f"{row.threshold:g}"
+        rows.append({"measure": row.measure} | _judged(row, "score") | {"called above": threshold})
+    return _table(rows)
+
+
+def calibration_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """ECE and its kin, of slices and of pixels (:func:`brain_tumor.evaluation.calibration.score`, with ``of``)."""
+    return _table(
+        {"probabilities of": row.of, "measure": row.measure} | _judged(row, "error", lower_is_better=True, decimals=4)
+        for row in scores.itertuples()
+    )
+
+
+def detection_case_table(cases: pd.DataFrame) -> pd.DataFrame:
+    """A row a patient, most accurate first (:func:`brain_tumor.evaluation.detection.per_case`)."""
+    return _table(
+        {
+            "patient": row.case_id,
+            "accuracy": _number(row.accuracy),
+            "AUC": _number(row.auc),
+            "slices": row.slices,
+            "with tumour": row.tumour_slices,
+            "missed": row.missed_slices,
+            "false alarms": row.false_alarm_slices,
+        }
+        for row in cases.sort_values(["accuracy", "auc"], ascending=False).itertuples()
+    )
+
+
+def worst_slice_table(slices: pd.DataFrame, number: int) -> pd.DataFrame:
+    """The slices whose probability lies farthest from the truth, the worst first."""
+    off = (slices.tumour.astype(float) - slices.probability).abs()
+    worst = slices.loc[off.sort_values(ascending=False, kind="stable").index[:number]]
+    return _table(
+        {
+            "patient": row.case_id,
+            "slice": row.slice,
+            "truth": "tumour" if row.tumour else "none",
+            "probability": _number(row.probability, 4),
+        }
+        for row in worst.itertuples()
+    )
+
+
+def comparison_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Two predictors paired by patient (``compare`` of :mod:`~brain_tumor.evaluation.protocols` or ``detection``)."""
+    rows = []
+    for row in found.itertuples():
+        name = {"Dice": row.protocol, "size": row.size} if "protocol" in found else {"measure": row.measure}
+        unsettled = "over a million" if row.verdict == intervals.NOT_DECIDABLE else "–"
+        needed = unsettled if pd.isna(row.patients_needed) else f"{row.patients_needed:,}"
+        rows.append(
+            name
+            | {
+                "difference": f"{row.difference:+.3f}",
+                "95 % interval": "–" if pd.isna(row.low) else f"{row.low:+.3f} to {row.high:+.3f}",
+                "verdict": row.verdict,
+                "patients needed": needed,
+                "Wilcoxon p": _number(row.p_value),
+            }
+        )
+    return _table(rows)
+
+
+def _table(rows: Iterable[dict]) -> pd.DataFrame:
+    """A row a dict; the first column's name stands in the corner."""
+    table = pd.DataFrame(list(rows))
+    return table.set_index(table.columns[0]).pipe(_named_in_the_corner)
+
+
 def _named_in_the_corner(table: pd.DataFrame) -> pd.DataFrame:
     """The index's name moved to the header's corner, which saves the table a line."""
     return table.rename_axis(columns=table.index.name, index=None)
+
+
+def _judged(row, name: str, value: float | None = None, lower_is_better: bool = False, decimals: int = 3) -> dict[str, str]:
+    """What no score goes without: its interval, its floor with that floor's name, and a mark where it is not worth its floor."""
+    value = row.value if value is None else value
+    worse = value > row.floor if lower_is_better else value < row.floor
+    mark = (", worse than its floor" if lower_is_better else ", below its floor") if worse else ""
+    named = isinstance(row.floor_name, str) and row.floor_name
+    return {
+        name: f"{_number(value, decimals)}{mark}",
+        "95 % interval": _interval(row, decimals),
+        "floor": f"{_number(row.floor, decimals)}, {row.floor_name}" if named else "–",
+    }
+
+
+def _number(value: float, decimals: int = 3) -> str:
+    return "–" if pd.isna(value) else f"{value:.{decimals}f}"
 
 
 def _score(row) -> str:
     return f"{row.dice:.3f}{', below its floor' if row.dice < row.floor else ''}"
 
 
-def _interval(row) -> str:
-    return "–" if pd.isna(row.low) else f"{row.low:.3f} to {row.high:.3f}"
+def _interval(row, decimals: int = 3) -> str:
+    return "–" if pd.isna(row.low) else f"{row.low:.{decimals}f} to {row.high:.{decimals}f}"

@@ -286,3 +286,32 @@ def test_scores_of_pixels_have_intervals_over_patients(volume):
     planes = np.repeat(list("ABC"), 15 * 17)
     as_rows = calibration.score(planes, truth.ravel(), probability.ravel() / 255).set_index("measure")
     assert table[["value", "low", "high"]].to_numpy() == pytest.approx(as_rows[["value", "low", "high"]].to_numpy())
+
+
+def test_who_answers_the_share_of_tumour_is_calibrated_and_says_nothing():
+    truth, probability = calibrated(60, seed=2)
+    case_id = np.random.default_rng(0).choice(list("ABCDE"), 60)
+    floors = {"always no": np.zeros(60), "share": np.full(60, truth.mean())}
+    table = calibration.score(case_id, truth, probability, floors=floors).set_index("measure")
+    assert table.floor["ECE"] == pytest.approx(0) and table.floor_name["ECE"] == "share"
+    assert table.floor["Brier score"] == pytest.approx(truth.mean() * (1 - truth.mean()))
+    assert calibration.score(case_id, truth, probability).floor.isna().all()
+
+
+def test_the_floor_of_pixels_is_the_empty_mask(volume):
+    probability, truth = volume
+    histogram = calibration.pixel_histogram(probability, truth)
+    table = calibration.score_pixels(histogram[None])
+    assert table.floor.tolist() == pytest.approx([truth.mean()] * 3)
+    assert set(table.floor_name) == {"all empty"}
+
+
+def test_histograms_come_back_from_a_table_of_their_levels(volume):
+    probability, truth = volume
+    histograms = np.stack([calibration.pixel_histogram(probability[plane], truth[plane]) for plane in range(3)])
+    held = [(case, level) for case in range(3) for level in range(256) if histograms[case, level].any()]
+    table = pd.DataFrame(
+        [(f"case {case}", level, *histograms[case, level]) for case, level in held],
+        columns=["case_id", "level", "negative", "positive"],
+    )
+    np.testing.assert_array_equal(calibration.histograms(table), histograms)

@@ -230,3 +230,48 @@ def test_tables_of_a_store_are_taken_as_they_are():
     frame = pd.DataFrame({"case_id": CASES, "truth": TRUTH, "probability": PROBABILITY}, index=range(50, 60))
     table = detection.score(frame.case_id, frame.truth, frame.probability, 0.5)
     pd.testing.assert_frame_equal(table, detection.score(CASES, TRUTH, PROBABILITY, 0.5))
+
+
+@pytest.fixture
+def detected():
+    """The ten slices above as a table, numbered within their patients."""
+    frame = pd.DataFrame({"case_id": CASES, "tumour": TRUTH, "probability": PROBABILITY})
+    return frame.assign(slice=frame.groupby("case_id").cumcount() + 1)
+
+
+def test_a_row_a_case(detected):
+    cases = detection.per_case(detected, 0.5)
+    assert cases.loc["A"].to_dict() == {
+        "slices": 4, "tumour_slices": 2, "missed_slices": 0, "false_alarm_slices": 1, "accuracy": 0.75, "auc": 1.0
+    }  # fmt: skip
+    assert cases.missed_slices.to_dict() == {"A": 0, "B": 0, "C": 1}
+
+
+def test_a_comparison_is_the_difference_of_the_scores_paired_by_patient(detected):
+    other = detected.assign(probability=detected.probability[::-1].to_numpy())
+    found = detection.compare(detected, other, 0.5, 0.25, seed=4).set_index("measure")
+    ours = detection.score(detected.case_id, detected.tumour, detected.probability, 0.5).set_index("measure").value
+    theirs = detection.score(other.case_id, other.tumour, other.probability, 0.25).set_index("measure").value
+    pd.testing.assert_series_equal(found.difference, ours - theirs, check_names=False)
+    numbers = [np.flatnonzero(name == CASES) for name in "ABC"]
+    drawn = np.random.default_rng(4).integers(0, 3, (intervals.RESAMPLES, 3))
+    rows = [np.concatenate([numbers[patient] for patient in draw]) for draw in drawn]
+    slow = [detection.auc(TRUTH[r], PROBABILITY[r]) - detection.auc(TRUTH[r], PROBABILITY[::-1][r]) for r in rows]
+    assert found.loc["AUC", ["low", "high"]].tolist() == pytest.approx(np.nanquantile(slow, [0.025, 0.975]).tolist())
+    assert (found.patients == 3).all()
+
+
+def test_against_itself_nothing_is_decided_and_the_other_way_round_turns_the_sign(detected):
+    same = detection.compare(detected, detected.sample(frac=1, random_state=0), 0.5, 0.5)
+    assert (same.difference == 0).all() and (same.low == 0).all() and set(same.verdict) == {intervals.NOT_DECIDABLE}
+    other = detected.assign(probability=0.5)
+    one, two = detection.compare(detected, other, 0.5, 0.5), detection.compare(other, detected, 0.5, 0.5)
+    np.testing.assert_allclose(one.difference, -two.difference)
+    np.testing.assert_allclose(one.low, -two.high)
+
+
+@pytest.mark.parametrize("change", ["fewer", "other truth"])
+def test_a_comparison_on_other_slices_is_refused(detected, change):
+    other = detected.iloc[1:] if change == "fewer" else detected.assign(tumour=~detected.tumour)
+    with pytest.raises(DataError, match="expected the same 10"):
+        detection.compare(detected, other, 0.5, 0.5)

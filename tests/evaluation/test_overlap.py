@@ -131,3 +131,11 @@ def test_a_row_a_case():
     assert cases.iou["A"] == 6 / 15
     assert cases.dice["B"] == 1
     assert cases.tumour_slices["B"] == 0
+
+
+def test_a_slice_is_as_probable_as_its_most_probable_pixel():
+    counts = table(("A", 1, 3, 4, 2, 91), ("A", 2, 0, 5, 0, 95), ("B", 1, 0, 0, 7, 93)).assign(slice_probability=[0.9, 0.6, 0.1])
+    slices = overlap.as_slices(counts.iloc[1:])
+    assert slices.to_dict("list") == {
+        "case_id": ["A", "B"], "slice": [2, 1], "tumour": [False, True], "probability": [0.6, 0.1]
+    }  # fmt: skip

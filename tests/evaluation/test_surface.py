@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from medpy.metric import binary as medpy
 
 from brain_tumor.errors import DataError
-from brain_tumor.evaluation import surface
+from brain_tumor.evaluation import intervals, surface
 
 FIGURES = ("hd95", "hd95_pooled", "hd", "nsd")
 lawful = settings(deadline=None, max_examples=40)
@@ -321,3 +321,30 @@ def test_a_prediction_of_another_size_is_refused(score, case):
 @given(pairs)
 def test_bool_and_bytes_are_the_same_mask(masks):
     assert surface.compare(*masks) == surface.compare(*(mask.astype(np.uint8) for mask in masks))
+
+
+@pytest.fixture
+def rows():
+    """Boundary rows of three patients, the third with two: what a penalty decided counts in full."""
+    figures = [("A", 1.0, 0.9), ("B", 3.0, 0.5), ("C", 2.0, 0.7), ("C", 90.0, 0.0)]
+    table = pd.DataFrame(figures, columns=["case_id", "hd95", "nsd"])
+    return table.assign(tolerance=2.0, missed=[False, False, False, True], invented=False)
+
+
+def test_boundary_scores_stand_beside_the_best_floor(rows):
+    floors = {"far": rows.assign(hd95=50.0, nsd=0.1), "near": rows.assign(hd95=10.0, nsd=0.05)}
+    table = surface.score(rows, floors).set_index("measure")
+    assert table.value.to_dict() == pytest.approx({"HD95 mean": 24, "HD95 median": 2.5, "NSD mean": 0.525, "NSD median": 0.6})
+    assert table.floor_name.to_dict() == {"HD95 mean": "near", "HD95 median": "near", "NSD mean": "far", "NSD median": "far"}
+    assert table.floor["HD95 mean"] == 10 and table.floor["NSD mean"] == pytest.approx(0.1)
+    assert table[["patients", "rows", "missed", "invented"]].drop_duplicates().to_numpy().tolist() == [[3, 4, 1, 0]]
+    assert ((table.low <= table.value) & (table.value <= table.high)).all()
+
+
+def test_boundary_intervals_draw_patients_not_rows(rows):
+    table = surface.score(rows, {}).set_index("measure")
+    drawn = np.random.default_rng(0).integers(0, 3, (intervals.RESAMPLES, 3))
+    of_patient = [[1.0], [3.0], [2.0, 90.0]]
+    means = [np.mean([value for number in draw for value in of_patient[number]]) for draw in drawn]
+    assert table.loc["HD95 mean", ["low", "high"]].tolist() == pytest.approx(np.quantile(means, [0.025, 0.975]).tolist())
+    assert np.isnan(table.floor["HD95 mean"]) and table.floor_name["HD95 mean"] == ""

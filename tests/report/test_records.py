@@ -22,7 +22,7 @@ def test_a_record_holds_tables_and_json_and_nothing_else(make_run, reports):
     run = make_run(phantom=False)
     folder = records.commit_record(run)
     assert folder == reports / "records" / run.path.name
-    assert {path.name for path in folder.iterdir()} == set(records.FILES)
+    assert {path.name for path in folder.iterdir()} == {*records.FILES, *records.TABLES["segmentation"], *records.LATER}
     text = "".join(path.read_text() for path in folder.iterdir())
     assert str(run.path.parent.parent) not in text, "a path of this machine"
     assert sum(path.stat().st_size for path in folder.iterdir()) < 100_000
@@ -32,6 +32,36 @@ def test_scores_follow_from_the_recorded_counts(make_run, reports):
     run = make_run(phantom=False)
     folder = records.commit_record(run)
     pd.testing.assert_frame_equal(records.scores_of(folder), pd.read_csv(run.path / "scores.csv"), rtol=1e-4)
+
+
+def test_a_run_of_an_earlier_version_is_recorded_with_what_it_has(make_run, reports):
+    folder = records.commit_record(make_run(phantom=False, earlier=True))
+    assert {path.name for path in folder.iterdir()} == {*records.FILES, *records.TABLES["segmentation"]}
+    assert records.read_floors(folder) == {} and records.read_slice_floors(folder) is None
+    assert set(records.scores_of(folder).floor_name) == {"all empty"}
+
+
+def test_a_classifier_is_recorded_with_its_slices(make_classifier, reports):
+    run = make_classifier(phantom=False)
+    folder = records.commit_record(run)
+    assert {path.name for path in folder.iterdir()} == {*records.FILES, *records.TABLES["classification"]}
+    assert (records.task_of(folder), records.task_of(run.path)) == ("classification", "classification")
+    pd.testing.assert_frame_equal(records.read_slices(folder), records.read_slices(run.path))
+    floors = records.read_slice_floors(folder)
+    assert (floors.groupby("floor").size() == len(records.read_slices(folder))).all()
+    pd.testing.assert_frame_equal(
+        records.scores_of(folder).fillna({"floor_name": ""}),
+        pd.read_csv(run.path / "scores.csv").fillna({"floor_name": ""}),
+        rtol=1e-4,
+    )
+
+
+def test_a_segmentation_read_as_a_detector(make_run):
+    run = make_run()
+    slices, floors = records.read_slices(run.path), records.read_slice_floors(run.path)
+    keys = ["case_id", "slice", "tumour"]
+    for _, rows in floors.groupby("floor"):
+        pd.testing.assert_frame_equal(rows[keys].reset_index(drop=True), slices[keys])
 
 
 def test_a_run_on_the_phantom_is_never_recorded(make_run, reports):
@@ -52,6 +82,15 @@ def test_only_finished_and_scored_runs_are_recorded(make_run, reports):
     assert not reports.exists()
 
 
+@pytest.mark.parametrize("absent", ["slices.csv", "floors.csv", "calibration.csv"])
+def test_a_classifier_without_its_tables_is_not_recorded(make_classifier, reports, absent):
+    run = make_classifier(phantom=False)
+    (run.path / absent).unlink()
+    with pytest.raises(RunError, match=rf"no {absent}; score the run first"):
+        records.commit_record(run)
+    assert not reports.exists()
+
+
 SPOKEN = {"seed": 3, "average_flips": False, "tune": 0.1, "split_seed": 2}
 
 
@@ -63,6 +102,17 @@ def test_the_recorded_command_trains_the_same_recipe(make_run, reports, command,
     monkeypatch.setattr(fetch, "open_cohort", lambda name: None)
     monkeypatch.setattr(training, "train", lambda recipe, *_more, **_named: trained.append(recipe) or run)
     assert words[0] == "brain-tumor"
+    assert command(*words[1:]).code == 0
+    assert trained == [from_json(run.description["recipe"])]
+
+
+def test_the_command_of_a_classifier_trains_a_classifier(make_classifier, reports, command, monkeypatch):
+    run = make_classifier(phantom=False, seed=2, size=64)
+    words = shlex.split(json.loads((records.commit_record(run) / "run.json").read_text())["command"])
+    trained = []
+    monkeypatch.setattr(fetch, "open_cohort", lambda name: None)
+    monkeypatch.setattr(training, "train", lambda recipe, *_more, **_named: trained.append(recipe) or run)
+    assert words[:3] == ["brain-tumor", "train", "classification"]
     assert command(*words[1:]).code == 0
     assert trained == [from_json(run.description["recipe"])]
 
@@ -98,6 +148,16 @@ def test_all_records_make_one_table(make_run, reports):
     assert set(table.seed) == {0, 1}
     assert {"run", "model", "split", "protocol", "size", "dice", "low", "high", "floor"} <= set(table)
     assert records.read_records(data_hash="other data").empty
+
+
+def test_records_of_classifiers_make_a_table_of_their_own(make_run, make_classifier, reports):
+    assert records.read_records(task="classification").empty
+    for run in (make_run(phantom=False), make_classifier(phantom=False)):
+        records.commit_record(run)
+    table = records.read_records(task="classification")
+    assert set(table.model) == {"resnet18"} and "AUC" in set(table.measure)
+    assert {"run", "measure", "value", "low", "high", "floor"} <= set(table)
+    assert set(records.read_records().model) == {"resunet"}
 
 
 def test_records_like_a_recipe_differ_in_seed_only(make_run, reports):

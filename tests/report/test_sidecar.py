@@ -124,7 +124,7 @@ def test_a_run_is_published_from_its_record_alone(make_run, reports):
     assert "data:image/jpeg" not in html, "a picture of a patient"
     assert page.external_requests(html) == []
     assert len(html) < page.MAX_BYTES
-    for word in ("slice, empty = 1", "95 % interval", "floor", "of them\nwithout tumour", "brain-tumor train segmentation"):
+    for word in ("slice, empty = 1", "95 % interval", "floor", "of them without tumour", "brain-tumor train segmentation"):
         assert word in html, word
     assert content["runs"] == [folder.name]
     assert [number["name"] for number in content["numbers"] if number["headline"]] == [
