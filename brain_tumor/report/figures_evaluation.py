@@ -125,7 +125,7 @@ def plot_subgroups(tables: pd.DataFrame) -> Drawing:
         axes.hlines(rows[mine], held.low[mine], held.high[mine], color=colour, linewidth=2.2, alpha=0.55)
         axes.plot(held.dice[mine], rows[mine], "o", color=colour, markersize=6, zorder=4)
     axes.vlines(held.floor, rows - 0.35, rows + 0.35, color=GREY, linewidth=3, label="floor: reads no image")
-    sizes = [f"{row.patients} patient{'s' * (row.patients != 1)}, {row.slices} slices" for row in held.itertuples()]
+    sizes = [f"{_many(row.patients, 'patient')}, {_many(row.slices, 'slice')}" for row in held.itertuples()]
     labels = [f"{name}\n{size}" for name, size in zip(names, sizes, strict=True)]
     axes.set_yticks(rows, labels, color=INK, fontsize=8)
     axes.invert_yaxis()
@@ -188,6 +188,10 @@ def _recall(table: pd.DataFrame) -> pd.DataFrame:
 
 def _all(slices: Mapping, floors: Mapping | None) -> dict:
     return {**slices, **(floors or {})}
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _told(areas: Mapping[str, float]) -> str:

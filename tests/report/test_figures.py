@@ -76,6 +76,12 @@ def test_history_marks_where_a_stage_begins():
     assert any(line.get_linestyle() == "--" for line in axes.lines), "the tune part"
 
 
+def test_a_classifiers_history_shows_its_accuracy(make_classifier):
+    figure = figures.plot_history({"a run": make_classifier().history})
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "accuracy", "learning rate"]
+    assert figure.alt.startswith("Training loss and accuracy by epoch")
+
+
 def test_dice_by_area_leaves_empty_slices_out(counts):
     native = counts[counts["size"] == 64]
     dots = figures.plot_dice_by_area(native).axes[0].collections[0]
