@@ -71,7 +71,7 @@ def test_every_score_comes_with_interval_floor_and_meaning(trained):
         "patient median",
         "95 % interval",
         "floor",
-        "all-empty",
+        "all empty",
     ):
         assert words in scored.stdout
 

@@ -1,0 +1,145 @@
+"""`evaluate` and `runs` as a person types them: what is printed and written for both tasks, and what is refused in one line."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+from brain_tumor.data.fetch import open_cohort
+from brain_tumor.data.phantom import write_phantom
+from brain_tumor.evaluation import intervals
+from brain_tumor.experiments import training
+from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
+from brain_tumor.training.stages import Stage
+
+SAME = {"cohort": "lgg", "split": "ratio-34", "size": 32, "stages": (Stage("all", 1),), "batch_size": 8, "precision": "float32"}
+SEGMENTATION, CLASSIFICATION = SegmentationRecipe(model="resunet", **SAME), ClassificationRecipe(**SAME, tune=0.4)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A home with six drawn patients where the real ones would be, and a run of each task, its network left as it was drawn."""
+    home = tmp_path_factory.mktemp("home")
+    write_phantom(home / "data" / "kaggle_3m", patients=6, slices=(8, 10), size=64, seed=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRAIN_TUMOR_HOME", str(home))
+        patch.setattr(training, "train_stages", lambda *_arguments: [])
+        for recipe in (SEGMENTATION, CLASSIFICATION):
+            training.train(recipe, open_cohort("lgg"))
+    return home
+
+
+@pytest.fixture
+def home(made, monkeypatch):
+    """That home; intervals are not what is tested here."""
+    monkeypatch.setenv("BRAIN_TUMOR_HOME", str(made))
+    monkeypatch.setattr(intervals, "RESAMPLES", 100)
+    return made
+
+
+@pytest.fixture
+def twin(home, command):
+    """``twin(recipe)``: a scored copy of that recipe's run, under another name."""
+    copies = []
+
+    def copy(recipe, name="another-run"):
+        assert command("evaluate", recipe.run_id).code == 0
+        copies.append(home / "runs" / name)
+        return shutil.copytree(home / "runs" / recipe.run_id, copies[-1])
+
+    yield copy
+    for folder in copies:
+        shutil.rmtree(folder)
+
+
+def test_a_segmentation_is_told_patients_first(home, command):
+    answer = command("evaluate", SEGMENTATION.run_id)
+    assert answer.code == 0, answer.err
+    places = [answer.out.index(f"\n{title} ") for title in ("Patients", "Scores", "Boundary", "By site", "By tumour area")]
+    assert places == sorted(places)
+    for words in ("no spacing in this data", "missed, invented", "slice position", "mean mask at position", "ECE", "AUC", "0.5"):
+        assert words in answer.out, words
+    assert "patient mean: Dice of each patient's volume" in answer.out
+    assert "next: brain-tumor report" in answer.out
+    written = {path.name for path in (home / "runs" / SEGMENTATION.run_id).glob("*.csv")}
+    assert {"boundary.csv", "subgroups.csv", "detection.csv", "calibration.csv", "floors.csv"} <= written
+
+
+def test_a_classifier_is_told_with_its_threshold_and_temperature(home, command):
+    answer = command("evaluate", CLASSIFICATION.run_id)
+    assert answer.code == 0, answer.err
+    for words in ("AUC", "sensitivity", "slice position", "slices, temperature", "never of diagnosis"):
+        assert words in answer.out, words
+
+
+def test_runs_lists_both_tasks_with_their_floors(home, command):
+    for recipe in (SEGMENTATION, CLASSIFICATION):
+        assert command("evaluate", recipe.run_id).code == 0
+    lines = command("runs").out
+    for recipe, scores in ((SEGMENTATION, ("slice, empty = 1", "patient mean")), (CLASSIFICATION, ("AUC", "accuracy"))):
+        assert recipe.run_id in lines
+        table = pd.read_csv(home / "runs" / recipe.run_id / "scores.csv").rename(columns={"dice": "value", "protocol": "measure"})
+        table = table[table["size"] == 32] if "size" in table else table
+        for row in table[table.measure.isin(scores)].itertuples():
+            assert f"{row.measure} {row.value:.3f} ({row.floor:.3f})" in lines
+
+
+@pytest.mark.parametrize("recipe", [SEGMENTATION, CLASSIFICATION], ids=["segmentation", "classification"])
+def test_against_another_run_nothing_can_be_told_of_two_patients(home, command, twin, recipe):
+    other = twin(recipe)
+    answer = command("evaluate", recipe.run_id, "--against", "another", "--margin", "0.05")
+    assert answer.code == 0, answer.err
+    for words in (f"\nAgainst {other.name}", "verdict", "not decidable", "paired by patient (2 patients)", "margin of 0.05"):
+        assert words in answer.out, words
+    table = pd.read_csv(home / "runs" / recipe.run_id / f"against-{other.name}.csv")
+    assert (table.difference == 0).all() and set(table.verdict) == {"not decidable"}
+
+
+def test_tables_are_written_as_markdown_and_html(home, command, twin, tmp_path):
+    twin(SEGMENTATION)
+    files = {kind: tmp_path / f"tables.{kind}" for kind in ("markdown", "html")}
+    options = [word for kind, path in files.items() for word in (f"--{kind}", path)]
+    answer = command("evaluate", SEGMENTATION.run_id, "--against", "another", *options)
+    assert answer.code == 0, answer.err
+    for path in files.values():
+        text = path.read_text()
+        assert str(path) in answer.out
+        assert text.index("Patients") < text.index("Scores") < text.index("Against another-run")
+        assert "what it means" in text and "RNASeq cluster" in text, "what a terminal has no room for"
+
+
+def spoil_slices(folder):
+    counts = pd.read_csv(folder / "counts.csv")
+    counts[counts.slice > 1].to_csv(folder / "counts.csv", index=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--margin", "0.1"], ["--margin", "--against"]),
+        (["--against", "no-such-run"], ["no-such-run"]),
+        (["--against", "another", "--margin", "0"], ["--margin 0", "above 0"]),
+        (["--against", "another", "--margin", "nan"], ["--margin nan"]),
+        (["--against", CLASSIFICATION.run_id], ["a run of classification", "one of segmentation"]),
+        (["--against", "another"], ["another-run", "the same test slices"]),
+    ],
+    ids=["margin of nothing", "unknown", "no margin", "NaN", "another task", "other slices"],
+)
+def test_comparisons_that_make_no_sense_are_refused(home, command, twin, options, words):
+    assert command("evaluate", CLASSIFICATION.run_id).code == 0
+    spoil_slices(twin(SEGMENTATION))
+    assert command("evaluate", SEGMENTATION.run_id, *options).refuses(*words)
+    assert not list((home / "runs" / SEGMENTATION.run_id).glob(f"against-{CLASSIFICATION.run_id}*"))
+
+
+def test_a_spoilt_prediction_is_refused_and_nothing_is_written(home, command):
+    assert command("evaluate", SEGMENTATION.run_id).code == 0
+    run = home / "runs" / SEGMENTATION.run_id
+    path = next((run / "predictions").glob("*.npz"))
+    whole, before = path.read_bytes(), (run / "scores.csv").stat().st_mtime_ns
+    path.write_bytes(whole[:100])
+    try:
+        assert command("evaluate", SEGMENTATION.run_id).refuses(path)
+        assert (run / "scores.csv").stat().st_mtime_ns == before
+    finally:
+        path.write_bytes(whole)
