@@ -3,13 +3,16 @@
 Anything over two seconds shows one (DESIGN law 12).
 """
 
+import contextlib
 import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
+from contextvars import ContextVar
 
 LOG_EVERY_SECONDS = 10.0
 BAR_CELLS = 24
+_PLACE: ContextVar[str] = ContextVar("place", default="")
 
 
 def clock(seconds: float) -> str:
@@ -26,7 +29,7 @@ class Bar:
     """
 
     def __init__(self, title: str, total: int, done: int = 0, stream=None):
-        self.title, self.total, self.done, self.note = title, total, done, ""
+        self.title, self.total, self.done, self.note = _PLACE.get() + title, total, done, ""
         self.earlier = done  # done by an earlier session, so it says nothing about today's speed
         self.stream = stream or sys.stderr
         self.quiet = bool(os.environ.get("BRAIN_TUMOR_QUIET"))
@@ -64,6 +67,16 @@ class Bar:
         )
         self.stream.write(f"\r\x1b[2K{line}" if self.terminal else line + "\n")
         self.stream.flush()
+
+
+@contextlib.contextmanager
+def within(place: str) -> Iterator[None]:
+    """Bars made in here say where in a longer work they stand: ``fold 2 of 5: training ━━━···``."""
+    token = _PLACE.set(f"{place}: ")
+    try:
+        yield
+    finally:
+        _PLACE.reset(token)
 
 
 def tracked(items: Iterable, title: str, total: int | None = None) -> Iterator:

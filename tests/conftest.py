@@ -1,7 +1,9 @@
 """What several test files need: a home that is never the checkout, small cohorts, and the command line as a function."""
 
+import importlib.util
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,6 +63,15 @@ def write_tree():
 def tree(tmp_path, write_tree):
     """Two patients, of twelve and three slices, spelt as the real data is; the two folders above hold nothing else."""
     return write_tree(tmp_path / "source" / "data" / "kaggle_3m", {"TCGA_CS_0001_19960909": 12, "TCGA_HT_0002_19981126": 3})
+
+
+@pytest.fixture(scope="session")
+def stubs():
+    """``stubs.py``: cohorts without pixels and runs without training, for those who ask what becomes of runs."""
+    spec = importlib.util.spec_from_file_location("stubs", Path(__file__).with_name("stubs.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @dataclass

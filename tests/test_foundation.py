@@ -218,6 +218,14 @@ def test_a_resumed_bar_judges_speed_by_today_only(loud, monkeypatch):
     assert "90/100  0:10 gone, 0:10 left" in stream.getvalue()
 
 
+def test_a_bar_says_where_in_a_longer_work_it_stands(loud, monkeypatch):
+    stream = Terminal()
+    with progress.within("fold 2 of 5"), progress.Bar("training", 1, stream=stream) as bar:
+        bar.advance()
+    assert "fold 2 of 5: training" in stream.getvalue()
+    assert progress.Bar("training", 1, stream=stream).title == "training"
+
+
 def test_quiet_is_silent(monkeypatch):
     monkeypatch.setenv("BRAIN_TUMOR_QUIET", "1")
     stream = Terminal()

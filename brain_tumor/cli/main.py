@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from brain_tumor.cli import audit, data, demo, evaluate, predict, report, train
+from brain_tumor.cli import audit, crossval, data, demo, evaluate, predict, report, train
 from brain_tumor.errors import BrainTumorError
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
+app.add_typer(crossval.app, name="crossval")
 app.command()(audit.audit)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)

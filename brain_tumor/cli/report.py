@@ -8,15 +8,20 @@ from brain_tumor.cli.backend import load_keras
 
 
 def report(
-    run: str = typer.Argument(help="A run's name, the beginning of it, or its folder; with --publish also that of a record."),
+    run: str = typer.Argument(
+        help="A run's or cross-validation's name, the beginning of it, or its folder; with --publish also that of a record."
+    ),
     publish: bool = typer.Option(False, "--publish", help="Keep the run's record and write reports/runs/, without any picture."),
 ) -> None:
     """One run as a single HTML file: scores with interval and floor, every patient, curves, and pictures for you alone."""
     load_keras()
     from brain_tumor.paths import readable
-    from brain_tumor.report import page, readme, records, run_page
+    from brain_tumor.report import crossval_record, page, readme, records, run_page
     from brain_tumor.training.runs import all_runs, find_run
 
+    if crossval_record.is_crossval(run):
+        _report_crossval(run, publish)
+        return
     if not publish:
         typer.echo(f"report: {readable(run_page.run_page(find_run(run)))}")
         return
@@ -25,6 +30,22 @@ def report(
     record = records.find_record(run) if recorded and not trained_here else records.commit_record(find_run(run))
     typer.echo(f"record: {readable(record)}")
     typer.echo(f"report: {readable(run_page.publish_record(record))}")
+    page.write_index()
+    readme.write()
+
+
+def _report_crossval(name: str, publish: bool) -> None:
+    from brain_tumor.paths import readable
+    from brain_tumor.report import crossval_page, crossval_record, page, readme, records
+
+    folder = crossval_record.find(name, recorded=publish)
+    if not publish:
+        typer.echo(f"report: {readable(crossval_page.local_page(folder))}")
+        return
+    record = folder if folder.resolve().parent == records.records_folder() else crossval_record.commit_crossval(folder)
+    typer.echo(f"record: {readable(record)}")
+    for each in crossval_record.all_records():  # each tells of those that differ from it in the unit of their folds
+        typer.echo(f"report: {readable(crossval_page.publish(each))}")
     page.write_index()
     readme.write()
 
@@ -50,7 +71,7 @@ def reports(
     """Publish the notebooks as HTML, then a page for each record, the index, and the README's results."""
     load_keras()
     from brain_tumor.paths import readable
-    from brain_tumor.report import notebook, page, readme, records, run_page
+    from brain_tumor.report import crossval_page, crossval_record, notebook, page, readme, records, run_page
 
     for path in notebook.all_notebooks():
         if not only or path.name.startswith(tuple(only)):
@@ -59,5 +80,7 @@ def reports(
         return
     for folder in records.all_records():
         typer.echo(readable(run_page.publish_record(folder)))
+    for folder in crossval_record.all_records():
+        typer.echo(readable(crossval_page.publish(folder)))
     typer.echo(readable(page.write_index()))
     typer.echo(readable(readme.write()))

@@ -4,6 +4,7 @@ The unit is ``patient`` (the default: a patient is on one side only), ``site``, 
 leak. ``tune`` is where choices are made; ``test`` is scored once (DESIGN law 3).
 """
 
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ SOURCE_004_TEST = (
     "TCGA_HT_7855", "TCGA_DU_A5TT", "TCGA_DU_7300", "TCGA_DU_5871", "TCGA_DU_5855",
 )  # fmt: skip
 NAMES = ("source-004", "source-002", "ratio-20", "fold-1-of-5", "slice-fold-1-of-5", "site-HT", "clean-1-of-3", "leaky-1-of-3")
+FOLDS = 5
 SOURCE_002_TEST_SHARE = 0.15  # row 002.09; the unit is not stated there, a slice split is presumed
 
 
@@ -104,22 +106,17 @@ def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, tune: float = 0.
         n_tune = round(tune * (len(keys) - n_test))
         parts = np.split(keys, [n_test, n_test + n_tune])
         return _checked(Split(name, "slice", *map(_in_order, (parts[2], parts[1], parts[0]))), name)
-    kind, *numbers = name.removeprefix("slice-").split("-")
-    try:
-        if kind == "ratio" and 0 < int(numbers[0]) < 100 and len(numbers) == 1 and not name.startswith("slice-"):
-            return _checked(_patients(name, cases, _draw(cases, int(numbers[0]) / 100, seed), tune, seed), name)
-        if kind == "site" and len(numbers) == 1 and not name.startswith("slice-"):
-            return site_split(cases, numbers[0], tune, seed)
-        first, of, last = numbers
-        if of == "of" and 1 <= int(first) <= int(last):
-            if name.startswith("slice-fold-"):
-                return slice_fold(slices, int(first), int(last), tune, seed)
-            if kind == "fold":
-                return k_fold(cases, int(last), tune, seed)[int(first) - 1]
-            if kind in ("clean", "leaky"):
-                return leak_pair(cases, slices, int(first), int(last), seed)[kind == "leaky"]
-    except (IndexError, ValueError):
-        pass
+    if (share := re.fullmatch(r"ratio-(\d\d?)", name)) and int(share[1]):
+        return _checked(_patients(name, cases, _draw(cases, int(share[1]) / 100, seed), tune, seed), name)
+    if site := re.fullmatch(r"site-([^-]+)", name):
+        return site_split(cases, site[1], tune, seed)
+    if (part := re.fullmatch(r"(fold|slice-fold|clean|leaky)-(\d+)-of-(\d+)", name)) and 1 <= int(part[2]) <= int(part[3]):
+        kind, number, of = part[1], int(part[2]), int(part[3])
+        if kind == "fold":
+            return k_fold(cases, of, tune, seed)[number - 1]
+        if kind == "slice-fold":
+            return slice_fold(slices, number, of, tune, seed)
+        return leak_pair(cases, slices, number, of, seed)[kind == "leaky"]
     raise SplitError(f"unknown split {name!r}; expected {', '.join(NAMES)}, or a JSON file")
 
 
@@ -134,12 +131,46 @@ def site_split(cases: pd.DataFrame, site: str, tune: float = 0.0, seed: int = 0)
 
 def slice_fold(slices: pd.DataFrame, number: int, k: int, tune: float = 0.0, seed: int = 0) -> Split:
     """Fold ``number`` of ``k`` over slices, whoever they belong to: each slice is tested once, beside its neighbours."""
+    if not 2 <= k <= len(slices):
+        raise SplitError(f"{k} folds for {len(slices)} slices: expected 2 to {len(slices)}")
     keys = np.random.default_rng(seed).permutation(_slice_keys(slices).to_numpy())
     folds = np.array_split(keys, k)
     rest = np.concatenate([fold for i, fold in enumerate(folds, 1) if i != number])
     n_tune = round(tune * len(rest))
     parts = (rest[n_tune:], rest[:n_tune], folds[number - 1])
     return _checked(Split(f"slice-fold-{number}-of-{k}", "slice", *map(_in_order, parts)), f"slice fold {number}")
+
+
+def fold_names(unit: str, folds: int | None, cases: pd.DataFrame, slices: pd.DataFrame) -> list[str]:
+    """The named splits of a cross-validation, in order; together they test each of :func:`testable_rows` once.
+
+    Args:
+        unit: ``patient``, ``slice`` or ``site``: each of the cohort's sites is left out once.
+        folds: how many; None for 5, or for as many as there are sites.
+
+    Raises:
+        SplitError: an unknown unit, or a number of folds that this cohort cannot give.
+    """
+    if unit not in UNITS:
+        raise SplitError(f"unit {unit!r}, expected one of {', '.join(UNITS)}")
+    if unit == "site":
+        sites = sorted(set(cases.site))
+        if len(sites) < 2 or folds not in (None, len(sites)):
+            wanted = f"{'' if folds is None else f'{folds} '}folds for {len(sites)} sites ({', '.join(sites)})"
+            raise SplitError(f"{wanted}: expected at least 2 sites, and a fold for each")
+        return [f"site-{site}" for site in sites]
+    folds = FOLDS if folds is None else folds
+    rows = testable_rows(unit, cases, slices)
+    units = len(rows) if unit == "slice" else slices.case_id.iloc[rows].nunique()
+    if not 2 <= folds <= units:
+        raise SplitError(f"{folds} folds for {units} {unit}s: expected 2 to {units}")
+    return [f"{'slice-' if unit == 'slice' else ''}fold-{number}-of-{folds}" for number in range(1, folds + 1)]
+
+
+def testable_rows(unit: str, cases: pd.DataFrame, slices: pd.DataFrame) -> np.ndarray:
+    """Rows of ``slices`` that folds over ``unit`` test: all, but under ``patient`` those of sites that are never held out."""
+    spared = cases.index[cases.site.isin(NEVER_TESTED_SITES)] if unit == "patient" else []
+    return np.flatnonzero(~slices.case_id.isin(spared).to_numpy())
 
 
 def leak_pair(cases: pd.DataFrame, slices: pd.DataFrame, draw: int, of: int, seed: int = 0) -> tuple[Split, Split]:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from brain_tumor.data import splits
@@ -118,6 +118,135 @@ def test_folds_are_stratified_by_site(cohort):
         assert max(held) - min(held) <= 1, (site, held)
 
 
+def cohort_tables(draw):
+    """Any few patients of any few sites, as a store's tables."""
+    sites = draw(st.dictionaries(st.sampled_from(["CS", "DU", "EZ", "FG", "HT"]), st.integers(1, 6), min_size=1))
+    return tables([case_id for site, n in sites.items() for case_id in patients(site, n)])
+
+
+@given(cohort=st.composite(cohort_tables)(), unit=st.sampled_from(splits.UNITS), draw=st.data())
+@settings(max_examples=60, deadline=None)
+def test_folds_of_any_unit_test_each_testable_slice_once(cohort, unit, draw):
+    cases, slices = cohort
+    testable = splits.testable_rows(unit, *cohort)
+    units = {"patient": slices.case_id.iloc[testable].nunique(), "slice": len(testable), "site": cases.site.nunique()}[unit]
+    assume(units >= 2)
+    folds = None if unit == "site" else draw.draw(st.integers(2, min(units, 9)), label="folds")
+    names = splits.fold_names(unit, folds, *cohort)
+    made = [splits.named(name, *cohort, tune=0.0, seed=7) for name in names]
+    assert len(set(names)) == len(names) == (folds or units)
+    assert sorted(np.concatenate([split.rows("test", slices) for split in made]).tolist()) == testable.tolist()
+    for name, split in zip(names, made, strict=True):
+        assert (split.name, split.unit) == (name, unit)
+        assert_covers(split, slices)
+
+
+def test_only_patients_of_sites_too_small_are_spared_and_only_under_patient_folds(cohort):
+    cases, slices = cohort
+    spared = set(slices.case_id) - set(slices.case_id.iloc[splits.testable_rows("patient", *cohort)])
+    assert spared == set(patients("EZ", 1))
+    for unit in ("slice", "site"):
+        assert splits.testable_rows(unit, cases, slices).tolist() == list(range(len(slices)))
+
+
+@pytest.mark.parametrize(
+    ("unit", "folds", "complaint"),
+    [
+        ("patient", 1, "1 folds for 39 patients: expected 2 to 39"),
+        ("patient", 40, "40 folds for 39 patients: expected 2 to 39"),
+        ("patient", -3, "-3 folds for 39 patients"),
+        ("slice", 0, "0 folds for 160 slices: expected 2 to 160"),
+        ("slice", 161, "161 folds for 160 slices"),
+        ("site", 4, r"4 folds for 5 sites \(CS, DU, EZ, FG, HT\): expected at least 2 sites, and a fold for each"),
+        ("voxel", 5, "unit 'voxel', expected one of patient, site, slice"),
+    ],
+)
+def test_folds_that_a_cohort_cannot_give_are_refused(cohort, unit, folds, complaint):
+    with pytest.raises(SplitError, match=complaint) as refusal:
+        splits.fold_names(unit, folds, *cohort)
+    assert "\n" not in str(refusal.value)
+
+
+def test_one_site_alone_cannot_be_left_out():
+    with pytest.raises(SplitError, match=r"folds for 1 sites \(DU\): expected at least 2 sites"):
+        splits.fold_names("site", None, *tables(patients("DU", 4)))
+
+
+def test_a_site_split_tests_all_of_one_site_and_nobody_else(cohort):
+    cases, slices = cohort
+    for site in sorted(set(cases.site)):
+        split = splits.named(f"site-{site}", *cohort, tune=0.2)
+        assert (split.name, split.unit) == (f"site-{site}", "site")
+        assert set(split.test) == set(cases.index[cases.site == site])
+        assert split.tune
+        assert_covers(split, slices)
+
+
+def test_an_unknown_site_is_refused(cohort):
+    with pytest.raises(SplitError, match="split 'site-XX': no such site; this cohort has CS, DU, EZ, FG, HT"):
+        splits.named("site-XX", *cohort)
+
+
+def test_a_site_split_of_one_site_has_nothing_to_train_on():
+    with pytest.raises(SplitError, match="site-DU: the train part is empty"):
+        splits.named("site-DU", *tables(patients("DU", 3)))
+
+
+@given(k=st.integers(2, 12), tune=st.sampled_from([0.0, 0.2]), seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_slice_folds_test_every_slice_once_and_are_as_large(cohort, k, tune, seed):
+    _, slices = cohort
+    folds = [splits.named(f"slice-fold-{number}-of-{k}", *cohort, tune=tune, seed=seed) for number in range(1, k + 1)]
+    tested = [key for split in folds for key in split.test]
+    assert len(tested) == len(set(tested)) == len(slices)
+    sizes = [len(split.test) for split in folds]
+    assert max(sizes) - min(sizes) <= 1
+    for split in folds:
+        assert split.unit == "slice"
+        assert_covers(split, slices)
+    leaking = {key.split("/")[0] for key in folds[0].test} & {key.split("/")[0] for key in folds[0].train}
+    assert leaking, "it leaks on purpose: patients are on both sides"
+
+
+def of_patients(keys):
+    return {key.split("/")[0] for key in keys}
+
+
+@given(of=st.integers(2, 10), seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_a_leak_pair_differs_in_the_other_slices_of_the_test_patients_alone(cohort, of, seed):
+    _, slices = cohort
+    everyone = slices.groupby("case_id").slice.agg(list).to_dict()
+    for draw in range(1, of + 1):
+        clean, leaky = (splits.named(f"{kind}-{draw}-of-{of}", *cohort, seed=seed) for kind in ("clean", "leaky"))
+        assert (clean.unit, leaky.unit) == ("slice", "slice")
+        assert clean.test == leaky.test
+        assert len(clean.train) == len(leaky.train), "as many training slices"
+        tested = of_patients(clean.test)
+        assert sorted(clean.test) == sorted(f"{case}/{n}" for case in tested for n in everyone[case][1::2]), "every second slice"
+        assert set(clean.train) == {f"{case}/{n}" for case in set(everyone) - tested for n in everyone[case]}
+        rest = {f"{case}/{n}" for case in tested for n in everyone[case][::2]}
+        assert {key for key in leaky.train if key.split("/")[0] in tested} == rest
+        assert set(leaky.train) - rest <= set(clean.train)
+
+
+@pytest.mark.parametrize("of", [3, 5])
+def test_the_draws_of_a_leak_pair_test_each_testable_patient_once(cohort, of):
+    cases, _ = cohort
+    tested = [case for draw in range(1, of + 1) for case in of_patients(splits.named(f"clean-{draw}-of-{of}", *cohort).test)]
+    assert sorted(tested) == sorted(set(cases.index) - set(patients("EZ", 1)))
+
+
+def test_a_leak_pair_needs_as_many_slices_of_other_patients():
+    cohort = tables(patients("DU", 2))
+    leaky = splits.named("leaky-1-of-2", *cohort)
+    assert (len(leaky.train), len(leaky.test)) == (4, 2)
+    cases, slices = cohort
+    few = slices[(slices.case_id == leaky.test[0].split("/")[0]) | (slices.slice <= 2)]
+    with pytest.raises(SplitError, match="split 'leaky-1-of-2': the other patients have too few slices; more draws are needed"):
+        splits.named("leaky-1-of-2", cases, few)
+
+
 def test_the_ez_patient_is_never_drawn(cohort):
     ez = patients("EZ", 1)[0]
     for seed in range(20):
@@ -143,11 +272,43 @@ def test_the_hash_follows_the_content(cohort):
 
 @pytest.mark.parametrize(
     "name",
-    ["", "source-005", "ratio", "ratio-0", "ratio-100", "ratio-x", "ratio-2-3", "fold-0-of-5", "fold-6-of-5", "fold-1-of-5-of-6"],
+    [
+        "",
+        "source-005",
+        "ratio",
+        "ratio-0",
+        "ratio-100",
+        "ratio-x",
+        "ratio-2-3",
+        "fold-0-of-5",
+        "fold-6-of-5",
+        "fold-1-of-5-of-6",
+        "fold-1-in-5",
+        "site",
+        "site-",
+        "site-CS-DU",
+        "slice-site-CS",
+        "slice-ratio-20",
+        "slice-fold-0-of-5",
+        "slice-fold-6-of-5",
+        "slice-fold-x-of-5",
+        "clean-0-of-3",
+        "clean-4-of-3",
+        "leaky-4-of-3",
+        "clean-1",
+        "leaky",
+        "slice-clean-1-of-3",
+    ],
 )
 def test_unknown_names_are_refused(cohort, name):
     with pytest.raises(SplitError, match="unknown split .*; expected source-004"):
         splits.named(name, *cohort)
+
+
+def test_more_folds_than_there_are_slices_are_refused(cohort):
+    for k in (1, 161):
+        with pytest.raises(SplitError, match=f"{k} folds for 160 slices: expected 2 to 160"):
+            splits.named(f"slice-fold-1-of-{k}", *cohort)
 
 
 def test_more_folds_than_patients_are_refused(cohort):

@@ -1,0 +1,173 @@
+"""Cross-validation: a run a fold, until every testable patient, slice or site was predicted by a network that never saw it.
+
+A fold is an ordinary run on a named split, trained and scored as any other. Beside the runs a folder of its own gathers them:
+``crossval.json`` (what was asked, which runs answer, how far they are) and the tables of
+:mod:`brain_tumor.experiments.out_of_fold`. A killed fold resumes as its run does; finished ones are taken as they are.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import keras
+
+from brain_tumor import files
+from brain_tumor.data import splits
+from brain_tumor.data.cache import open_store
+from brain_tumor.data.cohort import Cohort
+from brain_tumor.errors import RunError
+from brain_tumor.experiments import classification, out_of_fold, scoring, segmentation, training
+from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.paths import runs_folder
+from brain_tumor.progress import within
+from brain_tumor.training.runs import RunFolder, environment, now
+
+DESCRIPTION = "crossval.json"
+
+
+def cross_validate(
+    recipe: Recipe,
+    cohort: Cohort,
+    unit: str = "patient",
+    folds: int | None = None,
+    on_fold: Callable[[int, int, RunFolder], None] | None = None,
+) -> Path:
+    """Train and score every fold that is not yet, then gather them; a finished cross-validation is returned as it is.
+
+    Args:
+        recipe: of every fold; its ``split`` says nothing, each fold has its own.
+        unit: ``patient``, ``slice`` or ``site`` (each is left out once).
+        folds: how many; None for 5, or for as many as there are sites.
+        on_fold: told the fold's number, how many there are, and its run, before the fold is begun or taken.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        RunError: begun on other data, or the folds' runs do not cover the cohort; no table is written.
+        DataError, SplitError, ModelError: recipe or folds do not fit the cohort; nothing is written.
+    """
+    store = open_store(cohort)
+    names = splits.fold_names(unit, folds, store.cases, store.slices)
+    recipes = [replace(recipe, split=name) for name in names]
+    made = [training.make_split(of_fold, store) for of_fold in recipes]
+    runs = [RunFolder(runs_folder() / of_fold.run_id) for of_fold in recipes]
+    folder = runs_folder() / crossval_name(recipe, unit, len(names))
+    began = now()
+    if (folder / DESCRIPTION).is_file():
+        earlier = read(folder)
+        if earlier["data_hash"] != store.data_hash:
+            raise RunError(
+                f"{folder}: begun with data_hash {earlier['data_hash'][:12]}, now {store.data_hash[:12]}; remove the folder to "
+                "begin anew"
+            )
+        if earlier["status"] == "finished" and all((folder / name).is_file() for name in tables(recipe.TASK)):
+            return folder
+        began = earlier["started"]
+    tested = store.slices.case_id.iloc[splits.testable_rows(unit, store.cases, store.slices)]
+    facts = {
+        "kind": recipe.TASK,
+        "unit": unit,
+        "folds": len(names),
+        "recipe": _shared(recipe),
+        "data_hash": store.data_hash,
+        "phantom": cohort.phantom,
+        "patients": int(tested.nunique()),
+        "slices": len(tested),
+        "never_tested": sorted(set(store.cases.index) - set(tested)),
+        "started": began,
+        "environment": environment(),
+    }
+
+    def note(status: str) -> None:
+        told = [_told(*fold) for fold in zip(range(1, len(names) + 1), names, made, runs, strict=True)]
+        seconds = round(sum(fold["seconds"] for fold in told), 1)
+        files.write_json(folder / DESCRIPTION, facts | {"status": status, "ended": now(), "seconds": seconds, "runs": told})
+
+    ending = "failed"
+    try:
+        for number, (of_fold, run) in enumerate(zip(recipes, runs, strict=True), 1):
+            if on_fold:
+                on_fold(number, len(names), run)
+            with within(f"fold {number} of {len(names)}"):
+                if run.status != "finished":
+                    keras.utils.clear_session()  # else each fold's network stays in memory beside the next
+                training.train(of_fold, cohort, on_start=lambda _run: note("running"))
+                if not _scored(run, recipe.TASK, made[number - 1]):
+                    {"segmentation": segmentation, "classification": classification}[recipe.TASK].evaluate(run, cohort)
+            note("running")
+        gathered = out_of_fold.gather(runs, recipe.TASK, store, unit)
+        if recipe.TASK == "segmentation":
+            counts = gathered[scoring.COUNTS]
+            out_of_fold.write_predictions(folder / out_of_fold.PREDICTIONS, runs, counts, store, recipe.size)
+        scoring.write(gathered, RunFolder(folder))
+        ending = "finished"
+    except KeyboardInterrupt:
+        ending = "stopped"
+        raise
+    finally:
+        if (folder / DESCRIPTION).is_file():
+            note(ending)
+    return folder
+
+
+def crossval_name(recipe: Recipe, unit: str, folds: int) -> str:
+    """The folder's name: what a person looks for first, then a hash of all that decides it."""
+    digest = files.sha256_json([_shared(recipe), unit, folds])[:8]
+    return f"{recipe.cohort}-crossval-{folds}-{unit}-{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}"
+
+
+def tables(task: str) -> tuple[str, ...]:
+    """The files, besides its description, that a finished cross-validation holds."""
+    held = (out_of_fold.MAIN[task], scoring.FLOORS, scoring.CASES, scoring.SCORES, out_of_fold.FOLD_SCORES)
+    return (*held, out_of_fold.PREDICTIONS) if task == "segmentation" else held
+
+
+def read(folder: Path) -> dict:
+    """``crossval.json``.
+
+    Raises:
+        RunError: there is none, or it is damaged.
+    """
+    try:
+        facts = files.read_json(folder / DESCRIPTION)
+        absent = {"kind", "unit", "runs", "data_hash", "status", "started"} - set(facts)
+    except FileNotFoundError:
+        raise RunError(f"{folder}: no such cross-validation (no {DESCRIPTION})") from None
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{folder / DESCRIPTION}: damaged ({error})") from None
+    if absent:
+        raise RunError(f"{folder / DESCRIPTION}: damaged (no {min(absent)})")
+    return facts
+
+
+def all_crossvals(root: Path) -> list[Path]:
+    """The folder of every cross-validation under ``root``, by name."""
+    return [path.parent for path in sorted(root.glob(f"*/{DESCRIPTION}"))]
+
+
+def _shared(recipe: Recipe) -> dict:
+    """What all folds have in common: the recipe but for its split."""
+    return {name: value for name, value in asdict(recipe).items() if name != "split"}
+
+
+def _told(number: int, name: str, split: splits.Split, run: RunFolder) -> dict:
+    """A fold as ``crossval.json`` tells it; seconds are of training and inference, over all sittings."""
+    facts = run.description if run.exists else {}
+    return {
+        "fold": number,
+        "split": name,
+        "split_hash": split.hash,
+        "run": run.path.name,
+        "status": "scored" if "scored" in facts and run.status == "finished" else facts.get("status", "absent"),
+        "seconds": round(facts.get("training_seconds", 0.0) + facts.get("inference_seconds", 0.0), 1),
+    }
+
+
+def _scored(run: RunFolder, task: str, split: splits.Split) -> bool:
+    """Whether scoring the run left all that is gathered from it."""
+    needed = [out_of_fold.MAIN[task], scoring.FLOORS]
+    if task == "segmentation":
+        cases = sorted({key.split("/")[0] for key in split.test})
+        needed += [f"{segmentation.PREDICTIONS}/{case_id}.npz" for case_id in cases]
+    return "scored" in run.description and all((run.path / name).is_file() for name in needed)
