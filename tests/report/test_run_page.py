@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 
+from brain_tumor.data.profile import profile
 from brain_tumor.report import page, records, run_content, run_page
 
 
@@ -60,3 +61,12 @@ def test_an_answer_owns_up_to_its_floor(make_run, dice, words):
     scores.assign(dice=dice, floor=0.5).to_csv(run.path / "scores.csv", index=False)
     assert words in run_content.content(run.path, run.description)["answer"]
     assert "floor 0.500" in run_content.content(run.path, run.description)["answer"]
+
+
+def test_the_demo_shows_its_cohort_and_then_the_same_sections(make_run, reports, phantom_cohort, store, monkeypatch):
+    monkeypatch.setattr(run_page, "open_cohort", lambda name: phantom_cohort)
+    html = run_page.demo_page(make_run(), profile(store)).read_text()
+    places = [
+        html.index(f"<h2>{title}</h2>") for title in ("The cohort", "Patients", "Scores", "Boundary", "Pictures", "Training")
+    ]
+    assert places == sorted(places)
