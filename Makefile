@@ -13,7 +13,7 @@ EXTRAS ?= cpu,jax,notebooks,dev
 # that they neither find nor leave runs and caches in yours.
 TEST_HOME := $(CURDIR)/build/test-home
 TEST_ENV = BRAIN_TUMOR_HOME='$(TEST_HOME)' BRAIN_TUMOR_QUIET=1 TF_CPP_MIN_LOG_LEVEL=3 \
-	OMP_NUM_THREADS=2 TF_NUM_INTRAOP_THREADS=2 TF_NUM_INTEROP_THREADS=2
+	OMP_NUM_THREADS=2 TF_NUM_INTRAOP_THREADS=2
 NO_TENSORFLOW = KERAS_BACKEND=jax PYTHONPATH='$(CURDIR)/tests/without_tensorflow'
 NBMAKE = --nbmake --nbmake-timeout=600
 
