@@ -11,6 +11,7 @@ import numpy as np
 from brain_tumor import files
 from brain_tumor.data import intensity
 from brain_tumor.errors import DataError
+from brain_tumor.evaluation.calibration import check_probabilities
 
 BATCH = 16  # always padded to this, so that a slice alone and a slice in a series give the same bits
 
@@ -105,7 +106,7 @@ def predict_case(
         average_flips: as in :func:`probabilities`.
 
     Raises:
-        DataError: another number of channels than the network's.
+        DataError: another number of channels than the network's, or an answer that is no probability.
     """
     size, channels = model.input_shape[1], model.input_shape[-1]
     if images.shape[-1] != channels:
@@ -113,6 +114,7 @@ def predict_case(
     window = intensity.window(images, normalisation)
     wanted = images[np.asarray(slice_numbers) - 1]
     working = probabilities(model, intensity.resize_images(wanted, size), window, average_flips)
+    check_probabilities(working, f"{case_id}: the network's answer")  # NaN would be stored as "no tumour"
     native = intensity.resize_probabilities(working, images.shape[1:3])
     return Prediction(case_id, np.asarray(slice_numbers), _to_bytes(native), _to_bytes(working))
 

@@ -124,3 +124,10 @@ def test_a_file_that_lacks_an_array_or_is_absent_is_refused(tmp_path):
     for name in ("a.npz", "b.npy", "c.npz"):
         with pytest.raises(DataError, match=f"{name}: not a stored prediction"):
             predict.load_prediction(tmp_path / name)
+
+
+def test_a_network_that_answers_nan_is_refused_not_stored_as_no_tumour(exam):
+    broken = saved.build(saved.describe("resunet", size=16))
+    broken.set_weights([np.full_like(weight, np.nan) for weight in broken.get_weights()])
+    with pytest.raises(DataError, match="A: the network's answer: expected probabilities from 0 to 1"):
+        predict.predict_case(broken, exam, "unit", "A", NUMBERS)
