@@ -152,7 +152,10 @@ def test_ctrl_c_marks_the_run_stopped_and_an_unfinished_run_is_not_scored(traine
     command = [*SMALL, "--seed", "3", "--epochs", "200"]
     environment = {**os.environ, "BRAIN_TUMOR_HOME": str(home), "BRAIN_TUMOR_QUIET": "1"}
     arguments = [sys.executable, "-m", "brain_tumor.cli.main", "train", "segmentation", *command]
-    process = subprocess.Popen(arguments, env=environment, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        arguments, env=environment, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored by whatever a shell starts in the background
+    )  # fmt: skip
     deadline = time.monotonic() + 240
     while not list((home / "runs").glob("*seed3*/checkpoint-*/state.json")) and time.monotonic() < deadline:
         time.sleep(0.2)
