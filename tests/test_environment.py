@@ -26,6 +26,7 @@ EVERY = [*CORE, *(requirement for extra in EXTRAS.values() for requirement in ex
 
 # The import name where it is not the name on the index.
 IMPORTED_AS = {
+    "image-classifiers": "classification_models",
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "pyyaml": "yaml",

@@ -21,7 +21,7 @@ from brain_tumor.evaluation import detection, intervals, overlap, protocols
 from brain_tumor.paths import reports_folder
 
 if TYPE_CHECKING:
-    from brain_tumor.experiments.recipe import SegmentationRecipe
+    from brain_tumor.experiments.recipe import Recipe, SegmentationRecipe
     from brain_tumor.training.runs import RunFolder
 
 TABLES = {
@@ -178,6 +178,16 @@ def read_floors(folder: Path) -> dict[str, pd.DataFrame]:
     """A segmentation's floors: an image-free predictor's name -> its counts; none in records from before floors were kept."""
     path = folder / "floors.csv"
     return dict(list(pd.read_csv(path, dtype={"case_id": str}).groupby("floor"))) if path.is_file() else {}
+
+
+def recorded(recipe: "Recipe", data_hash: str) -> "RunFolder | None":
+    """The record of just this recipe on just these data, read like a run: its tables and facts are there, its model is not."""
+    from brain_tumor.training.runs import RunFolder
+
+    folder = records_folder() / recipe.run_id
+    facts = files.read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
+    same = facts.get("data_hash") == data_hash and facts["recipe"] == json.loads(json.dumps(asdict(recipe)))
+    return RunFolder(folder) if same else None
 
 
 def counts_like(recipe: "SegmentationRecipe", model: str, data_hash: str) -> list[pd.DataFrame]:

@@ -170,6 +170,18 @@ def test_records_like_a_recipe_differ_in_seed_only(make_run, reports):
     assert records.counts_like(recipe, "resunet", "other data") == []
 
 
+def test_a_recorded_recipe_need_not_be_trained_again(make_run, reports):
+    run = make_run(phantom=False)
+    recipe, data_hash = from_json(run.description["recipe"]), run.description["data_hash"]
+    assert records.recorded(recipe, data_hash) is None
+    record = records.commit_record(run)
+    found = records.recorded(recipe, data_hash)
+    assert found.path == record
+    assert found.description["training_seconds"] == run.description["training_seconds"]
+    assert records.recorded(recipe, "other data") is None
+    assert records.recorded(dataclasses.replace(recipe, seed=recipe.seed + 1), data_hash) is None
+
+
 def test_mean_of_seeds_is_the_mean_and_its_interval_holds_it(make_run):
     counts = [records.read_counts(make_run(seed=seed, shift=seed + 1).path) for seed in (0, 1)]
     each = [protocols.score(table) for table in counts]
