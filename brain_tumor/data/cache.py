@@ -103,14 +103,17 @@ def _open(cohort: Cohort, folder: Path) -> Store:
     slices = pd.read_csv(folder / "slices.csv", keep_default_na=False)
     images = np.load(folder / "images.npy", mmap_mode="r")
     masks = np.load(folder / "masks.npy", mmap_mode="r")
-    windows = {method: np.array(values, np.float32) for method, values in meta["windows"].items()}
+    nothing = images[:0]  # the others look at no pixel
+    same = {method: intensity.window(nothing, method) for method in intensity.NORMALISATIONS if method != "volume"}
+    windows = {method: np.repeat(window[None], len(cases), axis=0) for method, window in same.items()}
+    windows["volume"] = np.array(meta["windows"]["volume"], np.float32)
     return Store(cohort, folder, images.shape[1], images, masks, slices, cases, windows, meta["data_hash"])
 
 
 def _build_native(cohort: Cohort, folder: Path) -> None:
     """Read every case once and write the arrays front to back, a few cases in memory at a time."""
     slices, cases, digest = [], [], hashlib.sha256()
-    windows = {method: [] for method in intensity.NORMALISATIONS}
+    windows = []  # of the one normalisation that depends on the pixels
     with ExitStack() as stack:
         bar = stack.enter_context(Bar(f"caching {cohort.name}", len(cohort)))
         writers: list[_ArrayWriter] = []
@@ -126,8 +129,7 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
                 writer.append(planes)
             for planes in (case.case_id.encode(), images, masks):
                 digest.update(planes)
-            for method, values in windows.items():
-                values.append(intensity.window(images, method).tolist())
+            windows.append(intensity.window(images, "volume").tolist())
             tumour_px = masks.sum(axis=(1, 2), dtype=int)
             slices.extend(
                 {"case_id": case.case_id, "site": case.site, "slice": number, "tumour_px": area}
@@ -144,7 +146,7 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
             )
             bar.advance(note=case.case_id)
     pd.DataFrame(slices).to_csv(folder / "slices.csv", index=False)
-    meta = {"cases": cases, "windows": windows, "data_hash": digest.hexdigest(), "layout": LAYOUT}
+    meta = {"cases": cases, "windows": {"volume": windows}, "data_hash": digest.hexdigest(), "layout": LAYOUT}
     (folder / "meta.json").write_text(json.dumps(meta))
 
 

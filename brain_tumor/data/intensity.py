@@ -7,7 +7,7 @@ normalised in one expression whatever the method, and masks are never touched (s
 import cv2
 import numpy as np
 
-NORMALISATIONS = ("unit", "imagenet", "volume")
+NORMALISATIONS = ("unit", "imagenet", "volume", "raw")
 # Torchvision's statistics of ImageNet in [0, 1], as sources 002 and 004 apply them (002.13, 004.34).
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
@@ -20,8 +20,9 @@ def window(volume: np.ndarray, method: str) -> np.ndarray:
 
     Args:
         volume: ``(Z, H, W, C)`` uint8, the whole exam: statistics of a lone slice are not those of its volume.
-        method: ``unit`` (0-255 to 0-1, row 000.03), ``imagenet`` (that, then ImageNet's mean and deviation), or
-            ``volume`` (clip at the volume's percentiles, then zero mean and unit deviation).
+        method: ``unit`` (0-255 to 0-1, row 000.03), ``imagenet`` (that, then ImageNet's mean and deviation), ``raw`` (0-255 as it
+            is, which the ImageNet weights of `image-classifiers` expect), or ``volume`` (clip at the volume's percentiles, then
+            zero mean and unit deviation).
 
     Returns:
         ``(4, C)`` float32: rows low, high, offset, scale.
@@ -30,6 +31,8 @@ def window(volume: np.ndarray, method: str) -> np.ndarray:
     low, high = np.zeros(channels), np.full(channels, 255.0)
     if method == "unit":
         offset, scale = np.zeros(channels), np.full(channels, 1 / 255)
+    elif method == "raw":
+        offset, scale = np.zeros(channels), np.ones(channels)
     elif method == "imagenet":
         offset, scale = 255 * IMAGENET_MEAN[:channels], 1 / (255 * IMAGENET_DEVIATION[:channels])
     elif method == "volume":

@@ -1,0 +1,84 @@
+"""What a network is shown of a slice: its three sequences, FLAIR alone or with its neighbours, or a mask beside them.
+
+Channels are chosen when slices are read, so one cache serves every choice. A copied FLAIR keeps its place in the middle: the
+augmentation that replaces sequences by FLAIR then replaces a neighbour by the slice itself.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from brain_tumor.data.cache import Store
+from brain_tumor.data.lgg import FLAIR
+from brain_tumor.errors import DataError
+
+CHANNELS = ("sequences", "flair", "neighbours", "sequences+mask")
+COUNTS = {"sequences": 3, "flair": 3, "neighbours": 3, "sequences+mask": 4}
+MASK_WINDOW = np.array([[0], [255], [0], [1 / 255]], np.float32)  # low, high, offset, scale: 0-255 to 0-1 whatever the method
+
+
+@dataclass(frozen=True)
+class SliceInputs:
+    """The slices of a store as a network takes them; read by rows, as an array is.
+
+    Attributes:
+        images: ``(N, S, S, 3)`` uint8 of the store.
+        channels: a name of :data:`CHANNELS`: ``sequences`` (pre, FLAIR, post), ``flair`` (FLAIR three times, as source 003 has
+            it), ``neighbours`` (the FLAIR of the slice before, of the slice and of the one after; at either end of an exam the
+            slice itself stands in) or ``sequences+mask`` (a fourth channel, tumour probability, 255 = 1; row 003.11).
+        before: ``(N,)`` int, the row of the slice before; ``after`` likewise.
+        masks: ``(N, S, S)`` uint8 for ``sequences+mask``.
+    """
+
+    images: np.ndarray
+    channels: str
+    before: np.ndarray
+    after: np.ndarray
+    masks: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(N, S, S, C)``."""
+        return *self.images.shape[:3], COUNTS[self.channels]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """``(n, S, S, C)`` uint8 of the rows, in their order."""
+        if self.channels == "sequences":
+            return self.images[rows]
+        if self.channels == "flair":
+            return np.repeat(self.images[rows][..., FLAIR : FLAIR + 1], 3, axis=-1)
+        if self.channels == "neighbours":
+            return np.stack([self.images[near][..., FLAIR] for near in (self.before[rows], rows, self.after[rows])], axis=-1)
+        return np.concatenate([self.images[rows], self.masks[rows][..., None]], axis=-1)
+
+
+def slice_inputs(store: Store, channels: str, masks: np.ndarray | None = None) -> SliceInputs:
+    """A store's slices with the channels of that name.
+
+    Args:
+        masks: ``(N, S, S)`` uint8 probabilities, 255 = 1, at the store's size; for ``sequences+mask`` alone.
+
+    Raises:
+        DataError: masks are missing, or of another shape than the slices.
+    """
+    if channels == "sequences+mask" and (masks is None or masks.shape != store.masks.shape):
+        found = "none" if masks is None else " x ".join(map(str, masks.shape))
+        expected = " x ".join(map(str, store.masks.shape))
+        raise DataError(f"{store.folder}: channels {channels} need masks of {expected}, found {found}")
+    case = store.slices.case_id.to_numpy()
+    row = np.arange(len(case))
+    last, first = np.append(case[1:] != case[:-1], True), np.append(True, case[1:] != case[:-1])
+    return SliceInputs(store.images, channels, np.where(first, row, row - 1), np.where(last, row, row + 1), masks)
+
+
+def slice_windows(store: Store, channels: str, normalisation: str) -> np.ndarray:
+    """``(N, 4, C)`` float32: the normalisation windows that go with :func:`slice_inputs`."""
+    windows = store.slice_windows(normalisation)
+    if channels == "sequences":
+        return windows
+    if channels == "sequences+mask":
+        return np.concatenate([windows, np.broadcast_to(MASK_WINDOW, (len(windows), 4, 1))], axis=-1)
+    return np.repeat(windows[..., FLAIR : FLAIR + 1], 3, axis=-1)
