@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: atomic writes, hashes, locks.
+"""Files that are either whole or absent: atomic writes, hashes, locks, verified downloads.
 
 Everything is written beside its final name and renamed (DESIGN law 7), so a killed process leaves the old file or the
 new one, never half of one.
@@ -7,14 +7,20 @@ new one, never half of one.
 import contextlib
 import fcntl
 import hashlib
+import http.client
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from brain_tumor.errors import BrainTumorError
+
 CHUNK_BYTES = 1 << 20
+PATIENCE_SECONDS = 30.0  # a server silent for so long is taken for gone
 
 
 @contextlib.contextmanager
@@ -71,13 +77,18 @@ def read_json(path: Path) -> dict:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes, read in chunks."""
-    digest = hashlib.sha256()
+def hash_file(path: Path, algorithm: str) -> str:
+    """Hex digest of a file's bytes, read in chunks; ``algorithm`` as :mod:`hashlib` names it."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, "rb") as stream:
         while block := stream.read(CHUNK_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    return hash_file(path, "sha256")
 
 
 def sha256_json(value: object) -> str:
@@ -93,3 +104,49 @@ def locked(path: Path) -> Iterator[None]:
     with open(path, "w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
+
+
+def download(
+    url: str,
+    path: Path,
+    checksum: str,
+    seen: Callable[[int, int], None] | None = None,
+    timeout: float = PATIENCE_SECONDS,
+) -> None:
+    """Fetch ``url`` to ``path``; what is not exactly the expected file never gets that name. A second call starts anew.
+
+    Args:
+        url: over HTTP or HTTPS; redirections are followed.
+        path: where the file will lie; its folder is made.
+        checksum: ``md5:<hex>`` or ``sha256:<hex>``, of the whole file.
+        seen: called with the bytes received so far and those announced (0 where the server does not say).
+        timeout: seconds of silence after which the server is given up.
+
+    Raises:
+        BrainTumorError: no server, an error instead of a file, a file cut short or another one.
+    """
+    algorithm, _, expected = checksum.partition(":")
+    digest, done = hashlib.new(algorithm, usedforsecurity=False), 0
+    try:
+        with (
+            urllib.request.urlopen(url, timeout=timeout) as answer,
+            atomic_path(path) as temporary,
+            open(temporary, "wb") as stream,
+        ):
+            announced = answer.length or 0
+            while block := answer.read(CHUNK_BYTES):
+                stream.write(block)
+                digest.update(block)
+                done += len(block)
+                if seen:
+                    seen(done, announced)
+            if announced and done != announced:
+                raise BrainTumorError(f"{url}: cut short, {done} of {announced} bytes")
+            if digest.hexdigest() != expected:
+                found = digest.hexdigest()
+                raise BrainTumorError(f"{url}: another file than expected, {algorithm} {found} instead of {expected}")
+    except (OSError, http.client.HTTPException) as error:
+        # A URLError wraps what happened; an HTTPError, which is one too, says it best itself.
+        wrapped = isinstance(error, urllib.error.URLError) and not isinstance(error, urllib.error.HTTPError)
+        reason = error.reason if wrapped else error
+        raise BrainTumorError(f"{url}: not downloaded ({' '.join(str(reason).split())})") from error

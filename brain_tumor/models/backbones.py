@@ -14,10 +14,19 @@ import types
 import keras
 
 BACKBONES = ("resnet18", "resnet34", "resnet50")
+STRIDE = 32  # a ResNet halves its input five times
+INPUT_BATCHNORM = "bn_data"
 
 
-def resnet(backbone: str, size: int, channels: int = 3) -> keras.Model:
+def resnet(backbone: str, size: int, channels: int = 3, input_batchnorm: bool = True) -> keras.Model:
     """The convolutions of a ResNet (pre-activation; it begins with a BatchNorm of its input), random weights.
+
+    Args:
+        backbone: a name of :data:`BACKBONES`.
+        size: input height and width in pixels, a multiple of 32.
+        channels: input channels.
+        input_batchnorm: False leaves out the first BatchNorm, which in training undoes most of what any normalisation of the
+            input did; a layer of its name that passes its input on stands there instead.
 
     Returns:
         ``(B, size, size, channels)`` -> features ``(B, size / 32, size / 32, F)``; layers are named as in the U-Net's encoder.
@@ -25,7 +34,22 @@ def resnet(backbone: str, size: int, channels: int = 3) -> keras.Model:
     segmentation_models()  # makes Keras 3 ready for its dependency too
     classification_models = importlib.import_module("classification_models.keras")
     constructor, _ = classification_models.Classifiers.get(backbone)
-    return constructor(input_shape=(size, size, channels), include_top=False, weights=None)
+    network = constructor(input_shape=(size, size, channels), include_top=False, weights=None)
+    if input_batchnorm:
+        return network
+    return keras.models.clone_model(network, clone_function=_without_input_batchnorm, call_function=_call)
+
+
+def _without_input_batchnorm(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """A new layer with the settings of ``layer``, number format included; of the first BatchNorm, an identity."""
+    if layer.name == INPUT_BATCHNORM:
+        return keras.layers.Identity(name=layer.name, dtype=layer.dtype_policy)
+    return layer.__class__.from_config(layer.get_config())
+
+
+def _call(layer: keras.layers.Layer, *inputs, **how):
+    """The recorded call of a layer; an identity knows nothing of the mask and mode that a BatchNorm was called with."""
+    return layer(*inputs) if isinstance(layer, keras.layers.Identity) else layer(*inputs, **how)
 
 
 def with_batchnorm_momentum(network: keras.Model, momentum: float) -> keras.Model:

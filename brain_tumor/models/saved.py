@@ -12,18 +12,24 @@ from brain_tumor.errors import ModelError
 from brain_tumor.models import classifier, precision, unet
 from brain_tumor.models.backbones import BACKBONES
 
-CONSTRUCTORS = {"unet": unet.unet, "resunet": unet.resunet, "classifier": classifier.classifier}
+CONSTRUCTORS = {"unet": unet.unet, "resunet": unet.resunet, "classifier": classifier.classifier, "plain": classifier.plain}
 SEGMENTATION = (*(f"unet-{backbone}" for backbone in BACKBONES), "resunet")
-CLASSIFICATION = BACKBONES
+CLASSIFICATION = (*BACKBONES, "plain")
+OF_BATCHNORM = ("batchnorm_momentum", "input_batchnorm")
 DESCRIPTION, WEIGHTS = "model.json", "model.weights.h5"
 
 
 def describe(architecture: str, **arguments) -> dict:
-    """``unet-resnet18``, ``resunet`` or ``resnet18`` as ``{"constructor": ..., "arguments": {...}}``.
+    """``unet-resnet18``, ``resunet``, ``resnet18`` or ``plain`` as ``{"constructor": ..., "arguments": {...}}``.
+
+    What is said of BatchNorm is left out of the description of ``plain``, which has none: a caller may ask every architecture
+    with the same words, and what is written is what was built.
 
     Raises:
         ModelError: no such architecture.
     """
+    if architecture == "plain":
+        return {"constructor": "plain", "arguments": {k: v for k, v in arguments.items() if k not in OF_BATCHNORM}}
     if architecture in CLASSIFICATION:
         return {"constructor": "classifier", "arguments": {"backbone": architecture, **arguments}}
     if architecture not in SEGMENTATION:

@@ -6,7 +6,7 @@ import pytest
 
 from brain_tumor.errors import ModelError
 from brain_tumor.models import freezing, saved
-from brain_tumor.models.classifier import classifier
+from brain_tumor.models.classifier import classifier, plain
 
 BATCH = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
 
@@ -27,6 +27,39 @@ def test_the_head_is_that_of_source_002(resnet18):
     kinds = [type(layer).__name__ for layer in resnet18.layers if layer.name.startswith("head_")]
     dense = ["Dense", "Activation", "Dropout", "Dense", "Dropout", "Dense"]
     assert kinds == ["GlobalAveragePooling2D", *dense, "Activation"]
+
+
+def test_what_older_runs_asked_for_is_the_network_it_was(resnet18):
+    """Their ``model.json`` knows nothing of classes or of the input's BatchNorm."""
+    old = {"constructor": "classifier", "arguments": {"backbone": "resnet18", "size": 32, "batchnorm_momentum": 0.9}}
+    assert saved.describe("resnet18", size=32, batchnorm_momentum=0.9) == old
+    again = saved.build(old)
+    assert [variable.path for variable in again.weights] == [variable.path for variable in resnet18.weights]
+    # ResNet18 without its top, gamma of bn_data missing, and the head.
+    assert again.count_params() == 11_186_889 + (512 * 256 + 256) + (256 * 64 + 64) + (64 + 1)
+    assert again.get_layer("bn_data").momentum == 0.9
+
+
+def test_several_classes_share_one_probability():
+    model = classifier("resnet18", 32, classes=3)
+    assert model.output_shape == (None, 3)
+    probability = np.asarray(model(BATCH))
+    assert probability.dtype == np.float32
+    np.testing.assert_allclose(probability.sum(1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("classes", "activation"), [(1, "sigmoid"), (4, "softmax")])
+def test_the_plain_network_is_two_convolutions_and_two_dense_layers(classes, activation):
+    asked = saved.describe("plain", size=20, channels=2, classes=classes, batchnorm_momentum=0.9)
+    assert asked == {"constructor": "plain", "arguments": {"size": 20, "channels": 2, "classes": classes}}
+    model = saved.build(asked, "mixed_bfloat16")
+    kinds = [type(layer).__name__ for layer in model.layers]
+    convolved, dense = ["Conv2D", "MaxPooling2D"], ["Dense", "Dropout"]
+    assert kinds == ["InputLayer", *convolved, *convolved, "Flatten", *dense, *dense, "Dense", "Activation"]
+    assert model.layers[-1].activation.__name__ == activation
+    probability = np.asarray(model(np.ones((2, 20, 20, 2), np.float32)))
+    assert probability.shape == (2, classes) and probability.dtype == np.float32
+    assert freezing.train_only(model, "head") == (5 * 5 * 32 * 64 + 64) + (64 * 32 + 32) + (32 * classes + classes)
 
 
 def test_the_end_stays_float32_in_bfloat16():
@@ -59,3 +92,11 @@ def test_layers_are_named_as_in_the_encoder_of_the_unet(resnet18):
 def test_what_cannot_be_built_is_refused(backbone, size, words):
     with pytest.raises(ModelError, match=words):
         classifier(backbone, size)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [({"size": 30}, "30"), ({"size": 0}, "0 is not"), ({"size": 8, "classes": 0}, "0 c")]
+)
+def test_what_the_plain_network_cannot_be_is_refused(arguments, words):
+    with pytest.raises(ModelError, match=words):
+        plain(**arguments)
