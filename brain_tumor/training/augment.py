@@ -1,8 +1,9 @@
 """What training slices are put through, drawn once from a seed (rows 000.04-06, 000.08).
 
 Moves (flip, rotate, zoom) go to image and mask together, the image sampled linearly, the mask by nearest neighbour, so no new
-label can appear. Tones (lighting, missing sequences) go to the image alone: their function is not given the mask. Drawing and
-doing are apart: the ``draw`` functions use a generator, the ``apply`` functions are deterministic.
+label can appear. Tones (lighting, missing sequences) go to the image alone: their function is not given the mask. Of an image
+with more than three channels the first three are MRI; what follows, such as another network's mask, is moved and never toned.
+Drawing and doing are apart: the ``draw`` functions use a generator, the ``apply`` functions are deterministic.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import cv2
 import numpy as np
 
 from brain_tumor.data.lgg import FLAIR
+
+TONED = 3  # the first channels of an image, which are MRI
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ NONE = Augmentation(flip=False, rotation_degrees=0.0, zoom=0.0, lighting=0.0, mi
 
 
 class Tones(NamedTuple):
-    """Changes of brightness: ``gammas (n, C)`` float64 exponents, and ``copied (n, C)`` bool, channels replaced by FLAIR."""
+    """Changes of brightness to the first ``T <= 3`` channels: ``gammas (n, T)`` float64 exponents, and ``copied (n, T)`` bool,
+    channels replaced by FLAIR.
+    """
 
     gammas: np.ndarray
     copied: np.ndarray
@@ -72,7 +77,8 @@ def _warp(planes: np.ndarray, matrices: np.ndarray, sampling: int) -> np.ndarray
 
 
 def draw_tones(augmentation: Augmentation, n: int, channels: int, generator: np.random.Generator) -> Tones:
-    """Draw tones for ``n`` slices of ``channels`` sequences; FLAIR itself is never replaced."""
+    """Draw tones for ``n`` slices of ``channels`` channels, of which the first three are sequences; FLAIR is never replaced."""
+    channels = min(channels, TONED)
     gammas = np.exp(generator.uniform(-1, 1, (n, channels)) * np.log1p(augmentation.lighting))
     others = np.arange(channels) != FLAIR
     copied = (generator.random((n, channels)) < 0.5) & others
@@ -82,12 +88,16 @@ def draw_tones(augmentation: Augmentation, n: int, channels: int, generator: np.
 
 
 def apply_tones(images: np.ndarray, tones: Tones) -> np.ndarray:
-    """``images (n, S, S, C)`` uint8 with other brightness curves and copied sequences; black and white stay what they are."""
+    """``images (n, S, S, C)`` uint8 with other brightness curves and copied sequences; black and white stay what they are.
+
+    Channels beyond those that were drawn for stay as they are.
+    """
     levels = np.arange(256) / 255
     curves = np.rint(255 * levels ** tones.gammas[..., None]).astype(np.uint8)
-    toned = np.empty_like(images)
+    toned, channels = np.empty_like(images), curves.shape[1]
+    toned[..., channels:] = images[..., channels:]
     for i, image in enumerate(images):
-        for channel in range(images.shape[-1]):
+        for channel in range(channels):
             source = FLAIR if tones.copied[i, channel] else channel
             toned[i, ..., channel] = curves[i, source][image[..., source]]
     return toned

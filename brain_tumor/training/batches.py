@@ -8,6 +8,7 @@ import functools
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from brain_tumor.errors import DataError
 from brain_tumor.training import augment
 
 WORKERS, AHEAD = 2, 8
+# What is done about classes of unlike size: nothing, weights in the loss (brain_tumor.training.losses), or another draw.
+BALANCES = ("none", "weights", "sampling")
 
 
 @functools.cache
@@ -23,18 +26,30 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(WORKERS, thread_name_prefix="batches")
 
 
+class Images(Protocol):
+    """An array, or anything that gives slices by their rows: a view that assembles channels as they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(N, S, S, C)``."""
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """``(n, S, S, C)`` uint8; a row may be asked for twice."""
+
+
 @dataclass(frozen=True)
 class SliceArrays:
     """What batches are cut from.
 
     Attributes:
-        images: ``(N, S, S, C)`` uint8, memory-mapped or not.
-        targets: what is learnt, uint8 in {0, 1}: masks ``(N, S, S)``, which are moved with their images, or labels ``(N,)``.
+        images: ``(N, S, S, C)`` uint8, memory-mapped or not, or a view that behaves so.
+        targets: what is learnt, uint8: masks ``(N, S, S)`` in {0, 1}, which are moved with their images, or labels ``(N,)``,
+            class numbers from 0.
         windows: ``(N, 4, C)`` float32, one normalisation window a slice (:func:`brain_tumor.data.intensity.window`).
         rows: the rows of these arrays that belong to this part of the split.
     """
 
-    images: np.ndarray
+    images: Images
     targets: np.ndarray
     windows: np.ndarray
     rows: np.ndarray
@@ -43,15 +58,46 @@ class SliceArrays:
         return self.images[rows], self.targets[rows], self.windows[rows]
 
 
-class TrainingBatches:
-    """One epoch: shuffled, augmented, whole batches only (what is left over changes with every epoch); made ahead of use."""
+class Draw(NamedTuple):
+    """What chance decides of one batch: ``rows (B,)`` in ascending order, how each is moved, and its tones."""
 
-    def __init__(self, arrays: SliceArrays, batch_size: int, augmentation: augment.Augmentation, seed: int, epoch: int):
+    rows: np.ndarray
+    matrices: np.ndarray
+    tones: augment.Tones
+
+
+class TrainingBatches:
+    """One epoch: shuffled, augmented, whole batches only (what is left over changes with every epoch); made ahead of use.
+
+    Args:
+        balance: ``sampling`` draws every class of labels equally often, to within one slice, in as many batches: of a large
+            class some slices stay out this epoch, those of a small one come again. ``none`` and ``weights`` draw each slice
+            at most once.
+
+    Raises:
+        DataError: too few slices for one batch; or ``sampling`` of masks, or of a part that holds a single class.
+    """
+
+    def __init__(
+        self,
+        arrays: SliceArrays,
+        batch_size: int,
+        augmentation: augment.Augmentation,
+        seed: int,
+        epoch: int,
+        balance: str = "none",
+    ):
         if len(arrays.rows) < batch_size:
             raise DataError(f"{len(arrays.rows)} training slices do not fill one batch of {batch_size}")
+        if balance not in BALANCES:
+            raise DataError(f"unknown balance {balance!r}, expected one of {', '.join(BALANCES)}")
         self.arrays, self.batch_size, self.augmentation = arrays, batch_size, augmentation
         self.seed, self.epoch = seed, epoch
-        self.order = np.random.default_rng([seed, epoch]).permutation(arrays.rows)
+        generator = np.random.default_rng([seed, epoch])
+        if balance == "sampling":
+            self.order = _balanced(arrays, len(arrays.rows) // batch_size * batch_size, generator)
+        else:
+            self.order = generator.permutation(arrays.rows)
         self._ahead: dict[int, Future] = {}
 
     def __len__(self) -> int:
@@ -64,14 +110,36 @@ class TrainingBatches:
                 self._ahead[near] = _threads().submit(self._make, near)
         return self._ahead.pop(index).result()
 
-    def _make(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, index: int) -> Draw:
+        """Which slices make a batch, and what becomes of each."""
         rows = np.sort(self.order[index * self.batch_size : (index + 1) * self.batch_size])
-        images, targets, windows = self.arrays.take(rows)
+        _, size, _, channels = self.arrays.images.shape
         generator = np.random.default_rng([self.seed, self.epoch, index])
-        matrices = augment.draw(self.augmentation, len(rows), images.shape[1], generator)
+        matrices = augment.draw(self.augmentation, len(rows), size, generator)
+        return Draw(rows, matrices, augment.draw_tones(self.augmentation, len(rows), channels, generator))
+
+    def _make(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        rows, matrices, tones = self.draw(index)
+        images, targets, windows = self.arrays.take(rows)
         images, targets = augment.apply(images, targets, matrices)
-        images = augment.apply_tones(images, augment.draw_tones(self.augmentation, len(rows), images.shape[-1], generator))
-        return normalise(images, windows), targets[..., None].astype(np.float32)
+        return normalise(augment.apply_tones(images, tones), windows), targets[..., None].astype(np.float32)
+
+
+def _balanced(arrays: SliceArrays, count: int, generator: np.random.Generator) -> np.ndarray:
+    """``count`` rows, every class equally often, within a class every row as often as any other, to within one."""
+    if arrays.targets.ndim != 1:
+        raise DataError(f"balance 'sampling' needs a label a slice, found targets of shape {arrays.targets.shape}")
+    labels = arrays.targets[arrays.rows]
+    classes = generator.permutation(np.unique(labels))  # where they do not divide evenly, chance says who gets one more
+    if len(classes) < 2:
+        raise DataError(f"balance 'sampling' needs two classes, all {len(labels)} training slices are of class {classes[0]}")
+    drawn = []
+    for place, number in enumerate(classes):
+        own = arrays.rows[labels == number]
+        wanted = (count - place + len(classes) - 1) // len(classes)
+        drawn += [generator.permutation(own) for _ in range(wanted // len(own))]
+        drawn.append(generator.permutation(own)[: wanted % len(own)])
+    return generator.permutation(np.concatenate(drawn))
 
 
 class TuneBatches:

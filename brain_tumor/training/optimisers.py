@@ -1,24 +1,23 @@
-"""AdamW whose momentum truly follows 1cycle, and which decays no bias and no norm.
+"""AdamW and SGD whose momentum truly follows 1cycle, which decay no bias and no norm, and rates that differ by depth.
 
-Keras bakes ``beta_1`` into the compiled step as a Python float, so setting the attribute during a run does nothing; here it is
-computed from the step count instead.
+Keras bakes ``beta_1`` and SGD's ``momentum`` into the compiled step as Python floats, so setting the attribute during a run does
+nothing; here they are computed from the step count instead. And a rate by depth must be an optimiser by depth: under Adam a
+gradient may be scaled without any effect, and decay asks the optimiser, not the variable, for its rate.
 """
 
 import keras
 
-from brain_tumor.training.schedules import OneCycle
+from brain_tumor.models.freezing import DEPTHS, depth
+from brain_tumor.training.schedules import MOMENTUM_HIGH, OneCycle
 
+OPTIMISERS = ("adamw", "sgd")
 NOT_DECAYED = ("bias", "gamma", "beta")  # decaying norms and biases only hurts: He 2019, arXiv 1812.01187, section 3.1
 
 
-class OneCycleAdamW(keras.optimizers.AdamW):
-    """AdamW (Loshchilov 2019, arXiv 1711.05101) with learning rate and first beta from one :class:`OneCycle`."""
+class _CycledMomentum:
+    """Of an optimiser whose learning rate is a :class:`OneCycle`: this step's momentum, while the step lasts."""
 
-    _momentum = None  # this step's, while it lasts
-
-    def __init__(self, cycle: OneCycle, weight_decay: float = 1e-2, name: str = "one_cycle_adamw"):
-        super().__init__(learning_rate=cycle, weight_decay=weight_decay, name=name)
-        self.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
+    _momentum = None
 
     def apply(self, grads, trainable_variables=None):
         """One step; its momentum is computed once, not once a variable, which made the first step twice as long to compile."""
@@ -28,6 +27,14 @@ class OneCycleAdamW(keras.optimizers.AdamW):
         finally:
             self._momentum = None
 
+
+class OneCycleAdamW(_CycledMomentum, keras.optimizers.AdamW):
+    """AdamW (Loshchilov 2019, arXiv 1711.05101) with learning rate and first beta from one :class:`OneCycle`."""
+
+    def __init__(self, cycle: OneCycle, weight_decay: float = 1e-2, name: str = "one_cycle_adamw"):
+        super().__init__(learning_rate=cycle, weight_decay=weight_decay, name=name)
+        self.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
+
     @property
     def beta_1(self):
         """The momentum of this step: a tensor, so the compiled step follows it."""
@@ -36,3 +43,73 @@ class OneCycleAdamW(keras.optimizers.AdamW):
     @beta_1.setter
     def beta_1(self, _value) -> None:
         """Adam's constructor sets its default here; the cycle decides."""
+
+
+class OneCycleSGD(_CycledMomentum, keras.optimizers.SGD):
+    """SGD with learning rate and momentum from one :class:`OneCycle`, its decay decoupled as AdamW's is."""
+
+    def __init__(self, cycle: OneCycle, weight_decay: float = 1e-2, name: str = "one_cycle_sgd"):
+        # Any momentum but 0 makes Keras keep a velocity for each variable; what it is in a step, the cycle decides.
+        super().__init__(learning_rate=cycle, momentum=MOMENTUM_HIGH, weight_decay=weight_decay, name=name)
+        self.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Keras's own update, with a tensor for momentum: Keras asks ``if momentum != 0``, which a tensor cannot answer."""
+        velocity = self.momentums[self._get_variable_index(variable)]
+        momentum, rate = (keras.ops.cast(value, variable.dtype) for value in (self._momentum, learning_rate))
+        self.assign(velocity, velocity * momentum - keras.ops.cast(gradient, variable.dtype) * rate)
+        self.assign_add(variable, velocity)
+
+
+class PerDepth(keras.optimizers.MultiOptimizer):
+    """An optimiser for each depth of the network (:func:`brain_tumor.models.freezing.depth`), the last for its head."""
+
+    def __init__(self, optimisers: list[keras.optimizers.Optimizer], name: str = "per_depth"):
+        super().__init__(lambda variable: optimisers[depth(variable.path.split("/")[0])], name=name)
+        self._of_depth = optimisers
+
+    @property
+    def learning_rate(self):
+        """The head's; Keras refuses to name one."""
+        return self._of_depth[-1].learning_rate
+
+
+def make(
+    name: str,
+    rate: float,
+    steps: int,
+    *,
+    schedule: str = "1cycle",
+    rise: float = 0.3,
+    momentum: float = 0.5,
+    weight_decay: float = 1e-2,
+    depth_factor: float = 1.0,
+) -> keras.optimizers.Optimizer:
+    """The optimiser of a stage; words and numbers are checked by :class:`brain_tumor.training.stages.Stage`.
+
+    Args:
+        name: one of :data:`OPTIMISERS`.
+        rate: the peak of a 1cycle, or the constant rate.
+        steps: the length of the cycle.
+        schedule: one of :data:`brain_tumor.training.schedules.SCHEDULES`.
+        rise: the share of steps in which a 1cycle climbs.
+        momentum: SGD's at a constant rate; 1cycle moves it itself, and AdamW's is Keras's 0.9.
+        weight_decay: decoupled, of either optimiser: a step takes ``rate * weight_decay`` of each kernel.
+        depth_factor: a layer at depth d trains, and decays, at ``rate * depth_factor ** (5 - d)`` (003.05); at 1 one optimiser
+            does for all.
+    """
+    shares = [depth_factor ** (DEPTHS - 1 - level) for level in range(DEPTHS)]
+    if depth_factor == 1:
+        return _one(name, rate, steps, schedule, rise, momentum, weight_decay)
+    return PerDepth([_one(name, rate * share, steps, schedule, rise, momentum, weight_decay) for share in shares])
+
+
+def _one(name: str, rate: float, steps: int, schedule: str, rise: float, momentum: float, weight_decay: float):
+    if schedule == "1cycle":
+        return {"adamw": OneCycleAdamW, "sgd": OneCycleSGD}[name](OneCycle(rate, steps, rise), weight_decay)
+    if name == "adamw":
+        optimiser = keras.optimizers.AdamW(float(rate), weight_decay)
+    else:
+        optimiser = keras.optimizers.SGD(float(rate), float(momentum), weight_decay=weight_decay)
+    optimiser.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
+    return optimiser

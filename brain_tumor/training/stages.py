@@ -1,25 +1,27 @@
 """Training in stages, each with its own trainable part, peak learning rate and length.
 
 An epoch's batches depend only on seed and epoch number; after each the run is checkpointed, so a
-killed run continues exactly where its last whole epoch ended.
+killed run continues exactly where its last whole epoch ended, on features as on images.
 """
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
 
-from brain_tumor.errors import RunError
+from brain_tumor.errors import ModelError, RunError
 from brain_tumor.models import freezing
 from brain_tumor.progress import Bar
+from brain_tumor.training import features, losses, optimisers
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, TuneBatches
-from brain_tumor.training.losses import LOSSES, WATCHED
-from brain_tumor.training.optimisers import OneCycleAdamW
+from brain_tumor.training.optimisers import OPTIMISERS
 from brain_tumor.training.runs import RunFolder
-from brain_tumor.training.schedules import OneCycle
+from brain_tumor.training.schedules import SCHEDULES
+
+ADDED = {"since": "0.2"}  # of a field that recipes before that version lack; its default is what they did
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,18 @@ class Stage:
     Attributes:
         name: what to call it in the history.
         epochs: passes over the training slices.
-        peak_rate: the top of its 1cycle.
+        peak_rate: the top of its 1cycle, or its constant rate.
         part: what trains (:data:`brain_tumor.models.freezing.PARTS`).
-        weight_decay: AdamW's, not on biases and norms; 1e-2 is source 004's (004.39).
+        weight_decay: the optimiser's, not on biases and norms; 1e-2 is source 004's (004.39).
         rise: the share of its steps during which the rate climbs.
+        optimiser: ``adamw`` or ``sgd``.
+        momentum: of ``sgd`` at a constant rate; source 002's is 0.5 (002.19).
+        schedule: ``1cycle``, which moves the momentum too, or ``constant``.
+        depth_factor: a layer at depth d (:func:`brain_tumor.models.freezing.depth`) trains at ``rate * depth_factor ** (5 - d)``
+            (003.05); 1 is all alike.
+
+    Raises:
+        ModelError: a word that names nothing, or a number that cannot be.
     """
 
     name: str
@@ -41,6 +51,40 @@ class Stage:
     part: str = "all"
     weight_decay: float = 1e-2
     rise: float = 0.3
+    optimiser: str = field(default="adamw", metadata=ADDED)
+    momentum: float = field(default=0.5, metadata=ADDED)
+    schedule: str = field(default="1cycle", metadata=ADDED)
+    depth_factor: float = field(default=1.0, metadata=ADDED)
+
+    def __post_init__(self):
+        """Refuse what cannot be trained, before a run is begun with it."""
+        for name, known in {"optimiser": OPTIMISERS, "schedule": SCHEDULES}.items():
+            if getattr(self, name) not in known:
+                raise ModelError(f"stage {self.name!r}: {name} {getattr(self, name)!r}, expected one of {', '.join(known)}")
+        possible = {
+            "epochs": (self.epochs >= 0, "0 or more"),
+            "peak_rate": (0 < self.peak_rate < math.inf, "a number above 0"),
+            "weight_decay": (0 <= self.weight_decay < math.inf, "0 or more"),
+            "rise": (0 <= self.rise <= 1, "a share from 0 to 1"),
+            "momentum": (0 <= self.momentum < 1, "0 or more and below 1"),
+            "depth_factor": (0 < self.depth_factor < math.inf, "a number above 0"),
+        }
+        for name, (fits, expected) in possible.items():
+            if not fits:
+                raise ModelError(f"stage {self.name!r}: {name} {getattr(self, name)}, expected {expected}")
+
+    def make_optimiser(self, steps: int) -> keras.optimizers.Optimizer:
+        """A fresh one, whose cycle is as long as the stage; ``steps`` an epoch."""
+        return optimisers.make(
+            self.optimiser,
+            self.peak_rate,
+            self.epochs * steps,
+            schedule=self.schedule,
+            rise=self.rise,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            depth_factor=self.depth_factor,
+        )
 
 
 def train(
@@ -51,48 +95,76 @@ def train(
     run: RunFolder,
     tune: SliceArrays | None = None,
     task: str = "segmentation",
+    class_weights: tuple[float, ...] | None = None,
+    on_features: bool = False,
 ) -> list[dict]:
     """Train ``model`` in place, resuming from the run's checkpoint if it has one.
 
     Args:
         epoch_batches: epoch number (from 0, over all stages) -> its batches.
         loss: a name of :data:`brain_tumor.training.losses.LOSSES`.
-        run: receives a checkpoint and history after every epoch.
+        run: receives a checkpoint and history after every epoch, and ``stages``: of each its name, part, number of trainable
+            scalars and whether it trains on features.
         tune: scored after every epoch; None where everything trains.
         task: ``segmentation`` watches the pooled Dice of an epoch, ``classification`` its accuracy.
+        class_weights: a weight a class in the loss (:func:`brain_tumor.training.losses.class_weights`), of the tune part's too.
+        on_features: stages that train a classifier's head do so on cached features (:mod:`brain_tumor.training.features`).
 
     Returns:
         The history, a dict an epoch.
 
     Raises:
         RunError: the loss is no longer a number.
+        ModelError: a stage's part is not in the network, or features cannot represent the augmentation; nothing is written.
     """
+    example = epoch_batches(0)
+    steps = len(example)
+    short = [on_features and features.suffice(model, stage.part) for stage in stages]
+    if any(short):
+        features.check(example.augmentation)
+    counts = [freezing.train_only(model, stage.part) for stage in stages]
+    facts = zip(stages, counts, short, strict=True)
+    run.update(stages=[{"name": s.name, "part": s.part, "trainable": n, "features": on} for s, n, on in facts])
     done, history = run.read_checkpoint()
     if done:
         run.restore_weights(model)
+        _wind_on(model, done * steps)
     total = sum(stage.epochs for stage in stages)
-    steps = len(epoch_batches(0))
     first = 0
     with Bar("training", total * steps, done * steps) as bar:
-        for stage in stages:
+        for stage, without_encoder in zip(stages, short, strict=True):
             last = first + stage.epochs
+            batches_of, tune_batches = epoch_batches, None if tune is None else TuneBatches(tune, example.batch_size)
+            trained = features.head(model) if without_encoder else model
             if done < last:
                 freezing.train_only(model, stage.part)
-                cycle = OneCycle(stage.peak_rate, stage.epochs * steps, stage.rise)
-                # jit_compile=False: on a processor XLA halves the speed of these networks, and compiles for a minute.
-                optimiser = OneCycleAdamW(cycle, stage.weight_decay)
-                model.compile(optimiser, LOSSES[loss], metrics=list(WATCHED[task]), jit_compile=_accelerated())
-                model.optimizer.build(model.trainable_variables)
+                optimiser, function = stage.make_optimiser(steps), losses.make(loss, class_weights)
+                for network in {model, trained}:  # both own the optimiser: one steps with it, checkpoints are of the other
+                    # On a processor XLA halves the speed of these networks, and compiles for a minute.
+                    network.compile(optimiser, function, metrics=list(losses.WATCHED[task]), jit_compile=_accelerated())
+                model.optimizer.build(trained.trainable_variables)
                 if done > first:
                     run.restore_optimiser(model)
+                if without_encoder:
+                    batches_of, tune_batches = features.batches(model, epoch_batches, example, tune)
             for epoch in range(max(first, done), last):
-                history.append(_epoch(model, stage, epoch, total, epoch_batches(epoch), tune, bar))
+                history.append(_epoch(trained, stage, epoch, total, batches_of(epoch), tune_batches, bar))
                 run.save_checkpoint(model, epoch + 1, history)
             first = last
     return history
 
 
-def _epoch(model, stage: Stage, epoch: int, total: int, batches: TrainingBatches, tune: SliceArrays | None, bar: Bar) -> dict:
+def _wind_on(model: keras.Model, steps: int) -> None:
+    """Put a rebuilt network's Dropouts where they stand after ``steps`` steps: each draws once a step, and Keras's weights
+    files leave out how often they drew, so that a resumed run would repeat the masks of its first epochs.
+    """
+    for variable in model.variables:
+        if variable.name == "seed_generator_state":
+            seed, drawn = keras.ops.convert_to_numpy(variable)
+            variable.assign(np.array([seed, drawn + steps]))
+
+
+def _epoch(model, stage: Stage, epoch: int, total: int, batches: TrainingBatches, tune: TuneBatches | None, bar: Bar) -> dict:
     """One pass, batch by batch. `fit` would wrap the batches in `tf.data`, whose tuning thread is slow to end: it held up the
     end of each epoch by a tenth of its length.
     """
@@ -103,10 +175,9 @@ def _epoch(model, stage: Stage, epoch: int, total: int, batches: TrainingBatches
         bar.advance(note=f"epoch {epoch + 1}/{total}  loss {float(seen[-1]['loss']):.4f}")
     row = {"epoch": epoch + 1, "stage": stage.name, **_means(seen)}
     if tune is not None:
-        tune_batches = TuneBatches(tune, batches.batch_size)
         tuned, sizes = [], []
-        for index in range(len(tune_batches)):
-            images, truth = tune_batches[index]
+        for index in range(len(tune)):
+            images, truth = tune[index]
             tuned.append(model.test_on_batch(images, truth, return_dict=True))
             sizes.append(len(images))
         means = _means(tuned, sizes)

@@ -29,7 +29,7 @@ def make_slices(n: int = 16) -> SliceArrays:
 def three_convolutions() -> keras.Model:
     """Encoder, decoder and head of one convolution each, named as our networks name theirs: quick to compile."""
     x = images = keras.Input((SIZE, SIZE, 3))
-    for part in ("encoder", "decoder"):
+    for part in ("encoder1", "decoder"):
         x = keras.layers.Conv2D(4, 3, padding="same", use_bias=False, name=f"{part}_conv")(x)
         x = keras.layers.BatchNormalization(momentum=0.9, name=f"{part}_bn")(x)
         x = keras.layers.Activation("relu", name=f"{part}_relu")(x)

@@ -163,3 +163,20 @@ def test_tones_are_those_of_their_seed_and_leave_what_they_are_given_alone():
     np.testing.assert_array_equal(toned[0], toned[1])
     assert not np.array_equal(toned[0], toned[2])
     np.testing.assert_array_equal(images, before)
+
+
+@pytest.mark.parametrize("channels", [4, 5])
+def test_what_comes_after_three_sequences_is_moved_and_never_toned(channels):
+    generator = np.random.default_rng(2)
+    images = generator.integers(0, 256, (8, SIZE, SIZE, channels), np.uint8)
+    drawn = augment.draw_tones(Augmentation(lighting=0.5, missing=1), 8, channels, np.random.default_rng(3))
+    same = augment.draw_tones(Augmentation(lighting=0.5, missing=1), 8, 3, np.random.default_rng(3))
+    toned = augment.apply_tones(images, drawn)
+    np.testing.assert_array_equal(toned[..., 3:], images[..., 3:])
+    np.testing.assert_array_equal(toned[..., :3], augment.apply_tones(images[..., :3], same))
+    assert not np.array_equal(toned[..., :3], images[..., :3])
+    images[..., 3] = 255 * blobs(8, 0)
+    moved, masks = augment.apply(images, blobs(8, 0), matrices(FAR, 8))
+    assert not np.array_equal(moved[..., 3], images[..., 3])
+    seen = moved[..., 3] > 127
+    assert 2 * (seen & (masks == 1)).sum() / (seen.sum() + masks.sum()) >= 0.98, "the fourth channel moves with the mask"

@@ -1,5 +1,8 @@
 """An epoch visits each slice of its part at most once, and is a function of seed, epoch and index alone."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -97,6 +100,82 @@ def test_tones_change_images_and_no_mask(slices):
     toned = TrainingBatches(slices, 4, Augmentation(lighting=0.5, missing=0), 0, 0)[0]
     assert not np.array_equal(moved[0], toned[0])
     np.testing.assert_array_equal(moved[1], toned[1])
+
+
+class Assembled:
+    """What is no array: FLAIR between its neighbours, put together as it is asked for."""
+
+    def __init__(self, planes):
+        self.planes, self.shape = planes, (*planes.shape, 3)
+
+    def __getitem__(self, rows):
+        neighbours = [np.clip(rows + step, 0, len(self.planes) - 1) for step in (-1, 0, 1)]
+        return np.stack([self.planes[near] for near in neighbours], axis=-1)
+
+
+def test_images_may_be_assembled_as_they_are_asked_for(slices):
+    view = Assembled(slices.images[..., 0])
+    whole = replace(slices, images=view[np.arange(len(slices.images))])
+    for batches in (
+        partial(TrainingBatches, batch_size=4, augmentation=Augmentation(), seed=1, epoch=0),
+        lambda a: TuneBatches(a, 4),
+    ):
+        for found, expected in zip(batches(replace(slices, images=view))[2], batches(whole)[2], strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def classes_of(counts, seed=0):
+    """Slices of as many classes as there are counts, in no order; one of each class belongs to another part."""
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), np.array(counts) + 1)).astype(np.uint8)
+    rows = np.concatenate([np.flatnonzero(labels == number)[1:] for number in range(len(counts))])
+    return replace(numbered(len(labels), np.sort(rows)), targets=labels)
+
+
+@given(
+    counts=st.lists(st.integers(1, 30), min_size=2, max_size=4),
+    batch_size=st.integers(1, 5),
+    seed=st.integers(0, 1000),
+    epoch=st.integers(0, 50),
+)
+@settings(max_examples=40, deadline=None)
+def test_sampling_draws_classes_equally_often_and_their_slices_too(counts, batch_size, seed, epoch):
+    arrays = classes_of(counts)
+    if len(arrays.rows) < batch_size:
+        return
+    batches = TrainingBatches(arrays, batch_size, NONE, seed, epoch, "sampling")
+    visited = np.array(rows_of(batches))
+    assert len(batches) == len(TrainingBatches(arrays, batch_size, NONE, seed, epoch)), "as many batches"
+    assert set(visited) <= set(arrays.rows)
+    of_class = np.bincount(arrays.targets[visited], minlength=len(counts))
+    assert of_class.max() - of_class.min() <= 1
+    for number in range(len(counts)):
+        own = arrays.rows[arrays.targets[arrays.rows] == number]
+        times = np.bincount(visited, minlength=len(arrays.targets))[own]
+        assert times.max() - times.min() <= 1
+
+
+def test_sampling_is_a_function_of_seed_and_epoch():
+    arrays = classes_of([20, 5])
+    orders = [TrainingBatches(arrays, 5, NONE, seed, epoch, "sampling").order for seed, epoch in ((0, 3), (0, 3), (0, 4), (1, 3))]
+    np.testing.assert_array_equal(orders[0], orders[1])
+    assert not np.array_equal(orders[0], orders[2])
+    assert not np.array_equal(orders[0], orders[3])
+    halves = arrays.targets[orders[0]][:12], arrays.targets[orders[0]][12:]
+    assert all(0 < half.mean() < 1 for half in halves), "classes come mixed"
+
+
+def test_weights_leave_the_draw_as_it_is(slices):
+    found, expected = (TrainingBatches(slices, 4, NONE, 0, 0, balance).order for balance in ("weights", "none"))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_what_cannot_be_balanced_is_refused(slices):
+    with pytest.raises(DataError, match="'sampling' needs a label a slice, found targets of shape"):
+        TrainingBatches(slices, 4, NONE, 0, 0, "sampling")
+    with pytest.raises(DataError, match="'sampling' needs two classes, all 16 training slices are of class 1"):
+        TrainingBatches(replace(slices, targets=np.ones(16, np.uint8)), 4, NONE, 0, 0, "sampling")
+    with pytest.raises(DataError, match="unknown balance 'twice', expected one of none, weights, sampling"):
+        TrainingBatches(slices, 4, NONE, 0, 0, "twice")
 
 
 def test_too_few_slices_for_one_batch_are_refused():

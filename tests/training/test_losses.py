@@ -6,11 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from brain_tumor.training.losses import LOSSES, accuracy, bce_dice, dice_area, dice_hits, focal_tversky
+from brain_tumor.errors import DataError, ModelError
+from brain_tumor.training import losses
+from brain_tumor.training.losses import LOSSES, accuracy, bce, bce_dice, cce, dice_area, dice_hits, focal_tversky
 
 HALF = np.repeat([1.0, 0.0], 8).reshape(1, 4, 4, 1).astype(np.float32)  # 8 of 16 pixels are tumour
 EMPTY = np.zeros_like(HALF)
 FULL = np.ones_like(HALF)
+OF_MASKS = {name: loss for name, loss in LOSSES.items() if name != "cce"}
 
 
 def value(loss, truth, probability):
@@ -50,14 +53,14 @@ def test_focal_tversky_punishes_misses_more_than_inventions():
     assert value(focal_tversky, HALF, quarter) > value(focal_tversky, quarter, HALF)
 
 
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("loss", OF_MASKS.values(), ids=OF_MASKS)
 def test_a_false_alarm_on_an_empty_slice_costs(loss):
     """Pooled over the batch, so a slice without tumour is not free, as it is where Dice is averaged over slices."""
     batch = np.concatenate([HALF, EMPTY])
     assert value(loss, batch, np.concatenate([HALF, HALF])) > value(loss, batch, batch) + 0.1
 
 
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("loss", OF_MASKS.values(), ids=OF_MASKS)
 @pytest.mark.parametrize("bias", [-100.0, 0.0, 100.0])
 @pytest.mark.parametrize("truth", [EMPTY, HALF, FULL], ids=["empty", "half", "full"])
 def test_gradients_are_finite_even_where_the_network_is_sure(loss, bias, truth):
@@ -77,3 +80,53 @@ def test_hits_and_area_count_pixels_of_each_slice():
 def test_accuracy_counts_slices_on_the_right_side():
     truth, probability = np.array([[1.0], [0.0], [1.0]]), np.array([[0.6], [0.5], [0.5]])
     assert np.asarray(accuracy(truth, probability)).tolist() == [1, 1, 0]
+
+
+CLASSES = np.array([[0], [2], [2], [1]], np.float32)
+LIKELY = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.5, 0.1, 0.4], [0.25, 0.5, 0.25]], np.float32)
+OF_ITS_OWN = np.array([0.7, 0.8, 0.4, 0.5])
+
+
+def test_several_classes_worked():
+    assert value(cce, CLASSES, LIKELY) == pytest.approx(-np.log(OF_ITS_OWN).mean(), abs=1e-6)
+    assert np.asarray(accuracy(CLASSES, LIKELY)).tolist() == [1, 1, 0, 1]
+
+
+def test_several_classes_are_learnt():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, activation="softmax")])
+    model.compile(keras.optimizers.SGD(1.0), cce, metrics=[accuracy], jit_compile=keras.backend.backend() == "jax")
+    corners = np.array([[0, 0], [0, 1], [1, 0]], np.float32).repeat(4, axis=0)
+    numbers = np.arange(3, dtype=np.float32).repeat(4)[:, None]
+    seen = [model.train_on_batch(corners, numbers, return_dict=True) for _ in range(40)]
+    assert float(seen[-1]["loss"]) < 0.6 * float(seen[0]["loss"])
+    assert float(seen[-1]["accuracy"]) == 1
+
+
+def test_class_weights_make_classes_weigh_the_same_and_the_mean_slice_one():
+    labels = np.array([0, 0, 0, 1, 0, 2, 2, 0], np.uint8)
+    weights = losses.class_weights(labels)
+    assert weights == pytest.approx((8 / 15, 8 / 3, 4 / 3))
+    assert np.mean(np.take(weights, labels)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("labels", [[0, 0], [1, 1], [0, 2]])
+def test_a_class_that_is_missing_has_no_weight(labels):
+    with pytest.raises(DataError, match="class weights need slices of two classes or more, numbered from 0; found counts"):
+        losses.class_weights(np.array(labels, np.uint8))
+
+
+def test_weights_act_on_each_slice():
+    truth, probability = np.array([[1.0], [0.0], [0.0]], np.float32), np.array([[0.25], [0.5], [0.1]], np.float32)
+    each = -np.log([0.25, 0.5, 0.9])
+    assert value(losses.make("bce", (0.5, 2.0)), truth, probability) == pytest.approx((each * [2, 0.5, 0.5]).mean(), abs=1e-6)
+    assert value(losses.make("bce", (1.0, 1.0)), truth, probability) == pytest.approx(value(bce, truth, probability), abs=1e-6)
+    weighted = -np.log(OF_ITS_OWN) * [1, 3, 3, 2]
+    assert value(losses.make("cce", (1.0, 2.0, 3.0)), CLASSES, LIKELY) == pytest.approx(weighted.mean(), abs=1e-6)
+
+
+def test_a_loss_is_found_by_name_or_refused():
+    assert losses.make("bce-dice") is bce_dice
+    with pytest.raises(ModelError, match="unknown loss 'mse', expected one of bce-dice, focal-tversky, bce, cce"):
+        losses.make("mse")
+    with pytest.raises(ModelError, match="unknown loss 'bce-dice' with class weights, expected one of bce, cce"):
+        losses.make("bce-dice", (1.0, 1.0))

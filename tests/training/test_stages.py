@@ -9,6 +9,7 @@ from brain_tumor.training import stages
 from brain_tumor.training.runs import RunFolder
 from brain_tumor.training.stages import Stage
 
+BY_DEPTH = (Stage("by depth", 2, 1e-2, optimiser="sgd", depth_factor=0.1),)
 TWO_STAGES = (Stage("decoder first", 2, 1e-2, part="decoder"), Stage("all", 2, 1e-3))
 
 
@@ -85,6 +86,30 @@ def test_an_interrupted_run_resumes_to_the_same_bits(straight, train_small, tmp_
     assert_same_weights(model, straight[0])
     assert without_seconds(history) == without_seconds(straight[1])
     assert run.history.to_dict("records") == history
+
+
+@pytest.fixture(scope="module")
+def by_depth(train_small, tmp_path_factory):
+    """Two epochs with rates by depth, in one go."""
+    return train_small(tmp_path_factory.mktemp("by_depth"), BY_DEPTH)
+
+
+def test_rates_by_depth_act_in_a_whole_run(by_depth, untrained):
+    """At a hundred-thousandth of the rate the first convolution all but stands still."""
+    first, last = (
+        np.abs(by_depth[0].get_layer(name).get_weights()[0] - untrained.get_layer(name).get_weights()[0]).max()
+        for name in ("encoder1_conv", "final_conv")
+    )
+    assert 0 < first < 1e-3 * last
+
+
+def test_an_interrupted_run_with_rates_by_depth_resumes_to_the_same_bits(by_depth, train_small, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupt_within(2, patch)
+        train_small(tmp_path, BY_DEPTH)
+    model, history = train_small(tmp_path, BY_DEPTH)
+    assert_same_weights(model, by_depth[0])
+    assert without_seconds(history) == without_seconds(by_depth[1])
 
 
 def test_a_run_killed_after_its_last_epoch_has_nothing_left_to_train(straight, train_small, folder):
