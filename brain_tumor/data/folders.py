@@ -38,6 +38,20 @@ EXPECTED = "expected CLASS/*.jpg, or Training/CLASS/*.jpg and Testing/CLASS/*.jp
 
 
 @dataclass(frozen=True)
+class KnownSet:
+    """A public set: where it is published, under which licence, and the classes without which it is not that set."""
+
+    kaggle: str
+    licence: str
+    classes: tuple[str, ...]
+
+
+# Made of figshare 1512427, SARTAJ and Br35H, as its page on Kaggle says.
+_MRI4 = KnownSet("masoudnickparvar/brain-tumor-mri-dataset", "CC0-1.0", ("glioma", "meningioma", "notumor", "pituitary"))
+KNOWN_SETS = {"mri4": _MRI4}
+
+
+@dataclass(frozen=True)
 class Folders:
     """A set of labelled pictures, indexed and not yet read.
 
@@ -114,6 +128,21 @@ def read_folders(roots: Sequence[Path]) -> Folders:
     classes = tuple(sorted(first[1]))
     labels = np.array([classes.index(name) for _, name, _ in found], np.int32)
     return Folders(roots, classes, tuple(path for path, _, _ in found), labels, np.array([part for _, _, part in found]))
+
+
+def check_name(name: str, folders: Folders) -> None:
+    """Refuse to call a set by the name of a known one where its classes are others.
+
+    Raises:
+        DataError: naming both.
+    """
+    known = KNOWN_SETS.get(name)
+    if known and known.classes != folders.classes:
+        found, expected = ", ".join(folders.classes), ", ".join(known.classes)
+        raise DataError(
+            f"{folders.roots[0]}: classes {found}; {name!r} is Kaggle's {known.kaggle}, which has {expected}; give your own set "
+            "another name"
+        )
 
 
 def open_pictures(folders: Folders, size: int) -> Pictures:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from brain_tumor import files
 from brain_tumor.data.cache import Store
 from brain_tumor.data.duplicates import (
     ALIKE,
@@ -48,28 +49,42 @@ class Thinned:
     """What became of each picture.
 
     Attributes:
-        folders: the set.
+        pictures: all that were read.
         fates: ``(N,)`` str, why a picture went (one of ``KINDS``), ``STAYS`` where it did not.
-        compared: how many slices of a cohort the pictures were compared with; 0: none was at hand.
+        cohort: the native store that the pictures were compared with; None: none was at hand.
     """
 
-    folders: Folders
+    pictures: Pictures
     fates: np.ndarray
-    compared: int
+    cohort: Store | None = None
+
+    @property
+    def folders(self) -> Folders:
+        return self.pictures.folders
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Hashes of what was read, and of what stays of it."""
+        data_hash = self.pictures.data_hash
+        return {"data_hash": data_hash, "kept_hash": files.sha256_json([data_hash, (self.fates == STAYS).tolist()])}
 
     def rows(self, part: str) -> np.ndarray:
         """The places of the pictures that stay in ``part``, ascending."""
         return np.flatnonzero((self.fates == STAYS) & (self.folders.parts == part))
 
     def to_json(self) -> dict:
-        """``read``, ``compared_slices``, ``dropped`` by kind and part, ``left`` by part and class."""
+        """``classes``; ``read``; ``compared_with`` (cohort, slices, phantom, data hash) or None; ``dropped`` by kind and part;
+        ``left`` by part and class; and the hashes.
+        """
         parts = [part for part in reversed(PREFERENCE) if (self.folders.parts == part).any()]
         left = {part: np.bincount(self.folders.labels[self.rows(part)], minlength=len(self.folders.classes)) for part in parts}
         return {
+            "classes": list(self.folders.classes),
             "read": len(self.folders),
-            "compared_slices": self.compared,
+            "compared_with": self.cohort and _facts(self.cohort),
             "dropped": {kind: {part: self._dropped(kind, part) for part in parts} for kind in KINDS},
             "left": {part: dict(zip(self.folders.classes, counts.tolist(), strict=True)) for part, counts in left.items()},
+            **self.identity,
         }
 
     def _dropped(self, kind: str, part: str) -> int:
@@ -102,7 +117,7 @@ def thin(pictures: Pictures, cohort: Store | None = None) -> Thinned:
             for kind, copy in copies.get(row, ()):
                 if fates[copy] == STAYS:
                     fates[copy] = kind
-    return Thinned(folders, fates, 0 if cohort is None else len(cohort.slices))
+    return Thinned(pictures, fates, cohort)
 
 
 def slice_prints(store: Store) -> Fingerprints:
@@ -128,3 +143,8 @@ def found_in(prints: Fingerprints, others: Fingerprints) -> np.ndarray:
             i, j = seen[start + first[block : block + CANDIDATES]], second[block : block + CANDIDATES]
             found[i[correlation(prints.thumbnails[i], known[j]) >= ALIKE]] = True
     return found
+
+
+def _facts(store: Store) -> dict:
+    cohort = store.cohort
+    return {"cohort": cohort.name, "slices": len(store.slices), "phantom": cohort.phantom, "data_hash": store.data_hash}

@@ -103,17 +103,26 @@ def test_the_count_is_told_by_kind_part_and_class(cohort):
     rows = [(scan(0), 0, "train"), (scan(0), 0, "test"), (scan(1), 1, "train"), (slice_itself, 1, "test"), (scan(2), 1, "test")]
     thinned = thin(pictures_of(*rows), cohort)
     none = {"train": 0, "test": 0}
-    assert thinned.to_json() == {
-        "read": 5,
-        "compared_slices": len(cohort.slices),
-        "dropped": {
-            "blank": none,
-            "patients": {"train": 0, "test": 1},
-            "contradictory": none,
-            "exact": {"train": 1, "test": 0},
-            "near": none,
-        },
-        "left": {"train": {"glioma": 0, "none": 1}, "test": {"glioma": 1, "none": 1}},
+    facts = thinned.to_json()
+    assert facts["classes"] == ["glioma", "none"] and facts["read"] == 5
+    assert facts["compared_with"] == {
+        "cohort": "phantom", "slices": len(cohort.slices), "phantom": True, "data_hash": cohort.data_hash,
+    }  # fmt: skip
+    assert facts["dropped"] == {
+        "blank": none,
+        "patients": {"train": 0, "test": 1},
+        "contradictory": none,
+        "exact": {"train": 1, "test": 0},
+        "near": none,
     }
+    assert facts["left"] == {"train": {"glioma": 0, "none": 1}, "test": {"glioma": 1, "none": 1}}
     assert thinned.rows("train").tolist() == [2] and thinned.rows("test").tolist() == [1, 4]
-    assert thin(pictures_of(*rows)).to_json()["compared_slices"] == 0
+    assert thin(pictures_of(*rows)).to_json()["compared_with"] is None
+
+
+def test_the_hashes_know_what_was_read_and_what_stays(cohort):
+    slice_itself = np.asarray(cohort.images[int(cohort.slices.tumour_px.argmax())])
+    pictures = pictures_of((scan(0), 0, "train"), (scan(1), 1, "train"), (slice_itself, 0, "train"))
+    alone, compared = thin(pictures).identity, thin(pictures, cohort).identity
+    assert alone["data_hash"] == compared["data_hash"] == "h"
+    assert alone["kept_hash"] != compared["kept_hash"]

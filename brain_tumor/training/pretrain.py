@@ -1,0 +1,249 @@
+"""In-house pretraining: an encoder learns to tell the classes of a public picture set before it sees a patient.
+
+Such a set (:mod:`brain_tumor.data.folders`) names no patients. It is thinned first (:mod:`brain_tumor.data.thinning`): of copies,
+so that the held-out figure is not of pictures that were learnt, and of slices of the cohort, so that nothing that is scored
+later was seen. The train part is learnt; the test part is scored once, at the end. Even so that figure is an upper bound, of
+pictures: slices of one patient may lie on both sides.
+
+The network is a classifier of ours of K classes, trained end to end from random weights with 1cycle AdamW. A picture is one grey
+plane: it is shown as three equal channels, each then bent by a gamma of its own, so that the channels differ a little, as
+sequences do. There is no volume either: the window of ``volume`` is taken from the lone picture, its 10th and 99th percentile,
+where a cohort's is taken from the exam.
+
+A run lies in ``runs/pretraining/``, apart from those of recipes: it resumes as they do, and cannot be evaluated on a cohort. What
+is kept of it is the encoder (:func:`brain_tumor.models.weights.save_encoder`) with a record of all this.
+"""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from brain_tumor import files
+from brain_tumor.data import fetch, intensity
+from brain_tumor.data.cache import open_store
+from brain_tumor.data.folders import KNOWN_SETS, check_name, open_pictures, read_folders
+from brain_tumor.data.thinning import Thinned, thin
+from brain_tumor.errors import DataError, ModelError
+from brain_tumor.models import precision, saved, weights
+from brain_tumor.models.backbones import BACKBONES, STRIDE
+from brain_tumor.paths import runs_folder
+from brain_tumor.progress import tracked
+from brain_tumor.training import stages
+from brain_tumor.training.augment import Augmentation
+from brain_tumor.training.batches import SliceArrays, TrainingBatches, TuneBatches
+from brain_tumor.training.runs import RunFolder, environment, now
+
+LOSS, CHANNELS = "cce", 3
+# At some 45 pictures a second, two quiet cores, 9 epochs of the 4,282 pictures that stay of `mri4` take ResNet18 at 128 a quarter
+# of an hour.
+EPOCHS = 9
+UPPER_BOUND = "pictures, not patients: the set names no patients, so this is an upper bound"
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Everything that decides a pretraining, but for the pictures.
+
+    Attributes:
+        name: what the weights are called; a name of :data:`KNOWN_SETS` promises that set.
+        backbone: ``resnet18``, ``resnet34`` or ``resnet50``.
+        size: height and width in pixels that the network works at, a multiple of 32.
+        epochs: passes over the train part.
+        normalisation: a name of :data:`brain_tumor.data.intensity.NORMALISATIONS`, which the weights then expect.
+        batch_size: pictures a step.
+        peak_rate: top of the 1cycle learning rate.
+        augmentation: how pictures are moved and toned; no sequence can be missing of a lone plane.
+        batchnorm_momentum: 0.99, or 0.9 for runs of a few hundred steps.
+        precision: ``auto`` (measured), ``float32`` or ``mixed_bfloat16``.
+        seed: initial weights, shuffling and augmentation.
+
+    Raises:
+        ModelError: a word that names nothing, or a size that the network cannot take.
+    """
+
+    name: str
+    backbone: str = "resnet18"
+    size: int = 128
+    epochs: int = EPOCHS
+    normalisation: str = "volume"
+    batch_size: int = 16
+    peak_rate: float = 1e-3
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(missing=0.0))
+    batchnorm_momentum: float = 0.99
+    precision: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self):
+        """Refuse what cannot be trained, before a picture is read for it."""
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", self.name):
+            raise ModelError(f"name {self.name!r}: expected small letters, digits and _, such as mri4")
+        choices = {
+            "backbone": BACKBONES,
+            "normalisation": intensity.NORMALISATIONS,
+            "precision": ("auto", *precision.PRECISIONS),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ModelError(f"unknown {name} {getattr(self, name)!r}, expected one of {', '.join(known)}")
+        if self.size < STRIDE or self.size % STRIDE:
+            raise ModelError(f"size {self.size} is not a multiple of {STRIDE}, which this network needs")
+        if min(self.epochs, self.batch_size) < 1:
+            raise ModelError(f"{self.epochs} epochs in batches of {self.batch_size}, expected 1 or more of each")
+
+    @property
+    def weights_file(self) -> Path:
+        """Where the encoder's weights will lie."""
+        return weights.own_file(self.name, self.backbone, self.size, self.normalisation)
+
+
+def gather(recipe: Pretraining, roots: Sequence[Path]) -> Thinned:
+    """Read and thin the pictures of one or several folders of classes, comparing them with the LGG data where it is here.
+
+    Raises:
+        DataError: the folders are refused by their reader, are not the known set that the name promises, or leave too few
+            pictures to learn from.
+    """
+    folders = read_folders(roots)
+    check_name(recipe.name, folders)
+    pictures = open_pictures(folders, recipe.size)
+    cohort = open_store(fetch.open_lgg()) if fetch.lgg_folder().is_dir() else None
+    material = thin(pictures, cohort)
+    rows = material.rows("train")
+    counts = np.bincount(folders.labels[rows], minlength=len(folders.classes))
+    if len(rows) < recipe.batch_size or not counts.all():
+        found = ", ".join(f"{name} {count}" for name, count in zip(folders.classes, counts, strict=True))
+        raise DataError(
+            f"{folders.roots[0]}: without copies the train part has {found}; expected some of each class, and "
+            f"{recipe.batch_size} or more for a batch"
+        )
+    return material
+
+
+def pretrain(recipe: Pretraining, material: Thinned, on_start: Callable[[RunFolder], None] | None = None) -> RunFolder:
+    """Train, score the held-out pictures once, and write the encoder's weights with their record.
+
+    A finished run is taken as it is, an interrupted one resumed; weights that are gone or of another run are written anew.
+    """
+    run = RunFolder(runs_folder() / "pretraining" / run_id(recipe, material))
+    if run.status != "finished":
+        _train(recipe, material, run, on_start)
+    if _weights_of(recipe.weights_file) != run.path.name:
+        weights.save_encoder(saved.load(run.path), recipe.weights_file, _record(recipe, run))
+    return run
+
+
+def run_id(recipe: Pretraining, material: Thinned) -> str:
+    """What a person looks for first, then a hash of the recipe and of the pictures that stay."""
+    digest = files.sha256_json([asdict(recipe), material.identity])[:8]
+    return f"{recipe.name}-{recipe.backbone}-{recipe.size}-{recipe.normalisation}-seed{recipe.seed}-{digest}"
+
+
+def _train(recipe: Pretraining, material: Thinned, run: RunFolder, on_start: Callable[[RunFolder], None] | None) -> None:
+    number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision)
+    description = saved.describe(
+        recipe.backbone, size=recipe.size, classes=len(material.folders.classes), batchnorm_momentum=recipe.batchnorm_momentum
+    )
+    keras.utils.set_random_seed(recipe.seed)
+    model = saved.build(description, number_format)
+    parts = arrays(material, recipe.normalisation)
+
+    def epoch_batches(epoch: int) -> TrainingBatches:
+        return TrainingBatches(parts["train"], recipe.batch_size, recipe.augmentation, recipe.seed, epoch)
+
+    run.update(
+        status="running",
+        started=run.description["started"] if run.exists else now(),
+        recipe=asdict(recipe),
+        pictures=material.to_json(),
+        precision=number_format,
+        parameters=model.count_params(),
+        environment=environment(),
+    )
+    if on_start:
+        on_start(run)
+    begun, earlier, ending = time.monotonic(), run.description.get("training_seconds", 0.0), "failed"
+    try:
+        plan = (stages.Stage("all", recipe.epochs, recipe.peak_rate),)
+        tune = parts["tune"] if len(parts["tune"].rows) else None
+        stages.train(model, plan, epoch_batches, LOSS, run, tune, "classification")
+        saved.save(model, description, run.path)
+        run.update(held_out=held_out(model, parts, material.folders.classes, recipe.batch_size))
+        ending = "finished"
+    except KeyboardInterrupt:
+        ending = "stopped"
+        raise
+    finally:
+        run.update(status=ending, ended=now(), training_seconds=round(earlier + time.monotonic() - begun, 1))
+    run.drop_checkpoints()
+
+
+def arrays(material: Thinned, normalisation: str) -> dict[str, SliceArrays]:
+    """What batches of each part are cut from: the grey plane three times, each picture with a window of its own."""
+    images = material.pictures.images
+    thrice = np.broadcast_to(images[..., None], (*images.shape, CHANNELS))  # a view: copied where a batch is cut
+    windows = np.stack([intensity.window(picture[None], normalisation) for picture in thrice])
+    return {
+        part: SliceArrays(thrice, material.folders.labels, windows, material.rows(part)) for part in ("train", "tune", "test")
+    }
+
+
+def held_out(model: keras.Model, parts: dict[str, SliceArrays], classes: tuple[str, ...], batch_size: int) -> dict | None:
+    """The test part's scores, as JSON; None where there is no such part.
+
+    Returns:
+        ``pictures``; ``accuracy``; ``floor``, the accuracy of always answering ``always``, the commonest class of the train
+        part; ``recall``, a share a class, None where the part has no picture of it; and ``meaning``.
+    """
+    test = parts["test"]
+    if not len(test.rows):
+        return None
+    batches = TuneBatches(test, batch_size)
+    called = [
+        model.predict_on_batch(batches[i][0]).argmax(axis=1) for i in tracked(range(len(batches)), "scoring held-out pictures")
+    ]
+    confusion = np.zeros((len(classes), len(classes)), int)
+    np.add.at(confusion, (test.targets[test.rows], np.concatenate(called)), 1)
+    of_class = confusion.sum(axis=1)
+    commonest = int(np.bincount(test.targets[parts["train"].rows]).argmax())
+    right = np.diag(confusion)
+    return {
+        "pictures": len(test.rows),
+        "accuracy": round(float(right.sum() / of_class.sum()), 4),
+        "floor": round(float(of_class[commonest] / of_class.sum()), 4),
+        "always": classes[commonest],
+        "recall": {name: round(float(hit / n), 4) if n else None for name, hit, n in zip(classes, right, of_class, strict=True)},
+        "meaning": UPPER_BOUND,
+    }
+
+
+def _weights_of(path: Path) -> str | None:
+    """The run that left the weights at ``path``; None where there are none, or damaged ones."""
+    try:
+        return weights.read_record(path).get("run")
+    except ModelError:
+        return None
+
+
+def _record(recipe: Pretraining, run: RunFolder) -> dict:
+    facts, known = run.description, KNOWN_SETS.get(recipe.name)
+    return {
+        "name": recipe.name,
+        "kaggle": known and known.kaggle,
+        "licence": known and known.licence,
+        "normalisation": recipe.normalisation,
+        "window": "of each lone picture; there is no volume",
+        "pictures": facts["pictures"],
+        "epochs": recipe.epochs,
+        "minutes": round(facts["training_seconds"] / 60, 1),
+        "seed": recipe.seed,
+        "precision": facts["precision"],
+        "held_out": facts["held_out"],
+        "run": run.path.name,
+        "recipe": facts["recipe"],
+        "environment": facts["environment"],
+    }
