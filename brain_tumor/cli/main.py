@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from brain_tumor.cli import audit, crossval, data, demo, evaluate, predict, report, train
+from brain_tumor.cli import audit, crossval, data, demo, evaluate, grid, predict, pretrain, report, train
 from brain_tumor.errors import BrainTumorError
 
 app = typer.Typer(
@@ -17,7 +17,9 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(crossval.app, name="crossval")
+app.add_typer(grid.app, name="grid")
 app.command()(audit.audit)
+app.command()(pretrain.pretrain)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.command()(evaluate.runs)

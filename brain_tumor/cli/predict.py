@@ -7,6 +7,7 @@ import typer
 from brain_tumor.cli.backend import load_keras
 
 PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+SMALLEST = 16  # px; a smaller picture is no MRI slice
 
 
 def predict(
@@ -14,26 +15,51 @@ def predict(
     what: str = typer.Argument(
         metavar="IMAGE_OR_CASE", help="A slice as a picture file, a case's folder, or a case of the run's cohort."
     ),
-    out: Path = typer.Option(..., help="Where the overlay goes: .png, .tif or .jpg."),
+    out: Path = typer.Option(None, help="Where the overlay of an outline goes: .png, .tif or .jpg."),
     mask: Path = typer.Option(None, help="Also write the mask, 0 and 255: one picture, or a folder for a case."),
 ) -> None:
-    """Outline the tumour in one slice or one case. Research use only: not for diagnosis."""
+    """Outline the tumour in one slice or one case, or tell which slices show one. Research use only: not for diagnosis."""
     load_keras()
-    import numpy as np
-
     from brain_tumor.errors import DataError
     from brain_tumor.experiments.training import finished_recipe
-    from brain_tumor.inference import overlay
-    from brain_tumor.inference.predict import predict_case
     from brain_tumor.models import saved
     from brain_tumor.training.runs import find_run
 
-    if out.suffix.lower() not in PICTURES:
+    if out and out.suffix.lower() not in PICTURES:
         raise DataError(f"{out}: an overlay is written as {', '.join(PICTURES)}")
     folder = find_run(run)
     recipe = finished_recipe(folder)
-    images, numbers, name, wanted = _read(what, recipe)
+    outlines = recipe.TASK == "segmentation"
+    if outlines and not out:
+        raise DataError(f"{folder.path.name}: outlines tumours; say where the overlay goes with --out")
+    if not outlines and (out or mask):
+        raise DataError(
+            f"{folder.path.name}: tells slices with tumour from others, it outlines nothing; leave out --out and --mask"
+        )
+    exam = _read(what, recipe)
     model = saved.load(folder.path, folder.description["precision"])
+    if outlines:
+        _outline(model, recipe, *exam, out, mask)
+    else:
+        _classify(model, recipe, *exam, folder.description.get("threshold", recipe.threshold))
+    typer.echo(f"research use only, not for diagnosis; run {folder.path.name}")
+
+
+def _classify(model, recipe, images, numbers, name: str, wanted, threshold: float) -> None:
+    from brain_tumor.inference.predict import classify_case
+
+    found = classify_case(model, images, recipe.normalisation, name, wanted + 1, recipe.average_flips, recipe.channels)
+    for number, probability in zip(numbers[wanted], found, strict=True):
+        typer.echo(f"slice {number}: {probability:.3f}{'  tumour' if probability > threshold else ''}")
+    typer.echo(f"{name}: tumour called in {(found > threshold).sum()} of {len(found)} slices (probability above {threshold:.3g})")
+
+
+def _outline(model, recipe, images, numbers, name: str, wanted, out: Path, mask: Path | None) -> None:
+    import numpy as np
+
+    from brain_tumor.inference import overlay
+    from brain_tumor.inference.predict import predict_case
+
     prediction = predict_case(model, images, recipe.normalisation, name, wanted + 1, recipe.average_flips)
     masks = (prediction.native > recipe.threshold * 255).astype(np.uint8)
     one = len(wanted) == 1
@@ -49,7 +75,7 @@ def predict(
         f"{masks.sum():,} px of {images.shape[2]} x {images.shape[1]} a slice; "
         f"highest pixel probability {prediction.native.max() / 255:.3f}"
     )
-    typer.echo(f"overlay: {out}   (research use only, not for diagnosis; run {folder.path.name})")
+    typer.echo(f"overlay: {out}")
 
 
 def _read(what: str, recipe) -> tuple:
@@ -59,6 +85,7 @@ def _read(what: str, recipe) -> tuple:
     from brain_tumor.data import lgg
     from brain_tumor.data.fetch import open_cohort
     from brain_tumor.data.picture import read_picture
+    from brain_tumor.errors import DataError
 
     path = Path(what)
     if path.is_dir():
@@ -68,12 +95,15 @@ def _read(what: str, recipe) -> tuple:
         case = open_cohort(recipe.cohort)[what]
         return case.load()[0], np.array(case.slice_numbers), case.case_id, np.arange(len(case.slice_numbers))
     image = read_picture(path, ("RGB", "L"))
-    if image.ndim == 3 and recipe.normalisation == "volume" and lgg.has_its_exam(path):
+    if min(image.shape[:2]) < SMALLEST:
+        raise DataError(f"{path}: {image.shape[1]} x {image.shape[0]} pixels, expected at least {SMALLEST} x {SMALLEST}")
+    by_exam = recipe.normalisation == "volume" or getattr(recipe, "channels", "") == "neighbours"
+    if image.ndim == 3 and by_exam and lgg.has_its_exam(path):
         images, numbers = lgg.read_images(path.parent)
         return images, numbers, path.stem, np.flatnonzero(numbers == int(path.stem.rsplit("_", 1)[1]))
     if image.ndim == 2:
         typer.echo(f"{path}: one channel, taken as FLAIR and given to all three, as the dataset does for missing sequences")
         image = np.repeat(image[..., None], 3, axis=-1)
-    if recipe.normalisation == "volume":
-        typer.echo(f"{path}: a slice without its exam; this network expects brightness relative to a whole exam: trust it less")
+    if by_exam:
+        typer.echo(f"{path}: a slice without its exam, which this network takes into account: trust the answer less")
     return image[None], np.array([1]), path.stem, np.array([0])

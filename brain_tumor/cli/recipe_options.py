@@ -24,13 +24,26 @@ SplitName = Annotated[str, Option(help=SPLIT_HELP)]
 SplitSeed = Annotated[int, Option(help="Decides the draw of a split that is drawn.")]
 Tune = Annotated[float, Option(min=0.0, max=0.9, help="Share of training patients set aside to choose on.")]
 SegmentationModel = Annotated[str, Option(help="unet-resnet18, unet-resnet34, unet-resnet50 or resunet.")]
-ClassificationModel = Annotated[str, Option(help="resnet18, resnet34 or resnet50.")]
+ClassificationModel = Annotated[str, Option(help="resnet18, resnet34, resnet50, or plain (two convolutions).")]
+Weights = Annotated[str, Option(help="The encoder's: none, imagenet, mri4 (made by brain-tumor pretrain), or a file of weights.")]
+Channels = Annotated[
+    Literal["sequences", "flair", "neighbours", "sequences+mask"], Option(help="What the network is shown of a slice.")
+]
+MaskFrom = Annotated[str, Option(help="For sequences+mask: the cross-validation whose out-of-fold masks are shown.")]
+InputBatchNorm = Annotated[bool, Option(help="The BatchNorm that a ResNet begins with; it undoes most of a normalisation.")]
+Balance = Annotated[Literal["none", "weights", "sampling"], Option(help="What is done about slices with tumour being fewer.")]
 Size = Annotated[int, Option(min=16, help="Slice height and width in pixels.")]
 Epochs = Annotated[int, Option(min=1, help="Passes over the training slices.")]
 PeakRate = Annotated[float, Option(min=1e-7, max=1.0, help="Top of the 1cycle learning rate.")]
+Strategy = Annotated[
+    Literal["all", "frozen", "thaw"], Option(help="Train everything; the head alone; or the head, then all, then by depth.")
+]
+Optimiser = Annotated[Literal["adamw", "sgd"], Option(help="Which optimiser.")]
+Momentum = Annotated[float, Option(min=0.0, max=0.999, help="Of sgd.")]
+Schedule = Annotated[Literal["1cycle", "constant"], Option(help="What the learning rate does.")]
 BatchSize = Annotated[int, Option(min=1, help="Slices a step.")]
 SegmentationLoss = Annotated[Literal["bce-dice", "focal-tversky"], Option(help="What is minimised.")]
-Normalisation = Annotated[Literal["unit", "imagenet", "volume"], Option(help="What happens to pixel values.")]
+Normalisation = Annotated[Literal["unit", "imagenet", "volume", "raw"], Option(help="What happens to pixel values.")]
 Flip = Annotated[bool, Option(help="Mirror every second training slice.")]
 Rotation = Annotated[float, Option(min=0.0, max=180.0, help="Turn training slices by up to this, either way.")]
 Zoom = Annotated[float, Option(min=0.0, max=1.0, help="Enlarge or shrink them by up to this share.")]
@@ -63,6 +76,11 @@ def segmentation(
     batchnorm_momentum: BatchNormMomentum = 0.99,
     precision: Precision = "auto",
     seed: Seed = 0,
+    weights: Weights = "none",
+    strategy: Strategy = "all",
+    optimiser: Optimiser = "adamw",
+    momentum: Momentum = 0.5,
+    schedule: Schedule = "1cycle",
 ) -> "SegmentationRecipe":
     """The recipe of a segmentation network."""
     return _recipe("SegmentationRecipe", **locals())
@@ -88,6 +106,15 @@ def classification(
     batchnorm_momentum: BatchNormMomentum = 0.99,
     precision: Precision = "auto",
     seed: Seed = 0,
+    weights: Weights = "none",
+    strategy: Strategy = "all",
+    optimiser: Optimiser = "adamw",
+    momentum: Momentum = 0.5,
+    schedule: Schedule = "1cycle",
+    channels: Channels = "sequences",
+    mask_from: MaskFrom = "",
+    input_batchnorm: InputBatchNorm = True,
+    balance: Balance = "none",
 ) -> "ClassificationRecipe":
     """The recipe of a slice classifier."""
     return _recipe("ClassificationRecipe", **locals())
@@ -119,10 +146,12 @@ def takes(recipe: Callable, but: tuple[str, ...] = ()) -> Callable[[Callable], C
     return decorate
 
 
-def _recipe(kind: str, epochs: int, peak_rate: float, **options) -> "Recipe":
+def _recipe(kind: str, **options) -> "Recipe":
     from brain_tumor.experiments import recipe as recipes
+    from brain_tumor.experiments import strategies
     from brain_tumor.training.augment import Augmentation
-    from brain_tumor.training.stages import Stage
 
     moved = Augmentation(**{name: options.pop(name) for name in ("flip", "rotation_degrees", "zoom", "lighting", "missing")})
-    return getattr(recipes, kind)(**options, augmentation=moved, stages=(Stage("all", epochs, peak_rate),))
+    planned = ("strategy", "epochs", "peak_rate", "optimiser", "momentum", "schedule")
+    plan = strategies.stages(**{name: options.pop(name) for name in planned})
+    return getattr(recipes, kind)(**options, augmentation=moved, stages=plan)

@@ -14,6 +14,12 @@ from brain_tumor.errors import DataError
 
 CHANNELS = ("sequences", "flair", "neighbours", "sequences+mask")
 COUNTS = {"sequences": 3, "flair": 3, "neighbours": 3, "sequences+mask": 4}
+IN_WORDS = {
+    "sequences": "three sequences",
+    "flair": "FLAIR alone",
+    "neighbours": "FLAIR with its neighbours",
+    "sequences+mask": "three sequences and an out-of-fold mask",
+}
 MASK_WINDOW = np.array([[0], [255], [0], [1 / 255]], np.float32)  # low, high, offset, scale: 0-255 to 0-1 whatever the method
 
 
@@ -68,17 +74,37 @@ def slice_inputs(store: Store, channels: str, masks: np.ndarray | None = None) -
         found = "none" if masks is None else " x ".join(map(str, masks.shape))
         expected = " x ".join(map(str, store.masks.shape))
         raise DataError(f"{store.folder}: channels {channels} need masks of {expected}, found {found}")
-    case = store.slices.case_id.to_numpy()
-    row = np.arange(len(case))
-    last, first = np.append(case[1:] != case[:-1], True), np.append(True, case[1:] != case[:-1])
-    return SliceInputs(store.images, channels, np.where(first, row, row - 1), np.where(last, row, row + 1), masks)
+    return SliceInputs(store.images, channels, *_neighbours(store.slices.case_id.to_numpy()), masks)
+
+
+def exam_inputs(images: np.ndarray, channels: str) -> SliceInputs:
+    """One exam's ``(Z, H, W, 3)`` uint8 with the channels of that name.
+
+    Raises:
+        DataError: ``sequences+mask``: its masks are there for a cohort, out of fold, and for no other exam.
+    """
+    if channels == "sequences+mask":
+        raise DataError(
+            f"channels {channels} need out-of-fold masks, which there are only for the cohort that they were made for"
+        )
+    return SliceInputs(images, channels, *_neighbours(np.zeros(len(images))))
 
 
 def slice_windows(store: Store, channels: str, normalisation: str) -> np.ndarray:
     """``(N, 4, C)`` float32: the normalisation windows that go with :func:`slice_inputs`."""
-    windows = store.slice_windows(normalisation)
+    return arranged(store.slice_windows(normalisation), channels)
+
+
+def arranged(windows: np.ndarray, channels: str) -> np.ndarray:
+    """Windows ``(..., 4, 3)`` of the sequences as windows ``(..., 4, C)`` of the channels."""
     if channels == "sequences":
         return windows
     if channels == "sequences+mask":
-        return np.concatenate([windows, np.broadcast_to(MASK_WINDOW, (len(windows), 4, 1))], axis=-1)
+        return np.concatenate([windows, np.broadcast_to(MASK_WINDOW, (*windows.shape[:-1], 1))], axis=-1)
     return np.repeat(windows[..., FLAIR : FLAIR + 1], 3, axis=-1)
+
+
+def _neighbours(exam: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The row before and the row after each, or the row itself where its exam ends; the rows of an exam lie together."""
+    row, change = np.arange(len(exam)), exam[1:] != exam[:-1]
+    return row - ~np.append(True, change), row + ~np.append(change, True)

@@ -5,11 +5,12 @@ import time
 import numpy as np
 import pandas as pd
 
-from brain_tumor.data.cache import Store, open_store
+from brain_tumor.data.cache import Store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation import calibration, detection, floors
 from brain_tumor.experiments import scoring
+from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.inference.predict import slice_probabilities
 from brain_tumor.models import saved
@@ -98,12 +99,12 @@ def _slices(run: RunFolder, recipe: Recipe, store: Store, part: str, rows: np.nd
         if stored[["case_id", "slice"]].equals(truth[["case_id", "slice"]]):
             return truth.assign(probability=stored.probability), False
     model = saved.load(run.path, run.description["precision"])
-    working = open_store(store.cohort, recipe.size)
+    inputs, windows = network_inputs(recipe, store)
     found = np.empty(len(rows))
     by_case = truth.groupby("case_id").groups
-    for case_id, places in tracked(by_case.items(), f"scoring {part}", len(by_case)):
-        window = store.windows[recipe.normalisation][store.cases.index.get_loc(case_id)]
-        found[places] = slice_probabilities(model, working.images[rows[places]], window, recipe.average_flips)
+    for places in tracked(by_case.values(), f"scoring {part}", len(by_case)):
+        of_case = rows[places]
+        found[places] = slice_probabilities(model, inputs[of_case], windows[of_case[0]], recipe.average_flips)
     calibration.check_probabilities(found, f"{run.path.name}, {part} part")  # before anything is written
     table = truth.assign(probability=found.round(DECIMALS))
     scoring.write({path.name: table}, run)

@@ -17,7 +17,8 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
 from brain_tumor.experiments import classification, out_of_fold, scoring, segmentation, training
-from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.experiments.recipe import Recipe, identity
+from brain_tumor.inference import gathered
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import within
 from brain_tumor.training.runs import RunFolder, environment, now
@@ -99,7 +100,7 @@ def cross_validate(
         gathered = out_of_fold.gather(runs, recipe.TASK, store, unit)
         if recipe.TASK == "segmentation":
             counts = gathered[scoring.COUNTS]
-            out_of_fold.write_predictions(folder / out_of_fold.PREDICTIONS, runs, counts, store, recipe.size)
+            out_of_fold.write_predictions(folder / gathered.PREDICTIONS, runs, counts, store, recipe.size)
         scoring.write(gathered, RunFolder(folder))
         ending = "finished"
     except KeyboardInterrupt:
@@ -113,14 +114,15 @@ def cross_validate(
 
 def crossval_name(recipe: Recipe, unit: str, folds: int) -> str:
     """The folder's name: what a person looks for first, then a hash of all that decides it."""
-    digest = files.sha256_json([_shared(recipe), unit, folds])[:8]
+    shared = {name: value for name, value in identity(recipe).items() if name != "split"}
+    digest = files.sha256_json([shared, unit, folds])[:8]
     return f"{recipe.cohort}-crossval-{folds}-{unit}-{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}"
 
 
 def tables(task: str) -> tuple[str, ...]:
     """The files, besides its description, that a finished cross-validation holds."""
     held = (out_of_fold.MAIN[task], scoring.FLOORS, scoring.CASES, scoring.SCORES, out_of_fold.FOLD_SCORES)
-    return (*held, out_of_fold.PREDICTIONS) if task == "segmentation" else held
+    return (*held, gathered.PREDICTIONS) if task == "segmentation" else held
 
 
 def read(folder: Path) -> dict:

@@ -5,7 +5,6 @@ Before anything is written, what was gathered is held against the cohort: no sli
 """
 
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,14 +18,13 @@ from brain_tumor.errors import DataError, RunError
 from brain_tumor.evaluation import detection, overlap, protocols
 from brain_tumor.experiments import scoring, segmentation
 from brain_tumor.experiments.classification import SLICES
+from brain_tumor.inference.gathered import NUMBERS
 from brain_tumor.inference.predict import Prediction, load_prediction
 from brain_tumor.progress import tracked
 from brain_tumor.training.runs import RunFolder
 
-PREDICTIONS = "predictions.npz"
 FOLD_SCORES = "fold_scores.csv"
 MAIN = {"segmentation": scoring.COUNTS, "classification": SLICES}  # by task, the table that all scores follow from
-NUMBERS = ".slices"  # behind a case's name in PREDICTIONS: its slice numbers
 SLICE = ["case_id", "slice"]
 SORTED = ("floor", "case_id", "size", "slice")
 
@@ -84,13 +82,31 @@ def score(found: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:
     scores = detection.score_with_floors(found, everywhere, float(found.threshold.iloc[0]))
     if found.threshold.nunique() == 1:
         return scores
-    called = found.assign(probability=(found.probability > found.threshold).astype(float))
-    by_call = detection.score_with_floors(called, everywhere, 0.5).assign(threshold=np.nan)
+    by_call = detection.score_with_floors(_called(found), everywhere, 0.5).assign(threshold=np.nan)
     return by_call.where(scores.threshold.notna(), scores)
 
 
+def compare(found: pd.DataFrame, against: pd.DataFrame) -> pd.DataFrame:
+    """Two classifications of one cohort, paired by patient, each slice called by the threshold of its own fold.
+
+    Args:
+        found, against: ``case_id, slice, tumour, probability, threshold`` of either, as :func:`gather` leaves them.
+
+    Returns:
+        As :func:`brain_tumor.evaluation.detection.compare`.
+    """
+    by_rank = detection.compare(found, against, 0.5, 0.5)
+    by_call = detection.compare(*(_called(table) for table in (found, against)), 0.5, 0.5)
+    return by_rank.where(by_rank.measure.isin(("AUC", "AUPRC")), by_call)
+
+
+def _called(found: pd.DataFrame) -> pd.DataFrame:
+    """With the call of each slice, 0 or 1, in place of its probability."""
+    return found.assign(probability=(found.probability > found.threshold).astype(float))
+
+
 def write_predictions(path: Path, runs: Sequence[RunFolder], counts: pd.DataFrame, store: Store, working_size: int) -> None:
-    """One file with a uint8 array ``(Z, H, W)`` a case at native size, 255 = 1, named after it, and its slice numbers.
+    """Write the file of :mod:`brain_tumor.inference.gathered`, whole or not at all.
 
     Args:
         counts: the gathered ``counts.csv``, which says whose folds predicted which slices.
@@ -110,22 +126,6 @@ def write_predictions(path: Path, runs: Sequence[RunFolder], counts: pd.DataFram
             for name, array in ((case_id, planes), (f"{case_id}{NUMBERS}", numbers[order])):
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
                     np.lib.format.write_array(stream, array, allow_pickle=False)
-
-
-def load(folder: Path, case_id: str) -> tuple[np.ndarray, np.ndarray]:
-    """One case of a cross-validation's predictions: slice numbers ``(Z,)`` and probabilities ``(Z, H, W)`` uint8, 255 = 1.
-
-    Raises:
-        DataError: there are no predictions, they are damaged, or this case is not among them.
-    """
-    path = folder / PREDICTIONS
-    try:
-        with np.load(path) as arrays:
-            if case_id not in arrays:
-                raise DataError(f"{path}: no case {case_id!r} among its {len(arrays.files) // 2}: never tested, or unknown")
-            return arrays[f"{case_id}{NUMBERS}"], arrays[case_id]
-    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: no out-of-fold predictions ({error})") from None
 
 
 def _stacked(runs: Sequence[RunFolder], name: str) -> pd.DataFrame:

@@ -1,15 +1,23 @@
-"""The frozen description of a run: two runs of one recipe on the same data, machine and versions give the same weights."""
+"""The frozen description of a run: two runs of one recipe on the same data, machine and versions give the same weights.
 
-from dataclasses import asdict, dataclass, field
+A field that is marked ``since`` came after the first published runs. At its default it changes nothing and is no part of a run's
+identity, so that runs and records from before it keep their names, and are found.
+"""
+
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import ClassVar
 
 from brain_tumor import files
+from brain_tumor.data.channels import CHANNELS
 from brain_tumor.data.intensity import NORMALISATIONS
-from brain_tumor.errors import ModelError
+from brain_tumor.errors import ModelError, RunError
 from brain_tumor.models.precision import PRECISIONS
 from brain_tumor.models.saved import CLASSIFICATION, SEGMENTATION
 from brain_tumor.training.augment import Augmentation
+from brain_tumor.training.batches import BALANCES
 from brain_tumor.training.stages import Stage
+
+SINCE = {"since": "0.2"}
 
 
 @dataclass(frozen=True)
@@ -24,8 +32,9 @@ class Recipe:
         tune: the share of training patients set aside to choose on; 0 once everything is chosen.
         model: a name of the task's ``MODELS``.
         size: slice height and width in pixels that the network works at.
-        normalisation: ``unit``, ``imagenet`` or ``volume``. The 99th percentile of FLAIR differs twofold between the training
-            patients of ``source-004``, which ``volume`` takes out; with ``unit`` a lone slice is seen as in its volume.
+        weights: where the encoder's come from: ``none`` (random), or a source of :mod:`brain_tumor.models.weights`.
+        normalisation: ``unit``, ``imagenet``, ``volume`` or ``raw``. The 99th percentile of FLAIR differs twofold between the
+            training patients of ``source-004``, which ``volume`` takes out; with ``unit`` a lone slice is seen as in its volume.
         augmentation: how slices are moved in training.
         loss: a name of the task's ``LOSSES``.
         stages: what trains, how long, at which peak rate.
@@ -57,6 +66,7 @@ class Recipe:
     threshold: float = 0.5
     precision: str = "auto"
     seed: int = 0
+    weights: str = field(default="none", metadata=SINCE)
 
     def __post_init__(self):
         """Refuse a word that names nothing, before a run is begun with it."""
@@ -67,14 +77,13 @@ class Recipe:
             "precision": ("auto", *PRECISIONS),
         }
         for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ModelError(f"{name} {getattr(self, name)!r}, expected one of {', '.join(known)}")
+            _check_word(name, getattr(self, name), known)
 
     @property
     def run_id(self) -> str:
         """The run folder's name: what a person looks for first, then a hash of all of it."""
         split = self.split.rsplit("/", 1)[-1].removesuffix(".json")
-        return f"{self.cohort}-{split}-{self.model}-{self.size}-seed{self.seed}-{files.sha256_json(asdict(self))[:8]}"
+        return f"{self.cohort}-{split}-{self.model}-{self.size}-seed{self.seed}-{files.sha256_json(identity(self))[:8]}"
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,15 @@ class SegmentationRecipe(Recipe):
 
 @dataclass(frozen=True)
 class ClassificationRecipe(Recipe):
-    """Is there tumour in this slice?"""
+    """Is there tumour in this slice?
+
+    Attributes:
+        channels: what the network is shown (:mod:`brain_tumor.data.channels`).
+        mask_from: for ``sequences+mask``, the cross-validation of a segmentation network whose out-of-fold masks are shown.
+        input_batchnorm: False takes away the BatchNorm that these ResNets begin with, which undoes most of a normalisation.
+        balance: there are two slices without tumour for each with one: ``none`` leaves it so, ``weights`` lets the latter count
+            more in the loss, ``sampling`` shows both equally often.
+    """
 
     TASK: ClassVar[str] = "classification"
     MODELS: ClassVar[tuple[str, ...]] = CLASSIFICATION
@@ -99,15 +116,54 @@ class ClassificationRecipe(Recipe):
 
     model: str = "resnet18"
     loss: str = "bce"
+    channels: str = field(default="sequences", metadata=SINCE)
+    mask_from: str = field(default="", metadata=SINCE)
+    input_batchnorm: bool = field(default=True, metadata=SINCE)
+    balance: str = field(default="none", metadata=SINCE)
+
+    def __post_init__(self):
+        """As of every recipe, and that a mask comes from somewhere just where one is shown."""
+        super().__post_init__()
+        for name, known in (("channels", CHANNELS), ("balance", BALANCES)):
+            _check_word(name, getattr(self, name), known)
+        if bool(self.mask_from) != (self.channels == "sequences+mask"):
+            raise ModelError(f"channels {self.channels!r} with mask_from {self.mask_from!r}: 'sequences+mask' needs it, no other")
+        if self.model == "plain" and not self.input_batchnorm:
+            raise ModelError("model 'plain' has no BatchNorm to take away")
+
+
+def identity(described: object) -> object:
+    """What decides a run, as JSON values: fields marked ``since`` are left out at their defaults."""
+    if isinstance(described, tuple):
+        return [identity(item) for item in described]
+    if not is_dataclass(described):
+        return described
+    found = {item.name: (getattr(described, item.name), "since" in item.metadata, item.default) for item in fields(described)}
+    return {name: identity(value) for name, (value, later, default) in found.items() if not (later and value == default)}
 
 
 def from_json(values: dict) -> Recipe:
-    """The recipe that ``dataclasses.asdict`` turned into JSON; its model says of which task."""
+    """The recipe that ``dataclasses.asdict`` turned into JSON; its model says of which task.
+
+    Raises:
+        RunError: it lacks a field, or has one too many; a field marked ``since`` may be absent.
+    """
     kind = ClassificationRecipe if values["model"] in CLASSIFICATION else SegmentationRecipe
-    return kind(
-        **{
-            **values,
-            "augmentation": Augmentation(**values["augmentation"]),
-            "stages": tuple(Stage(**stage) for stage in values["stages"]),
-        }
-    )
+    parts = {
+        "augmentation": _made(Augmentation, values.get("augmentation", {})),
+        "stages": tuple(_made(Stage, stage) for stage in values.get("stages", ())),
+    }
+    return _made(kind, values | parts)
+
+
+def _made(kind: type, values: dict):
+    expected = {item.name: "since" in item.metadata for item in fields(kind)}
+    wrong = (values.keys() - expected) | {name for name, later in expected.items() if name not in values and not later}
+    if wrong:
+        raise RunError(f"a recipe of another version of this package ({', '.join(sorted(wrong))}); train it anew")
+    return kind(**values)
+
+
+def _check_word(name: str, found: str, known: tuple[str, ...]) -> None:
+    if found not in known:
+        raise ModelError(f"{name} {found!r}, expected one of {', '.join(known)}")

@@ -12,9 +12,11 @@ from brain_tumor.data import splits
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
+from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.recipe import Recipe, from_json
-from brain_tumor.models import freezing, precision, saved
+from brain_tumor.models import freezing, precision, saved, weights
 from brain_tumor.paths import runs_folder
+from brain_tumor.training import features, losses
 from brain_tumor.training.batches import SliceArrays, TrainingBatches
 from brain_tumor.training.runs import RunFolder, environment, now
 from brain_tumor.training.stages import train as train_stages
@@ -37,19 +39,27 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         check_data(run, identity)
         if run.status == "finished":
             return run
-    description = saved.describe(recipe.model, size=recipe.size, batchnorm_momentum=recipe.batchnorm_momentum)
+    inputs, windows = network_inputs(recipe, native)
+    description = saved.describe(recipe.model, **_arguments(recipe, inputs.shape[-1]))
     number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision)
     keras.utils.set_random_seed(recipe.seed)
     model = saved.build(description, number_format)
+    encoder = weights.load_encoder(model, recipe.weights, recipe.normalisation)
+    if encoder:
+        identity["encoder_hash"] = encoder["sha256"]
+        if run.exists:
+            check_data(run, identity)
     for stage in recipe.stages:
         freezing.train_only(model, stage.part)  # a part that this network lacks is refused now, not when its stage begins
-    store = open_store(cohort, recipe.size)
-    windows = store.slice_windows(recipe.normalisation)
-    targets = store.masks if recipe.TASK == "segmentation" else (store.slices.tumour_px > 0).to_numpy(np.uint8)
-    parts = {part: SliceArrays(store.images, targets, windows, split.rows(part, store.slices)) for part in splits.PARTS}
+    slices = native.slices
+    outlines = recipe.TASK == "segmentation"
+    targets = open_store(cohort, recipe.size).masks if outlines else (slices.tumour_px > 0).to_numpy(np.uint8)
+    parts = {part: SliceArrays(inputs, targets, windows, split.rows(part, slices)) for part in splits.PARTS}
+    balance = getattr(recipe, "balance", "none")
+    counted = losses.class_weights(targets[parts["train"].rows]) if balance == "weights" else None
 
     def epoch_batches(epoch: int) -> TrainingBatches:
-        return TrainingBatches(parts["train"], recipe.batch_size, recipe.augmentation, recipe.seed, epoch)
+        return TrainingBatches(parts["train"], recipe.batch_size, recipe.augmentation, recipe.seed, epoch, balance)
 
     epoch_batches(0)  # a train part too small for one batch is refused now
     run.update(
@@ -59,7 +69,9 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         precision=number_format,
         parameters=model.count_params(),
         phantom=cohort.phantom,
-        parts={part: _part_size(split, part, store) for part in splits.PARTS},
+        parts={part: _part_size(split, part, native) for part in splits.PARTS},
+        encoder=encoder,
+        class_weights=counted,
         environment=environment(),
         **identity,
     )
@@ -71,7 +83,8 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
     ending = "failed"
     try:
         tune = parts["tune"] if len(parts["tune"].rows) else None
-        train_stages(model, recipe.stages, epoch_batches, recipe.loss, run, tune, recipe.TASK)
+        short = features.represents(recipe.augmentation)
+        train_stages(model, recipe.stages, epoch_batches, recipe.loss, run, tune, recipe.TASK, counted, on_features=short)
         saved.save(model, description, run.path)
         ending = "finished"
     except KeyboardInterrupt:
@@ -81,6 +94,16 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         run.update(status=ending, ended=now(), training_seconds=round(earlier + time.monotonic() - begun, 1))
     run.drop_checkpoints()
     return run
+
+
+def _arguments(recipe: Recipe, channels: int) -> dict:
+    """What the recipe's network is built with; what it would be without being told is left out, as before it could be."""
+    arguments = {"size": recipe.size, "batchnorm_momentum": recipe.batchnorm_momentum}
+    if channels != 3:
+        arguments["channels"] = channels
+    if not getattr(recipe, "input_batchnorm", True):
+        arguments["input_batchnorm"] = False
+    return arguments
 
 
 def make_split(recipe: Recipe, store: Store) -> splits.Split:

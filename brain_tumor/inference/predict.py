@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from brain_tumor import files
-from brain_tumor.data import intensity
+from brain_tumor.data import channels, intensity
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation.calibration import check_probabilities
 
@@ -108,15 +108,40 @@ def predict_case(
     Raises:
         DataError: another number of channels than the network's, or an answer that is no probability.
     """
-    size, channels = model.input_shape[1], model.input_shape[-1]
-    if images.shape[-1] != channels:
-        raise DataError(f"{case_id}: {images.shape[-1]} channels, the network was trained on {channels}")
+    size, expected = model.input_shape[1], model.input_shape[-1]
+    if images.shape[-1] != expected:
+        raise DataError(f"{case_id}: {images.shape[-1]} channels, the network was trained on {expected}")
     window = intensity.window(images, normalisation)
     wanted = images[np.asarray(slice_numbers) - 1]
     working = probabilities(model, intensity.resize_images(wanted, size), window, average_flips)
     check_probabilities(working, f"{case_id}: the network's answer")  # NaN would be stored as "no tumour"
     native = intensity.resize_probabilities(working, images.shape[1:3])
     return Prediction(case_id, np.asarray(slice_numbers), _to_bytes(native), _to_bytes(working))
+
+
+def classify_case(
+    model: keras.Model,
+    images: np.ndarray,
+    normalisation: str,
+    case_id: str,
+    slice_numbers: np.ndarray,
+    average_flips: bool = False,
+    shown: str = "sequences",
+) -> np.ndarray:
+    """``(n,)`` float32, the probability of tumour of each wanted slice; arguments and errors as of :func:`predict_case`.
+
+    Args:
+        model: a network of :mod:`brain_tumor.models.classifier`.
+        shown: what it is shown of a slice (:data:`brain_tumor.data.channels.CHANNELS`).
+    """
+    rows = np.asarray(slice_numbers) - 1
+    wanted = channels.exam_inputs(images, shown)[rows]
+    if wanted.shape[-1] != model.input_shape[-1]:
+        raise DataError(f"{case_id}: {wanted.shape[-1]} channels, the network was trained on {model.input_shape[-1]}")
+    window = channels.arranged(intensity.window(images, normalisation), shown)
+    found = slice_probabilities(model, intensity.resize_images(wanted, model.input_shape[1]), window, average_flips)
+    check_probabilities(found, f"{case_id}: the network's answer")
+    return found
 
 
 def _to_bytes(values: np.ndarray) -> np.ndarray:

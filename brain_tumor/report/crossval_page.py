@@ -8,10 +8,9 @@ from brain_tumor import files
 from brain_tumor.errors import RunError
 from brain_tumor.experiments import crossval, out_of_fold, scoring
 from brain_tumor.paths import reports_folder
-from brain_tumor.report import crossval_record, figures, page, sections, sidecar, tables
+from brain_tumor.report import crossval_record, figures, page, run_content, sections, sidecar, tables
 from brain_tumor.report.drawing import SERIES, Drawing
 from brain_tumor.report.sections import Section
-from brain_tumor.training.runs import HISTORY, RunFolder
 
 # By task: the column of scores.csv that names a score, that of its value, and the scores that folds and units are told by.
 MAIN = {
@@ -72,23 +71,21 @@ def local_page(folder: Path) -> Path:
     facts = crossval.read(folder)
     if facts["status"] != "finished":
         raise RunError(f"{folder}: the cross-validation is {facts['status']}, not finished; give its command again to resume")
-    histories = {told["split"]: RunFolder(folder.parent / told["run"]).history for told in facts["runs"]}
     private = "a cross-validation on the phantom" if facts["phantom"] else "it is for you alone"
     out = reports_folder() / "local" / f"{folder.name}{'.phantom' if facts['phantom'] else ''}.html"
-    return page.save(_render(folder, facts, histories), out, private)
+    return page.save(_render(folder, facts), out, private)
 
 
 def publish(record: Path) -> Path:
     """A record as ``reports/runs/<name>.html`` with its sidecar."""
     facts = crossval.read(record)
-    names = {told["fold"]: told["split"] for told in facts["runs"]}
-    histories = {names[fold]: rows for fold, rows in pd.read_csv(record / HISTORY).groupby("fold")}
-    path = page.save(_render(record, facts, histories), reports_folder() / "runs" / f"{record.name}.html")
+    path = page.save(_render(record, facts), reports_folder() / "runs" / f"{record.name}.html")
     files.write_json(path.with_suffix(".json"), _content(record, facts))
     return path
 
 
-def _render(folder: Path, facts: dict, histories: dict[str, pd.DataFrame]) -> str:
+def _render(folder: Path, facts: dict) -> str:
+    histories = crossval_record.histories(folder)
     drawings = {sections.PATIENTS: _patients(folder, facts)}
     labels = [label for label, table in histories.items() if len(table)]
     curves = [
@@ -171,7 +168,7 @@ def _content(folder: Path, facts: dict) -> dict:
         "numbers": numbers,
         "patients": facts["patients"],
         "phantom": facts["phantom"],
-        "protocol": f"{facts['folds']} folds by {facts['unit']}, three sequences",
+        "protocol": f"{facts['folds']} folds by {facts['unit']}, {run_content.shown(recipe)}",
         "runs": [fold["run"] for fold in facts["runs"]],
         "slices": facts["slices"],
     }

@@ -10,7 +10,9 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import floors
-from brain_tumor.experiments import crossval, out_of_fold, scoring
+from brain_tumor.experiments import crossval, scoring
+from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.inference import gathered
 from brain_tumor.paths import runs_folder
 from brain_tumor.report import records
 from brain_tumor.training.runs import HISTORY, RunFolder, all_runs
@@ -65,7 +67,7 @@ def commit_crossval(folder: Path) -> Path:
         raise RunError(f"{folder}: a cross-validation on the phantom, which is never published")
     if facts["status"] != "finished":
         raise RunError(f"{folder}: the cross-validation is {facts['status']}, only finished ones are recorded")
-    names = [name for name in crossval.tables(facts["kind"]) if name != out_of_fold.PREDICTIONS]
+    names = [name for name in crossval.tables(facts["kind"]) if name != gathered.PREDICTIONS]
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
         raise RunError(f"{folder}: no {absent[0]}; give its command again")
@@ -86,6 +88,22 @@ def commit_crossval(folder: Path) -> Path:
                 table = table[table.floor != floors.ALL_EMPTY]
             table.round(records.DECIMALS).to_csv(temporary / name, index=False)
     return record
+
+
+def recorded(recipe: Recipe, unit: str, folds: int, data_hash: str) -> Path | None:
+    """The record of just this cross-validation on just these data; None where there is none."""
+    folder = records.records_folder() / crossval.crossval_name(recipe, unit, folds)
+    kept = (folder / crossval.DESCRIPTION).is_file() and crossval.read(folder)["data_hash"] == data_hash
+    return folder if kept else None
+
+
+def histories(folder: Path) -> dict[str, pd.DataFrame]:
+    """Each fold's history, of a cross-validation here or of a record: the fold's split -> a row an epoch."""
+    told = crossval.read(folder)["runs"]
+    if not (folder / HISTORY).is_file():
+        return {fold["split"]: RunFolder(folder.parent / fold["run"]).history for fold in told}
+    names = {fold["fold"]: fold["split"] for fold in told}
+    return {names[fold]: rows.drop(columns="fold") for fold, rows in pd.read_csv(folder / HISTORY).groupby("fold")}
 
 
 def whole_command(command: str, facts: dict) -> str:

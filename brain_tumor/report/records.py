@@ -4,11 +4,10 @@ Only git is sure to last (DESIGN law 10): scores, paired comparisons and figures
 trained again by the command that each record names.
 """
 
-import json
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,9 +32,9 @@ FILES = ("run.json", "split.json")
 LATER = ("floors.csv", "slice_floors.csv", "counts_largest.csv", "boundary.csv", "boundary_slices.csv", "boundary_scores.csv",
          "pixels.csv", "subgroups.csv", "detection.csv", "calibration.csv")  # fmt: skip
 DECIMALS = 6  # as many as a slice probability has, so that no two become equal
-# What `brain-tumor train` can say (of a classifier, all but the loss); a recipe that differs elsewhere has no command yet.
-OPTIONS = ("cohort", "split", "split_seed", "tune", "model", "size", "normalisation", "loss", "batch_size",
-           "batchnorm_momentum", "average_flips", "precision", "seed")  # fmt: skip
+# What :func:`read_records` tells of a recipe.
+ASKED = ("cohort", "split", "split_seed", "tune", "model", "weights", "channels", "size", "normalisation", "loss", "batch_size",
+         "batchnorm_momentum", "average_flips", "precision", "seed")  # fmt: skip
 FACTS = ("data_hash", "precision", "parameters", "training_seconds")
 
 
@@ -81,25 +80,21 @@ def retrain_command(recipe: dict, folder: Path) -> str:
         RunError: the command line cannot say all of it.
     """
     from brain_tumor.experiments import recipe as recipes
-    from brain_tumor.training.augment import Augmentation
-    from brain_tumor.training.stages import Stage
+    from brain_tumor.experiments import strategies
 
-    task = _task(recipe)
-    kind = {"segmentation": recipes.SegmentationRecipe, "classification": recipes.ClassificationRecipe}[task]
-    unknown = recipe.keys() ^ asdict(kind()).keys()
-    if unknown:
-        raise RunError(
-            f"{folder.name}: a recipe of another version of this package ({', '.join(sorted(unknown))}); train it anew"
-        )
-    stage = recipe["stages"][0]
-    told = {name: recipe[name] for name in OPTIONS if task == "segmentation" or name != "loss"}
-    moved = Augmentation(**recipe["augmentation"])
-    spoken = kind(**told, augmentation=moved, stages=(Stage("all", stage["epochs"], stage["peak_rate"]),))
-    if spoken != recipes.from_json(recipe):
+    try:
+        asked = recipes.from_json(recipe)
+    except RunError as error:
+        raise RunError(f"{folder.name}: {error}") from None
+    task, plan = asked.TASK, strategies.told(asked.stages)
+    if plan is None or asked.threshold != type(asked)().threshold:
         raise RunError(f"{folder.name}: `brain-tumor train {task}` cannot say its whole recipe, so no command could repeat it")
-    if recipe["split"].endswith(".json"):
+    # What the identity leaves out is at its default, which a command need not say; a classifier has but one loss.
+    said = recipes.identity(asked).keys() - {"augmentation", "stages", "threshold", "loss" if task == "classification" else ""}
+    told = {item.name: getattr(asked, item.name) for item in fields(asked) if item.name in said}
+    if asked.split.endswith(".json"):
         told["split"] = f"reports/records/{folder.name}/split.json"
-    told |= {"epochs": stage["epochs"], "peak_rate": stage["peak_rate"], **recipe["augmentation"]}
+    told |= plan | asdict(asked.augmentation)
     return " ".join([f"brain-tumor train {task}", *(_option(name.replace("_", "-"), value) for name, value in told.items())])
 
 
@@ -142,7 +137,7 @@ def read_records(data_hash: str | None = None, task: str = "segmentation") -> pd
     tables = []
     for folder in (folder for folder in all_records() if task_of(folder) == task):
         facts = files.read_json(folder / "run.json")
-        recipe = {name: facts["recipe"].get(name) for name in OPTIONS}
+        recipe = {name: facts["recipe"].get(name) for name in ASKED}
         recipe["working_size"] = recipe.pop("size")
         row = {"run": folder.name, **recipe, **{name: facts[name] for name in FACTS}, "backend": facts["environment"]["backend"]}
         if data_hash in (None, facts["data_hash"]):
@@ -186,17 +181,16 @@ def recorded(recipe: "Recipe", data_hash: str) -> "RunFolder | None":
 
     folder = records_folder() / recipe.run_id
     facts = files.read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
-    same = facts.get("data_hash") == data_hash and facts["recipe"] == json.loads(json.dumps(asdict(recipe)))
-    return RunFolder(folder) if same else None
+    return RunFolder(folder) if facts.get("data_hash") == data_hash and _recipe(facts) == recipe else None
 
 
 def counts_like(recipe: "SegmentationRecipe", model: str, data_hash: str) -> list[pd.DataFrame]:
     """The counts of every record on these data whose recipe is this one, but for its model, ``model``, and its seed."""
-    wanted = json.loads(json.dumps(asdict(replace(recipe, model=model))))
-    found = []
+    wanted, found = replace(recipe, model=model), []
     for folder in all_records():
         facts = files.read_json(folder / "run.json")
-        if facts["data_hash"] == data_hash and facts["recipe"] | {"seed": recipe.seed} == wanted:
+        theirs = _recipe(facts)
+        if facts["data_hash"] == data_hash and theirs and replace(theirs, seed=recipe.seed) == wanted:
             found.append(read_counts(folder))
     return found
 
@@ -240,6 +234,16 @@ def mean_cases(counts: Sequence[pd.DataFrame], size: int) -> pd.DataFrame:
     """A row a case with the mean Dice over the runs of ``counts``, at one size; the other columns are the first run's."""
     tables = [overlap.per_case(table[table["size"] == size]) for table in counts]
     return tables[0].assign(dice=np.mean([table.dice for table in tables], axis=0)).reset_index()
+
+
+def _recipe(facts: dict) -> "Recipe | None":
+    """The recipe of a record; None where a version of this package wrote it whose recipes were others."""
+    from brain_tumor.experiments.recipe import from_json
+
+    try:
+        return from_json(facts["recipe"])
+    except RunError:
+        return None
 
 
 def _task(recipe: dict) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from brain_tumor.data.channels import IN_WORDS
 from brain_tumor.report import records, sidecar
 
 HEADLINES = {"segmentation": ("slice, empty = 1", "patient mean"), "classification": ("AUC", "accuracy")}
@@ -36,10 +37,16 @@ def content(folder: Path, facts: dict) -> dict:
         "numbers": numbers,
         "patients": test["patients"],
         "phantom": facts["phantom"],
-        "protocol": f"split {recipe['split']}, three sequences",
+        "protocol": f"split {recipe['split']}, {shown(recipe)}",
         "runs": [folder.name],
         "slices": test["slices"],
     }
+
+
+def shown(recipe: dict) -> str:
+    """What the network saw, and began with: ``three sequences, encoder from mri4``."""
+    weights = recipe.get("weights", "none")
+    return IN_WORDS[recipe.get("channels", "sequences")] + (f", encoder from {weights}" if weights != "none" else "")
 
 
 def _segmentation_answer(numbers: list[dict], recipe: dict, test: dict) -> str:

@@ -145,9 +145,13 @@ def _recipe(facts: dict) -> dict[str, str]:
     recipe = dict(facts["recipe"])
     stages = [
         f"{stage['name']}: {stage['epochs']} epochs, trains {stage['part']}, peak rate {stage['peak_rate']:g}, "
-        f"weight decay {stage['weight_decay']:g}"
+        f"weight decay {stage['weight_decay']:g}, {stage.get('optimiser', 'adamw')}, {stage.get('schedule', '1cycle')}, "
+        f"rates by depth x {stage.get('depth_factor', 1.0):g}"
         for stage in recipe.pop("stages")
     ]
+    encoder = facts.get("encoder")
+    if encoder:
+        recipe["weights"] += f": {encoder['file']}, {encoder['layers']} layers, SHA-256 {encoder['sha256'][:12]}"
     moved = recipe.pop("augmentation")
     parts = [f"{part} {n['patients']} patients / {n['slices']} slices" for part, n in facts["parts"].items() if n["slices"]]
     environment = facts["environment"]
@@ -157,7 +161,7 @@ def _recipe(facts: dict) -> dict[str, str]:
         "stages": "; ".join(stages),
         "augmentation": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in moved.items()),
         "parts": "; ".join(parts),
-        "weights": f"{facts['parameters']:,}",
+        "parameters": f"{facts['parameters']:,}",
         "resolved precision": facts["precision"],
         "training": f"{facts['training_seconds'] / 60:.1f} minutes on {environment['cores']} cores, {environment['machine']}",
         "versions": f"{environment['backend']}; Python {environment['python']}, {packages}",

@@ -82,7 +82,7 @@ def boundary_table(scores: pd.DataFrame) -> pd.DataFrame:
         cells = {"boundary of": row.of, "measure": f"{row.measure}, px" if far else row.measure}
         cells |= _judged(row, "score", lower_is_better=far, decimals=decimals)
         rows.append(cells | {"missed, invented": f"{row.missed}, {row.invented} of {row.rows}"})
-    return _table(rows)
+    return worded(rows)
 
 
 def subgroup_table(groups: pd.DataFrame) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def subgroup_table(groups: pd.DataFrame) -> pd.DataFrame:
     for row in groups.itertuples():
         sizes = {"patients": row.patients, "slices": row.slices, "with tumour": row.tumour_slices}
         rows.append({row.by: row.group} | sizes | _judged(row, "Dice", row.dice))
-    return _table(rows)
+    return worded(rows)
 
 
 def measure_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -100,12 +100,12 @@ def measure_table(scores: pd.DataFrame) -> pd.DataFrame:
     for row in scores.itertuples():
         threshold = "–" if pd.isna(row.threshold) else f"{row.threshold:g}"
         rows.append({"measure": row.measure} | _judged(row, "score") | {"called above": threshold})
-    return _table(rows)
+    return worded(rows)
 
 
 def calibration_table(scores: pd.DataFrame) -> pd.DataFrame:
     """ECE and its kin, of slices and of pixels (:func:`brain_tumor.evaluation.calibration.score`, with ``of``)."""
-    return _table(
+    return worded(
         {"probabilities of": row.of, "measure": row.measure} | _judged(row, "error", lower_is_better=True, decimals=4)
         for row in scores.itertuples()
     )
@@ -113,7 +113,7 @@ def calibration_table(scores: pd.DataFrame) -> pd.DataFrame:
 
 def detection_case_table(cases: pd.DataFrame) -> pd.DataFrame:
     """A row a patient, most accurate first (:func:`brain_tumor.evaluation.detection.per_case`)."""
-    return _table(
+    return worded(
         {
             "patient": row.case_id,
             "accuracy": _number(row.accuracy),
@@ -131,7 +131,7 @@ def worst_slice_table(slices: pd.DataFrame, number: int) -> pd.DataFrame:
     """The slices whose probability lies farthest from the truth, the worst first."""
     off = (slices.tumour.astype(float) - slices.probability).abs()
     worst = slices.loc[off.sort_values(ascending=False, kind="stable").index[:number]]
-    return _table(
+    return worded(
         {
             "patient": row.case_id,
             "slice": row.slice,
@@ -159,10 +159,10 @@ def comparison_table(found: pd.DataFrame) -> pd.DataFrame:
                 "Wilcoxon p": _number(row.p_value),
             }
         )
-    return _table(rows)
+    return worded(rows)
 
 
-def _table(rows: Iterable[dict]) -> pd.DataFrame:
+def worded(rows: Iterable[dict]) -> pd.DataFrame:
     """A row a dict; the first column's name stands in the corner."""
     table = pd.DataFrame(list(rows))
     return table.set_index(table.columns[0]).pipe(_named_in_the_corner)

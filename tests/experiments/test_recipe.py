@@ -7,8 +7,9 @@ from dataclasses import asdict, fields, replace
 
 import pytest
 
-from brain_tumor.errors import ModelError
-from brain_tumor.experiments.recipe import SegmentationRecipe, from_json
+from brain_tumor import files
+from brain_tumor.errors import ModelError, RunError
+from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe, from_json
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.stages import Stage
@@ -30,7 +31,17 @@ OTHER = {
     "threshold": 0.4,
     "precision": "float32",
     "seed": 1,
+    "weights": "mri4",
 }
+OF_A_CLASSIFIER = {
+    "model": "resnet34",
+    "channels": "flair",
+    "mask_from": "some-crossval",
+    "input_batchnorm": False,
+    "balance": "weights",
+}
+# But for the very first published run: its recipe had fewer fields, which its record tells in later words.
+RECORDS = [path for path in sorted(CHECKOUT.glob("reports/records/*/run.json")) if not path.parent.name.endswith("-46138887")]
 
 
 def test_every_field_is_part_of_the_identity():
@@ -40,11 +51,32 @@ def test_every_field_is_part_of_the_identity():
     assert len(names | {recipe.run_id}) == len(OTHER) + 1
 
 
+def test_so_is_every_field_of_a_classifier():
+    own = {field.name for field in fields(ClassificationRecipe)} - {field.name for field in fields(SegmentationRecipe)}
+    assert own | {"model"} == set(OF_A_CLASSIFIER), "a new field needs another value here"
+    shown = ClassificationRecipe(channels="sequences+mask", mask_from="another")
+    bases = {name: shown if name == "mask_from" else ClassificationRecipe() for name in OF_A_CLASSIFIER}
+    changed = [replace(bases[name], **{name: value}) for name, value in OF_A_CLASSIFIER.items()]
+    names = {recipe.run_id for recipe in (ClassificationRecipe(), shown, *changed)}
+    assert len(names) == len(changed) + 2
+
+
 @pytest.mark.parametrize("kind", [Augmentation, Stage])
 def test_so_is_every_field_of_its_parts(kind):
     other = {
         Augmentation: {"flip": False, "rotation_degrees": 5.0, "zoom": 0.3, "lighting": 0.1, "missing": 0.5},
-        Stage: {"name": "x", "epochs": 9, "peak_rate": 0.1, "part": "head", "weight_decay": 0.0, "rise": 0.5},
+        Stage: {
+            "name": "x",
+            "epochs": 9,
+            "peak_rate": 0.1,
+            "part": "head",
+            "weight_decay": 0.0,
+            "rise": 0.5,
+            "optimiser": "sgd",
+            "momentum": 0.9,
+            "schedule": "constant",
+            "depth_factor": 0.5,
+        },
     }[kind]
     assert {field.name for field in fields(kind)} == set(other)
     part = Augmentation() if kind is Augmentation else Stage("all", 12)
@@ -57,13 +89,44 @@ def test_so_is_every_field_of_its_parts(kind):
     ("name", "value", "known"),
     [
         ("loss", "hinge", "bce-dice"),
-        ("normalisation", "none", "unit, imagenet, volume"),
+        ("normalisation", "none", "unit, imagenet, volume, raw"),
         ("precision", "float16", "auto, float32"),
     ],
 )
 def test_words_that_name_nothing_are_refused(name, value, known):
     with pytest.raises(ModelError, match=f"{name} '{value}', expected one of {known}"):
         SegmentationRecipe(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"channels": "t1"}, "channels 't1', expected one of sequences, flair"),
+        ({"balance": "luck"}, "balance 'luck', expected one of none"),
+        ({"channels": "sequences+mask"}, "'sequences\\+mask' needs it"),
+        ({"mask_from": "some-crossval"}, "'sequences\\+mask' needs it, no other"),
+        ({"model": "plain", "input_batchnorm": False}, "'plain' has no BatchNorm"),
+        ({"loss": "bce-dice"}, "loss 'bce-dice', expected one of bce"),
+    ],
+)
+def test_so_are_impossible_classifiers(changes, complaint):
+    with pytest.raises(ModelError, match=complaint):
+        ClassificationRecipe(**changes)
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.parent.name)
+def test_records_of_earlier_versions_are_found_by_name(path):
+    values = files.read_json(path)["recipe"]
+    assert from_json(values).run_id == path.parent.name
+
+
+def test_a_field_that_came_later_may_be_absent_and_no_other():
+    values = json.loads(json.dumps(asdict(SegmentationRecipe())))
+    earlier = {name: value for name, value in values.items() if name != "weights"}
+    assert from_json(earlier) == SegmentationRecipe()
+    for wrong in ({**values, "loudness": 3}, {name: value for name, value in values.items() if name != "average_flips"}):
+        with pytest.raises(RunError, match="another version of this package \\((loudness|average_flips)\\)"):
+            from_json(wrong)
 
 
 def test_the_name_is_the_same_in_another_process():
@@ -83,6 +146,6 @@ def test_the_name_begins_with_what_a_person_looks_for():
     assert recipe.run_id.startswith("lgg-my-split-unet-resnet18-128-seed0-")
 
 
-@pytest.mark.parametrize("recipe", [SegmentationRecipe(), replace(SegmentationRecipe(), **OTHER)])
+@pytest.mark.parametrize("recipe", [SegmentationRecipe(), replace(SegmentationRecipe(), **OTHER), ClassificationRecipe()])
 def test_json_round_trip(recipe):
     assert from_json(json.loads(json.dumps(asdict(recipe)))) == recipe

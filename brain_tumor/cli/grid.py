@@ -1,0 +1,47 @@
+"""``brain-tumor grid``: source 002's twenty experiments, trained, scored and asked what they claim."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from brain_tumor.cli.backend import load_keras
+
+app = typer.Typer(help="A table of experiments, each trained and scored; the same command again resumes.", no_args_is_help=True)
+BudgetName = Annotated[
+    Literal["cpu", "full"], typer.Option(help="cpu: 128 px, 4 epochs. full: 224 px, 30 epochs, for a GPU.")
+]
+Cells = Annotated[str, typer.Option(help="Some experiments by name, such as 3,15,18; all without it.")]
+
+
+@app.callback()
+def grid() -> None:
+    """A verb for each task; there is one so far."""
+
+
+@app.command()
+def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells = "") -> None:
+    """Is there tumour in this slice? ResNet-18 and 50, frozen and fine-tuned, with and without normalisation and flips."""
+    load_keras()
+    from brain_tumor.cli.evaluate import print_sections
+    from brain_tumor.data.fetch import open_cohort
+    from brain_tumor.experiments import grid
+    from brain_tumor.report import grid_tables
+
+    chosen = grid.BUDGETS[budget]
+    names = tuple(name.strip() for name in cells.split(",") if name.strip())
+    wanted = grid.cells(names)
+    steps = len(list(grid.plan(chosen, wanted)))
+    typer.echo(f"{len(wanted)} cells, {steps} trainings at {chosen.size} px; the whole grid takes {chosen.cost}")
+    try:
+        folder = grid.train(chosen, open_cohort(cohort), names, on_cell=_tell)
+    except KeyboardInterrupt:
+        typer.echo("\nstopped; the same command resumes after the last whole epoch", err=True)
+        raise typer.Exit(130) from None
+    print_sections(folder.name, f"{len(wanted)} cells", grid_tables.of_folder(folder))
+    typer.echo(f"finished: {folder}")
+    typer.echo(f"next: brain-tumor report {folder.name} --publish")
+
+
+def _tell(number: int, steps: int, split: str, cell, run) -> None:
+    done = ", finished before" if run.status == "finished" else ", resumed" if run.exists else ""
+    typer.echo(f"{number} of {steps}: cell {cell.name} on {split}, run {run.path.name}{done}")

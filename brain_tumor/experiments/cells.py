@@ -1,0 +1,121 @@
+"""Source 002's twenty experiments as data, and its claims about them (002.10-16).
+
+Its text fixes some of them: 1 against 3 and 13 against 15 differ in the network, 13 and 15 flip without normalisation, 19 and 20
+flip and normalise and are the best of either network; batches of eight, rate 1e-4 with momentum 0.5 once tuned (002.17-19). What
+it does not say is chosen here, and ``stated`` is False: two strategies for each network first, then rates and momenta on frozen
+features, then normalisation and flips, one at a time, with everything trained.
+
+The ResNets begin with a BatchNorm of their input. With it, pixels from 0 to 255, from 0 to 1 or normalised by ImageNet's
+statistics reach the first convolution alike: cells that differ in nothing else are equal by construction, and one of them is
+trained for both. What normalisation does is asked of networks without that layer (:data:`WITHOUT_INPUT_BATCHNORM`).
+"""
+
+from dataclasses import dataclass, replace
+
+RATE, MOMENTUM = 1e-4, 0.5  # 002.19
+EARLIER = {"peak_rate": 1e-3, "momentum": 0.9}  # before tuning: not stated, the usual ones
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One experiment.
+
+    Attributes:
+        name: its number in source 002, or a name of ours.
+        model: ``resnet18``, ``resnet50`` or ``plain``.
+        strategy: ``frozen`` (002.03) or ``all`` (002.04).
+        normalisation: ``unit`` (none, in the source's words), ``imagenet`` or ``volume``.
+        flip: whether training slices are mirrored at random.
+        peak_rate, momentum: of SGD at a constant rate; without a momentum, the peak of AdamW's 1cycle.
+        input_batchnorm: whether the network begins with a BatchNorm.
+        stated: whether the source's text fixes this cell.
+    """
+
+    name: str
+    model: str
+    strategy: str
+    normalisation: str = "unit"
+    flip: bool = False
+    peak_rate: float = RATE
+    momentum: float | None = MOMENTUM
+    input_batchnorm: bool = True
+    stated: bool = False
+
+    @property
+    def normalised_anyway(self) -> bool:
+        """Whether a first BatchNorm makes the affine normalisations alike, so that cells which differ only in them are equal."""
+        return self.input_batchnorm and self.model != "plain" and self.normalisation in ("unit", "imagenet")
+
+    def equals(self, other: "Cell") -> bool:
+        """Whether both are the same training by construction."""
+        same = {"name": "", "stated": False} | ({"normalisation": "unit"} if self.normalised_anyway else {})
+        alike = self.normalised_anyway == other.normalised_anyway
+        return alike and replace(self, **same) == replace(other, **same)
+
+
+def _search(first: int, model: str) -> list[Cell]:
+    """Rates and momenta on frozen features."""
+    tried = ((1e-2, 0.9), (1e-3, 0.5), (1e-4, 0.9), (RATE, MOMENTUM))
+    return [Cell(str(first + place), model, "frozen", peak_rate=rate, momentum=m) for place, (rate, m) in enumerate(tried)]
+
+
+CELLS = (
+    Cell("1", "resnet50", "frozen", **EARLIER, stated=True),
+    Cell("2", "resnet50", "all", **EARLIER),
+    Cell("3", "resnet18", "frozen", **EARLIER, stated=True),
+    Cell("4", "resnet18", "all", **EARLIER),
+    *_search(5, "resnet50"),
+    *_search(9, "resnet18"),
+    Cell("13", "resnet50", "all", flip=True, stated=True),
+    Cell("14", "resnet50", "all", normalisation="imagenet"),
+    Cell("15", "resnet18", "all", flip=True, stated=True),
+    Cell("16", "resnet18", "all", normalisation="imagenet"),
+    Cell("17", "resnet50", "all"),
+    Cell("18", "resnet18", "all"),
+    Cell("19", "resnet50", "all", normalisation="imagenet", flip=True, stated=True),
+    Cell("20", "resnet18", "all", normalisation="imagenet", flip=True, stated=True),
+)
+# What the normalisation of the input does where no layer undoes it. No weights at hand are of such a network, so it starts from
+# random ones, which the source's small rate could not move far in few epochs.
+WITHOUT_INPUT_BATCHNORM = tuple(
+    Cell(f"{model} {normalisation}", model, "all", normalisation, True, 1e-3, momentum=None, input_batchnorm=False)
+    for model in ("resnet18", "resnet50")
+    for normalisation in ("unit", "imagenet", "volume")
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of source 002 about two of its experiments.
+
+    Attributes:
+        row: its id in the list of what the sources say.
+        text: what it says.
+        one, other: cells by name: the first is said to be the more accurate, or less where ``points`` is negative.
+        points: by how much, in percent of slices; 0 where the source only says which is better.
+    """
+
+    row: str
+    text: str
+    one: str
+    other: str
+    points: float = 0.0
+
+
+CLAIMS = (
+    Claim("002.11", "ResNet-18 is a point better than ResNet-50", "3", "1", 1.0),
+    Claim("002.12", "after tuning, 96 % for ResNet-18 and 94 % for ResNet-50", "18", "17", 2.0),
+    Claim("002.13", "normalisation takes ResNet-18 from 96 to 92 %", "resnet18 imagenet", "resnet18 unit", -4.0),
+    Claim("002.13", "normalisation adds a point to ResNet-50", "resnet50 imagenet", "resnet50 unit", 1.0),
+    Claim("002.14", "with flips and without normalisation ResNet-18 is the better", "15", "13"),
+    Claim("002.15", "flips and normalisation give the best ResNet-18", "20", "18"),
+    Claim("002.15", "flips and normalisation give the best ResNet-50", "19", "17"),
+    Claim("002.16", "at best 97 % for ResNet-18 and 96 % for ResNet-50", "20", "19", 1.0),
+)
+# Not claims of the source, but what it leaves open.
+QUESTIONS = (
+    Claim("002.03-04", "everything trained is better than the head alone, ResNet-18", "4", "3"),
+    Claim("002.03-04", "everything trained is better than the head alone, ResNet-50", "2", "1"),
+    Claim("002.13", "each exam's own brightness is better than none, ResNet-18", "resnet18 volume", "resnet18 unit"),
+    Claim("002.13", "each exam's own brightness is better than none, ResNet-50", "resnet50 volume", "resnet50 unit"),
+)

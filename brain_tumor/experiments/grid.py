@@ -1,0 +1,171 @@
+"""A grid: the cells of :mod:`brain_tumor.experiments.cells`, each an ordinary run on each split, and what they say together.
+
+Runs are resumed and found again as any other, so a stopped grid goes on where it was. Its own folder gathers the probability of
+every test slice, a column a cell, from which every table and every paired answer is computed.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import pandas as pd
+
+from brain_tumor import files
+from brain_tumor.data.cache import open_store
+from brain_tumor.data.cohort import Cohort
+from brain_tumor.errors import ModelError, RunError
+from brain_tumor.experiments import classification, scoring, training
+from brain_tumor.experiments.cells import CELLS, CLAIMS, QUESTIONS, WITHOUT_INPUT_BATCHNORM, Cell
+from brain_tumor.experiments.recipe import ClassificationRecipe
+from brain_tumor.paths import runs_folder
+from brain_tumor.progress import within
+from brain_tumor.training.augment import NONE, Augmentation
+from brain_tumor.training.runs import RunFolder, now
+from brain_tumor.training.stages import Stage
+
+EPOCHS, BATCH = 30, 8  # 002.18, 002.17
+DESCRIPTION, COSTS = "grid.json", "costs.csv"
+KEYS = ["case_id", "slice", "tumour"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a grid may cost.
+
+    Attributes:
+        name: what to call it.
+        size: slice height and width in pixels.
+        epochs: of each run. SGD's rate is multiplied by 30 / epochs, so that it can go as far as in the source's thirty.
+        splits: on which every cell is trained.
+        folds: on which the cells of the claims are trained again, and judged together; may be empty.
+        weights: where the encoders begin (:mod:`brain_tumor.models.weights`).
+        cost: what to expect, in words.
+    """
+
+    name: str
+    size: int
+    epochs: int
+    splits: tuple[str, ...]
+    folds: tuple[str, ...]
+    weights: str
+    cost: str
+
+
+BUDGETS = {
+    "cpu": Budget(
+        "cpu", 128, 4, ("ratio-15", "source-002"), tuple(f"fold-{fold}-of-3" for fold in (1, 2, 3)), "mri4",
+        "some four hours on two quiet cores",
+    ),
+    "full": Budget(
+        "full", 224, EPOCHS, ("source-002",), tuple(f"fold-{fold}-of-5" for fold in range(1, 6)), "imagenet",
+        "about a day on one GPU; five to six weeks on two cores",
+    ),
+}  # fmt: skip
+
+
+def recipe(cell: Cell, budget: Budget, split: str, cohort: str) -> ClassificationRecipe:
+    """What is trained for a cell on a split; equal cells have equal recipes."""
+    affine = "raw" if budget.weights == "imagenet" else "unit"  # the range in which the encoder's weights were learnt
+    if cell.momentum is None:
+        plan = Stage(cell.strategy, budget.epochs, cell.peak_rate)
+    else:
+        rate = cell.peak_rate * EPOCHS / budget.epochs
+        part = "head" if cell.strategy == "frozen" else "all"
+        plan = Stage(cell.strategy, budget.epochs, rate, part, 0.0, optimiser="sgd", momentum=cell.momentum, schedule="constant")
+    return ClassificationRecipe(
+        cohort=cohort,
+        split=split,
+        model=cell.model,
+        size=budget.size,
+        normalisation=affine if cell.normalised_anyway else cell.normalisation,
+        augmentation=Augmentation(**asdict(NONE) | {"flip": cell.flip}),
+        stages=(plan,),
+        batch_size=BATCH,
+        average_flips=False,
+        weights=budget.weights if cell.input_batchnorm and cell.model != "plain" else "none",
+        input_batchnorm=cell.input_batchnorm,
+    )
+
+
+def cells(names: tuple[str, ...] = ()) -> tuple[Cell, ...]:
+    """The cells of these names, or all, in order.
+
+    Raises:
+        ModelError: there is none of that name.
+    """
+    known = {cell.name: cell for cell in (*CELLS, *WITHOUT_INPUT_BATCHNORM)}
+    for name in names:
+        if name not in known:
+            raise ModelError(f"no cell {name!r}, expected some of {', '.join(known)}")
+    return tuple(known[name] for name in names) if names else tuple(known.values())
+
+
+def plan(budget: Budget, wanted: tuple[Cell, ...]) -> Iterator[tuple[str, Cell]]:
+    """Every split and cell, in the order in which they are trained: all cells once before any again."""
+    judged = {name for claim in (*CLAIMS, *QUESTIONS) for name in (claim.one, claim.other)}
+    for split in budget.splits:
+        yield from ((split, cell) for cell in wanted)
+    for fold in budget.folds:
+        yield from ((fold, cell) for cell in wanted if cell.name in judged)
+
+
+def train(
+    budget: Budget,
+    cohort: Cohort,
+    names: tuple[str, ...] = (),
+    on_cell: Callable[[int, int, str, Cell, RunFolder], None] | None = None,
+) -> Path:
+    """Train and score every cell on every split that is not yet, gathering as it goes.
+
+    Args:
+        names: cells by name; all where none is given.
+        on_cell: told the number, how many there are, split, cell and run, before each is begun or taken.
+
+    Returns:
+        The grid's folder: ``grid.json``, ``costs.csv``, and a split each ``slices-SPLIT.csv`` (``case_id, slice, tumour`` and a
+        column of probabilities a cell) and ``floors-SPLIT.csv``.
+
+    Raises:
+        ModelError, DataError, SplitError, RunError: as of any run; what is gathered so far stays.
+    """
+    wanted, store = cells(names), open_store(cohort)
+    steps = list(plan(budget, wanted))
+    folder = runs_folder() / grid_name(budget, cohort, wanted)
+    description = {
+        "budget": asdict(budget), "cells": [asdict(cell) for cell in wanted], "cohort": cohort.name, "phantom": cohort.phantom,
+        "data_hash": store.data_hash, "patients": len(cohort), "slices": cohort.n_slices, "started": now(),
+    }  # fmt: skip
+    if (folder / DESCRIPTION).is_file():
+        earlier = files.read_json(folder / DESCRIPTION)
+        if earlier["data_hash"] != store.data_hash:
+            raise RunError(f"{folder}: begun with other data ({earlier['data_hash'][:12]}); remove the folder to begin anew")
+        description["started"] = earlier["started"]
+    probabilities: dict[str, pd.DataFrame] = {}
+    costs = []
+    for number, (split, cell) in enumerate(steps, 1):
+        asked = recipe(cell, budget, split, cohort.name)
+        run = RunFolder(runs_folder() / asked.run_id)
+        if on_cell:
+            on_cell(number, len(steps), split, cell, run)
+        with within(f"{number} of {len(steps)}"):
+            run = training.train(asked, cohort)
+            classification.evaluate(run, cohort)
+        keras.utils.clear_session()  # else each network stays in memory beside the next
+        found = pd.read_csv(run.path / classification.SLICES, dtype={"case_id": str})
+        known = probabilities.setdefault(split, found[KEYS])
+        probabilities[split] = known.assign(**{cell.name: found.probability.round(4)})
+        facts = run.description
+        costs.append({"split": split, "cell": cell.name, "run": run.path.name, "threshold": facts["threshold"],
+                      "seconds": facts["training_seconds"], "precision": facts["precision"]})  # fmt: skip
+        tables = {f"slices-{split}.csv": probabilities[split], COSTS: pd.DataFrame(costs)}
+        tables[f"floors-{split}.csv"] = pd.read_csv(run.path / scoring.FLOORS, dtype={"case_id": str})
+        scoring.write(tables, RunFolder(folder))
+        files.write_json(folder / DESCRIPTION, description | {"done": number, "of": len(steps), "ended": now()})
+    return folder
+
+
+def grid_name(budget: Budget, cohort: Cohort, wanted: tuple[Cell, ...]) -> str:
+    """The folder's name: what a person looks for first, then a hash of all that decides it."""
+    digest = files.sha256_json([asdict(budget), [asdict(cell) for cell in wanted]])[:8]
+    return f"{cohort.name}-grid-{budget.name}-{digest}"

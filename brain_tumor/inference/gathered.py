@@ -1,0 +1,32 @@
+"""What was predicted out of fold for a whole cohort, in one file: how other work than the cross-validation reads it.
+
+``predictions.npz`` holds, a case, its probabilities ``(Z, H, W)`` uint8 at native size, 255 = 1, under its name, and its slice
+numbers ``(Z,)`` under the name followed by ``.slices``.
+"""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from brain_tumor.errors import DataError
+
+PREDICTIONS = "predictions.npz"
+NUMBERS = ".slices"
+
+
+def load(folder: Path, case_id: str) -> tuple[np.ndarray, np.ndarray]:
+    """One case of a cross-validation's predictions: slice numbers ``(Z,)`` and probabilities ``(Z, H, W)`` uint8, 255 = 1.
+
+    Raises:
+        DataError: there are no predictions, they are damaged, or this case is not among them.
+    """
+    path = folder / PREDICTIONS
+    try:
+        with np.load(path) as arrays:
+            if case_id not in arrays:
+                raise DataError(f"{path}: no case {case_id!r} among its {len(arrays.files) // 2}: never tested, or unknown")
+            return arrays[f"{case_id}{NUMBERS}"], arrays[case_id]
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: no out-of-fold predictions ({error})") from None

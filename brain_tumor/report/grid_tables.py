@@ -1,0 +1,124 @@
+"""A grid in words: its cells with their scores, and what each claim came to; and its record, which git keeps."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from brain_tumor import files
+from brain_tumor.errors import RunError
+from brain_tumor.experiments import answers
+from brain_tumor.experiments.cells import Cell
+from brain_tumor.experiments.grid import COSTS, DESCRIPTION
+from brain_tumor.paths import runs_folder
+from brain_tumor.report import records, tables
+from brain_tumor.report.sections import INTERVAL, Section
+
+BATCHNORM = {True: "yes", False: "removed"}
+JUDGED = (
+    "Accuracy of the first cell minus that of the second on the same slices, paired by patient. Confirmed or refuted: the 95 % "
+    "interval lies on one side of 0. Not decidable: so many patients would decide it, if they differed as these do. "
+)
+EQUAL = (
+    "With a first BatchNorm, cells that differ only in an affine normalisation of the input are equal by construction: one was "
+    "trained, and the other is named in its place. "
+)
+
+
+def of_folder(folder: Path) -> list[Section]:
+    """Every split's cells and claims as sections; what is not trained yet is left out."""
+    facts = answers.read(folder)
+    found = []
+    for title, splits in parts(folder):
+        found.append(Section(f"Cells, {title}", cell_table(facts, answers.scores(folder, splits)), EQUAL + INTERVAL))
+        answered = answers.answers(folder, splits)
+        if len(answered):
+            found.append(Section(f"Claims, {title}", answer_table(answered), JUDGED))
+    return found
+
+
+def parts(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
+    """What a grid can be judged on: each split, and all folds together; a title and the splits of each."""
+    budget = answers.read(folder)["budget"]
+    wanted = [(f"split {split}", (split,)) for split in budget["splits"]]
+    if budget["folds"]:
+        wanted.append((f"{len(budget['folds'])} patient folds together", tuple(budget["folds"])))
+    return [(title, splits) for title, splits in wanted if all((folder / f"slices-{split}.csv").is_file() for split in splits)]
+
+
+def cell_table(facts: dict, scores: pd.DataFrame) -> pd.DataFrame:
+    """A row a cell: what it is, each measure with its interval and floor, and its minutes."""
+    described = {values["name"]: Cell(**values) for values in facts["cells"]}
+    rows = []
+    for name, found in scores.groupby("cell", sort=False):
+        cell, by_measure = described[name], found.set_index("measure")
+        earlier = [other for other in list(described)[: list(described).index(name)] if described[other].equals(cell)]
+        rate = f"{cell.peak_rate:g}, momentum {cell.momentum:g}" if cell.momentum is not None else f"{cell.peak_rate:g}, AdamW"
+        rows.append(
+            {
+                "cell": name,
+                "stated": "yes" if cell.stated else "no",
+                "network": cell.model,
+                "trains": {"frozen": "head", "all": "all"}[cell.strategy],
+                "rate": rate,
+                "normalisation": "none" if cell.normalisation == "unit" else cell.normalisation,
+                "flip": "yes" if cell.flip else "no",
+                "first BatchNorm": BATCHNORM[cell.input_batchnorm],
+                **{measure: _score(by_measure.loc[measure]) for measure in answers.MEASURES},
+                "minutes": f"= cell {earlier[0]}" if earlier else f"{found.minutes.iloc[0]:.1f}",
+            }
+        )
+    return tables.worded(rows)
+
+
+def answer_table(answered: pd.DataFrame) -> pd.DataFrame:
+    """A row a claim: what is said, what was found, and the verdict."""
+    return tables.worded(
+        {
+            "row": row.row,
+            "claim": row.claim,
+            "cells": f"{row.one} - {row.other}",
+            "said": "–" if pd.isna(row.said) else f"{row.said:+.2f}",
+            "found": f"{row.difference:+.3f}",
+            "95 % interval": f"{row.low:+.3f} to {row.high:+.3f}",
+            "verdict": row.verdict,
+            "patients needed": _needed(row),
+        }
+        for row in answered.itertuples()
+    )
+
+
+def commit(folder: Path) -> Path:
+    """Keep a grid's tables as its record.
+
+    Raises:
+        RunError: it is of the phantom, or not complete.
+    """
+    facts = answers.read(folder)
+    if facts["phantom"]:
+        raise RunError(f"{folder}: a grid on the phantom, which is never published")
+    if facts["done"] != facts["of"]:
+        raise RunError(f"{folder}: {facts['done']} of {facts['of']} trainings done; the same command goes on")
+    record = records.records_folder() / folder.name
+    with files.atomic_folder(record) as temporary:
+        for path in (folder / DESCRIPTION, folder / COSTS, *sorted(folder.glob("*-*.csv"))):
+            shutil.copyfile(path, temporary / path.name)
+    return record
+
+
+def find(name: str) -> Path | None:
+    """The record of the grid of that name, else its folder here, else None."""
+    places = (records.records_folder() / name, runs_folder() / name)
+    return next((place for place in places if (place / DESCRIPTION).is_file()), None)
+
+
+def _score(row) -> str:
+    below = " (below its floor)" if pd.notna(row.floor) and row.value < row.floor else ""
+    floor = "" if pd.isna(row.floor) else f"; floor {row.floor:.3f}"
+    return f"{row.value:.3f}{below}, {row.low:.3f} to {row.high:.3f}{floor}"
+
+
+def _needed(row) -> str:
+    if row.verdict != answers.NOT_DECIDABLE:
+        return "–"
+    return "over a million" if pd.isna(row.patients_needed) else f"{row.patients_needed:,}"
