@@ -61,10 +61,10 @@ def source_file(name: str, backbone: str, normalisation: str, size: int) -> Path
     fitting = [(abs(trained - size), trained, path) for trained, range_, path in known if range_ == normalisation]
     if not fitting:
         others = ", ".join(path.name for _, _, path in known) or "none"
+        command = f"brain-tumor pretrain --data FOLDER --name {name} --backbone {backbone} --normalisation {normalisation}"
         raise ModelError(
             f"{readable(folder())}: no weights {name!r} of {backbone} for {normalisation!r} inputs (for others: {others}); "
-            f"make them with `brain-tumor pretrain --backbone {backbone} --normalisation {normalisation}`, "
-            f"or take one of {', '.join(SOURCES)} or the path of a {ENDING} file"
+            f"make them with `{command}`, or take one of {', '.join(SOURCES)} or the path of a {ENDING} file"
         )
     return min(fitting)[2]
 
