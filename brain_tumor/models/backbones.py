@@ -26,7 +26,8 @@ def resnet(backbone: str, size: int, channels: int = 3, input_batchnorm: bool = 
         size: input height and width in pixels, a multiple of 32.
         channels: input channels.
         input_batchnorm: False leaves out the first BatchNorm, which in training undoes most of what any normalisation of the
-            input did; a layer of its name that passes its input on stands there instead.
+            input did; a layer of its name that passes its input on stands there instead. A common scale (``raw`` against
+            ``unit``) is undone even then, by the BatchNorm after the first convolution, which has no bias.
 
     Returns:
         ``(B, size, size, channels)`` -> features ``(B, size / 32, size / 32, F)``; layers are named as in the U-Net's encoder.
