@@ -62,9 +62,11 @@ def score(case_id, truth, probability, threshold: float, seed: int = 0, interval
     """
     measured, names = _measured(case_id, truth, probability, threshold)
     rows = []
-    for name, (per_patient, statistic, at) in measured.items():
-        low, high = intervals.bootstrap(per_patient, statistic, seed) if intervals_too else (np.nan, np.nan)
-        rows.append({"measure": name, "value": statistic(per_patient), "low": low, "high": high, "threshold": at})
+    for name, (per_patient, statistic, at, vectorised) in measured.items():
+        low, high = np.nan, np.nan
+        if intervals_too:
+            low, high = intervals.bootstrap(per_patient, statistic, seed, vectorised=vectorised)
+        rows.append({"measure": name, "value": float(statistic(per_patient)), "low": low, "high": high, "threshold": at})
     held = int(np.count_nonzero(truth))
     return pd.DataFrame(rows).assign(patients=len(names), slices=len(truth), tumour_slices=held)
 
@@ -124,8 +126,12 @@ def compare(
     found = [_measured(table.case_id, table.tumour, table.probability, cut) for table, cut in zip(tables, cuts, strict=True)]
     patients = np.arange(len(found[0][1]))
     rows = []
-    for name in found[0][0]:
+    for name, (_, statistic, _, vectorised) in found[0][0].items():
         predictors = [measured[name][:2] for measured, _ in found]
+        if vectorised:
+            answer = intervals.paired(*(counts for counts, _ in predictors), statistic, seed, margin, vectorised=True)
+            rows.append({"measure": name} | {fact: getattr(answer, fact) for fact in intervals.TOLD})
+            continue
 
         def of_one(drawn: np.ndarray, predictors=predictors) -> float:
             per_patient, statistic = predictors[drawn[0, 1]]
@@ -211,7 +217,11 @@ def precision_recall_curve(truth, probability) -> pd.DataFrame:
 
 
 def _measured(case_id, truth, probability, threshold: float) -> tuple[dict[str, tuple], np.ndarray]:
-    """What the bootstrap needs of every measure, ``name -> (per patient, statistic, threshold)``, and the patients' names."""
+    """What the bootstrap needs of every measure, and the patients' names.
+
+    Returns:
+        ``name -> (per patient, statistic, threshold, vectorised)``; statistics that count take many draws at once.
+    """
     truth, probability = _checked(truth, probability)
     if len(case_id) != len(truth):
         raise DataError(f"{len(case_id):,} case names and {len(truth):,} slices, expected as many")
@@ -234,10 +244,11 @@ def _measured(case_id, truth, probability, threshold: float) -> tuple[dict[str, 
 
     numbers = np.arange(len(names))[:, None]
     measured = {
-        name: (counts, lambda table, measure=measure: float(measure(*table.sum(axis=0))), threshold)
+        name: (counts, lambda table, measure=measure: measure(*np.moveaxis(table.sum(axis=-2), -1, 0)), threshold, True)
         for name, measure in MEASURES.items()
     }
-    return measured | {name: (numbers, drawn_areas(area), np.nan) for name, area in (("AUC", _auc), ("AUPRC", _auprc))}, names
+    areas = {name: (numbers, drawn_areas(area), np.nan, False) for name, area in (("AUC", _auc), ("AUPRC", _auprc))}
+    return measured | areas, names
 
 
 def _checked(truth, probability) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.errors import RunError
-from brain_tumor.evaluation import detection
+from brain_tumor.evaluation import detection, intervals
 from brain_tumor.experiments.cells import CLAIMS, QUESTIONS, Claim
 from brain_tumor.experiments.grid import COSTS, DESCRIPTION, KEYS
 
@@ -87,14 +87,14 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
                 "other": claim.other,
                 "said": claim.points / 100 if claim.points else np.nan,
                 **compared[["difference", "low", "high", "patients", "patients_needed"]].to_dict(),
-                "verdict": verdict(claim, compared.low, compared.high),
+                "verdict": verdict(claim, compared.verdict),
             }
         )
     return pd.DataFrame(rows)
 
 
-def verdict(claim: Claim, low: float, high: float) -> str:
-    """What an interval of the difference says of a claim's direction."""
-    if low <= 0 <= high or np.isnan(low):
+def verdict(claim: Claim, compared: str) -> str:
+    """What a comparison of the two cells (:class:`brain_tumor.evaluation.intervals.Comparison`) says of a claim's direction."""
+    if compared not in (intervals.BETTER, intervals.WORSE):
         return NOT_DECIDABLE
-    return CONFIRMED if (low > 0) == (claim.points >= 0) else REFUTED
+    return CONFIRMED if (compared == intervals.BETTER) == (claim.points >= 0) else REFUTED

@@ -97,11 +97,11 @@ def cross_validate(
                 if not _scored(run, recipe.TASK, made[number - 1]):
                     {"segmentation": segmentation, "classification": classification}[recipe.TASK].evaluate(run, cohort)
             note("running")
-        gathered = out_of_fold.gather(runs, recipe.TASK, store, unit)
+        found = out_of_fold.gather(runs, recipe.TASK, store, unit)
         if recipe.TASK == "segmentation":
-            counts = gathered[scoring.COUNTS]
+            counts = found[scoring.COUNTS]
             out_of_fold.write_predictions(folder / gathered.PREDICTIONS, runs, counts, store, recipe.size)
-        scoring.write(gathered, RunFolder(folder))
+        scoring.write(found, RunFolder(folder))
         ending = "finished"
     except KeyboardInterrupt:
         ending = "stopped"

@@ -55,7 +55,7 @@ def finished(place, monkeypatch):
 @pytest.fixture
 def untrained(home, phantom_cohort, monkeypatch):
     """Runs in a fresh home whose network is left as it was drawn."""
-    monkeypatch.setattr(training, "train_stages", lambda *_arguments: [])
+    monkeypatch.setattr(training, "train_stages", lambda *_arguments, **_options: [])
     return lambda **changes: training.train(replace(RECIPE, **changes), phantom_cohort)
 
 

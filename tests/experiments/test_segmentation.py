@@ -294,7 +294,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(finished, home, monkeypa
 
 
 def test_a_crash_is_told_from_a_stop(home, phantom_cohort, monkeypatch):
-    def crash(*_arguments):
+    def crash(*_arguments, **_options):
         raise MemoryError
 
     monkeypatch.setattr(training, "train_stages", crash)
@@ -332,7 +332,7 @@ def test_a_recipe_that_does_not_fit_leaves_nothing(home, phantom_cohort, changes
 @pytest.fixture
 def untrained(home, phantom_cohort, monkeypatch):
     """Runs in a fresh home whose network is left as it was drawn."""
-    monkeypatch.setattr(training, "train_stages", lambda *_arguments: [])
+    monkeypatch.setattr(training, "train_stages", lambda *_arguments, **_options: [])
 
     def train(**changes):
         return training.train(replace(RECIPE, **changes), phantom_cohort)

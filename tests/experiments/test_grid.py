@@ -1,0 +1,171 @@
+"""The grid trains each cell once, gathers every slice, and answers claims from what it gathered and nothing else."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brain_tumor import files
+from brain_tumor.errors import ModelError, RunError
+from brain_tumor.evaluation import intervals
+from brain_tumor.experiments import answers, grid
+from brain_tumor.experiments.cells import CELLS, CLAIMS, QUESTIONS, WITHOUT_INPUT_BATCHNORM, Claim
+from brain_tumor.report import grid_tables, records
+
+BUDGET = grid.Budget("tiny", 32, 3, ("ratio-34", "source-002"), ("fold-1-of-2", "fold-2-of-2"), "none", "nothing")
+SITES = {"CS": [8, 9, 7], "DU": [8, 10, 9]}
+KNOWN = {cell.name: cell for cell in (*CELLS, *WITHOUT_INPUT_BATCHNORM)}
+
+
+def asked(name, budget=BUDGET):
+    return grid.recipe(KNOWN[name], budget, "ratio-34", "phantom")
+
+
+@pytest.fixture
+def trained(stubs, home, monkeypatch):
+    """A tiny grid of three cells, and the splits on which runs were made."""
+    store = stubs.table_store(SITES)
+    monkeypatch.setattr(grid, "open_store", lambda _cohort: store)
+    monkeypatch.setattr(intervals, "RESAMPLES", 50)
+    with stubs.stubbed(store, home) as made:
+        yield grid.train(BUDGET, store.cohort, ("17", "18", "16")), made, store
+
+
+def test_there_are_twenty_and_the_source_fixes_some():
+    assert [cell.name for cell in CELLS] == [str(number) for number in range(1, 21)]
+    stated = {cell.name for cell in CELLS if cell.stated}
+    assert stated == {"1", "3", "13", "15", "19", "20"}
+    assert {KNOWN[name].model for name in ("1", "13", "19")} == {"resnet50"}
+    assert all(not KNOWN[name].flip or KNOWN[name].normalisation == "unit" for name in ("13", "15"))
+
+
+def test_every_claim_is_about_cells_that_there_are():
+    assert {name for claim in (*CLAIMS, *QUESTIONS) for name in (claim.one, claim.other)} <= set(KNOWN)
+
+
+def test_equal_cells_are_one_training_and_others_are_not():
+    assert KNOWN["16"].equals(KNOWN["18"]) and asked("16").run_id == asked("18").run_id
+    assert KNOWN["20"].equals(KNOWN["15"]) and not KNOWN["20"].equals(KNOWN["18"])
+    without = [asked(cell.name).run_id for cell in WITHOUT_INPUT_BATCHNORM]
+    assert len(set(without)) == len(without), "without the first BatchNorm each normalisation is a training of its own"
+    assert not any(one.equals(other) for one in WITHOUT_INPUT_BATCHNORM for other in WITHOUT_INPUT_BATCHNORM if one is not other)
+
+
+def test_recipes_are_the_sources_but_for_a_rate_that_makes_up_for_fewer_epochs():
+    recipe = asked("15", grid.BUDGETS["full"])
+    (stage,) = recipe.stages
+    assert (recipe.batch_size, recipe.size, stage.epochs) == (8, 224, 30)
+    assert (stage.optimiser, stage.peak_rate, stage.momentum, stage.schedule) == ("sgd", 1e-4, 0.5, "constant")
+    assert recipe.augmentation.flip and recipe.augmentation.rotation_degrees == 0
+    assert (recipe.weights, recipe.normalisation) == ("imagenet", "raw"), "the range in which those weights were learnt"
+    assert asked("15").stages[0].peak_rate == pytest.approx(1e-3)
+    assert asked("3").stages[0].part == "head"
+
+
+def test_all_cells_come_once_before_any_comes_again():
+    steps = list(grid.plan(BUDGET, grid.cells()))
+    assert [split for split, _ in steps[:26]] == ["ratio-34"] * 26
+    judged = {cell.name for split, cell in steps if split == "fold-1-of-2"}
+    assert judged == {name for claim in (*CLAIMS, *QUESTIONS) for name in (claim.one, claim.other)}
+
+
+def test_an_unknown_cell_is_refused():
+    with pytest.raises(ModelError, match="no cell '21', expected some of 1, 2, 3"):
+        grid.cells(("3", "21"))
+
+
+def test_it_gathers_a_column_a_cell_and_trains_equal_cells_once(trained):
+    folder, made, store = trained
+    assert made.count("ratio-34") == 2 and made.count("fold-1-of-2") == 2
+    table = pd.read_csv(folder / "slices-ratio-34.csv")
+    assert list(table) == ["case_id", "slice", "tumour", "17", "18", "16"]
+    assert (table["16"] == table["18"]).all()
+    folds, _ = answers.slices(folder, BUDGET.folds)
+    assert len(folds) == len(store.slices), "every patient is tested by one fold"
+    assert answers.read(folder)["done"] == answers.read(folder)["of"] == 10
+
+
+def test_a_second_time_trains_nothing(trained):
+    folder, made, store = trained
+    before = len(made)
+    assert grid.train(BUDGET, store.cohort, ("17", "18", "16")) == folder
+    assert len(made) == before
+
+
+def test_other_data_are_refused(trained, stubs, monkeypatch):
+    _, _, store = trained
+    other = stubs.table_store(SITES, data_hash="e" * 64)
+    monkeypatch.setattr(grid, "open_store", lambda _cohort: other)
+    with pytest.raises(RunError, match="begun with other data"):
+        grid.train(BUDGET, store.cohort, ("17", "18", "16"))
+
+
+def test_a_grid_in_words(trained):
+    folder, _, _ = trained
+    found = {section.title: section.table for section in grid_tables.of_folder(folder)}
+    assert list(found) == [
+        "Cells, split ratio-34", "Claims, split ratio-34", "Cells, split source-002", "Claims, split source-002",
+        "Cells, 2 patient folds together", "Claims, 2 patient folds together",
+    ]  # fmt: skip
+    cells = found["Cells, split ratio-34"]
+    assert cells.loc["16", "minutes"] == "= cell 18" and cells.loc["16", "normalisation"] == "imagenet"
+    assert "floor" in cells.loc["17", "accuracy"]
+    claims = found["Claims, split ratio-34"]
+    assert claims.loc["002.12", "found"] == "+0.000" and claims.loc["002.12", "verdict"] == "not decidable"
+
+
+def test_a_phantom_grid_is_never_recorded(trained, tmp_path, monkeypatch):
+    folder, _, _ = trained
+    monkeypatch.setenv("BRAIN_TUMOR_REPORTS", str(tmp_path / "reports"))
+    with pytest.raises(RunError, match="phantom"):
+        grid_tables.commit(folder)
+    facts = answers.read(folder) | {"phantom": False, "done": 3}
+    files.write_json(folder / grid.DESCRIPTION, facts)
+    with pytest.raises(RunError, match="3 of 10 trainings done"):
+        grid_tables.commit(folder)
+    files.write_json(folder / grid.DESCRIPTION, facts | {"done": 10})
+    record = grid_tables.commit(folder)
+    assert record.parent == records.records_folder() and grid_tables.find(folder.name) == record
+    assert {path.name for path in record.iterdir()} == {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("damage", [None, "{"])
+def test_what_is_no_grid_is_refused(tmp_path, damage):
+    if damage:
+        (tmp_path / grid.DESCRIPTION).write_text(damage)
+    with pytest.raises(RunError, match="damaged" if damage else "no such grid"):
+        answers.read(tmp_path)
+
+
+def claimed(better, worse, points=0.0):
+    return Claim("002.00", "one is better", better, worse, points)
+
+
+@pytest.fixture
+def judged(tmp_path, monkeypatch):
+    """Twelve patients of ten slices: ``right`` is always right, ``wrong`` errs on two slices of each, ``once`` on a single one."""
+    monkeypatch.setattr(intervals, "RESAMPLES", 200)
+    names = [f"P{number:02d}" for number in range(12)]
+    table = pd.DataFrame({"case_id": np.repeat(names, 10), "slice": np.tile(np.arange(1, 11), 12)})
+    table["tumour"] = table.slice > 5
+    errs = {"right": table.slice < 0, "wrong": table.slice.isin([1, 6]), "once": table.index == 0}
+    for name, err in errs.items():
+        table[name] = np.where(table.tumour ^ err, 0.9, 0.1)
+    table.to_csv(tmp_path / "slices-s.csv", index=False)
+    floor = table[["case_id", "slice", "tumour"]].assign(floor="always no", probability=0.0)
+    floor.to_csv(tmp_path / "floors-s.csv", index=False)
+    pd.DataFrame({"split": "s", "cell": list(errs), "seconds": 60.0}).to_csv(tmp_path / grid.COSTS, index=False)
+    return tmp_path
+
+
+def test_claims_are_confirmed_refuted_or_not_decidable(judged):
+    claims = (claimed("right", "wrong"), claimed("wrong", "right"), claimed("wrong", "right", -3.0), claimed("right", "once"))
+    found = answers.answers(judged, ("s",), (*claims, claimed("right", "absent")))
+    assert found.verdict.tolist() == ["confirmed", "refuted", "confirmed", "not decidable"]
+    assert found.difference.iloc[0] == pytest.approx(0.2) and found.patients.iloc[0] == 12
+    assert found.patients_needed.iloc[3] > 12
+
+
+def test_every_cell_stands_beside_its_floor(judged):
+    found = answers.scores(judged, ("s",)).set_index(["cell", "measure"])
+    assert found.loc[("right", "accuracy"), "value"] == 1 and found.loc[("wrong", "accuracy"), "floor"] == 0.5
+    assert found.loc[("wrong", "AUC"), "minutes"] == 1
