@@ -25,7 +25,7 @@ def test_help_imports_nothing_heavy(arguments):
 
 def test_help_names_every_group_of_verbs():
     told = run("--help").stdout
-    for verb in ("data", "audit", "train", "crossval", "evaluate", "predict", "runs", "report", "demo"):
+    for verb in ("data", "audit", "pretrain", "train", "crossval", "grid", "evaluate", "predict", "runs", "report", "demo"):
         assert verb in told
 
 
