@@ -7,9 +7,7 @@ import typer
 from brain_tumor.cli.backend import load_keras
 
 app = typer.Typer(help="A table of experiments, each trained and scored; the same command again resumes.", no_args_is_help=True)
-BudgetName = Annotated[
-    Literal["cpu", "full"], typer.Option(help="cpu: 128 px, 4 epochs. full: 224 px, 30 epochs, for a GPU.")
-]
+BudgetName = Annotated[Literal["cpu", "full"], typer.Option(help="cpu: 128 px, 4 epochs. full: 224 px, 30 epochs, for a GPU.")]
 Cells = Annotated[str, typer.Option(help="Some experiments by name, such as 3,15,18; all without it.")]
 
 

@@ -142,7 +142,7 @@ def claimed(better, worse, points=0.0):
 
 @pytest.fixture
 def judged(tmp_path, monkeypatch):
-    """Twelve patients of ten slices: ``right`` is always right, ``wrong`` errs on two slices of each, ``once`` on a single one."""
+    """Twelve patients of ten slices: ``right`` is always right, ``wrong`` errs on two slices of each, ``once`` once."""
     monkeypatch.setattr(intervals, "RESAMPLES", 200)
     names = [f"P{number:02d}" for number in range(12)]
     table = pd.DataFrame({"case_id": np.repeat(names, 10), "slice": np.tile(np.arange(1, 11), 12)})
