@@ -23,7 +23,7 @@ def made(tmp_path_factory):
     write_phantom(home / "data" / "kaggle_3m", patients=6, slices=(8, 10), size=64, seed=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(home))
-        patch.setattr(training, "train_stages", lambda *_arguments: [])
+        patch.setattr(training, "train_stages", lambda *_arguments, **_options: [])
         for recipe in (SEGMENTATION, CLASSIFICATION):
             training.train(recipe, open_cohort("lgg"))
     return home
