@@ -68,9 +68,9 @@ def reports(
     only: list[str] = typer.Argument(None, help="Beginnings of notebook names, such as 01 05; all by default."),
     local: bool = typer.Option(False, "--local", help="Keep the patients' pictures, in the git-ignored reports/local/."),
 ) -> None:
-    """Publish the notebooks as HTML, then a page for each record, the index, and the README's results."""
+    """Publish the notebooks as HTML, then anew the page of each record that has one, the index, and the README's results."""
     load_keras()
-    from brain_tumor.paths import readable
+    from brain_tumor.paths import readable, reports_folder
     from brain_tumor.report import crossval_page, crossval_record, notebook, page, readme, records, run_page
 
     for path in notebook.all_notebooks():
@@ -79,7 +79,8 @@ def reports(
     if local:
         return
     for folder in records.all_records():
-        typer.echo(readable(run_page.publish_record(folder)))
+        if (reports_folder() / "runs" / f"{folder.name}.html").is_file():  # `report RUN --publish` makes the first
+            typer.echo(readable(run_page.publish_record(folder)))
     for folder in crossval_record.all_records():
         typer.echo(readable(crossval_page.publish(folder)))
     typer.echo(readable(page.write_index()))

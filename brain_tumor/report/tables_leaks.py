@@ -63,9 +63,9 @@ def comparison(table: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
         {
             "measure": row.measure,
             "on": row.on,
+            f"{one} - {other}": difference(row),  # first: what follows may need scrolling
             one: _score(row.one, row.one_low, row.one_high, row.one_floor, row.one_floor_name),
             other: _score(row.other, row.other_low, row.other_high, row.other_floor, row.other_floor_name),
-            f"{one} - {other}": difference(row),
             "Wilcoxon p": f"{row.p_value:.3f}" if row.p_value >= 0.001 else "< 0.001",
             "patients": row.patients,
             "slices (empty)": f"{row.slices:,} ({row.empty_slices:,})",
