@@ -14,8 +14,8 @@ README = CHECKOUT / "README.md"
 def results_block() -> str:
     """A Markdown table: every headline score with value, interval, floor, protocol, and the report that has its run.
 
-    Only what has a floor is a score; counts of the data stay in their report, and single runs in theirs: a result is what a
-    notebook makes of several.
+    Only what has a floor is a score, and only what has an interval a difference of two; counts of the data stay in their report,
+    and single runs in theirs: a result is what a notebook makes of several.
     """
     rows = [
         f"| {number['name']} | {number['shown']} | {number['interval']} | {number['floor_shown']} "
@@ -23,7 +23,7 @@ def results_block() -> str:
         f"| [{Path(content['page']).stem}](reports/{content['page']}) |"
         for content in page.all_reports()
         for number in page.headlines(content)
-        if number["floor"] is not None and not content["page"].startswith("runs/")
+        if (number["floor"] is not None or number["low"] is not None) and not content["page"].startswith("runs/")
     ]
     head = ["", "| number | value | 95 % interval | floor | how measured | report |", "|---|---|---|---|---|---|"]
     return "\n".join([*head, *rows, "", ""]) if rows else ""
