@@ -10,6 +10,7 @@ import numpy as np
 
 from brain_tumor.data import splits
 from brain_tumor.data.cache import Store, open_store
+from brain_tumor.data.channels import COUNTS
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
 from brain_tumor.experiments.inputs import network_inputs
@@ -39,8 +40,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         check_data(run, identity)
         if run.status == "finished":
             return run
-    inputs, windows = network_inputs(recipe, native)
-    description = saved.describe(recipe.model, **_arguments(recipe, inputs.shape[-1]))
+    description = saved.describe(recipe.model, **_arguments(recipe))
     number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision)
     keras.utils.set_random_seed(recipe.seed)
     model = saved.build(description, number_format)
@@ -51,6 +51,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
             check_data(run, identity)
     for stage in recipe.stages:
         freezing.train_only(model, stage.part)  # a part that this network lacks is refused now, not when its stage begins
+    inputs, windows = network_inputs(recipe, native)  # resizes, so after all that may refuse the recipe
     slices = native.slices
     outlines = recipe.TASK == "segmentation"
     targets = open_store(cohort, recipe.size).masks if outlines else (slices.tumour_px > 0).to_numpy(np.uint8)
@@ -96,9 +97,10 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
     return run
 
 
-def _arguments(recipe: Recipe, channels: int) -> dict:
+def _arguments(recipe: Recipe) -> dict:
     """What the recipe's network is built with; what it would be without being told is left out, as before it could be."""
     arguments = {"size": recipe.size, "batchnorm_momentum": recipe.batchnorm_momentum}
+    channels = COUNTS[getattr(recipe, "channels", "sequences")]
     if channels != 3:
         arguments["channels"] = channels
     if not getattr(recipe, "input_batchnorm", True):

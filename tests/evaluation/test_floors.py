@@ -70,8 +70,7 @@ def test_no_floor_has_anywhere_to_put_an_image():
 @pytest.mark.parametrize("unit", ["ratio-50", "source-002"], ids=["patients", "slices"])
 def test_floors_of_a_run_are_counted_while_images_are_out_of_reach(phantom_cohort, monkeypatch, unit):
     blind = {size: dataclasses.replace(open_store(phantom_cohort, size), images=Blind()) for size in (32, 64)}
-    for module in (segmentation, classification):
-        monkeypatch.setattr(module, "open_store", lambda cohort, size=None: blind[size or 64])
+    monkeypatch.setattr(segmentation, "open_store", lambda cohort, size=None: blind[size or 64])
     store = blind[64]
     with pytest.raises(AssertionError, match="read an image"):
         store.images[0]
