@@ -31,7 +31,9 @@ def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells
     steps = len(list(grid.plan(chosen, wanted)))
     typer.echo(f"{len(wanted)} cells, {steps} trainings at {chosen.size} px; the whole grid takes {chosen.cost}")
     try:
-        folder = grid.train(chosen, open_cohort(cohort), names, on_cell=_tell)
+        opened = open_cohort(cohort)
+        record = grid_tables.find(grid.grid_name(chosen, opened, wanted))
+        folder = grid.train(chosen, opened, names, on_cell=_tell, record=record)
     except KeyboardInterrupt:
         typer.echo("\nstopped; the same command resumes after the last whole epoch", err=True)
         raise typer.Exit(130) from None

@@ -9,16 +9,20 @@ from brain_tumor.cli.backend import load_keras
 
 def report(
     run: str = typer.Argument(
-        help="A run's or cross-validation's name, the beginning of it, or its folder; with --publish also that of a record."
+        help="A run, cross-validation or grid by name, the beginning of it, or its folder; with --publish also a record."
     ),
     publish: bool = typer.Option(False, "--publish", help="Keep the run's record and write reports/runs/, without any picture."),
 ) -> None:
     """One run as a single HTML file: scores with interval and floor, every patient, curves, and pictures for you alone."""
     load_keras()
     from brain_tumor.paths import readable
-    from brain_tumor.report import crossval_record, page, readme, records, run_page
+    from brain_tumor.report import crossval_record, grid_tables, page, readme, records, run_page
     from brain_tumor.training.runs import all_runs, find_run
 
+    grid = grid_tables.find(Path(run).name) if grid_tables.MARK in Path(run).name else None
+    if grid:
+        _report_grid(grid, publish)
+        return
     if crossval_record.is_crossval(run):
         _report_crossval(run, publish)
         return
@@ -48,6 +52,18 @@ def _report_crossval(name: str, publish: bool) -> None:
         typer.echo(f"report: {readable(crossval_page.publish(each))}")
     page.write_index()
     readme.write()
+
+
+def _report_grid(folder: Path, publish: bool) -> None:
+    from brain_tumor.cli.evaluate import print_sections
+    from brain_tumor.paths import readable
+    from brain_tumor.report import grid_tables
+
+    if not publish:
+        print_sections(folder.name, "a grid", grid_tables.of_folder(folder))
+        return
+    typer.echo(f"record: {readable(grid_tables.commit(folder))}")
+    typer.echo("next: brain-tumor reports 06, its page")
 
 
 def notebooks(

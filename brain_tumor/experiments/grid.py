@@ -1,9 +1,10 @@
 """A grid: the cells of :mod:`brain_tumor.experiments.cells`, each an ordinary run on each split, and what they say together.
 
-Runs are resumed and found again as any other, so a stopped grid goes on where it was. Its own folder gathers the probability of
-every test slice, a column a cell, from which every table and every paired answer is computed.
+Its own folder gathers the probability of every test slice, a column a cell, from which every table and every paired answer is
+computed. What stands there is not trained again, so a stopped grid goes on where it was, also from its record on another machine.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -115,12 +116,14 @@ def train(
     cohort: Cohort,
     names: tuple[str, ...] = (),
     on_cell: Callable[[int, int, str, Cell, RunFolder], None] | None = None,
+    record: Path | None = None,
 ) -> Path:
     """Train and score every cell on every split that is not yet, gathering as it goes.
 
     Args:
         names: cells by name; all where none is given.
-        on_cell: told the number, how many there are, split, cell and run, before each is begun or taken.
+        on_cell: told the number, how many there are, split, cell and run, before each is begun or found trained.
+        record: what was kept of this grid earlier, to go on from where its folder is not here.
 
     Returns:
         The grid's folder: ``grid.json``, ``costs.csv``, and a split each ``slices-SPLIT.csv`` (``case_id, slice, tumour`` and a
@@ -132,37 +135,51 @@ def train(
     wanted, store = cells(names), open_store(cohort)
     steps = list(plan(budget, wanted))
     folder = runs_folder() / grid_name(budget, cohort, wanted)
+    if record and not (folder / DESCRIPTION).is_file():
+        shutil.copytree(record, folder, dirs_exist_ok=True)
     description = {
         "budget": asdict(budget), "cells": [asdict(cell) for cell in wanted], "cohort": cohort.name, "phantom": cohort.phantom,
         "data_hash": store.data_hash, "patients": len(cohort), "slices": cohort.n_slices, "started": now(),
     }  # fmt: skip
+    probabilities, costs = {}, []
     if (folder / DESCRIPTION).is_file():
         earlier = files.read_json(folder / DESCRIPTION)
         if earlier["data_hash"] != store.data_hash:
             raise RunError(f"{folder}: begun with other data ({earlier['data_hash'][:12]}); remove the folder to begin anew")
         description["started"] = earlier["started"]
-    probabilities: dict[str, pd.DataFrame] = {}
-    costs = []
+        costs = pd.read_csv(folder / COSTS, dtype={"cell": str}).to_dict("records")
+        probabilities = {split: _read(folder / f"slices-{split}.csv") for split in {cost["split"] for cost in costs}}
+    trained = {(cost["split"], cost["cell"]) for cost in costs}
     for number, (split, cell) in enumerate(steps, 1):
         asked = recipe(cell, budget, split, cohort.name)
         run = RunFolder(runs_folder() / asked.run_id)
         if on_cell:
             on_cell(number, len(steps), split, cell, run)
-        with within(f"{number} of {len(steps)}"):
-            run = training.train(asked, cohort)
-            classification.evaluate(run, cohort)
-        keras.utils.clear_session()  # else each network stays in memory beside the next
-        found = pd.read_csv(run.path / classification.SLICES, dtype={"case_id": str})
-        known = probabilities.setdefault(split, found[KEYS])
-        probabilities[split] = known.assign(**{cell.name: found.probability.round(4)})
-        facts = run.description
-        costs.append({"split": split, "cell": cell.name, "run": run.path.name, "threshold": facts["threshold"],
-                      "seconds": facts["training_seconds"], "precision": facts["precision"]})  # fmt: skip
-        tables = {f"slices-{split}.csv": probabilities[split], COSTS: pd.DataFrame(costs)}
-        tables[f"floors-{split}.csv"] = pd.read_csv(run.path / scoring.FLOORS, dtype={"case_id": str})
-        scoring.write(tables, RunFolder(folder))
-        files.write_json(folder / DESCRIPTION, description | {"done": number, "of": len(steps), "ended": now()})
+        if (split, cell.name) in trained:
+            continue
+        tables, equal = {}, next((cost for cost in costs if (cost["split"], cost["run"]) == (split, run.path.name)), None)
+        if equal:  # by construction: one training serves both
+            column, cost = probabilities[split][equal["cell"]], equal
+        else:
+            with within(f"{number} of {len(steps)}"):
+                run = training.train(asked, cohort)
+                classification.evaluate(run, cohort)
+            keras.utils.clear_session()  # else each network stays in memory beside the next
+            found, facts = _read(run.path / classification.SLICES), run.description
+            column = found.probability.round(4)
+            cost = {"run": run.path.name, "threshold": facts["threshold"], "seconds": facts["training_seconds"],
+                    "precision": facts["precision"]}  # fmt: skip
+            probabilities.setdefault(split, found[KEYS])
+            tables[f"floors-{split}.csv"] = _read(run.path / scoring.FLOORS)
+        probabilities[split] = probabilities[split].assign(**{cell.name: column})
+        costs.append(cost | {"split": split, "cell": cell.name})
+        scoring.write(tables | {f"slices-{split}.csv": probabilities[split], COSTS: pd.DataFrame(costs)}, RunFolder(folder))
+        files.write_json(folder / DESCRIPTION, description | {"done": len(costs), "of": len(steps), "ended": now()})
     return folder
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype={"case_id": str})
 
 
 def grid_name(budget: Budget, cohort: Cohort, wanted: tuple[Cell, ...]) -> str:

@@ -1,5 +1,6 @@
 """A grid in words: its cells with their scores, and what each claim came to; and its record, which git keeps."""
 
+import glob
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from brain_tumor.paths import runs_folder
 from brain_tumor.report import records, tables
 from brain_tumor.report.sections import INTERVAL, Section
 
+MARK = "-grid-"  # in the name of every grid, and of no run
 BATCHNORM = {True: "yes", False: "removed"}
 JUDGED = (
     "Accuracy of the first cell minus that of the second on the same slices, paired by patient. Confirmed or refuted: the 95 % "
@@ -89,16 +91,13 @@ def answer_table(answered: pd.DataFrame) -> pd.DataFrame:
 
 
 def commit(folder: Path) -> Path:
-    """Keep a grid's tables as its record.
+    """Keep a grid's tables as its record, as far as it has come: from there it goes on, here or elsewhere.
 
     Raises:
-        RunError: it is of the phantom, or not complete.
+        RunError: it is of the phantom.
     """
-    facts = answers.read(folder)
-    if facts["phantom"]:
+    if answers.read(folder)["phantom"]:
         raise RunError(f"{folder}: a grid on the phantom, which is never published")
-    if facts["done"] != facts["of"]:
-        raise RunError(f"{folder}: {facts['done']} of {facts['of']} trainings done; the same command goes on")
     record = records.records_folder() / folder.name
     with files.atomic_folder(record) as temporary:
         for path in (folder / DESCRIPTION, folder / COSTS, *sorted(folder.glob("*-*.csv"))):
@@ -107,9 +106,10 @@ def commit(folder: Path) -> Path:
 
 
 def find(name: str) -> Path | None:
-    """The record of the grid of that name, else its folder here, else None."""
-    places = (records.records_folder() / name, runs_folder() / name)
-    return next((place for place in places if (place / DESCRIPTION).is_file()), None)
+    """A grid by its name, or the beginning of it: its folder here or its record, whichever has come further; None if neither."""
+    roots = (records.records_folder(), runs_folder())
+    found = [path.parent for root in roots for path in sorted(root.glob(f"{glob.escape(name)}*/{DESCRIPTION}"))]
+    return max(found, key=lambda folder: answers.read(folder)["done"], default=None)
 
 
 def _score(row) -> str:

@@ -1,5 +1,7 @@
 """The grid trains each cell once, gathers every slice, and answers claims from what it gathered and nothing else."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,14 +120,29 @@ def test_a_phantom_grid_is_never_recorded(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("BRAIN_TUMOR_REPORTS", str(tmp_path / "reports"))
     with pytest.raises(RunError, match="phantom"):
         grid_tables.commit(folder)
-    facts = answers.read(folder) | {"phantom": False, "done": 3}
-    files.write_json(folder / grid.DESCRIPTION, facts)
-    with pytest.raises(RunError, match="3 of 10 trainings done"):
-        grid_tables.commit(folder)
-    files.write_json(folder / grid.DESCRIPTION, facts | {"done": 10})
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_grid_goes_on_from_its_record_without_its_runs(trained, tmp_path, monkeypatch):
+    folder, made, store = trained
+    monkeypatch.setenv("BRAIN_TUMOR_REPORTS", str(tmp_path / "reports"))
+    tables = {path.name: path.read_text() for path in folder.glob("*.csv")}
+    facts = answers.read(folder)
+    files.write_json(folder / grid.DESCRIPTION, facts | {"phantom": False, "done": 2})
+    kept = pd.read_csv(folder / grid.COSTS, dtype={"cell": str}).iloc[:2]
+    kept.to_csv(folder / grid.COSTS, index=False)
+    for path in folder.glob("*-*.csv"):
+        path.unlink() if "ratio-34" not in path.name else None
+    pd.read_csv(folder / "slices-ratio-34.csv").drop(columns="16").to_csv(folder / "slices-ratio-34.csv", index=False)
     record = grid_tables.commit(folder)
-    assert record.parent == records.records_folder() and grid_tables.find(folder.name) == record
-    assert {path.name for path in record.iterdir()} == {path.name for path in folder.iterdir()}
+    assert record.parent == records.records_folder() and answers.read(record)["done"] == 2
+    shutil.rmtree(folder.parent)
+    assert grid_tables.find(folder.name[:-3]) == record
+    before = len(made)
+    assert grid.train(BUDGET, store.cohort, ("17", "18", "16"), record=record) == folder
+    assert made[before:] == ["source-002"] * 2 + ["fold-1-of-2"] * 2 + ["fold-2-of-2"] * 2, "16 is 18 by construction"
+    assert {path.name: path.read_text() for path in folder.glob("*.csv")} == tables
+    assert grid_tables.find(folder.name) == folder, "it has come further than its record"
 
 
 @pytest.mark.parametrize("damage", [None, "{"])
