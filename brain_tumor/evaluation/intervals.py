@@ -30,6 +30,13 @@ TOLD = ("difference", "low", "high", "verdict", "half_width", "patients_needed",
 Statistic = Callable[[np.ndarray], "float | np.ndarray"]
 
 
+def p_in_words(p_value: float) -> str:
+    """Three decimals, and no p of 0.000; a dash where there is none."""
+    if np.isnan(p_value):
+        return "–"
+    return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001"
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Two predictors on the same patients: the first's score minus the second's.
@@ -93,7 +100,7 @@ class Comparison:
             return f"difference {self.difference:+.3f}: no interval, {self.patients} patient{'s' * (self.patients != 1)}"
         asked = "" if self.margin is None else f" (margin {self.margin:g})"
         told = f"{self.verdict}{asked}: difference {self.difference:+.3f}, 95 % interval {self.low:+.3f} to {self.high:+.3f}"
-        told += f" over {self.patients} patients, Wilcoxon p {self.p_value:.3f}"
+        told += f" over {self.patients} patients, Wilcoxon p {p_in_words(self.p_value)}"
         if self.verdict != NOT_DECIDABLE:
             return told
         needed = f"{self.patients_needed:,} patients" if self.patients_needed else "not even a million patients"

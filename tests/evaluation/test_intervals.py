@@ -258,3 +258,7 @@ def test_signed_rank():
     assert intervals.signed_rank([1, 2, 3, 4, 5, 6, math.nan]) == 2 / 2**6, "a patient without a score is no pair"
     assert intervals.signed_rank([0, 0, 0]) == 1
     assert math.isnan(intervals.signed_rank([0.5]))
+
+
+def test_no_p_is_told_as_nought():
+    assert [intervals.p_in_words(p) for p in (1e-6, 0.001, 0.0305, 1.0, np.nan)] == ["< 0.001", "0.001", "0.030", "1.000", "–"]
