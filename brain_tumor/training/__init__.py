@@ -1,1 +1,4 @@
-"""Second floor: batches, augmentation, losses, schedules, stages and run folders. Models and arrays arrive as arguments."""
+"""Second floor: batches, augmentation, losses, optimisers, stages, cached features, pretraining and run folders.
+
+Models and arrays arrive as arguments.
+"""

@@ -9,7 +9,7 @@ from brain_tumor.training import stages
 from brain_tumor.training.runs import RunFolder
 from brain_tumor.training.stages import Stage
 
-BY_DEPTH = (Stage("by depth", 2, 1e-2, optimiser="sgd", depth_factor=0.1),)
+BY_DEPTH = {name: (Stage("by depth", 2, 1e-2, optimiser=name, depth_factor=0.1),) for name in ("sgd", "adamw")}
 TWO_STAGES = (Stage("decoder first", 2, 1e-2, part="decoder"), Stage("all", 2, 1e-3))
 
 
@@ -88,10 +88,10 @@ def test_an_interrupted_run_resumes_to_the_same_bits(straight, train_small, tmp_
     assert run.history.to_dict("records") == history
 
 
-@pytest.fixture(scope="module")
-def by_depth(train_small, tmp_path_factory):
-    """Two epochs with rates by depth, in one go."""
-    return train_small(tmp_path_factory.mktemp("by_depth"), BY_DEPTH)
+@pytest.fixture(scope="module", params=BY_DEPTH.values(), ids=BY_DEPTH)
+def by_depth(request, train_small, tmp_path_factory):
+    """Two epochs with rates by depth, in one go; and their stages."""
+    return *train_small(tmp_path_factory.mktemp("by_depth"), request.param), request.param
 
 
 def test_rates_by_depth_act_in_a_whole_run(by_depth, untrained):
@@ -106,8 +106,8 @@ def test_rates_by_depth_act_in_a_whole_run(by_depth, untrained):
 def test_an_interrupted_run_with_rates_by_depth_resumes_to_the_same_bits(by_depth, train_small, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         interrupt_within(2, patch)
-        train_small(tmp_path, BY_DEPTH)
-    model, history = train_small(tmp_path, BY_DEPTH)
+        train_small(tmp_path, by_depth[2])
+    model, history = train_small(tmp_path, by_depth[2])
     assert_same_weights(model, by_depth[0])
     assert without_seconds(history) == without_seconds(by_depth[1])
 
