@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 BRAIN_TUMOR := $(BIN)/brain-tumor
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 PYTEST_ARGS ?=
-EXTRAS ?= cpu,jax,notebooks,dev
+EXTRAS ?= cpu,jax,sweep,notebooks,dev
 
 # Tests run small things on shared machines: two threads a process, no bars, and a home of their own, made anew each time, so
 # that they neither find nor leave runs and caches in yours.

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from brain_tumor.cli import audit, crossval, data, demo, evaluate, grid, predict, pretrain, report, train
+from brain_tumor.cli import audit, crossval, data, demo, evaluate, grid, predict, pretrain, report, search, train
 from brain_tumor.errors import BrainTumorError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(crossval.app, name="crossval")
 app.add_typer(grid.app, name="grid")
+app.add_typer(search.app, name="search")
 app.command()(audit.audit)
 app.command()(pretrain.pretrain)
 app.command()(evaluate.evaluate)

@@ -1,0 +1,60 @@
+"""``brain-tumor search``: settings proposed by Optuna, judged on the tune part."""
+
+from typing import Annotated
+
+import typer
+
+from brain_tumor.cli import recipe_options
+
+app = typer.Typer(
+    help="Look for good settings on patients set aside from training; the same command again goes on.", no_args_is_help=True
+)
+Trials = Annotated[int, typer.Option(min=1, help="How many settings to try, earlier calls counted in.")]
+Vary = Annotated[str, typer.Option(help="What to vary, such as peak_rate,strategy; all that there is without it.")]
+
+
+@app.command()
+@recipe_options.takes(recipe_options.segmentation)
+def segmentation(recipe, trials: Trials = 20, vary: Vary = "") -> None:
+    """Search settings of a segmentation network. Needs --tune; prints every trial, best first."""
+    _search(recipe, trials, vary)
+
+
+@app.command()
+@recipe_options.takes(recipe_options.classification)
+def classification(recipe, trials: Trials = 20, vary: Vary = "") -> None:
+    """Search settings of a slice classifier. Needs --tune; prints every trial, best first."""
+    _search(recipe, trials, vary)
+
+
+def _search(recipe, trials: int, vary: str) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from brain_tumor.data.fetch import open_cohort
+    from brain_tumor.experiments import search
+    from brain_tumor.report import records
+    from brain_tumor.training.runs import find_run
+
+    names = tuple(name.strip() for name in vary.split(",") if name.strip())
+    try:
+        folder = search.search(recipe, open_cohort(recipe.cohort), trials, names, on_trial=_tell)
+    except KeyboardInterrupt:
+        typer.echo("\nstopped; the same command goes on with this trial", err=True)
+        raise typer.Exit(130) from None
+    found = search.read(folder)
+    table = Table(*found.columns, box=SIMPLE_HEAD, title=f"{folder.name}: loss on the tune part, best first")
+    for row in found.itertuples(index=False):
+        table.add_row(*map(str, row))
+    Console().print(table)
+    best = find_run(found.run[0])
+    typer.echo(f"finished: {folder}")
+    typer.echo("the best of many on few patients flatters itself; score it on patients that no trial was chosen on:")
+    typer.echo(f"next: brain-tumor evaluate {best.path.name}")
+    typer.echo(f"its command: {records.retrain_command(best.description['recipe'], best.path)}")
+
+
+def _tell(number: int, trials: int, run) -> None:
+    done = ", finished before" if run.status == "finished" else ", resumed" if run.exists else ""
+    typer.echo(f"trial {number} of {trials}: run {run.path.name}{done}")

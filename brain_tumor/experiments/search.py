@@ -1,0 +1,190 @@
+"""A free search: which settings of a recipe do best on patients set aside from its training. Nobody's test slice is looked at.
+
+Optuna proposes settings (a tree of Parzen estimators: Bergstra et al. 2011, NeurIPS 24), each trial is an ordinary run, and the
+loss on the tune part after the last epoch is minimised. The best of many trials on few patients flatters itself: its score is
+that of a cross-validation on other patients, not the loss found here.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import pandas as pd
+
+from brain_tumor import files
+from brain_tumor.data.cohort import Cohort
+from brain_tumor.errors import BrainTumorError, ModelError, RunError
+from brain_tumor.experiments import scoring, strategies, training
+from brain_tumor.experiments.recipe import Recipe, identity
+from brain_tumor.paths import runs_folder
+from brain_tumor.progress import within
+from brain_tumor.training.augment import Augmentation
+from brain_tumor.training.batches import BALANCES
+from brain_tumor.training.runs import RunFolder
+
+DESCRIPTION, TRIALS, JOURNAL = "search.json", "trials.csv", "journal.log"
+MEASURE = "tune_loss"
+
+
+class Range(NamedTuple):
+    """From ``low`` to ``high``; in equal factors where ``log``."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+SPACE: dict[str, Range | tuple] = {
+    "peak_rate": Range(1e-4, 1e-2, log=True),
+    "batch_size": (8, 16, 32),
+    "strategy": strategies.STRATEGIES,
+    "optimiser": ("adamw", "sgd"),
+    "flip": (True, False),
+    "rotation_degrees": Range(0.0, 30.0),
+    "lighting": Range(0.0, 0.5),
+    "missing": Range(0.0, 0.5),
+    "balance": BALANCES,
+}
+
+
+def search(
+    recipe: Recipe,
+    cohort: Cohort,
+    trials: int,
+    vary: tuple[str, ...] = (),
+    on_trial: Callable[[int, int, RunFolder], None] | None = None,
+) -> Path:
+    """Train and judge settings until there are ``trials``; those of an earlier call count, and an interrupted one goes on first.
+
+    Args:
+        recipe: what no trial changes; it has a tune part.
+        trials: how many in all.
+        vary: names of :data:`SPACE`; without any, all that this recipe has.
+        on_trial: told the number, how many there are, and the run, before it is begun.
+
+    Returns:
+        The search's folder: ``search.json``, ``trials.csv`` (:func:`read`) and Optuna's journal.
+
+    Raises:
+        ModelError: no tune part, an unknown name, stages that no named strategy gives, or no Optuna.
+        RunError, DataError, SplitError: as of any run.
+    """
+    if not recipe.tune:
+        raise ModelError("a search is judged on the tune part: give a share of training patients, such as 0.15")
+    names = vary or variable(recipe)
+    for name in names:
+        if name not in variable(recipe):
+            raise ModelError(f"{name!r} cannot be varied here, expected some of {', '.join(variable(recipe))}")
+        for option in () if isinstance(SPACE[name], Range) else SPACE[name]:
+            varied(recipe, {name: option})  # what does not fit the recipe is refused before anything is written
+    optuna = _optuna()
+    folder = runs_folder() / search_name(recipe, names)
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = {"recipe": asdict(recipe), "vary": list(names), "cohort": cohort.name, "phantom": cohort.phantom}
+    files.write_json(folder / DESCRIPTION, asked)
+    journal = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
+    study = optuna.create_study(
+        study_name=folder.name, storage=optuna.storages.JournalStorage(journal), load_if_exists=True, direction="minimize"
+    )
+    state = optuna.trial.TrialState
+    for trial in study.get_trials(deepcopy=False, states=(state.RUNNING,)):  # killed within
+        study.tell(trial.number, state=state.FAIL)
+        study.enqueue_trial(trial.params)
+    while (finished := len(study.get_trials(deepcopy=False, states=(state.COMPLETE,)))) < trials:
+        # The sampler's own draws are not kept: another seed for each trial, else a search that goes on would repeat itself.
+        study.sampler = optuna.samplers.TPESampler(seed=recipe.seed + finished)
+        trial = study.ask()
+        asked = varied(recipe, {name: _suggest(trial, name) for name in names})
+        run = RunFolder(runs_folder() / asked.run_id)
+        if on_trial:
+            on_trial(finished + 1, trials, run)
+        try:
+            with within(f"{finished + 1} of {trials}"):
+                run = training.train(asked, cohort)
+        except BrainTumorError:
+            study.tell(trial, state=state.FAIL)
+            raise
+        keras.utils.clear_session()  # else each network stays in memory beside the next
+        study.tell(trial, float(run.history[MEASURE].iloc[-1]))
+        scoring.write({TRIALS: _table(study, recipe)}, RunFolder(folder))
+    return folder
+
+
+def variable(recipe: Recipe) -> tuple[str, ...]:
+    """The names of :data:`SPACE` that mean something for this recipe; a strategy does where an encoder has learnt."""
+    absent = {"strategy"} if recipe.weights == "none" else set()
+    if "balance" not in {field.name for field in fields(recipe)}:
+        absent.add("balance")
+    return tuple(name for name in SPACE if name not in absent)
+
+
+def varied(recipe: Recipe, chosen: dict) -> Recipe:
+    """The recipe with these settings.
+
+    Raises:
+        ModelError: no named strategy gives its stages.
+    """
+    plan = strategies.told(recipe.stages)
+    if plan is None:
+        raise ModelError("these stages are of no named strategy, so they cannot be varied")
+    moves = {field.name for field in fields(Augmentation)}
+    stages = strategies.stages(**plan | {name: value for name, value in chosen.items() if name in plan})
+    augmentation = replace(recipe.augmentation, **{name: value for name, value in chosen.items() if name in moves})
+    others = {name: value for name, value in chosen.items() if name not in plan and name not in moves}
+    return replace(recipe, stages=stages, augmentation=augmentation, **others)
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """A row a trial, best first: ``trial``, each setting, ``tune_loss``, ``minutes`` and ``run``.
+
+    Raises:
+        RunError: no trial of that search is finished.
+    """
+    path = folder / TRIALS
+    if not path.is_file():
+        raise RunError(f"{folder}: no finished trial ({TRIALS})")
+    return pd.read_csv(path)
+
+
+def search_name(recipe: Recipe, names: tuple[str, ...]) -> str:
+    """The folder's name: what a person looks for first, then a hash of all that decides it."""
+    digest = files.sha256_json([identity(recipe), list(names)])[:8]
+    return f"{recipe.cohort}-search-{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}"
+
+
+def _suggest(trial, name: str):
+    among = SPACE[name]
+    if not isinstance(among, Range):
+        return trial.suggest_categorical(name, among)
+    return _rounded(trial.suggest_float(name, among.low, among.high, log=among.log))
+
+
+def _rounded(value: float) -> float:
+    """To three digits, as a person would type it."""
+    return float(f"{value:.3g}")
+
+
+def _table(study, recipe: Recipe) -> pd.DataFrame:
+    rows = []
+    for trial in study.trials:
+        if trial.value is None:
+            continue
+        chosen = {name: _rounded(value) if isinstance(SPACE[name], Range) else value for name, value in trial.params.items()}
+        run = RunFolder(runs_folder() / varied(recipe, chosen).run_id)
+        minutes = round(run.description["training_seconds"] / 60, 1)
+        rows.append(
+            {"trial": trial.number + 1, **chosen, MEASURE: round(trial.value, 5), "minutes": minutes, "run": run.path.name}
+        )
+    return pd.DataFrame(rows).sort_values(MEASURE, kind="stable", ignore_index=True)
+
+
+def _optuna():
+    """Optuna, which only a search needs."""
+    try:
+        import optuna
+    except ImportError:
+        raise ModelError("a search needs Optuna: pip install 'brain-tumor[sweep]'") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna

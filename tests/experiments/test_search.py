@@ -1,0 +1,107 @@
+"""A search tries settings on the tune part, remembers what it tried, and never looks at a test slice."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from brain_tumor.errors import DataError, ModelError, RunError
+from brain_tumor.experiments import classification, search, training
+from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
+from brain_tumor.training.runs import all_runs
+from brain_tumor.training.stages import Stage
+
+RECIPE = ClassificationRecipe(
+    cohort="phantom", split="ratio-33", tune=0.5, model="plain", size=32, stages=(Stage("all", 1),), batch_size=4,
+    batchnorm_momentum=0.9, precision="float32",
+)  # fmt: skip
+VARIED = ("peak_rate", "flip")
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The run of every training that a search asks for; scoring is out of reach."""
+    runs, train = [], training.train
+
+    def noted(recipe, cohort):
+        runs.append(recipe.run_id)
+        return train(recipe, cohort)
+
+    monkeypatch.setattr(training, "train", noted)
+    monkeypatch.setattr(classification, "evaluate", None)
+    return runs
+
+
+def test_trials_are_runs_judged_by_their_tune_loss_best_first(home, phantom_cohort, asked):
+    folder = search.search(RECIPE, phantom_cohort, 2, VARIED)
+    found = search.read(folder)
+    assert list(found) == ["trial", "peak_rate", "flip", "tune_loss", "minutes", "run"]
+    assert sorted(found.run) == sorted(asked) and len(set(asked)) == 2
+    assert found.tune_loss.is_monotonic_increasing
+    runs = {run.path.name: run for run in all_runs()}
+    for row in found.itertuples():
+        recipe = runs[row.run].description["recipe"]
+        assert recipe["stages"][0]["peak_rate"] == row.peak_rate and recipe["augmentation"]["flip"] == row.flip
+        assert runs[row.run].history.tune_loss.iloc[-1] == pytest.approx(row.tune_loss, abs=1e-5)
+        assert not (runs[row.run].path / "slices.csv").exists(), "no test slice was predicted"
+
+
+def test_a_stopped_search_goes_on_with_the_trial_it_was_at(home, phantom_cohort, asked, monkeypatch):
+    whole = training.train
+
+    def stop(recipe, cohort):
+        if len(asked) == 1:
+            asked.append(recipe.run_id)
+            raise KeyboardInterrupt
+        return whole(recipe, cohort)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, "train", stop)
+        search.search(RECIPE, phantom_cohort, 2, VARIED)
+    folder = search.search(RECIPE, phantom_cohort, 2, VARIED)
+    assert len(asked) == 3 and asked[1] == asked[2], "the same settings, and so the same run"
+    assert sorted(search.read(folder).run) == sorted({*asked})
+    assert search.search(RECIPE, phantom_cohort, 2, VARIED) == folder and len(asked) == 3, "there are as many as asked for"
+
+
+def test_another_recipe_is_another_search():
+    assert search.search_name(RECIPE, VARIED) != search.search_name(replace(RECIPE, seed=1), VARIED)
+    assert search.search_name(RECIPE, VARIED) != search.search_name(RECIPE, VARIED[:1])
+
+
+def test_only_what_means_something_is_varied():
+    assert "strategy" not in search.variable(RECIPE) and "balance" in search.variable(RECIPE)
+    assert "balance" not in search.variable(SegmentationRecipe(weights="mri4"))
+    assert "strategy" in search.variable(SegmentationRecipe(weights="mri4"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "names", "said"),
+    [
+        (replace(RECIPE, tune=0.0), (), "tune part"),
+        (RECIPE, ("rate",), "'rate' cannot be varied here, expected some of peak_rate"),
+        (RECIPE, ("strategy",), "'strategy' cannot be varied here"),
+        (replace(RECIPE, model="resnet18", weights="mri4"), ("strategy",), "three stages, which 1 epochs cannot fill"),
+        (replace(RECIPE, stages=(Stage("a", 1), Stage("b", 1))), ("flip",), "no named strategy"),
+    ],
+    ids=["no tune part", "unknown", "nothing learnt", "too short to thaw", "own stages"],
+)
+def test_what_cannot_be_searched_is_refused_before_anything_is_written(home, phantom_cohort, recipe, names, said):
+    with pytest.raises(ModelError, match=said):
+        search.search(recipe, phantom_cohort, 2, names)
+    assert not (home / "runs").exists()
+
+
+def test_a_trial_that_does_not_fit_ends_the_search_with_its_reason(home, phantom_cohort, monkeypatch):
+    monkeypatch.setitem(search.SPACE, "batch_size", (1000,))
+    with pytest.raises(DataError, match="1000"):
+        search.search(RECIPE, phantom_cohort, 1, ("batch_size",))
+    with pytest.raises(RunError, match="no finished trial"):
+        search.read(next((home / "runs").glob("*-search-*")))
+
+
+def test_settings_are_such_as_a_person_would_type():
+    rate = search.varied(RECIPE, {"peak_rate": 0.00123}).stages[0].peak_rate
+    assert json.dumps(rate) == "0.00123"
+    assert all(search._rounded(value) == float(f"{value:.3g}") for value in np.geomspace(1e-4, 30, 50))
