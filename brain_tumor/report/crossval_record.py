@@ -18,7 +18,7 @@ from brain_tumor.report import records
 from brain_tumor.training.runs import HISTORY, RunFolder, all_runs
 
 # What every fold's run has alike, told once.
-SHARED = ("parameters", "precision")
+SHARED = ("parameters", "precision", "encoder")
 
 
 def is_crossval(name: str) -> bool:
@@ -76,7 +76,7 @@ def commit_crossval(folder: Path) -> Path:
     commands = [records.retrain_command(told["recipe"], run.path) for told, run in zip(described, runs, strict=True)]
     history = pd.concat([run.history.assign(fold=fold) for fold, run in enumerate(runs, 1)], ignore_index=True)
     told = [fold | {"command": command} for fold, command in zip(facts["runs"], commands, strict=True)]
-    more = {name: described[0][name] for name in SHARED}
+    more = {name: described[0].get(name) for name in SHARED}
     record = records.records_folder() / folder.name
     with files.atomic_folder(record) as temporary:
         whole = whole_command(commands[0], facts)
@@ -87,6 +87,7 @@ def commit_crossval(folder: Path) -> Path:
             if name == scoring.FLOORS:
                 table = table[table.floor != floors.ALL_EMPTY]
             table.round(records.DECIMALS).to_csv(temporary / name, index=False)
+    records.keep_weights(more["encoder"])
     return record
 
 

@@ -70,7 +70,27 @@ def commit_record(run: "RunFolder") -> Path:
         shutil.copyfile(run.path / "split.json", temporary / "split.json")
         for name in dict.fromkeys([*tables, *(name for name in LATER if (run.path / name).is_file())]):
             pd.read_csv(run.path / name).round(DECIMALS).to_csv(temporary / name, index=False)
+    keep_weights(facts.get("encoder"))
     return folder
+
+
+def keep_weights(encoder: dict | None) -> Path | None:
+    """Keep the record of the weights that a recorded run began with: from which pictures they were learnt, and how well.
+
+    Args:
+        encoder: what :func:`brain_tumor.models.weights.load_encoder` told.
+
+    Returns:
+        ``records/weights/NAME.json``; None where there is nothing to keep: no weights, a download, or a file that is gone.
+    """
+    from brain_tumor.models import weights
+
+    source = encoder and weights.record_file(weights.folder() / encoder["file"])
+    if not source or not source.is_file() or files.read_json(source)["sha256"] != encoder["sha256"]:
+        return None
+    kept = records_folder() / "weights" / source.name
+    files.write_text(kept, source.read_text(encoding="utf-8"))
+    return kept
 
 
 def retrain_command(recipe: dict, folder: Path) -> str:

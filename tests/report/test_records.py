@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brain_tumor import files
 from brain_tumor.data import fetch
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import protocols
@@ -54,6 +55,19 @@ def test_a_classifier_is_recorded_with_its_slices(make_classifier, reports):
         pd.read_csv(run.path / "scores.csv").fillna({"floor_name": ""}),
         rtol=1e-4,
     )
+
+
+def test_the_record_of_pretrained_weights_is_kept_with_the_run_that_began_with_them(make_classifier, reports, home):
+    source = home / "data" / "weights" / "mri4-resnet18-32-volume.json"
+    files.write_json(source, {"name": "mri4", "sha256": "a" * 64, "pictures": {"read": 20}})
+    run = make_classifier(phantom=False)
+    run.update(encoder={"file": "mri4-resnet18-32-volume.weights.h5", "sha256": "b" * 64})
+    records.commit_record(run)
+    assert not (reports / "records" / "weights").exists(), "the file has been made anew since: that record is of other weights"
+    run.update(encoder={"file": "mri4-resnet18-32-volume.weights.h5", "sha256": "a" * 64})
+    records.commit_record(run)
+    assert (reports / "records" / "weights" / source.name).read_text() == source.read_text()
+    assert [path.name for path in records.all_records()] == [run.path.name]
 
 
 def test_a_segmentation_read_as_a_detector(make_run):
