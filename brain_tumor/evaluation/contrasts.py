@@ -64,8 +64,8 @@ def tables(counts: pd.DataFrame, cases: pd.DataFrame, seed: int = 0, protocol: s
     native = counts[counts["size"] == counts["size"].max()].reset_index(drop=True)
     held = native[native.tp + native.fn > 0].reset_index(drop=True)
     fields = {field: by for field, by in subgroups.FIELDS.items() if field in cases}
-    kinds = {by: (native, _by_value(native.case_id.map(cases[field])), protocol) for field, by in fields.items()}
-    kinds[subgroups.AREA] = (held, _by_area(held), "tumour slices")
+    kinds = {by: (native, subgroups.value_groups(native.case_id.map(cases[field])), protocol) for field, by in fields.items()}
+    kinds[subgroups.AREA] = (held, subgroups.area_groups(held.tp + held.fn), "tumour slices")
     rows = []
     for by, (table, group, measure) in kinds.items():
         names = [name for name in group.cat.categories if (group == name).any()]
@@ -73,17 +73,3 @@ def tables(counts: pd.DataFrame, cases: pd.DataFrame, seed: int = 0, protocol: s
             answer = against_rest(table, group == name, protocols.named(measure), seed)
             rows.append({"by": by, "group": name} | {fact: getattr(answer, fact) for fact in intervals.TOLD})
     return pd.DataFrame(rows, columns=["by", "group", *intervals.TOLD]).astype({"patients_needed": "Int64"})
-
-
-def _by_value(values: pd.Series) -> pd.Series:
-    """The groups of :func:`brain_tumor.evaluation.subgroups.by_field`: in the values' own order, blanks last."""
-    known = sorted(values.dropna().unique())
-    names = {value: f"{value:g}" if isinstance(value, float | np.floating) else str(value) for value in known}
-    group = values.map(names).astype(object).fillna(subgroups.BLANK)
-    return group.astype(pd.CategoricalDtype([*names.values(), subgroups.BLANK]))
-
-
-def _by_area(counts: pd.DataFrame) -> pd.Series:
-    """The groups of :func:`brain_tumor.evaluation.subgroups.by_area`."""
-    edges = [-np.inf, *subgroups.AREA_EDGES, np.inf]
-    return pd.cut(counts.tp + counts.fn, edges, right=False, labels=subgroups.by_area(counts).group)

@@ -53,13 +53,8 @@ def by_field(
         raise DataError(
             f"{unknown[0]}: scored, but not in the table of cases ({len(unknown)} such of {native.case_id.nunique()})"
         )
-    values = cases[field].reindex(native.case_id.unique())
-    known = sorted(values.dropna().unique())
-    names = {value: f"{value:g}" if isinstance(value, float | np.floating) else str(value) for value in known}
-    group = native.case_id.map(values).map(names).astype(object)
-    group = group.where(group.notna(), BLANK)
-    order = [*dict.fromkeys(names.values()), *([BLANK] if values.isna().any() else [])]
-    return _table(FIELDS.get(field, field), native, group, order, protocols.named(protocol), seed, floors)
+    group = value_groups(native.case_id.map(cases[field]))
+    return _table(FIELDS.get(field, field), native, group, protocols.named(protocol), seed, floors)
 
 
 def by_area(
@@ -79,10 +74,8 @@ def by_area(
     """
     native, floors = _native(counts, floor_counts)
     native = native[native.tp + native.fn > 0]
-    names = [f"< {edges[0]} px", *(f"{low} to < {high} px" for low, high in pairwise(edges))]
-    names.append(f">= {edges[-1]} px")
-    group = pd.Series(np.array(names, object)[np.searchsorted(edges, native.tp + native.fn, side="right")], native.index)
-    return _table(AREA, native, group, names, protocols.named("tumour slices"), seed, floors)
+    group = area_groups(native.tp + native.fn, edges)
+    return _table(AREA, native, group, protocols.named("tumour slices"), seed, floors)
 
 
 def tables(
@@ -101,6 +94,20 @@ def tables(
     return pd.concat([*found, by_area(counts, seed, floor_counts)], ignore_index=True)
 
 
+def value_groups(values: pd.Series) -> pd.Series:
+    """The group of each row, categories in the values' own order; ``blank`` is the last of them, and only where there is one."""
+    known = sorted(values.dropna().unique())
+    names = {value: f"{value:g}" if isinstance(value, float | np.floating) else str(value) for value in known}
+    order = [*dict.fromkeys(names.values()), *([BLANK] if values.isna().any() else [])]
+    return values.map(names).astype(object).fillna(BLANK).astype(pd.CategoricalDtype(order))
+
+
+def area_groups(area: pd.Series, edges: tuple[int, ...] = AREA_EDGES) -> pd.Series:
+    """The range of tumour area, in pixels at native size, that each row is in; a range holds its lower edge."""
+    names = [f"< {edges[0]} px", *(f"{low} to < {high} px" for low, high in pairwise(edges)), f">= {edges[-1]} px"]
+    return pd.cut(area, [-np.inf, *edges, np.inf], right=False, labels=names)
+
+
 def _native(
     counts: pd.DataFrame, floor_counts: Mapping[str, pd.DataFrame] | None
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
@@ -112,14 +119,13 @@ def _table(
     by: str,
     native: pd.DataFrame,
     group: pd.Series,
-    order: list[str],
     protocol: protocols.Protocol,
     seed: int,
     floors: dict[str, pd.DataFrame],
 ) -> pd.DataFrame:
-    """A row a group; ``group`` is aligned with ``native``."""
+    """A row a category of ``group``, which is aligned with ``native``."""
     rows = []
-    for name in order:
+    for name in group.cat.categories:
         part = native[group == name]
         low = high = np.nan
         if len(part):

@@ -8,7 +8,7 @@ import pandas as pd
 from brain_tumor.data.cache import Store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import DataError
-from brain_tumor.evaluation import calibration, detection, floors
+from brain_tumor.evaluation import calibration, detection, detection_groups, floors
 from brain_tumor.experiments import scoring
 from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.recipe import Recipe
@@ -35,7 +35,8 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
 
     Returns:
         The scores (:func:`brain_tumor.evaluation.detection.score_with_floors`). Of the test part, they, ``floors.csv``,
-        ``cases.csv`` and ``calibration.csv`` are also written to the run's folder, threshold and temperature to its description.
+        ``cases.csv``, ``subgroups.csv`` and ``calibration.csv`` are also written to the run's folder, threshold and temperature
+        to its description.
 
     Raises:
         RunError: the run did not finish, was trained on other data, or its split has no such part.
@@ -57,6 +58,7 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
             scoring.FLOORS: floor_table,
             scoring.SCORES: scores,
             scoring.CASES: detection.per_case(slices, threshold).reset_index(),
+            scoring.SUBGROUPS: subgroup_table(slices.assign(threshold=threshold), floor_table, store),
             scoring.CALIBRATION: _calibration(slices, floor_table, temperature),
         }
         scoring.write(tables, run)
@@ -73,6 +75,14 @@ def image_free(store: Store, train: np.ndarray, rows: np.ndarray) -> pd.DataFram
         if probability is not None
     ]
     return pd.concat(tables, ignore_index=True)[["floor", "case_id", "slice", "tumour", "probability"]]
+
+
+def subgroup_table(slices: pd.DataFrame, floor_table: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """:func:`brain_tumor.evaluation.detection_groups.tables` of ``case_id, slice, tumour, probability, threshold``."""
+    area = store.slices.set_index(["case_id", "slice"]).tumour_px
+    keys = pd.MultiIndex.from_frame(slices[["case_id", "slice"]])
+    called = slices.assign(called=slices.probability > slices.threshold, tumour_px=area.loc[keys].to_numpy())
+    return detection_groups.tables(called, floor_table, scoring.case_fields(store.cohort))
 
 
 def _calibration(slices: pd.DataFrame, floor_table: pd.DataFrame, temperature: float | None) -> pd.DataFrame:

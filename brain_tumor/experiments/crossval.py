@@ -122,7 +122,7 @@ def crossval_name(recipe: Recipe, unit: str, folds: int) -> str:
 def tables(task: str) -> tuple[str, ...]:
     """The files, besides its description, that a finished cross-validation holds."""
     held = (out_of_fold.MAIN[task], scoring.FLOORS, scoring.CASES, scoring.SCORES, out_of_fold.FOLD_SCORES)
-    return (*held, gathered.PREDICTIONS) if task == "segmentation" else held
+    return (*held, gathered.PREDICTIONS if task == "segmentation" else scoring.SUBGROUPS)
 
 
 def read(folder: Path) -> dict:

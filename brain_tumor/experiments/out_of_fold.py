@@ -17,7 +17,7 @@ from brain_tumor.data.cache import Store
 from brain_tumor.errors import DataError, RunError
 from brain_tumor.evaluation import detection, overlap, protocols
 from brain_tumor.experiments import scoring, segmentation
-from brain_tumor.experiments.classification import SLICES
+from brain_tumor.experiments.classification import SLICES, subgroup_table
 from brain_tumor.inference.gathered import NUMBERS
 from brain_tumor.inference.predict import Prediction, load_prediction
 from brain_tumor.progress import tracked
@@ -30,8 +30,8 @@ SORTED = ("floor", "case_id", "size", "slice")
 
 
 def gather(runs: Sequence[RunFolder], task: str, store: Store, unit: str) -> scoring.Tables:
-    """The tables of all folds as one cohort's: ``counts.csv`` or ``slices.csv``, ``floors.csv``, ``cases.csv``, ``scores.csv``
-    and ``fold_scores.csv``.
+    """The tables of all folds as one cohort's: ``counts.csv`` or ``slices.csv``, ``floors.csv``, ``cases.csv``, ``scores.csv``,
+    ``fold_scores.csv`` and, of a classification, ``subgroups.csv``.
 
     Args:
         runs: the scored runs of fold 1, 2, ...
@@ -50,13 +50,16 @@ def gather(runs: Sequence[RunFolder], task: str, store: Store, unit: str) -> sco
     by_fold = [
         score(found[found.fold == fold], floors[floors.fold == fold]).assign(fold=fold) for fold in range(1, len(runs) + 1)
     ]
-    return {
+    gathered = {
         MAIN[task]: found,
         scoring.FLOORS: floors,
         scoring.CASES: _cases(found, store.size, unit),
         scoring.SCORES: score(found, floors),
         FOLD_SCORES: pd.concat(by_fold, ignore_index=True),
     }
+    if task == "classification":
+        gathered[scoring.SUBGROUPS] = subgroup_table(found, _everywhere(found, floors), store)
+    return gathered
 
 
 def score(found: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:
@@ -75,8 +78,7 @@ def score(found: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:
         As :func:`brain_tumor.evaluation.protocols.score` or :func:`brain_tumor.evaluation.detection.score_with_floors`;
         ``threshold`` is NaN where folds have chosen their own.
     """
-    folds = floors.groupby("floor").fold.nunique()
-    everywhere = floors[floors.floor.isin(folds.index[folds == found.fold.nunique()])]
+    everywhere = _everywhere(found, floors)
     if "tp" in found:
         return protocols.score(found, floor_counts=scoring.by_floor(everywhere))
     scores = detection.score_with_floors(found, everywhere, float(found.threshold.iloc[0]))
@@ -98,6 +100,12 @@ def compare(found: pd.DataFrame, against: pd.DataFrame) -> pd.DataFrame:
     by_rank = detection.compare(found, against, 0.5, 0.5)
     by_call = detection.compare(*(_called(table) for table in (found, against)), 0.5, 0.5)
     return by_rank.where(by_rank.measure.isin(("AUC", "AUPRC")), by_call)
+
+
+def _everywhere(found: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:
+    """The rows of those floors that every fold has."""
+    folds = floors.groupby("floor").fold.nunique()
+    return floors[floors.floor.isin(folds.index[folds == found.fold.nunique()])]
 
 
 def _called(found: pd.DataFrame) -> pd.DataFrame:

@@ -48,6 +48,7 @@ def of_folder(folder: Path) -> list[Section]:
             "Each fold's own scores, with floors of its own training part; a fold of one patient has no interval.",
         ),
     ]
+    found += [] if segmentation else sections.detected(folder)
     if len(units) > 1:
         text = f"The same recipe on the same data, dealt out otherwise. {LEAKS}"
         found.append(Section(UNITS, _beside("unit", units, facts), text))

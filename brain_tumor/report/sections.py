@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from brain_tumor import files
-from brain_tumor.evaluation import protocols, subgroups, surface
+from brain_tumor.evaluation import detection_groups, protocols, subgroups, surface
 from brain_tumor.report import page, records, tables
 
 PATIENTS, SCORES, VARIANTS, BOUNDARY = "Patients", "Scores", "One prediction, many numbers", "Boundary"
@@ -25,6 +25,7 @@ NO_SPACING = (
     f"NSD: the share of surface voxels within {surface.TOLERANCE:g} px of the other surface. Where only one of truth and "
     "prediction is empty, the distance is the diagonal and NSD 0, so that a miss costs: those rows are missed or invented."
 )
+BY_CHANCE = "With this many groups one stands out by chance; one patient has no interval."
 CALIBRATED = (
     "Mean distance of probability and truth, over 15 bins (ECE) or bins of equal content (adaptive ECE); low is good. Who always "
     "answers the share of tumour slices has none and is worth nothing: see the floor."
@@ -133,6 +134,7 @@ def _classification(folder: Path, test: dict) -> list[Section]:
             f"{_test_part(test)} {INTERVAL} Measures that a constant answer brings to 1 have none. Every patient of these data "
             "has a tumour, so these are figures of slices, never of diagnosis.",
         ),
+        *detected(folder),
         *_calibration(folder),
         Section(
             WORST,
@@ -148,8 +150,22 @@ def _subgroups(groups: pd.DataFrame) -> list[Section]:
     found = []
     for by, rows in groups.groupby("by", sort=False):
         protocol, size = rows.protocol.iloc[0], rows["size"].iloc[0]
-        text = f"Dice, {protocol}, at {size} px. With this many groups one stands out by chance; one patient has no interval."
+        text = f"Dice, {protocol}, at {size} px. {BY_CHANCE}"
         found.append(Section(by_title(by), tables.subgroup_table(rows), text, brief=by in BRIEF_SUBGROUPS))
+    return found
+
+
+def detected(folder: Path) -> list[Section]:
+    """A section a kind of group of a detector's slices; none where the folder has no such table."""
+    path = folder / "subgroups.csv"
+    if not path.is_file():
+        return []
+    found = []
+    for by, rows in pd.read_csv(path, dtype={"group": str}).groupby("by", sort=False):
+        text = "Share of slices called right." if rows.measure.iloc[0] == detection_groups.RIGHT else (
+            "Share of the slices with tumour that are found; who always says yes finds them all, so there is no floor."
+        )  # fmt: skip
+        found.append(Section(by_title(by), tables.detected_table(rows), f"{text} {BY_CHANCE}", brief=by in BRIEF_SUBGROUPS))
     return found
 
 

@@ -94,6 +94,15 @@ def subgroup_table(groups: pd.DataFrame) -> pd.DataFrame:
     return worded(rows)
 
 
+def detected_table(groups: pd.DataFrame) -> pd.DataFrame:
+    """One kind of subgroup of a detector's slices, a row a group (:mod:`brain_tumor.evaluation.detection_groups`)."""
+    rows = []
+    for row in groups.itertuples():
+        sizes = {"patients": row.patients, "slices": row.slices, "with tumour": row.tumour_slices}
+        rows.append({row.by: row.group} | sizes | _judged(row, row.measure))
+    return worded(rows)
+
+
 def measure_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Sensitivity, AUC and their kin over slices (:func:`brain_tumor.evaluation.detection.score_with_floors`)."""
     rows = []

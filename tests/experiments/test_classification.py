@@ -66,7 +66,7 @@ def never(*_arguments, **_options):
 def test_the_files_of_a_run(finished):
     assert {path.name for path in finished.run.path.iterdir()} == {
         "run.json", "split.json", "history.csv", "model.json", "model.weights.h5", "slices.csv", "tune-slices.csv", "floors.csv",
-        "scores.csv", "cases.csv", "calibration.csv",
+        "scores.csv", "cases.csv", "subgroups.csv", "calibration.csv",
     }  # fmt: skip
     assert "accuracy" in finished.run.history
 

@@ -1,0 +1,76 @@
+"""Which tumours are found, and in whose slices a detector errs: its calls in parts of the slices.
+
+By field of the patient it is the share of slices called right, beside the best that reading no image reaches on the same slices.
+By tumour area it is the share of slices with tumour that are found, which a constant answer brings to 1: no floor. As all tables
+of subgroups these test nothing (:mod:`brain_tumor.evaluation.subgroups`).
+"""
+
+import numpy as np
+import pandas as pd
+
+from brain_tumor.evaluation import detection, intervals, subgroups
+
+RIGHT, FOUND = "accuracy", "sensitivity"
+
+
+def tables(slices: pd.DataFrame, floors: pd.DataFrame, cases: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Every subgroup in one long table: the fields of :data:`brain_tumor.evaluation.subgroups.FIELDS`, then tumour area.
+
+    Args:
+        slices: a row a slice: ``case_id, slice, tumour, called`` (bool both) and ``tumour_px``, the tumour's area at native size.
+        floors: the same slices as each image-free predictor sees them: ``floor, case_id, slice, probability``; cut at 0.5.
+        cases: indexed by ``case_id``, a column a field.
+        seed: of the intervals' draws.
+
+    Returns:
+        A row a group, of which some may hold no slice: ``by, group, measure, patients, slices, tumour_slices, value, low, high,
+        floor, floor_name``.
+    """
+    cut = floors.assign(called=floors.probability > 0.5).set_index(["case_id", "slice"])
+    by_floor = {name: rows.called for name, rows in cut.groupby("floor", sort=False)}
+    rows = []
+    for field, by in subgroups.FIELDS.items():
+        if field in cases:
+            group = subgroups.value_groups(slices.case_id.map(cases[field]))
+            rows += [_row(by, name, RIGHT, slices[group == name], by_floor, seed) for name in group.cat.categories]
+    held = slices[slices.tumour.astype(bool)]
+    group = subgroups.area_groups(held.tumour_px)
+    rows += [_row(subgroups.AREA, name, FOUND, held[group == name], {}, seed) for name in group.cat.categories]
+    return pd.DataFrame(rows)
+
+
+def _row(by: str, name: str, measure: str, part: pd.DataFrame, floors: dict[str, pd.Series], seed: int) -> dict:
+    value, low, high = (np.nan,) * 3
+    if len(part):
+        counts = _outcomes(part, part.called)
+        value = float(_statistic(measure)(counts))
+        low, high = intervals.bootstrap(counts, _statistic(measure), seed, vectorised=True)
+    keys = pd.MultiIndex.from_frame(part[["case_id", "slice"]])
+    reached = {of: float(_statistic(measure)(_outcomes(part, calls.loc[keys]))) for of, calls in floors.items() if len(part)}
+    best = max(reached, key=reached.get, default="")
+    return {
+        "by": by,
+        "group": name,
+        "measure": measure,
+        "patients": int(part.case_id.nunique()),
+        "slices": len(part),
+        "tumour_slices": int(part.tumour.sum()),
+        "value": value,
+        "low": low,
+        "high": high,
+        "floor": reached.get(best, np.nan),
+        "floor_name": best,
+    }
+
+
+def _outcomes(part: pd.DataFrame, called: pd.Series) -> np.ndarray:
+    """``(P, 4)`` int: of each patient's slices how many are tp, fp, fn, tn."""
+    truth, called = part.tumour.to_numpy(bool), called.to_numpy(bool)
+    patient, names = pd.factorize(part.case_id)
+    counts = np.zeros((len(names), 4), int)
+    np.add.at(counts, patient, np.stack([called & truth, called & ~truth, ~called & truth, ~called & ~truth], axis=1))
+    return counts
+
+
+def _statistic(measure: str):
+    return lambda table: detection.MEASURES[measure](*np.moveaxis(table.sum(axis=-2), -1, 0))
