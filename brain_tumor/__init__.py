@@ -6,6 +6,7 @@ The map, from the ground up; imports go only downward (``tests/test_layout.py`` 
 ``errors``          refusals that a person can act on
 ``files``           atomic writes, hashes, locks
 ``progress``        bars with what is left
+``workers``         processes side by side, a core each
 ``paths``           where datasets, runs and reports lie
 ``data/``           cohorts, readers, phantom, cache, splits, audits: arrays and tables, no Keras
 ``evaluation/``     Dice by name, floors, boundary, calibration, intervals: tables in, numbers out, no Keras

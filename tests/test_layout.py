@@ -19,13 +19,14 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PACKAGE = CHECKOUT / "brain_tumor"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-FOUNDATION = {"errors", "files", "paths", "progress"}
+FOUNDATION = {"errors", "files", "paths", "progress", "workers"}
 GROUND = FOUNDATION | {"data", "evaluation"}
 ROOMS = {
     "errors": set(),
     "files": {"errors"},
     "paths": set(),
     "progress": set(),
+    "workers": set(),
     "data": FOUNDATION,  # the two rooms of the ground floor do not know each other
     "evaluation": FOUNDATION,
     "models": FOUNDATION,  # knows no data

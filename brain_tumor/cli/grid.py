@@ -8,6 +8,7 @@ from brain_tumor.cli.backend import load_keras
 
 app = typer.Typer(help="A table of experiments, each trained and scored; the same command again resumes.", no_args_is_help=True)
 BudgetName = Annotated[Literal["cpu", "full"], typer.Option(help="cpu: 128 px, 4 epochs. full: 224 px, 30 epochs, for a GPU.")]
+Workers = Annotated[int, typer.Option(min=1, help="Trainings side by side, a core each: half as fast again on two cores.")]
 Cells = Annotated[str, typer.Option(help="Some experiments by name, such as 3,15,18; all without it.")]
 
 
@@ -17,7 +18,7 @@ def grid() -> None:
 
 
 @app.command()
-def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells = "") -> None:
+def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells = "", workers: Workers = 1) -> None:
     """Is there tumour in this slice? ResNet-18 and 50, frozen and fine-tuned, with and without normalisation and flips."""
     load_keras()
     from brain_tumor.cli.evaluate import print_sections
@@ -28,12 +29,12 @@ def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells
     chosen = grid.BUDGETS[budget]
     names = tuple(name.strip() for name in cells.split(",") if name.strip())
     wanted = grid.cells(names)
-    steps = len(list(grid.plan(chosen, wanted)))
-    typer.echo(f"{len(wanted)} cells, {steps} trainings at {chosen.size} px; the whole grid takes {chosen.cost}")
+    trainings = {grid.recipe(cell, chosen, split, cohort).run_id for split, cell in grid.plan(chosen, wanted)}
+    typer.echo(f"{len(wanted)} cells, {len(trainings)} trainings at {chosen.size} px; the whole grid takes {chosen.cost}")
     try:
         opened = open_cohort(cohort)
         record = grid_tables.find(grid.grid_name(chosen, opened, wanted))
-        folder = grid.train(chosen, opened, names, on_cell=_tell, record=record)
+        folder = grid.train(chosen, opened, names, _tell, record, workers)
     except KeyboardInterrupt:
         typer.echo("\nstopped; the same command resumes after the last whole epoch", err=True)
         raise typer.Exit(130) from None
@@ -42,6 +43,7 @@ def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells
     typer.echo(f"next: brain-tumor report {folder.name} --publish")
 
 
-def _tell(number: int, steps: int, split: str, cell, run) -> None:
-    done = ", finished before" if run.status == "finished" else ", resumed" if run.exists else ""
-    typer.echo(f"{number} of {steps}: cell {cell.name} on {split}, run {run.path.name}{done}")
+def _tell(number: int, of: int, run) -> None:
+    facts = run.description
+    recipe, minutes = facts["recipe"], facts["training_seconds"] / 60
+    typer.echo(f"{number} of {of}: {recipe['model']} on {recipe['split']}, {minutes:.1f} minutes, run {run.path.name}")

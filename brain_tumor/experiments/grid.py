@@ -24,10 +24,12 @@ from brain_tumor.progress import within
 from brain_tumor.training.augment import NONE, Augmentation
 from brain_tumor.training.runs import RunFolder, now
 from brain_tumor.training.stages import Stage
+from brain_tumor.workers import side_by_side
 
 EPOCHS, BATCH = 30, 8  # 002.18, 002.17
 DESCRIPTION, COSTS = "grid.json", "costs.csv"
 KEYS = ["case_id", "slice", "tumour"]
+COST = ["split", "cell", "run", "threshold", "seconds", "precision"]
 
 
 @dataclass(frozen=True)
@@ -115,15 +117,17 @@ def train(
     budget: Budget,
     cohort: Cohort,
     names: tuple[str, ...] = (),
-    on_cell: Callable[[int, int, str, Cell, RunFolder], None] | None = None,
+    on_run: Callable[[int, int, RunFolder], None] | None = None,
     record: Path | None = None,
+    workers: int = 1,
 ) -> Path:
     """Train and score every cell on every split that is not yet, gathering as it goes.
 
     Args:
         names: cells by name; all where none is given.
-        on_cell: told the number, how many there are, split, cell and run, before each is begun or found trained.
+        on_run: told the number, how many are to be trained, and the run, as each has been trained and scored.
         record: what was kept of this grid earlier, to go on from where its folder is not here.
+        workers: processes that train side by side, a core each (:mod:`brain_tumor.workers`).
 
     Returns:
         The grid's folder: ``grid.json``, ``costs.csv``, and a split each ``slices-SPLIT.csv`` (``case_id, slice, tumour`` and a
@@ -139,43 +143,85 @@ def train(
         shutil.copytree(record, folder, dirs_exist_ok=True)
     description = {
         "budget": asdict(budget), "cells": [asdict(cell) for cell in wanted], "cohort": cohort.name, "phantom": cohort.phantom,
-        "data_hash": store.data_hash, "patients": len(cohort), "slices": cohort.n_slices, "started": now(),
+        "data_hash": store.data_hash, "patients": len(cohort), "slices": cohort.n_slices, "workers": workers, "started": now(),
     }  # fmt: skip
-    probabilities, costs = {}, []
-    if (folder / DESCRIPTION).is_file():
+    gathered = _Gathered(folder, description, steps)
+    asked: dict[str, tuple[ClassificationRecipe, list[tuple[str, Cell]]]] = {}
+    for split, cell in steps:
+        wants = recipe(cell, budget, split, cohort.name)
+        if gathered.equal(split, wants.run_id):  # equal cells are one training
+            gathered.add(split, cell, RunFolder(runs_folder() / wants.run_id))
+        else:
+            asked.setdefault(wants.run_id, (wants, []))[1].append((split, cell))
+    trainings = [(wants, cohort) for wants, _ in asked.values()]
+    ended = side_by_side(_train, trainings, workers) if workers > 1 else _in_turn(trainings)
+    for number, run_id in enumerate(ended, 1):
+        run = RunFolder(runs_folder() / run_id)
+        for split, cell in asked[run_id][1]:
+            gathered.add(split, cell, run)
+        if on_run:
+            on_run(number, len(asked), run)
+    return folder
+
+
+class _Gathered:
+    """The tables of a grid, as far as they have come."""
+
+    def __init__(self, folder: Path, description: dict, steps: list[tuple[str, Cell]]):
+        self.folder, self.description = folder, description
+        self.order = {(split, cell.name): place for place, (split, cell) in enumerate(steps)}
+        self.costs: dict[tuple[str, str], dict] = {}
+        self.slices: dict[str, pd.DataFrame] = {}
+        if not (folder / DESCRIPTION).is_file():
+            return
         earlier = files.read_json(folder / DESCRIPTION)
-        if earlier["data_hash"] != store.data_hash:
+        if earlier["data_hash"] != description["data_hash"]:
             raise RunError(f"{folder}: begun with other data ({earlier['data_hash'][:12]}); remove the folder to begin anew")
         description["started"] = earlier["started"]
-        costs = pd.read_csv(folder / COSTS, dtype={"cell": str}).to_dict("records")
-        probabilities = {split: _read(folder / f"slices-{split}.csv") for split in {cost["split"] for cost in costs}}
-    trained = {(cost["split"], cost["cell"]) for cost in costs}
-    for number, (split, cell) in enumerate(steps, 1):
-        asked = recipe(cell, budget, split, cohort.name)
-        run = RunFolder(runs_folder() / asked.run_id)
-        if on_cell:
-            on_cell(number, len(steps), split, cell, run)
-        if (split, cell.name) in trained:
-            continue
-        tables, equal = {}, next((cost for cost in costs if (cost["split"], cost["run"]) == (split, run.path.name)), None)
-        if equal:  # by construction: one training serves both
-            column, cost = probabilities[split][equal["cell"]], equal
+        rows = pd.read_csv(folder / COSTS, dtype={"cell": str}).to_dict("records")
+        self.costs = {(row["split"], row["cell"]): row for row in rows}
+        self.slices = {split: _read(folder / f"slices-{split}.csv") for split, _ in self.costs}
+
+    def equal(self, split: str, run_id: str) -> dict | None:
+        """The row of costs of a cell that this run answers."""
+        return next((row for row in self.costs.values() if (row["split"], row["run"]) == (split, run_id)), None)
+
+    def add(self, split: str, cell: Cell, run: RunFolder) -> None:
+        """One more column, unless it is there; columns and rows stand in the order of the plan, whatever ended first."""
+        if (split, cell.name) in self.costs:
+            return
+        cost, tables = self.equal(split, run.path.name), {}
+        if cost:
+            column, table = self.slices[split][cost["cell"]], self.slices[split]
         else:
-            with within(f"{number} of {len(steps)}"):
-                run = training.train(asked, cohort)
-                classification.evaluate(run, cohort)
-            keras.utils.clear_session()  # else each network stays in memory beside the next
-            found, facts = _read(run.path / classification.SLICES), run.description
-            column = found.probability.round(4)
+            facts, found = run.description, _read(run.path / classification.SLICES)
+            column, table = found.probability.round(4), self.slices.get(split, found[KEYS])
             cost = {"run": run.path.name, "threshold": facts["threshold"], "seconds": facts["training_seconds"],
                     "precision": facts["precision"]}  # fmt: skip
-            probabilities.setdefault(split, found[KEYS])
             tables[f"floors-{split}.csv"] = _read(run.path / scoring.FLOORS)
-        probabilities[split] = probabilities[split].assign(**{cell.name: column})
-        costs.append(cost | {"split": split, "cell": cell.name})
-        scoring.write(tables | {f"slices-{split}.csv": probabilities[split], COSTS: pd.DataFrame(costs)}, RunFolder(folder))
-        files.write_json(folder / DESCRIPTION, description | {"done": len(costs), "of": len(steps), "ended": now()})
-    return folder
+        self.costs[split, cell.name] = cost | {"split": split, "cell": cell.name}
+        table = table.assign(**{cell.name: column})
+        names = sorted(table.columns.difference(KEYS), key=lambda name: self.order[split, name])
+        self.slices[split] = tables[f"slices-{split}.csv"] = table[KEYS + names]
+        costs = pd.DataFrame([self.costs[key] for key in sorted(self.costs, key=self.order.get)])[COST]
+        scoring.write(tables | {COSTS: costs}, RunFolder(self.folder))
+        progress = {"done": len(costs), "of": len(self.order), "ended": now()}
+        files.write_json(self.folder / DESCRIPTION, self.description | progress)
+
+
+def _in_turn(trainings: list[tuple[ClassificationRecipe, Cohort]]) -> Iterator[str]:
+    for number, (wants, cohort) in enumerate(trainings, 1):
+        with within(f"{number} of {len(trainings)}"):
+            name = _train(wants, cohort)
+        yield name
+
+
+def _train(wants: ClassificationRecipe, cohort: Cohort) -> str:
+    """Train and score one run; its name."""
+    run = training.train(wants, cohort)
+    classification.evaluate(run, cohort)
+    keras.utils.clear_session()  # else each network stays in memory beside the next
+    return run.path.name
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The grid trains each cell once, gathers every slice, and answers claims from what it gathered and nothing else."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -91,6 +92,19 @@ def test_a_second_time_trains_nothing(trained):
     before = len(made)
     assert grid.train(BUDGET, store.cohort, ("17", "18", "16")) == folder
     assert len(made) == before
+
+
+@pytest.mark.long
+def test_side_by_side_it_comes_to_the_same_tables(phantom_cohort, tmp_path, monkeypatch):
+    budget = replace(BUDGET, splits=("ratio-34",), folds=())
+    found, told = [], []
+    for workers in (1, 2):
+        monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path / str(workers)))
+        folder = grid.train(budget, phantom_cohort, ("3", "18", "16"), lambda *facts: told.append(facts[:2]), workers=workers)
+        found.append(pd.read_csv(folder / "slices-ratio-34.csv"))
+    assert told == [(1, 2), (2, 2)] * 2, "equal cells are one training"
+    assert list(found[0]) == list(found[1]) == ["case_id", "slice", "tumour", "3", "18", "16"]
+    np.testing.assert_allclose(found[0][["3", "18", "16"]], found[1][["3", "18", "16"]], atol=2e-3)
 
 
 def test_other_data_are_refused(trained, stubs, monkeypatch):
