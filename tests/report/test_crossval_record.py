@@ -42,7 +42,7 @@ def test_a_record_holds_tables_and_json_and_nothing_else(validated, reports, tmp
     folder = validated(task, folds=2)
     record = crossval_record.commit_crossval(folder)
     assert record == reports / "records" / folder.name
-    found = SEGMENTATION if task == "segmentation" else SEGMENTATION - {"counts.csv"} | {"slices.csv"}
+    found = SEGMENTATION if task == "segmentation" else SEGMENTATION - {"counts.csv"} | {"slices.csv", "subgroups.csv"}
     assert {path.name for path in record.iterdir()} == found
     assert str(tmp_path) not in "".join(path.read_text() for path in record.iterdir()), "a path of this machine"
     history = pd.read_csv(record / "history.csv")

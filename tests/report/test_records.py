@@ -45,7 +45,7 @@ def test_a_run_of_an_earlier_version_is_recorded_with_what_it_has(make_run, repo
 def test_a_classifier_is_recorded_with_its_slices(make_classifier, reports):
     run = make_classifier(phantom=False)
     folder = records.commit_record(run)
-    assert {path.name for path in folder.iterdir()} == {*records.FILES, *records.TABLES["classification"]}
+    assert {path.name for path in folder.iterdir()} == {*records.FILES, *records.TABLES["classification"], "subgroups.csv"}
     assert (records.task_of(folder), records.task_of(run.path)) == ("classification", "classification")
     pd.testing.assert_frame_equal(records.read_slices(folder), records.read_slices(run.path))
     floors = records.read_slice_floors(folder)

@@ -19,7 +19,8 @@ def test_patients_come_before_means(make_run):
 
 
 def test_a_classifier_has_sections_of_its_own(make_classifier):
-    assert titles(make_classifier().path) == ["Patients", "Scores", "Calibration", "Worst slices"]
+    groups = ["By site", "By grade code", "By RNASeq cluster", "By tumour area"]
+    assert titles(make_classifier().path) == ["Patients", "Scores", *groups, "Calibration", "Worst slices"]
 
 
 def test_what_an_earlier_run_lacks_is_left_out(make_run):
