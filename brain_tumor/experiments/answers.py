@@ -1,5 +1,6 @@
 """What a grid answers: every cell with its interval and floor, and every claim paired by patient. Read from its tables alone."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,23 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
             }
         )
     return pd.DataFrame(rows)
+
+
+def where_first(answered: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Each claim once, as answered on the first of these that asks it, in the claims' own order.
+
+    Args:
+        answered: title -> :func:`answers`, the most telling first.
+
+    Returns:
+        The same columns and ``on``, the title.
+    """
+    tables = [table.assign(on=title) for title, table in answered.items() if len(table)]
+    if not tables:
+        return pd.DataFrame()
+    found = pd.concat(tables, ignore_index=True).drop_duplicates(["row", "claim"])
+    order = {claim.text: place for place, claim in enumerate((*CLAIMS, *QUESTIONS))}
+    return found.sort_values("claim", key=lambda texts: texts.map(order), kind="stable", ignore_index=True)
 
 
 def verdict(claim: Claim, compared: str) -> str:

@@ -85,6 +85,7 @@ def answer_table(answered: pd.DataFrame) -> pd.DataFrame:
             "95 % interval": f"{row.low:+.3f} to {row.high:+.3f}",
             "verdict": row.verdict,
             "patients needed": _needed(row),
+            **({"on": row.on} if "on" in answered else {}),
         }
         for row in answered.itertuples()
     )

@@ -71,6 +71,13 @@ def test_all_cells_come_once_before_any_comes_again():
     assert judged == {name for claim in (*CLAIMS, *QUESTIONS) for name in (claim.one, claim.other)}
 
 
+def test_where_time_is_short_the_main_contrasts_are_asked_again():
+    steps = grid.plan(grid.BUDGETS["cpu"], grid.cells())
+    judged = {cell.name for split, cell in steps if split == "fold-1-of-3"}
+    assert {"1", "3", "13", "15", "19", "20", "resnet18 imagenet", "resnet50 imagenet"} <= judged, "the source's main contrasts"
+    assert not judged & {"2", "17", "resnet50 volume"}, "dear, and asked of ResNet-18"
+
+
 def test_an_unknown_cell_is_refused():
     with pytest.raises(ModelError, match="no cell '21', expected some of 1, 2, 3"):
         grid.cells(("3", "21"))
@@ -200,3 +207,13 @@ def test_every_cell_stands_beside_its_floor(judged):
     found = answers.scores(judged, ("s",)).set_index(["cell", "measure"])
     assert found.loc[("right", "accuracy"), "value"] == 1 and found.loc[("wrong", "accuracy"), "floor"] == 0.5
     assert found.loc[("wrong", "AUC"), "minutes"] == 1
+
+
+def test_a_claim_is_told_where_it_is_first_answered(trained):
+    folder, _, _ = trained
+    one, folds = (answers.answers(folder, of) for of in (("ratio-34",), BUDGET.folds))
+    assert answers.where_first({"folds": folds, "one": one}).on.unique().tolist() == ["folds"]
+    found = answers.where_first({"folds": folds.iloc[1:], "one": one})
+    assert found.claim.tolist() == one.claim.tolist() and found.on.tolist() == ["one", *["folds"] * (len(one) - 1)]
+    assert grid_tables.answer_table(found)["on"].tolist() == found.on.tolist()
+    assert not len(answers.where_first({"folds": folds.iloc[:0]}))
