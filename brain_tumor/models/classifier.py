@@ -7,6 +7,7 @@ from brain_tumor.models.backbones import BACKBONES, STRIDE, resnet, with_batchno
 
 HEAD_WIDTHS = (256, 64)  # row 002.20 names the layers, not their widths
 DROPOUT = 0.3  # nor the share dropped
+SIZE = 224  # row 002.21
 PLAIN_FILTERS = (16, 32)  # row 002.06 says two convolutions and two dense layers; their widths are ours
 PLAIN_WIDTHS = (64, 32)
 PLAIN_STRIDE = 4  # it halves its input twice
@@ -14,7 +15,7 @@ PLAIN_STRIDE = 4  # it halves its input twice
 
 def classifier(
     backbone: str,
-    size: int,
+    size: int = SIZE,
     channels: int = 3,
     classes: int = 1,
     dropout: float = DROPOUT,
@@ -25,7 +26,7 @@ def classifier(
 
     Args:
         backbone: ``resnet18``, ``resnet34`` or ``resnet50``; random weights.
-        size: input height and width in pixels, a multiple of 32.
+        size: input height and width in pixels, a multiple of 32; 224 is that of source 002 and of ImageNet's weights.
         channels: input channels.
         classes: 1 for the probability of tumour; from 2 on, one probability a class.
         dropout: share of the head's activations dropped in training.
@@ -52,7 +53,7 @@ def classifier(
     return keras.Model(network.input, _probability(x, classes), name=f"classifier_{backbone}")
 
 
-def plain(size: int, channels: int = 3, classes: int = 1, dropout: float = DROPOUT) -> keras.Model:
+def plain(size: int = SIZE, channels: int = 3, classes: int = 1, dropout: float = DROPOUT) -> keras.Model:
     """The plain network of row 002.06: two convolutions, each with ReLU and max pooling, two dense layers, and the output.
 
     It has no BatchNorm, so it takes no momentum for one, and sees its input as the normalisation left it.

@@ -40,6 +40,10 @@ def test_what_older_runs_asked_for_is_the_network_it_was(resnet18):
     assert again.get_layer("bn_data").momentum == 0.9
 
 
+def test_by_default_a_slice_is_224_pixels_wide_as_in_source_002():
+    assert [classifier("resnet18").input_shape, plain().input_shape] == [(None, 224, 224, 3)] * 2
+
+
 def test_several_classes_share_one_probability():
     model = classifier("resnet18", 32, classes=3)
     assert model.output_shape == (None, 3)
