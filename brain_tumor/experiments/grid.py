@@ -27,6 +27,7 @@ from brain_tumor.training.stages import Stage
 from brain_tumor.workers import side_by_side
 
 EPOCHS, BATCH = 30, 8  # 002.18, 002.17
+PRECISION = "mixed_bfloat16"  # of all cells alike: a format that is measured may differ from one cell to the next
 DESCRIPTION, COSTS = "grid.json", "costs.csv"
 KEYS = ["case_id", "slice", "tumour"]
 COST = ["split", "cell", "run", "threshold", "seconds", "precision"]
@@ -88,6 +89,7 @@ def recipe(cell: Cell, budget: Budget, split: str, cohort: str) -> Classificatio
         stages=(plan,),
         batch_size=BATCH,
         average_flips=False,
+        precision=PRECISION,
         weights=budget.weights if cell.input_batchnorm and cell.model != "plain" else "none",
         input_batchnorm=cell.input_batchnorm,
     )
