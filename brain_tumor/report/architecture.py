@@ -1,4 +1,4 @@
-"""The drawing of an encoder-decoder network, read off the Keras model itself, so it cannot differ from what was trained."""
+"""The drawing of a network, read off the Keras model itself, so it cannot differ from what was trained."""
 
 import itertools
 from collections import defaultdict
@@ -27,12 +27,15 @@ class _Level:
 
 
 def plot_architecture(model: keras.Model) -> Drawing:
-    """Boxes by resolution with size, filters and weights; the way down at the left, up at the right, skips across.
+    """Boxes by resolution with size, filters and weights; the way down at the left; at the right the way up with skips across, or
+    a classifier's linear layers.
 
     Args:
-        model: a network of :mod:`brain_tumor.models.unet`.
+        model: a network of :mod:`brain_tumor.models.unet` or :mod:`brain_tumor.models.classifier`.
     """
     down, up = _levels(model)
+    if not up:
+        return _plot_classifier(model, down)
     sizes = sorted({*down, *up}, reverse=True)
     drawing = Drawing(
         0.85 * len(sizes) + 0.7,
@@ -49,10 +52,10 @@ def plot_architecture(model: keras.Model) -> Drawing:
     for size, (x, y) in places.items():
         bottom = size == sizes[-1]
         if bottom:
-            _box(axes, 0, y, size, down[size], ORANGE)
+            _level_box(axes, 0, y, size, down[size], ORANGE)
             continue
-        _box(axes, -x, y, size, down[size], BLUE)
-        _box(axes, x, y, size, up[size], RED)
+        _level_box(axes, -x, y, size, down[size], BLUE)
+        _level_box(axes, x, y, size, up[size], RED)
         if up[size].skip:
             _arrow(axes, (-x + HALF_WIDTH, y), (x - HALF_WIDTH, y), GREY, "--")
             axes.text(0, y + 0.06, f"skip, {up[size].skip}", ha="center", va="bottom", fontsize=8, color=GREY)
@@ -62,6 +65,39 @@ def plot_architecture(model: keras.Model) -> Drawing:
         _arrow(axes, (below_x + 0.6 * (not below_x), below_y + BOX_HEIGHT / 2), (x, y - BOX_HEIGHT / 2), INK)
     axes.text(-places[sizes[0]][0], 0.45, f"image, {model.input_shape[-1]} channels", ha="center", fontsize=9, color=INK)
     axes.text(places[sizes[0]][0], 0.45, "tumour probability", ha="center", fontsize=9, color=INK)
+    return drawing
+
+
+def _plot_classifier(model: keras.Model, down: dict[int, _Level]) -> Drawing:
+    sizes = sorted(down, reverse=True)
+    linear = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    averaged = any(isinstance(layer, keras.layers.GlobalAveragePooling2D) for layer in model.layers)
+    rows = max(len(sizes), len(linear))
+    drawing = Drawing(
+        0.85 * rows + 0.7,
+        f"{model.name}: {len(sizes)} resolutions from {sizes[0]} to {sizes[-1]} pixels, then {len(linear)} linear layers, "
+        f"{model.count_params():,} weights.",
+    )
+    axes = drawing.add_subplot()
+    axes.set_axis_off()
+    axes.set_xlim(-5.6, 5.6)
+    axes.set_ylim(-rows + 0.35, 0.75)
+    encoder = [(-INNERMOST, -row) for row in range(len(sizes))]
+    head = [(INNERMOST, row + 1 - len(sizes)) for row in range(len(linear))]
+    for (x, y), size in zip(encoder, sizes, strict=True):
+        _level_box(axes, x, y, size, down[size], BLUE)
+    for (x, y), layer in zip(head, linear, strict=True):
+        _box(axes, x, y, f"linear, {layer.units}", f"{layer.count_params():,} weights", RED)
+    for (x, y), (_, below) in itertools.pairwise(encoder):
+        _arrow(axes, (x, y - BOX_HEIGHT / 2), (x, below + BOX_HEIGHT / 2), INK)
+    for (x, y), (_, above) in itertools.pairwise(head):
+        _arrow(axes, (x, y + BOX_HEIGHT / 2), (x, above - BOX_HEIGHT / 2), INK)
+    (left, y), (right, _) = encoder[-1], head[0]
+    _arrow(axes, (left + HALF_WIDTH, y), (right - HALF_WIDTH, y), INK)
+    axes.text(0, y + 0.06, "averaged" if averaged else "flattened", ha="center", va="bottom", fontsize=8, color=GREY)
+    axes.text(-INNERMOST, 0.45, f"image, {model.input_shape[-1]} channels", ha="center", fontsize=9, color=INK)
+    answer = "tumour probability" if linear[-1].units == 1 else f"{linear[-1].units} class probabilities"
+    axes.text(INNERMOST, head[-1][1] + 0.45, answer, ha="center", fontsize=9, color=INK)
     return drawing
 
 
@@ -88,20 +124,23 @@ def _levels(model: keras.Model) -> tuple[dict[int, _Level], dict[int, _Level]]:
     return down, up
 
 
-def _box(axes: Axes, x: float, y: float, size: int, level: _Level, colour: str) -> None:
+def _level_box(axes: Axes, x: float, y: float, size: int, level: _Level, colour: str) -> None:
+    if level.convolutions:
+        detail = f"{level.convolutions} conv., {level.weights:,} weights"
+        _box(axes, x, y, f"{size} × {size}, {level.filters} filters", detail, colour)
+    else:
+        _box(axes, x, y, f"{size} × {size}", "", colour)
+
+
+def _box(axes: Axes, x: float, y: float, title: str, detail: str, colour: str) -> None:
     axes.add_patch(
         FancyBboxPatch(
             (x - HALF_WIDTH, y - BOX_HEIGHT / 2), 2 * HALF_WIDTH, BOX_HEIGHT, boxstyle="round,pad=0,rounding_size=0.08",
             facecolor=colour, alpha=0.16, edgecolor="none",
         )
     )  # fmt: skip
-    if not level.convolutions:
-        axes.text(x, y, f"{size} × {size}", ha="center", va="center", fontsize=9, color=INK)
-        return
-    axes.text(x, y + 0.12, f"{size} × {size}, {level.filters} filters", ha="center", va="center", fontsize=9, color=INK)
-    axes.text(
-        x, y - 0.14, f"{level.convolutions} conv., {level.weights:,} weights", ha="center", va="center", fontsize=7, color=GREY
-    )
+    axes.text(x, y + 0.12 * bool(detail), title, ha="center", va="center", fontsize=9, color=INK)
+    axes.text(x, y - 0.14, detail, ha="center", va="center", fontsize=7, color=GREY)
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str, style: str = "-") -> None:

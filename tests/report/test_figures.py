@@ -152,6 +152,22 @@ def test_the_architecture_is_read_off_the_model():
     assert weights == model.count_params()
 
 
+def test_a_classifier_is_drawn_with_its_linear_layers_and_no_way_up():
+    from brain_tumor.models.classifier import plain
+
+    model = plain(32)
+    figure = architecture.plot_architecture(model)
+    words = [text.get_text() for text in figure.axes[0].texts]
+    linear = [layer for layer in model.layers if type(layer).__name__ == "Dense"]
+    assert [word for word in words if word.startswith("linear")] == [f"linear, {layer.units}" for layer in linear]
+    assert [word for word in words if "filters" in word] == ["32 × 32, 16 filters", "16 × 16, 32 filters"]
+    counted = [word for word in words if word.endswith(" weights")]
+    weights = sum(int(word.split(", ")[-1].removesuffix(" weights").replace(",", "")) for word in counted if "conv." in word)
+    weights += sum(int(word.removesuffix(" weights").replace(",", "")) for word in counted if "conv." not in word)
+    assert weights == model.count_params()
+    assert "3 linear layers" in figure.alt and "flattened" in words
+
+
 def test_tables_say_score_interval_floor_and_meaning(counts):
     table = tables.score_table(records.mean_scores([counts]))
     assert list(table.columns) == ["size", "score", "95 % interval", "floor", "empty slices", "what it means"]
