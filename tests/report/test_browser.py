@@ -43,7 +43,7 @@ def opened(browser, path, viewport):
     tab.on("request", lambda request: requests.append(request.url))
     tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.goto(path.resolve().as_uri(), wait_until="load")
+    tab.goto(path.resolve().as_uri(), wait_until="load", timeout=180_000)  # a busy machine is slow, not wrong
     broken = tab.eval_on_selector_all("img", "images => images.filter(image => !image.naturalWidth || !image.alt).length")
     too_wide = tab.evaluate("document.documentElement.scrollWidth > window.innerWidth")
     tab.close()
