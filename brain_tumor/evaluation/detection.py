@@ -60,9 +60,9 @@ def score(case_id, truth, probability, threshold: float, seed: int = 0, interval
     Raises:
         DataError: no slices, columns of unlike length, a probability that is NaN or outside 0-1.
     """
-    measured, names = _measured(case_id, truth, probability, threshold)
+    found, names = measured(case_id, truth, probability, threshold)
     rows = []
-    for name, (per_patient, statistic, at, vectorised) in measured.items():
+    for name, (per_patient, statistic, at, vectorised) in found.items():
         low, high = np.nan, np.nan
         if intervals_too:
             low, high = intervals.bootstrap(per_patient, statistic, seed, vectorised=vectorised)
@@ -123,11 +123,11 @@ def compare(
             f"the other prediction: {len(against)} slices, expected the same {len(slices)} ({len(differing)} rows differ)"
         )
     cuts = (threshold, against_threshold)
-    found = [_measured(table.case_id, table.tumour, table.probability, cut) for table, cut in zip(tables, cuts, strict=True)]
+    found = [measured(table.case_id, table.tumour, table.probability, cut) for table, cut in zip(tables, cuts, strict=True)]
     patients = np.arange(len(found[0][1]))
     rows = []
     for name, (_, statistic, _, vectorised) in found[0][0].items():
-        predictors = [measured[name][:2] for measured, _ in found]
+        predictors = [by_name[name][:2] for by_name, _ in found]
         if vectorised:
             answer = intervals.paired(*(counts for counts, _ in predictors), statistic, seed, margin, vectorised=True)
             rows.append({"measure": name} | {fact: getattr(answer, fact) for fact in intervals.TOLD})
@@ -216,7 +216,7 @@ def precision_recall_curve(truth, probability) -> pd.DataFrame:
     return pd.DataFrame({"threshold": table.threshold} | rates)
 
 
-def _measured(case_id, truth, probability, threshold: float) -> tuple[dict[str, tuple], np.ndarray]:
+def measured(case_id, truth, probability, threshold: float) -> tuple[dict[str, tuple], np.ndarray]:
     """What the bootstrap needs of every measure, and the patients' names.
 
     Returns:
@@ -243,12 +243,12 @@ def _measured(case_id, truth, probability, threshold: float) -> tuple[dict[str, 
         return statistic
 
     numbers = np.arange(len(names))[:, None]
-    measured = {
+    counted = {
         name: (counts, lambda table, measure=measure: measure(*np.moveaxis(table.sum(axis=-2), -1, 0)), threshold, True)
         for name, measure in MEASURES.items()
     }
     areas = {name: (numbers, drawn_areas(area), np.nan, False) for name, area in (("AUC", _auc), ("AUPRC", _auprc))}
-    return measured | areas, names
+    return counted | areas, names
 
 
 def _checked(truth, probability) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,8 @@ By tumour area it is the share of slices with tumour that are found, which a con
 of subgroups these test nothing (:mod:`brain_tumor.evaluation.subgroups`).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -42,11 +44,14 @@ def tables(slices: pd.DataFrame, floors: pd.DataFrame, cases: pd.DataFrame, seed
 def _row(by: str, name: str, measure: str, part: pd.DataFrame, floors: dict[str, pd.Series], seed: int) -> dict:
     value, low, high = (np.nan,) * 3
     if len(part):
-        counts = _outcomes(part, part.called)
-        value = float(_statistic(measure)(counts))
-        low, high = intervals.bootstrap(counts, _statistic(measure), seed, vectorised=True)
+        per_patient, statistic = _measured(part, part.called, measure)
+        value = float(statistic(per_patient))
+        low, high = intervals.bootstrap(per_patient, statistic, seed, vectorised=True)
     keys = pd.MultiIndex.from_frame(part[["case_id", "slice"]])
-    reached = {of: float(_statistic(measure)(_outcomes(part, calls.loc[keys]))) for of, calls in floors.items() if len(part)}
+    reached = {}
+    for of, calls in floors.items() if len(part) else ():
+        per_patient, statistic = _measured(part, calls.loc[keys], measure)
+        reached[of] = float(statistic(per_patient))
     best = max(reached, key=reached.get, default="")
     return {
         "by": by,
@@ -63,14 +68,7 @@ def _row(by: str, name: str, measure: str, part: pd.DataFrame, floors: dict[str,
     }
 
 
-def _outcomes(part: pd.DataFrame, called: pd.Series) -> np.ndarray:
-    """``(P, 4)`` int: of each patient's slices how many are tp, fp, fn, tn."""
-    truth, called = part.tumour.to_numpy(bool), called.to_numpy(bool)
-    patient, names = pd.factorize(part.case_id)
-    counts = np.zeros((len(names), 4), int)
-    np.add.at(counts, patient, np.stack([called & truth, called & ~truth, ~called & truth, ~called & ~truth], axis=1))
-    return counts
-
-
-def _statistic(measure: str):
-    return lambda table: detection.MEASURES[measure](*np.moveaxis(table.sum(axis=-2), -1, 0))
+def _measured(part: pd.DataFrame, called: pd.Series, measure: str) -> tuple[np.ndarray, Callable]:
+    """Each patient's outcomes, and what makes the measure of them."""
+    found, _ = detection.measured(part.case_id, part.tumour, called.to_numpy(float), 0.5)
+    return found[measure][:2]
