@@ -15,7 +15,7 @@ The map, from the ground up; imports go only downward (``tests/test_layout.py`` 
 ``inference/``      whole cases to predictions at native size
 ``experiments/``    the frozen description of a run, and the one place that joins all rooms
 ``report/``         figures, notebook to self-contained HTML, records, index
-``cli/``            ``brain-tumor data|audit|pretrain|train|crossval|grid|search|evaluate|predict|report``
+``cli/``            ``brain-tumor data|audit|pretrain|train|crossval|grid|search|evaluate|predict|runs|report``
 ==================  =====================================================================================
 
 Importing ``brain_tumor`` imports none of them, and no Keras.

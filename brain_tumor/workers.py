@@ -26,12 +26,12 @@ def side_by_side(work: Callable, tasks: Sequence[tuple], workers: int) -> Iterat
     usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [None]
     for number in range(workers):
         cores.put(usable[number % len(usable)])
-    with ProcessPoolExecutor(workers, fresh, _settle, (cores,)) as pool:
-        try:
-            for ended in as_completed([pool.submit(work, *task) for task in tasks]):
-                yield ended.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    pool = ProcessPoolExecutor(workers, fresh, _settle, (cores,))
+    try:
+        for ended in as_completed([pool.submit(work, *task) for task in tasks]):
+            yield ended.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _settle(cores) -> None:

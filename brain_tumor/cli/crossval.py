@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from brain_tumor.cli import recipe_options
+from brain_tumor.cli import recipe_options, resumable
 
 app = typer.Typer(
     help="Train and score every fold, then gather what was predicted out of fold; the same command again resumes.",
@@ -34,18 +34,10 @@ def _crossval(recipe, folds: int | None, unit: str) -> None:
     from brain_tumor.experiments import crossval
     from brain_tumor.report import crossval_page
 
-    try:
-        folder = crossval.cross_validate(recipe, open_cohort(recipe.cohort), unit, folds, on_fold=_tell)
-    except KeyboardInterrupt:
-        typer.echo("\nstopped; the same command resumes after the last whole epoch", err=True)
-        raise typer.Exit(130) from None
+    with resumable.stoppable():
+        folder = crossval.cross_validate(recipe, open_cohort(recipe.cohort), unit, folds, on_fold=resumable.tell_of("fold"))
     facts = crossval.read(folder)
     title = f"{'PHANTOM data, not patients: ' if facts['phantom'] else ''}{folder.name}"
     print_sections(title, f"{facts['folds']} folds by {unit}", crossval_page.of_folder(folder))
     typer.echo(f"finished in {facts['seconds'] / 60:.1f} minutes: {folder}")
     typer.echo(f"next: brain-tumor report {folder.name}")
-
-
-def _tell(number: int, folds: int, run) -> None:
-    done = ", finished before" if run.status == "finished" else ", resumed" if run.exists else ""
-    typer.echo(f"fold {number} of {folds}: run {run.path.name}{done}")

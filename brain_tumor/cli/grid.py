@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from brain_tumor.cli import resumable
 from brain_tumor.cli.backend import load_keras
 
 app = typer.Typer(help="A table of experiments, each trained and scored; the same command again resumes.", no_args_is_help=True)
@@ -27,17 +28,14 @@ def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells
     from brain_tumor.report import grid_tables
 
     chosen = grid.BUDGETS[budget]
-    names = tuple(name.strip() for name in cells.split(",") if name.strip())
+    names = resumable.listed(cells)
     wanted = grid.cells(names)
     trainings = {grid.recipe(cell, chosen, split, cohort).run_id for split, cell in grid.plan(chosen, wanted)}
     typer.echo(f"{len(wanted)} cells, {len(trainings)} trainings at {chosen.size} px; the whole grid takes {chosen.cost}")
-    try:
+    with resumable.stoppable():
         opened = open_cohort(cohort)
         record = grid_tables.find(grid.grid_name(chosen, opened, wanted))
         folder = grid.train(chosen, opened, names, _tell, record, workers)
-    except KeyboardInterrupt:
-        typer.echo("\nstopped; the same command resumes after the last whole epoch", err=True)
-        raise typer.Exit(130) from None
     print_sections(folder.name, f"{len(wanted)} cells", grid_tables.of_folder(folder))
     typer.echo(f"finished: {folder}")
     typer.echo(f"next: brain-tumor report {folder.name} --publish")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from brain_tumor.cli import recipe_options
+from brain_tumor.cli import recipe_options, resumable
 from brain_tumor.cli.backend import load_keras
 
 DROPPED = {
@@ -35,14 +35,11 @@ def pretrain(
     from brain_tumor.training import pretrain as pretraining
 
     recipe = pretraining.Pretraining(name, backbone, size, epochs, normalisation, batch_size, precision=precision, seed=seed)
-    try:
+    with resumable.stoppable():
         material = pretraining.gather(recipe, data)
         for line in _told(material.to_json()):
             typer.echo(line)
         run = pretraining.pretrain(recipe, material, on_start=_describe)
-    except KeyboardInterrupt:
-        typer.echo("\nstopped; the same command resumes after the last whole epoch", err=True)
-        raise typer.Exit(130) from None
     facts = run.description
     typer.echo(f"finished in {facts['training_seconds'] / 60:.1f} minutes: {run.path}")
     typer.echo(_held_out(facts["held_out"]))

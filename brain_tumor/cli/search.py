@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from brain_tumor.cli import recipe_options
+from brain_tumor.cli import recipe_options, resumable
 
 app = typer.Typer(
     help="Look for good settings on patients set aside from training; the same command again goes on.", no_args_is_help=True
@@ -37,12 +37,10 @@ def _search(recipe, trials: int, vary: str) -> None:
     from brain_tumor.report import records
     from brain_tumor.training.runs import find_run
 
-    names = tuple(name.strip() for name in vary.split(",") if name.strip())
-    try:
-        folder = search.search(recipe, open_cohort(recipe.cohort), trials, names, on_trial=_tell)
-    except KeyboardInterrupt:
-        typer.echo("\nstopped; the same command goes on with this trial", err=True)
-        raise typer.Exit(130) from None
+    with resumable.stoppable("the same command goes on with this trial"):
+        folder = search.search(
+            recipe, open_cohort(recipe.cohort), trials, resumable.listed(vary), on_trial=resumable.tell_of("trial")
+        )
     found = search.read(folder)
     table = Table(*found.columns, box=SIMPLE_HEAD, title=f"{folder.name}: loss on the tune part, best first")
     for row in found.itertuples(index=False):
@@ -53,8 +51,3 @@ def _search(recipe, trials: int, vary: str) -> None:
     typer.echo("the best of many on few patients flatters itself; score it on patients that no trial was chosen on:")
     typer.echo(f"next: brain-tumor evaluate {best.path.name}")
     typer.echo(f"its command: {records.retrain_command(best.description['recipe'], best.path)}")
-
-
-def _tell(number: int, trials: int, run) -> None:
-    done = ", finished before" if run.status == "finished" else ", resumed" if run.exists else ""
-    typer.echo(f"trial {number} of {trials}: run {run.path.name}{done}")

@@ -2,7 +2,7 @@
 
 import typer
 
-from brain_tumor.cli import recipe_options
+from brain_tumor.cli import recipe_options, resumable
 
 app = typer.Typer(help="Train a network; an interrupted run resumes when the same command is given again.", no_args_is_help=True)
 
@@ -26,11 +26,8 @@ def _train(recipe) -> None:
     from brain_tumor.experiments import training
 
     typer.echo(f"run {recipe.run_id}")
-    try:
+    with resumable.stoppable():
         run = training.train(recipe, open_cohort(recipe.cohort), on_start=_describe)
-    except KeyboardInterrupt:
-        typer.echo("\nstopped; the same command resumes after the last whole epoch", err=True)
-        raise typer.Exit(130) from None
     minutes = run.description["training_seconds"] / 60
     typer.echo(f"finished in {minutes:.1f} minutes: {run.path}")
     typer.echo(f"next: brain-tumor evaluate {recipe.run_id}")

@@ -37,14 +37,7 @@ def plot_architecture(model: keras.Model) -> Drawing:
     if not up:
         return _plot_classifier(model, down)
     sizes = sorted({*down, *up}, reverse=True)
-    drawing = Drawing(
-        0.85 * len(sizes) + 0.7,
-        f"{model.name}: {len(sizes)} resolutions from {sizes[0]} to {sizes[-1]} pixels, {model.count_params():,} weights.",
-    )
-    axes = drawing.add_subplot()
-    axes.set_axis_off()
-    axes.set_xlim(-5.6, 5.6)
-    axes.set_ylim(-len(sizes) + 0.35, 0.75)
+    drawing, axes = _canvas(model, sizes)
     step = (OUTERMOST - INNERMOST) / max(len(sizes) - 2, 1)
     places = {size: (OUTERMOST - step * depth, -depth) for depth, size in enumerate(sizes[:-1])} | {
         sizes[-1]: (0, 1 - len(sizes))
@@ -72,16 +65,7 @@ def _plot_classifier(model: keras.Model, down: dict[int, _Level]) -> Drawing:
     sizes = sorted(down, reverse=True)
     linear = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     averaged = any(isinstance(layer, keras.layers.GlobalAveragePooling2D) for layer in model.layers)
-    rows = max(len(sizes), len(linear))
-    drawing = Drawing(
-        0.85 * rows + 0.7,
-        f"{model.name}: {len(sizes)} resolutions from {sizes[0]} to {sizes[-1]} pixels, then {len(linear)} linear layers, "
-        f"{model.count_params():,} weights.",
-    )
-    axes = drawing.add_subplot()
-    axes.set_axis_off()
-    axes.set_xlim(-5.6, 5.6)
-    axes.set_ylim(-rows + 0.35, 0.75)
+    drawing, axes = _canvas(model, sizes, f", then {len(linear)} linear layers")
     encoder = [(-INNERMOST, -row) for row in range(len(sizes))]
     head = [(INNERMOST, row + 1 - len(sizes)) for row in range(len(linear))]
     for (x, y), size in zip(encoder, sizes, strict=True):
@@ -99,6 +83,17 @@ def _plot_classifier(model: keras.Model, down: dict[int, _Level]) -> Drawing:
     answer = "tumour probability" if linear[-1].units == 1 else f"{linear[-1].units} class probabilities"
     axes.text(INNERMOST, head[-1][1] + 0.45, answer, ha="center", fontsize=9, color=INK)
     return drawing
+
+
+def _canvas(model: keras.Model, sizes: list[int], then: str = "") -> tuple[Drawing, Axes]:
+    """An empty drawing with a row a resolution."""
+    text = f"{len(sizes)} resolutions from {sizes[0]} to {sizes[-1]} pixels{then}"
+    drawing = Drawing(0.85 * len(sizes) + 0.7, f"{model.name}: {text}, {model.count_params():,} weights.")
+    axes = drawing.add_subplot()
+    axes.set_axis_off()
+    axes.set_xlim(-5.6, 5.6)
+    axes.set_ylim(-len(sizes) + 0.35, 0.75)
+    return drawing, axes
 
 
 def _levels(model: keras.Model) -> tuple[dict[int, _Level], dict[int, _Level]]:

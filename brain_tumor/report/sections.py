@@ -4,6 +4,7 @@ The terminal, Markdown files and HTML pages all show these. They are made from t
 an older folder lacks is left out.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,8 +109,7 @@ def _segmentation(folder: Path, test: dict) -> list[Section]:
         found.append(Section(VARIANTS, tables.variant_table(spread), text, brief=False))
     if (folder / "boundary_scores.csv").is_file():
         found.append(Section(BOUNDARY, tables.boundary_table(pd.read_csv(folder / "boundary_scores.csv")), NO_SPACING))
-    if (folder / "subgroups.csv").is_file():
-        found += _subgroups(pd.read_csv(folder / "subgroups.csv", dtype={"group": str}))
+    found += _by_group(folder, tables.subgroup_table, _told_dice)
     if (folder / "detection.csv").is_file():
         text = (
             "The segmentation as a detector of slices with tumour: a slice is as probable as its most probable pixel. Measures "
@@ -145,28 +145,28 @@ def _classification(folder: Path, test: dict) -> list[Section]:
     ]
 
 
-def _subgroups(groups: pd.DataFrame) -> list[Section]:
-    """A section a kind of group."""
-    found = []
-    for by, rows in groups.groupby("by", sort=False):
-        protocol, size = rows.protocol.iloc[0], rows["size"].iloc[0]
-        text = f"Dice, {protocol}, at {size} px. {BY_CHANCE}"
-        found.append(Section(by_title(by), tables.subgroup_table(rows), text, brief=by in BRIEF_SUBGROUPS))
-    return found
-
-
 def detected(folder: Path) -> list[Section]:
     """A section a kind of group of a detector's slices; none where the folder has no such table."""
+    return _by_group(folder, tables.detected_table, _told_detected)
+
+
+def _by_group(folder: Path, table: Callable, told: Callable) -> list[Section]:
+    """A section a kind of group; none where the folder has no such table."""
     path = folder / "subgroups.csv"
     if not path.is_file():
         return []
-    found = []
-    for by, rows in pd.read_csv(path, dtype={"group": str}).groupby("by", sort=False):
-        text = "Share of slices called right." if rows.measure.iloc[0] == detection_groups.RIGHT else (
-            "Share of the slices with tumour that are found; who always says yes finds them all, so there is no floor."
-        )  # fmt: skip
-        found.append(Section(by_title(by), tables.detected_table(rows), f"{text} {BY_CHANCE}", brief=by in BRIEF_SUBGROUPS))
-    return found
+    kinds = pd.read_csv(path, dtype={"group": str}).groupby("by", sort=False)
+    return [Section(by_title(by), table(rows), f"{told(rows)} {BY_CHANCE}", by in BRIEF_SUBGROUPS) for by, rows in kinds]
+
+
+def _told_dice(groups: pd.DataFrame) -> str:
+    return f"Dice, {groups.protocol.iloc[0]}, at {groups['size'].iloc[0]} px."
+
+
+def _told_detected(groups: pd.DataFrame) -> str:
+    if groups.measure.iloc[0] == detection_groups.RIGHT:
+        return "Share of slices called right."
+    return "Share of the slices with tumour that are found; who always says yes finds them all, so there is no floor."
 
 
 def by_title(by: str) -> str:

@@ -1,6 +1,6 @@
 """Tables for people, made from those that runs leave behind: words for columns, three decimals, nothing without its floor."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
@@ -87,20 +87,12 @@ def boundary_table(scores: pd.DataFrame) -> pd.DataFrame:
 
 def subgroup_table(groups: pd.DataFrame) -> pd.DataFrame:
     """One kind of subgroup, a row a group (:mod:`brain_tumor.evaluation.subgroups`); a group without slices has no score."""
-    rows = []
-    for row in groups.itertuples():
-        sizes = {"patients": row.patients, "slices": row.slices, "with tumour": row.tumour_slices}
-        rows.append({row.by: row.group} | sizes | _judged(row, "Dice", row.dice))
-    return worded(rows)
+    return _group_table(groups, lambda row: _judged(row, "Dice", row.dice))
 
 
 def detected_table(groups: pd.DataFrame) -> pd.DataFrame:
     """One kind of subgroup of a detector's slices, a row a group (:mod:`brain_tumor.evaluation.detection_groups`)."""
-    rows = []
-    for row in groups.itertuples():
-        sizes = {"patients": row.patients, "slices": row.slices, "with tumour": row.tumour_slices}
-        rows.append({row.by: row.group} | sizes | _judged(row, row.measure))
-    return worded(rows)
+    return _group_table(groups, lambda row: _judged(row, row.measure))
 
 
 def measure_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -168,6 +160,14 @@ def comparison_table(found: pd.DataFrame) -> pd.DataFrame:
                 "Wilcoxon p": intervals.p_in_words(row.p_value),
             }
         )
+    return worded(rows)
+
+
+def _group_table(groups: pd.DataFrame, judged: Callable) -> pd.DataFrame:
+    rows = []
+    for row in groups.itertuples():
+        sizes = {"patients": row.patients, "slices": row.slices, "with tumour": row.tumour_slices}
+        rows.append({row.by: row.group} | sizes | judged(row))
     return worded(rows)
 
 

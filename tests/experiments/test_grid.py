@@ -157,6 +157,7 @@ def test_a_grid_goes_on_from_its_record_without_its_runs(trained, tmp_path, monk
     pd.read_csv(folder / "slices-ratio-34.csv").drop(columns="16").to_csv(folder / "slices-ratio-34.csv", index=False)
     record = grid_tables.commit(folder)
     assert record.parent == records.records_folder() and answers.read(record)["done"] == 2
+    assert {path.name for path in record.iterdir()} == {path.name for path in folder.iterdir()}
     shutil.rmtree(folder.parent)
     assert grid_tables.find(folder.name[:-3]) == record
     before = len(made)

@@ -1,0 +1,31 @@
+"""What verbs that train have in common: they may be stopped at any moment, and the same command goes on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+
+@contextmanager
+def stoppable(onward: str = "the same command resumes after the last whole epoch") -> Iterator[None]:
+    """Ctrl-C within ends the command with 130, the shell's code for it, and tells how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"\nstopped; {onward}", err=True)
+        raise typer.Exit(130) from None
+
+
+def tell_of(what: str):
+    """What says that one training of many begins, such as "fold 2 of 5: run NAME, resumed"."""
+
+    def tell(number: int, of: int, run) -> None:
+        done = ", finished before" if run.status == "finished" else ", resumed" if run.exists else ""
+        typer.echo(f"{what} {number} of {of}: run {run.path.name}{done}")
+
+    return tell
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The names in an option's comma-separated value."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
