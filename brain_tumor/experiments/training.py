@@ -1,6 +1,5 @@
 """From a recipe to a trained run, whatever the task: where cohort, split, model and training meet."""
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -79,20 +78,11 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
     split.save(run.path / SPLIT)
     if on_start:
         on_start(run)
-    begun = time.monotonic()
-    earlier = run.description.get("training_seconds", 0.0)
-    ending = "failed"
-    try:
+    with run.under_way():
         tune = parts["tune"] if len(parts["tune"].rows) else None
         short = features.represents(recipe.augmentation)
         train_stages(model, recipe.stages, epoch_batches, recipe.loss, run, tune, recipe.TASK, counted, on_features=short)
         saved.save(model, description, run.path)
-        ending = "finished"
-    except KeyboardInterrupt:
-        ending = "stopped"
-        raise
-    finally:
-        run.update(status=ending, ended=now(), training_seconds=round(earlier + time.monotonic() - begun, 1))
     run.drop_checkpoints()
     return run
 

@@ -15,7 +15,6 @@ is kept of it is the encoder (:func:`brain_tumor.models.weights.save_encoder`) w
 """
 
 import re
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -166,19 +165,12 @@ def _train(recipe: Pretraining, material: Thinned, run: RunFolder, on_start: Cal
     )
     if on_start:
         on_start(run)
-    begun, earlier, ending = time.monotonic(), run.description.get("training_seconds", 0.0), "failed"
-    try:
+    with run.under_way():
         plan = (stages.Stage("all", recipe.epochs, recipe.peak_rate),)
         tune = parts["tune"] if len(parts["tune"].rows) else None
         stages.train(model, plan, epoch_batches, LOSS, run, tune, "classification")
         saved.save(model, description, run.path)
         run.update(held_out=held_out(model, parts, material.folders.classes, recipe.batch_size))
-        ending = "finished"
-    except KeyboardInterrupt:
-        ending = "stopped"
-        raise
-    finally:
-        run.update(status=ending, ended=now(), training_seconds=round(earlier + time.monotonic() - begun, 1))
     run.drop_checkpoints()
 
 

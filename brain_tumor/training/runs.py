@@ -10,6 +10,8 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -58,6 +60,23 @@ class RunFolder:
     def update(self, **changes) -> None:
         """Change fields of ``run.json``."""
         files.write_json(self.path / DESCRIPTION, {**(self.description if self.exists else {}), **changes})
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Time the training within, and write whether it finished, was stopped (Ctrl-C) or failed.
+
+        ``training_seconds`` adds up over the calls of a resumed run; of one that was killed, its whole epochs count.
+        """
+        epochs = self.history.get("seconds", pd.Series(dtype=float)).sum()
+        begun, earlier, ending = time.monotonic(), max(self.description.get("training_seconds", 0.0), epochs), "failed"
+        try:
+            yield
+            ending = "finished"
+        except KeyboardInterrupt:
+            ending = "stopped"
+            raise
+        finally:
+            self.update(status=ending, ended=now(), training_seconds=round(earlier + time.monotonic() - begun, 1))
 
     @property
     def history(self) -> pd.DataFrame:

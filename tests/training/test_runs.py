@@ -175,3 +175,22 @@ def test_the_environment_is_plain_json():
     assert json.loads(json.dumps(facts)) == facts
     assert facts["backend"] == keras.backend.backend()
     assert facts["packages"]["keras"] == keras.__version__
+
+
+def test_whole_epochs_of_a_killed_run_count_as_training(run, line):
+    run.update(status="running")
+    history = [{"epoch": 1, "loss": 1.0, "seconds": 70.5}, {"epoch": 2, "loss": 0.5, "seconds": 50.0}]
+    run.save_checkpoint(line, 2, history)
+    with run.under_way():
+        pass
+    assert run.status == "finished"
+    assert 120.5 <= run.description["training_seconds"] < 121.5
+
+
+@pytest.mark.parametrize(("what", "status"), [(KeyboardInterrupt, "stopped"), (ValueError, "failed")])
+def test_how_a_training_ended_is_written(run, what, status):
+    run.update(status="running", training_seconds=30.0)
+    with pytest.raises(what), run.under_way():
+        raise what
+    assert run.status == status
+    assert 30.0 <= run.description["training_seconds"] < 31.0
