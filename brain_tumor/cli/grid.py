@@ -10,7 +10,7 @@ from brain_tumor.cli.backend import load_keras
 app = typer.Typer(help="A table of experiments, each trained and scored; the same command again resumes.", no_args_is_help=True)
 BudgetName = Annotated[Literal["cpu", "full"], typer.Option(help="cpu: 128 px, 4 epochs. full: 224 px, 30 epochs, for a GPU.")]
 Workers = Annotated[int, typer.Option(min=1, help="Trainings side by side, a core each: half as fast again on two cores.")]
-Cells = Annotated[str, typer.Option(help="Some experiments by name, such as 3,15,18; all without it.")]
+Cells = Annotated[str, typer.Option(help="Some experiments by name, such as 3,15,18; all without it.", show_default=False)]
 
 
 @app.callback()
@@ -19,7 +19,7 @@ def grid() -> None:
 
 
 @app.command()
-def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells = "", workers: Workers = 1) -> None:
+def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells = None, workers: Workers = 1) -> None:
     """Is there tumour in this slice? ResNet-18 and 50, frozen and fine-tuned, with and without normalisation and flips."""
     load_keras()
     from brain_tumor.cli.evaluate import print_sections
@@ -28,12 +28,14 @@ def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells
     from brain_tumor.report import grid_tables
 
     chosen = grid.BUDGETS[budget]
-    names = resumable.listed(cells)
+    opened = open_cohort(cohort)
+    names = () if cells is None else resumable.listed(cells) or (cells,)
     wanted = grid.cells(names)
     trainings = {grid.recipe(cell, chosen, split, cohort).run_id for split, cell in grid.plan(chosen, wanted)}
-    typer.echo(f"{len(wanted)} cells, {len(trainings)} trainings at {chosen.size} px; the whole grid takes {chosen.cost}")
+    typer.echo(f"{len(wanted)} cells, {len(trainings)} trainings at {chosen.size} px; each is told of as it ends")
+    if not names:
+        typer.echo(f"all of it takes {chosen.cost}")
     with resumable.stoppable():
-        opened = open_cohort(cohort)
         record = grid_tables.find(grid.grid_name(chosen, opened, wanted))
         folder = grid.train(chosen, opened, names, _tell, record, workers)
     print_sections(folder.name, f"{len(wanted)} cells", grid_tables.of_folder(folder))

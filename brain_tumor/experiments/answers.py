@@ -16,6 +16,7 @@ MEASURES = ("AUC", "accuracy", "sensitivity", "specificity")
 JUDGED_BY = "accuracy"  # the source's only measure (002.22)
 THRESHOLD = 0.5  # fixed before training, as there
 CONFIRMED, REFUTED, NOT_DECIDABLE = "confirmed", "refuted", "not decidable"
+VOID = "void by construction"  # both cells are the same training
 
 
 def read(folder: Path) -> dict:
@@ -51,17 +52,19 @@ def scores(folder: Path, splits: tuple[str, ...]) -> pd.DataFrame:
 
     Returns:
         A row a cell and measure: ``cell`` and the columns of :func:`brain_tumor.evaluation.detection.score_with_floors`, with
-        ``minutes`` of training over these splits.
+        ``minutes`` of training over these splits, and ``equal_to``, an earlier cell that is the same training, or "".
     """
     found, floors = slices(folder, splits)
-    costs = pd.read_csv(folder / COSTS, dtype={"cell": str})
-    minutes = costs[costs.split.isin(splits)].groupby("cell").seconds.sum() / 60
-    tables = []
+    costs = _costs(folder, splits)
+    minutes, trainings = costs.groupby("cell").seconds.sum() / 60, _trainings(costs)
+    first, tables = {}, []
     for cell in found.columns.difference(KEYS, sort=False):
         if found[cell].isna().any():
             continue
+        equal = first.setdefault(trainings[cell], cell)
         table = detection.score_with_floors(found[KEYS].assign(probability=found[cell]), floors, THRESHOLD)
-        tables.append(table[table.measure.isin(MEASURES)].assign(cell=cell, minutes=minutes.get(cell, np.nan)))
+        told = {"cell": cell, "minutes": minutes[cell], "equal_to": "" if equal == cell else equal}
+        tables.append(table[table.measure.isin(MEASURES)].assign(**told))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -69,29 +72,49 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
     """Each claim against these slices, paired by patient; claims about cells that are not there are left out.
 
     Returns:
-        A row a claim: ``row, claim, one, other, said`` (points, NaN where only the better is named), ``difference, low, high``
-        of the accuracy, ``patients, patients_needed``, and ``verdict``: ``confirmed`` or ``refuted`` where the interval lies on
-        one side of 0, else ``not decidable``.
+        A row a claim: ``row, claim, asked, one, other, said`` (a share, NaN where only the better is named), ``difference, low,
+        high`` of the accuracy, ``patients, patients_needed, p_value`` (:class:`brain_tumor.evaluation.intervals.Comparison`);
+        ``verdict`` on the direction alone: ``confirmed`` or ``refuted`` where the interval lies on one side of 0, ``void by
+        construction`` where both cells are one training, else ``not decidable``; ``excluded``, whether the interval leaves out
+        the size that is said; ``trainings`` of the contrast; ``same_as``, an earlier claim that they answer too, or ""; and
+        ``p_holm`` (:func:`adjusted`).
     """
     found, _ = slices(folder, splits)
+    trainings = _trainings(_costs(folder, splits))
     rows = []
     for claim in claims:
         if not {claim.one, claim.other} <= set(found):
             continue
         one, other = (found[KEYS].assign(probability=found[name]) for name in (claim.one, claim.other))
         compared = detection.compare(one, other, THRESHOLD, THRESHOLD).set_index("measure").loc[JUDGED_BY]
+        said = claim.points / 100 if claim.points else np.nan
         rows.append(
             {
                 "row": claim.row,
                 "claim": claim.text,
+                "asked": claim.asked,
                 "one": claim.one,
                 "other": claim.other,
-                "said": claim.points / 100 if claim.points else np.nan,
-                **compared[["difference", "low", "high", "patients", "patients_needed"]].to_dict(),
-                "verdict": verdict(claim, compared.verdict),
+                "said": said,
+                **compared[["difference", "low", "high", "patients", "patients_needed", "p_value"]].to_dict(),
+                "verdict": VOID if trainings[claim.one] == trainings[claim.other] else verdict(claim, compared.verdict),
+                "excluded": not np.isnan(said) and not compared.low <= said <= compared.high,
+                "trainings": f"{trainings[claim.one]} - {trainings[claim.other]}",
             }
         )
-    return pd.DataFrame(rows)
+    return adjusted(pd.DataFrame(rows)) if rows else pd.DataFrame()
+
+
+def adjusted(answered: pd.DataFrame) -> pd.DataFrame:
+    """With ``same_as``, and ``p_holm``: p-values raised for so many questions (Holm 1979, Scandinavian Journal of Statistics 6).
+
+    A contrast counts once, whatever it is asked for; NaN stands where both cells are one training.
+    """
+    firsts = answered.drop_duplicates("trainings").set_index("trainings")
+    asked = firsts[firsts.verdict != VOID].sort_values("p_value")
+    raised = (asked.p_value * np.arange(len(asked), 0, -1)).cummax().clip(upper=1)
+    first = answered.trainings.map(firsts.claim)
+    return answered.assign(same_as=first.where(answered.trainings.duplicated(), ""), p_holm=answered.trainings.map(raised))
 
 
 def where_first(answered: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -108,7 +131,7 @@ def where_first(answered: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         return pd.DataFrame()
     found = pd.concat(tables, ignore_index=True).drop_duplicates(["row", "claim"])
     order = {claim.text: place for place, claim in enumerate((*CLAIMS, *QUESTIONS))}
-    return found.sort_values("claim", key=lambda texts: texts.map(order), kind="stable", ignore_index=True)
+    return adjusted(found.sort_values("claim", key=lambda texts: texts.map(order), kind="stable", ignore_index=True))
 
 
 def verdict(claim: Claim, compared: str) -> str:
@@ -116,3 +139,13 @@ def verdict(claim: Claim, compared: str) -> str:
     if compared not in (intervals.BETTER, intervals.WORSE):
         return NOT_DECIDABLE
     return CONFIRMED if (compared == intervals.BETTER) == (claim.points >= 0) else REFUTED
+
+
+def _costs(folder: Path, splits: tuple[str, ...]) -> pd.DataFrame:
+    costs = pd.read_csv(folder / COSTS, dtype={"cell": str})
+    return costs[costs.split.isin(splits)]
+
+
+def _trainings(costs: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """The runs that each cell's probabilities come from: equal cells have equal ones."""
+    return {cell: tuple(rows.sort_values("split").run) for cell, rows in costs.groupby("cell")}

@@ -6,7 +6,7 @@ computed. What stands there is not trained again, so a stopped grid goes on wher
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
@@ -15,10 +15,11 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.errors import ModelError, RunError
+from brain_tumor.errors import ModelError
 from brain_tumor.experiments import classification, scoring, training
 from brain_tumor.experiments.cells import CELLS, CLAIMS, QUESTIONS, WITHOUT_INPUT_BATCHNORM, Cell
 from brain_tumor.experiments.recipe import ClassificationRecipe
+from brain_tumor.models import weights
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import within
 from brain_tumor.training.augment import NONE, Augmentation
@@ -61,7 +62,7 @@ class Budget:
 BUDGETS = {
     "cpu": Budget(
         "cpu", 128, 4, ("ratio-15", "source-002"), tuple(f"fold-{fold}-of-3" for fold in (1, 2, 3)), "mri4",
-        "some five hours on two quiet cores, with two workers", every=False,
+        "some seven hours on two quiet cores, with two workers", every=False,
     ),
     "full": Budget(
         "full", 224, EPOCHS, ("source-002",), tuple(f"fold-{fold}-of-5" for fold in range(1, 6)), "imagenet",
@@ -96,7 +97,7 @@ def recipe(cell: Cell, budget: Budget, split: str, cohort: str) -> Classificatio
 
 
 def cells(names: tuple[str, ...] = ()) -> tuple[Cell, ...]:
-    """The cells of these names, or all, in order.
+    """The cells of these names, or all, in the order of the table, each once.
 
     Raises:
         ModelError: there is none of that name.
@@ -105,7 +106,7 @@ def cells(names: tuple[str, ...] = ()) -> tuple[Cell, ...]:
     for name in names:
         if name not in known:
             raise ModelError(f"no cell {name!r}, expected some of {', '.join(known)}")
-    return tuple(known[name] for name in names) if names else tuple(known.values())
+    return tuple(cell for name, cell in known.items() if name in names or not names)
 
 
 def plan(budget: Budget, wanted: tuple[Cell, ...]) -> Iterator[tuple[str, Cell]]:
@@ -138,6 +139,7 @@ def train(
         column of probabilities a cell) and ``floors-SPLIT.csv``.
 
     Raises:
+        ModelError: weights are missing that a cell begins with.
         ModelError, DataError, SplitError, RunError: as of any run; what is gathered so far stays.
     """
     wanted, store = cells(names), open_store(cohort)
@@ -158,6 +160,7 @@ def train(
         else:
             asked.setdefault(wants.run_id, (wants, []))[1].append((split, cell))
     trainings = [(wants, cohort) for wants, _ in asked.values()]
+    _check_weights([wants for wants, _ in trainings])
     ended = side_by_side(_train, trainings, workers) if workers > 1 else _in_turn(trainings)
     for number, run_id in enumerate(ended, 1):
         run = RunFolder(runs_folder() / run_id)
@@ -166,6 +169,20 @@ def train(
         if on_run:
             on_run(number, len(asked), run)
     return folder
+
+
+def _check_weights(asked: list[ClassificationRecipe]) -> None:
+    """Refuse weights that are not here yet before anything is trained, all at once: each takes long to make."""
+    commands = []
+    for source, backbone, normalisation in sorted({(a.weights, a.model, a.normalisation) for a in asked}):
+        if source in ("none", "imagenet"):  # which are downloaded
+            continue
+        try:
+            weights.source_file(source, backbone, normalisation, asked[0].size)
+        except ModelError:
+            commands.append(f"`{weights.pretrain_command(source, backbone, normalisation)}`")
+    if commands:
+        raise ModelError(f"the grid's encoders begin with weights that are not here; make them with {' and '.join(commands)}")
 
 
 class _Gathered:
@@ -178,10 +195,7 @@ class _Gathered:
         self.slices: dict[str, pd.DataFrame] = {}
         if not (folder / DESCRIPTION).is_file():
             return
-        earlier = files.read_json(folder / DESCRIPTION)
-        if earlier["data_hash"] != description["data_hash"]:
-            raise RunError(f"{folder}: begun with other data ({earlier['data_hash'][:12]}); remove the folder to begin anew")
-        description["started"] = earlier["started"]
+        description["started"] = files.read_json(folder / DESCRIPTION)["started"]
         rows = pd.read_csv(folder / COSTS, dtype={"cell": str}).to_dict("records")
         self.costs = {(row["split"], row["cell"]): row for row in rows}
         self.slices = {split: _read(folder / f"slices-{split}.csv") for split, _ in self.costs}
@@ -233,6 +247,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def grid_name(budget: Budget, cohort: Cohort, wanted: tuple[Cell, ...]) -> str:
-    """The folder's name: what a person looks for first, then a hash of all that decides it."""
-    digest = files.sha256_json([asdict(budget), [asdict(cell) for cell in wanted]])[:8]
+    """The folder's name: what a person looks for first, then a hash of all that decides it, the data too."""
+    identity = [asdict(replace(budget, cost="")), [asdict(cell) for cell in wanted], open_store(cohort).data_hash]
+    digest = files.sha256_json(identity)[:8]
     return f"{cohort.name}-grid-{budget.name}-{digest}"

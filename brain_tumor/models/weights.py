@@ -60,13 +60,18 @@ def source_file(name: str, backbone: str, normalisation: str, size: int) -> Path
     known = [(int(match[1]), match[2], path) for path in here if (match := pattern.fullmatch(path.name))]
     fitting = [(abs(trained - size), trained, path) for trained, range_, path in known if range_ == normalisation]
     if not fitting:
-        others = ", ".join(path.name for _, _, path in known) or "none"
-        command = f"brain-tumor pretrain --data FOLDER --name {name} --backbone {backbone} --normalisation {normalisation}"
+        others = f", only {', '.join(path.name for _, _, path in known)}" if known else ""
         raise ModelError(
-            f"{readable(folder())}: no weights {name!r} of {backbone} for {normalisation!r} inputs (for others: {others}); "
-            f"make them with `{command}`, or take one of {', '.join(SOURCES)} or the path of a {ENDING} file"
+            f"{readable(folder())}: no weights {name!r} of {backbone} for {normalisation!r} inputs{others}; make them with "
+            f"`{pretrain_command(name, backbone, normalisation)}`, or take other weights: {', '.join(SOURCES)}, or the path of a "
+            f"{ENDING} file"
         )
     return min(fitting)[2]
+
+
+def pretrain_command(name: str, backbone: str, normalisation: str) -> str:
+    """What makes the weights of ``name``."""
+    return f"brain-tumor pretrain --data FOLDER --name {name} --backbone {backbone} --normalisation {normalisation}"
 
 
 def imagenet_file(backbone: str) -> Path:

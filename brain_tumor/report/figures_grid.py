@@ -6,7 +6,7 @@ import pandas as pd
 from brain_tumor.experiments import answers
 from brain_tumor.report.drawing import BLUE, GREEN, GREY, INK, RED, Drawing, tidy
 
-VERDICTS = {answers.CONFIRMED: GREEN, answers.REFUTED: RED, answers.NOT_DECIDABLE: GREY}
+VERDICTS = {answers.CONFIRMED: GREEN, answers.REFUTED: RED, answers.NOT_DECIDABLE: GREY, answers.VOID: INK}
 
 
 def plot_cells(scores: pd.DataFrame, measure: str = "accuracy") -> Drawing:
@@ -46,6 +46,8 @@ def plot_answers(answered: pd.DataFrame) -> Drawing:
     rows = np.arange(len(answered))
     for verdict, colour in VERDICTS.items():
         here = (answered.verdict == verdict).to_numpy()
+        if not here.any():
+            continue
         axes.hlines(rows[here], answered.low[here], answered.high[here], color=colour, linewidth=3, alpha=0.55)
         axes.plot(answered.difference[here], rows[here], "o", color=colour, markersize=6, label=verdict)
     axes.plot(answered.said, rows, "x", color=INK, markersize=6, label="as said")

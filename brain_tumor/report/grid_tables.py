@@ -8,6 +8,7 @@ import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.errors import RunError
+from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import answers
 from brain_tumor.experiments.cells import Cell
 from brain_tumor.experiments.grid import COSTS, DESCRIPTION
@@ -18,8 +19,11 @@ from brain_tumor.report.sections import INTERVAL, Section
 MARK = "-grid-"  # in the name of every grid, and of no run
 BATCHNORM = {True: "yes", False: "removed"}
 JUDGED = (
-    "Accuracy of the first cell minus that of the second on the same slices, paired by patient. Confirmed or refuted: the 95 % "
-    "interval lies on one side of 0. Not decidable: so many patients would decide it, if they differed as these do. "
+    "Accuracy of the first cell minus that of the second on the same slices, paired by patient. The verdict is on the direction: "
+    "confirmed or refuted where the 95 % interval lies on one side of 0; not decidable otherwise, and so many patients would "
+    "decide it, if they differed as these do; void where both cells are the same training by construction. The size that is "
+    "said is excluded where the interval leaves it out. Each interval stands alone; the last p-value is Wilcoxon's raised for "
+    "asking so many questions (Holm). "
 )
 EQUAL = (
     "With a first BatchNorm, cells that differ only in an affine normalisation of the input are equal by construction: one was "
@@ -54,7 +58,6 @@ def cell_table(facts: dict, scores: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, found in scores.groupby("cell", sort=False):
         cell, by_measure = described[name], found.set_index("measure")
-        earlier = [other for other in list(described)[: list(described).index(name)] if described[other].equals(cell)]
         rate = f"{cell.peak_rate:g}, momentum {cell.momentum:g}" if cell.momentum is not None else f"{cell.peak_rate:g}, AdamW"
         rows.append(
             {
@@ -67,7 +70,7 @@ def cell_table(facts: dict, scores: pd.DataFrame) -> pd.DataFrame:
                 "flip": "yes" if cell.flip else "no",
                 "first BatchNorm": BATCHNORM[cell.input_batchnorm],
                 **{measure: _score(by_measure.loc[measure]) for measure in answers.MEASURES},
-                "minutes": f"= cell {earlier[0]}" if earlier else f"{found.minutes.iloc[0]:.1f}",
+                "minutes": f"= cell {found.equal_to.iloc[0]}" if found.equal_to.iloc[0] else f"{found.minutes.iloc[0]:.1f}",
             }
         )
     return tables.worded(rows)
@@ -78,13 +81,15 @@ def answer_table(answered: pd.DataFrame) -> pd.DataFrame:
     return tables.worded(
         {
             "row": row.row,
-            "claim": row.claim,
+            "claim": f"{row.claim} ({row.asked})" if row.asked else row.claim,
             "cells": f"{row.one} - {row.other}",
-            "said": "–" if pd.isna(row.said) else f"{row.said:+.2f}",
+            "said": "–" if pd.isna(row.said) else f"{row.said:+.2f}{', excluded' * row.excluded}",
             "found": f"{row.difference:+.3f}",
             "95 % interval": f"{row.low:+.3f} to {row.high:+.3f}",
-            "verdict": row.verdict,
+            "verdict": f"{row.verdict}; the same trainings as “{row.same_as}”" if row.same_as else row.verdict,
+            "patients": row.patients,
             "patients needed": _needed(row),
+            "p, Holm": intervals.p_in_words(row.p_holm),
             **({"on": row.on} if "on" in answered else {}),
         }
         for row in answered.itertuples()

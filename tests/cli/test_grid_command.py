@@ -5,8 +5,13 @@ import pytest
 
 @pytest.mark.parametrize(
     ("words", "named"),
-    [(("--cells", "3,99"), ("no cell '99'", "expected some of 1, 2")), (("--cohort", "brats"), ("brats", "lgg or phantom"))],
-    ids=["cell", "cohort"],
+    [
+        (("--cohort", "phantom", "--cells", "3,99"), ("no cell '99'", "expected some of 1, 2")),
+        (("--cohort", "phantom", "--cells", ""), ("no cell ''", "expected some of 1, 2")),
+        (("--cohort", "phantom", "--cells", ","), ("no cell ','", "expected some of 1, 2")),
+        (("--cohort", "brats"), ("brats", "lgg or phantom")),
+    ],
+    ids=["cell", "empty", "comma", "cohort"],
 )
 def test_what_there_is_not_is_refused(home, command, words, named):
     assert command("grid", "classification", *words).refuses(*named)
