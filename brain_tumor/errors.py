@@ -3,6 +3,10 @@
 The command line prints them without a traceback and exits with code 2. Anything else that escapes is a bug of ours.
 """
 
+from collections.abc import Iterable
+
+LARGEST_SEED = 2**32 - 1
+
 
 class BrainTumorError(Exception):
     """Base of every refusal made at one of the package's doors."""
@@ -22,3 +26,23 @@ class ModelError(BrainTumorError):
 
 class RunError(BrainTumorError):
     """A run folder is missing, unfinished, or belongs to another experiment."""
+
+
+def check_word(name: str, found: str, known: Iterable[str]) -> None:
+    """Refuse a word that names nothing.
+
+    Raises:
+        ModelError: it is not among ``known``.
+    """
+    if found not in known:
+        raise ModelError(f"unknown {name} {found!r}, expected one of {', '.join(known)}")
+
+
+def check_seed(name: str, found: int) -> None:
+    """Refuse a seed that the generators of NumPy and Keras do not take.
+
+    Raises:
+        ModelError: it is below 0, or above 32 bits.
+    """
+    if not 0 <= found <= LARGEST_SEED:
+        raise ModelError(f"{name} {found}, expected 0 to {LARGEST_SEED}")

@@ -83,6 +83,7 @@ def _read(what: str, recipe) -> tuple:
     import numpy as np
 
     from brain_tumor.data import lgg
+    from brain_tumor.data.duplicates import is_blank
     from brain_tumor.data.fetch import open_cohort
     from brain_tumor.data.picture import read_picture
     from brain_tumor.errors import DataError
@@ -94,9 +95,13 @@ def _read(what: str, recipe) -> tuple:
     if path.suffix.lower() not in PICTURES:
         case = open_cohort(recipe.cohort)[what]
         return case.load()[0], np.array(case.slice_numbers), case.case_id, np.arange(len(case.slice_numbers))
-    image = read_picture(path, ("RGB", "L"))
+    image = read_picture(path, ("RGB", "L", "RGBA", "LA"))
+    if image.ndim == 3 and image.shape[2] in (2, 4):  # how much of a screenshot shines through is no part of an exam
+        image = image[..., :3] if image.shape[2] == 4 else image[..., 0]
     if min(image.shape[:2]) < SMALLEST:
         raise DataError(f"{path}: {image.shape[1]} x {image.shape[0]} pixels, expected at least {SMALLEST} x {SMALLEST}")
+    if is_blank(image):
+        raise DataError(f"{path}: a picture of nearly one grey value: there is nothing to see on it")
     by_exam = recipe.normalisation == "volume" or getattr(recipe, "channels", "") == "neighbours"
     if image.ndim == 3 and by_exam and lgg.has_its_exam(path):
         images, numbers = lgg.read_images(path.parent)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Option
 
 from brain_tumor.cli.backend import load_keras
+from brain_tumor.errors import LARGEST_SEED
 
 if TYPE_CHECKING:
     from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe
@@ -21,7 +22,7 @@ SPLIT_HELP = (
 
 CohortName = Annotated[str, Option(help="lgg or phantom.")]
 SplitName = Annotated[str, Option(help=SPLIT_HELP)]
-SplitSeed = Annotated[int, Option(help="Decides the draw of a split that is drawn.")]
+SplitSeed = Annotated[int, Option(min=0, max=LARGEST_SEED, help="Decides the draw of a split that is drawn.")]
 Tune = Annotated[float, Option(min=0.0, max=0.9, help="Share of training patients set aside to choose on.")]
 SegmentationModel = Annotated[str, Option(help="unet-resnet18, unet-resnet34, unet-resnet50 or resunet.")]
 ClassificationModel = Annotated[str, Option(help="resnet18, resnet34, resnet50, or plain (two convolutions).")]
@@ -52,7 +53,7 @@ Missing = Annotated[float, Option(min=0.0, max=1.0, help="Share of slices in whi
 AverageFlips = Annotated[bool, Option(help="Predict each slice as it is and mirrored, and take the mean.")]
 BatchNormMomentum = Annotated[float, Option(min=0.0, max=0.999, help="0.9 for runs under some 300 steps.")]
 Precision = Annotated[Literal["auto", "float32", "mixed_bfloat16"], Option(help="auto measures the machine.")]
-Seed = Annotated[int, Option(min=0, help="Initial weights, shuffling, augmentation.")]
+Seed = Annotated[int, Option(min=0, max=LARGEST_SEED, help="Initial weights, shuffling, augmentation.")]
 
 
 def segmentation(

@@ -43,6 +43,7 @@ def _search(recipe, trials: int, vary: str) -> None:
         )
     found = search.read(folder)
     table = Table(*found.columns, box=SIMPLE_HEAD, title=f"{folder.name}: loss on the tune part, best first")
+    table.columns[-1].overflow = "fold"  # a run's name is there to be copied
     for row in found.itertuples(index=False):
         table.add_row(*map(str, row))
     Console().print(table)

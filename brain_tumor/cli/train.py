@@ -25,7 +25,6 @@ def _train(recipe) -> None:
     from brain_tumor.data.fetch import open_cohort
     from brain_tumor.experiments import training
 
-    typer.echo(f"run {recipe.run_id}")
     with resumable.stoppable():
         run = training.train(recipe, open_cohort(recipe.cohort), on_start=_describe)
     minutes = run.description["training_seconds"] / 60
@@ -35,7 +34,11 @@ def _train(recipe) -> None:
 
 def _describe(run) -> None:
     facts = run.description
+    typer.echo(f"run {run.path.name}")
     parts = ", ".join(
         f"{part} {n['patients']} patients / {n['slices']} slices" for part, n in facts["parts"].items() if n["slices"]
     )
     typer.echo(f"{facts['parameters']:,} weights, {facts['precision']} on {facts['environment']['backend']}; {parts}")
+    if facts["encoder"]:
+        encoder = facts["encoder"]
+        typer.echo(f"begins with {encoder['scalars']:,} weights of {encoder['layers']} layers from {encoder['file']}")

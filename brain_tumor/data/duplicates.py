@@ -52,7 +52,7 @@ class Fingerprints:
     @property
     def blank(self) -> np.ndarray:
         """``(N,)`` bool: nothing to see."""
-        return np.ptp(self.thumbnails, axis=(1, 2)) < BLANK_SPAN
+        return _blank(self.thumbnails)
 
 
 def fingerprints(load: Callable[[int], np.ndarray], n: int, title: str) -> Fingerprints:
@@ -68,6 +68,15 @@ def fingerprints(load: Callable[[int], np.ndarray], n: int, title: str) -> Finge
             thumbnails[index] = thumbnail
             bar.advance()
     return Fingerprints(np.array(digests, dtype="U64"), thumbnails)
+
+
+def is_blank(pixels: np.ndarray) -> bool:
+    """Whether there is nothing to see on a picture ``(H, W)`` or ``(H, W, C)`` uint8."""
+    return bool(_blank(fingerprint(pixels)[1]))
+
+
+def _blank(thumbnails: np.ndarray) -> np.ndarray:
+    return np.ptp(thumbnails, axis=(-2, -1)) < BLANK_SPAN
 
 
 def fingerprint(pixels: np.ndarray) -> tuple[str, np.ndarray]:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from brain_tumor import files
 from brain_tumor.data.channels import CHANNELS
 from brain_tumor.data.intensity import NORMALISATIONS
-from brain_tumor.errors import ModelError, RunError
+from brain_tumor.errors import ModelError, RunError, check_seed, check_word
 from brain_tumor.models.precision import PRECISIONS
 from brain_tumor.models.saved import CLASSIFICATION, SEGMENTATION
 from brain_tumor.training.augment import Augmentation
@@ -77,7 +77,9 @@ class Recipe:
             "precision": ("auto", *PRECISIONS),
         }
         for name, known in choices.items():
-            _check_word(name, getattr(self, name), known)
+            check_word(name, getattr(self, name), known)
+        for name in ("seed", "split_seed"):
+            check_seed(name, getattr(self, name))
 
     @property
     def run_id(self) -> str:
@@ -125,7 +127,7 @@ class ClassificationRecipe(Recipe):
         """As of every recipe, and that a mask comes from somewhere just where one is shown."""
         super().__post_init__()
         for name, known in (("channels", CHANNELS), ("balance", BALANCES)):
-            _check_word(name, getattr(self, name), known)
+            check_word(name, getattr(self, name), known)
         if bool(self.mask_from) != (self.channels == "sequences+mask"):
             raise ModelError(f"channels {self.channels!r} with mask_from {self.mask_from!r}: 'sequences+mask' needs it, no other")
         if self.model == "plain" and not self.input_batchnorm:
@@ -162,8 +164,3 @@ def _made(kind: type, values: dict):
     if wrong:
         raise RunError(f"a recipe of another version of this package ({', '.join(sorted(wrong))}); train it anew")
     return kind(**values)
-
-
-def _check_word(name: str, found: str, known: tuple[str, ...]) -> None:
-    if found not in known:
-        raise ModelError(f"{name} {found!r}, expected one of {', '.join(known)}")

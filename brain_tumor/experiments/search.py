@@ -21,7 +21,6 @@ from brain_tumor.experiments.recipe import Recipe, identity
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import within
 from brain_tumor.training.augment import Augmentation
-from brain_tumor.training.batches import BALANCES
 from brain_tumor.training.runs import RunFolder
 
 DESCRIPTION, TRIALS, JOURNAL = "search.json", "trials.csv", "journal.log"
@@ -45,8 +44,7 @@ SPACE: dict[str, Range | tuple] = {
     "rotation_degrees": Range(0.0, 30.0),
     "lighting": Range(0.0, 0.5),
     "missing": Range(0.0, 0.5),
-    "balance": BALANCES,
-}
+}  # no balance: it changes what the loss says, and losses of two meanings cannot be ranked
 
 
 def search(
@@ -82,8 +80,8 @@ def search(
     optuna = _optuna()
     folder = runs_folder() / search_name(recipe, names)
     folder.mkdir(parents=True, exist_ok=True)
-    asked = {"recipe": asdict(recipe), "vary": list(names), "cohort": cohort.name, "phantom": cohort.phantom}
-    files.write_json(folder / DESCRIPTION, asked)
+    described = {"recipe": asdict(recipe), "vary": list(names), "cohort": cohort.name, "phantom": cohort.phantom}
+    files.write_json(folder / DESCRIPTION, described)
     journal = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
     study = optuna.create_study(
         study_name=folder.name, storage=optuna.storages.JournalStorage(journal), load_if_exists=True, direction="minimize"
@@ -114,10 +112,7 @@ def search(
 
 def variable(recipe: Recipe) -> tuple[str, ...]:
     """The names of :data:`SPACE` that mean something for this recipe; a strategy does where an encoder has learnt."""
-    absent = {"strategy"} if recipe.weights == "none" else set()
-    if "balance" not in {field.name for field in fields(recipe)}:
-        absent.add("balance")
-    return tuple(name for name in SPACE if name not in absent)
+    return tuple(name for name in SPACE if name != "strategy" or recipe.weights != "none")
 
 
 def varied(recipe: Recipe, chosen: dict) -> Recipe:
@@ -168,15 +163,11 @@ def _rounded(value: float) -> float:
 
 def _table(study, recipe: Recipe) -> pd.DataFrame:
     rows = []
-    for trial in study.trials:
-        if trial.value is None:
-            continue
+    for number, trial in enumerate((trial for trial in study.trials if trial.value is not None), 1):
         chosen = {name: _rounded(value) if isinstance(SPACE[name], Range) else value for name, value in trial.params.items()}
         run = RunFolder(runs_folder() / varied(recipe, chosen).run_id)
         minutes = round(run.description["training_seconds"] / 60, 1)
-        rows.append(
-            {"trial": trial.number + 1, **chosen, MEASURE: round(trial.value, 5), "minutes": minutes, "run": run.path.name}
-        )
+        rows.append({"trial": number, **chosen, MEASURE: round(trial.value, 5), "minutes": minutes, "run": run.path.name})
     return pd.DataFrame(rows).sort_values(MEASURE, kind="stable", ignore_index=True)
 
 

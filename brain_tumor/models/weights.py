@@ -140,6 +140,7 @@ def read_record(path: Path) -> dict:
         found = files.sha256_file(path)
         record = files.read_json(record_file(path))
         wrong = [name for name, kind in RECORD.items() if not isinstance(record[name], kind)]
+        wrong += [name for name in ("channels", "size", "layers") if name not in wrong and record[name] < 1]
     except OSError as error:
         raise ModelError(
             f"{readable(error.filename)}: {error.strerror}; expected an encoder's weights and their record"
@@ -219,8 +220,8 @@ def backbone_of(model: keras.Model) -> str:
 def _check_range(what: str, expected: str, found: str) -> None:
     if found != expected:
         raise ModelError(
-            f"weights {what}: expect inputs normalised as {expected!r}, not {found!r}; the statistics of their first BatchNorm "
-            "are of that range"
+            f"weights {what}: expect inputs normalised as {expected!r}, not {found!r} (the statistics of their first BatchNorm "
+            f"are of that range): ask for --normalisation {expected}, or for other weights"
         )
 
 
@@ -232,13 +233,19 @@ def _read(path: Path, backbone: str, channels: int, input_batchnorm: bool) -> Va
         try:
             encoder.load_weights(path)
             fits = not any(issubclass(warning.category, UserWarning) for warning in seen)  # Keras only warns of what it skipped
-        except (ValueError, KeyError, OSError) as error:
+        except OSError:
+            raise ModelError(f"{readable(path)}: no HDF5 file, or part of one; expected an encoder's weights") from None
+        except (ValueError, KeyError) as error:
             # Keras says which layers over many lines, of which the first layer's name is enough for a person.
             fits, layer = False, re.search(r"(?:name=|named |[Ll]ayer ')(\w+)", str(error))
     if not fits:
         where = f", first at layer {layer[1]}" if layer else ""
         raise ModelError(f"{readable(path)}: does not fit {backbone} with {channels} input channels{where}")
-    return {name: _values(layer) for name, layer in _encoder_layers(encoder).items()}
+    values = {name: _values(layer) for name, layer in _encoder_layers(encoder).items()}
+    for name, variables in values.items():
+        if not all(np.isfinite(value).all() for value in variables.values()):
+            raise ModelError(f"{readable(path)}: layer {name} holds what is no number")
+    return values
 
 
 def _encoder_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:

@@ -204,4 +204,5 @@ def _score(row) -> str:
 
 
 def _interval(row, decimals: int = 3) -> str:
-    return "–" if pd.isna(row.low) else f"{row.low:.{decimals}f} to {row.high:.{decimals}f}"
+    """None where every draw of patients gives the same: a bootstrap of those who all agree knows of nobody else."""
+    return "–" if pd.isna(row.low) or row.low == row.high else f"{row.low:.{decimals}f} to {row.high:.{decimals}f}"

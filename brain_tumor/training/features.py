@@ -94,7 +94,6 @@ class FeatureBatches:
     """An epoch of :class:`TrainingBatches`, the same slices mirrored alike, as features."""
 
     def __init__(self, batches: TrainingBatches, features: Features):
-        check(batches.augmentation)
         self.batches, self.features = batches, features
 
     def __len__(self) -> int:

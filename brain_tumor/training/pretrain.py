@@ -27,7 +27,7 @@ from brain_tumor.data import fetch, intensity
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.folders import KNOWN_SETS, check_name, open_pictures, read_folders
 from brain_tumor.data.thinning import Thinned, thin
-from brain_tumor.errors import DataError, ModelError
+from brain_tumor.errors import DataError, ModelError, check_seed, check_word
 from brain_tumor.models import precision, saved, weights
 from brain_tumor.models.backbones import BACKBONES, STRIDE
 from brain_tumor.paths import runs_folder
@@ -38,9 +38,7 @@ from brain_tumor.training.batches import SliceArrays, TrainingBatches, TuneBatch
 from brain_tumor.training.runs import RunFolder, environment, now
 
 LOSS, CHANNELS = "cce", 3
-# At some 45 pictures a second, two quiet cores, 9 epochs of the 4,282 pictures that stay of `mri4` take ResNet18 at 128 a quarter
-# of an hour.
-EPOCHS = 9
+EPOCHS = 9  # over the 4,282 pictures that stay of `mri4`, ResNet18 at 128 took 24 minutes of two cores that did other things too
 UPPER_BOUND = "pictures, not patients: the set names no patients, so this is an upper bound"
 
 
@@ -81,14 +79,16 @@ class Pretraining:
         """Refuse what cannot be trained, before a picture is read for it."""
         if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", self.name):
             raise ModelError(f"name {self.name!r}: expected small letters, digits and _, such as mri4")
+        if self.name in ("none", "imagenet"):
+            raise ModelError(f"name {self.name!r}: --weights {self.name} means others; expected a name of its own, such as mri4")
         choices = {
             "backbone": BACKBONES,
             "normalisation": intensity.NORMALISATIONS,
             "precision": ("auto", *precision.PRECISIONS),
         }
         for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ModelError(f"unknown {name} {getattr(self, name)!r}, expected one of {', '.join(known)}")
+            check_word(name, getattr(self, name), known)
+        check_seed("seed", self.seed)
         if self.size < STRIDE or self.size % STRIDE:
             raise ModelError(f"size {self.size} is not a multiple of {STRIDE}, which this network needs")
         if min(self.epochs, self.batch_size) < 1:
@@ -109,6 +109,8 @@ def gather(recipe: Pretraining, roots: Sequence[Path]) -> Thinned:
     """
     folders = read_folders(roots)
     check_name(recipe.name, folders)
+    if not (folders.parts == "train").any():
+        raise DataError(f"{folders.roots[0]}: nothing to learn from, only {' and '.join(sorted(set(folders.parts)))} pictures")
     pictures = open_pictures(folders, recipe.size)
     cohort = open_store(fetch.open_lgg()) if fetch.lgg_folder().is_dir() else None
     material = thin(pictures, cohort)

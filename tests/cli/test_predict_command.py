@@ -51,4 +51,20 @@ def test_what_it_cannot_do_is_refused(classifier, phantom_cohort, command, tmp_p
     speck = tmp_path / "speck.png"
     Image.fromarray(np.zeros((1, 1), np.uint8)).save(speck)
     assert command("predict", run, speck).refuses(speck, "1 x 1 pixels", "at least 16")
+    black = tmp_path / "black.png"
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(black)
+    assert command("predict", run, black).refuses(black, "nothing to see")
     assert not (tmp_path / "overlay.png").exists()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_shines_through_a_screenshot_does_not_count(classifier, command, tmp_path, mode):
+    run = classifier()
+    plane = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    picture = Image.fromarray(plane).convert(mode[:-1])
+    picture.save(tmp_path / "slice.png")
+    opaque = command("predict", run, tmp_path / "slice.png").out
+    picture.putalpha(100)
+    assert picture.mode == mode
+    picture.save(tmp_path / "slice.png")
+    assert opaque and command("predict", run, tmp_path / "slice.png").out == opaque

@@ -96,7 +96,7 @@ def test_predict_takes_a_slice_a_folder_and_a_case_name(trained, tmp_path):
     home, _, _ = trained
     case = sorted(path for path in (home / "data" / "kaggle_3m").iterdir() if path.is_dir())[0]
     grey = tmp_path / "grey.png"
-    Image.fromarray(np.full((80, 80), 90, np.uint8)).save(grey)
+    Image.fromarray(np.tile(np.arange(80, dtype=np.uint8), (80, 1))).save(grey)
     images_only = tmp_path / "my_exam"
     images_only.mkdir()
     for number in (1, 2, 10):

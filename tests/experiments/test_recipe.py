@@ -101,6 +101,8 @@ def test_words_that_name_nothing_are_refused(name, value, known):
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
+        ({"seed": -1}, "seed -1, expected 0 to 4294967295"),
+        ({"split_seed": 2**32}, "split_seed 4294967296, expected 0 to"),
         ({"channels": "t1"}, "channels 't1', expected one of sequences, flair"),
         ({"balance": "luck"}, "balance 'luck', expected one of none"),
         ({"channels": "sequences+mask"}, "'sequences\\+mask' needs it"),

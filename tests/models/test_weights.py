@@ -166,6 +166,7 @@ def test_the_nearest_size_is_taken_and_of_two_the_smaller(tmp_path_factory, size
         ({"input_batchnorm": False}, ["mri4-resnet18-64-unit.weights.h5: does not fit resnet18"]),
         ({"sha256": "0" * 64}, ["expected 000000000000"]),
         ({"size": "big"}, ["size is 'big'"]),
+        ({"channels": -3}, ["channels is -3"]),
     ],
 )
 def test_a_file_of_something_else_is_refused_by_name(target, copy, changes, words):
@@ -178,6 +179,22 @@ def test_a_file_of_something_else_is_refused_by_name(target, copy, changes, word
 def test_a_damaged_file_is_refused(target, copy):
     copy.write_bytes(copy.read_bytes()[:-1000])
     assert f"{copy}: SHA-256 " in refusal(target, copy)
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", "cut"])
+def test_what_is_no_hdf5_file_is_refused_even_where_its_record_fits(target, copy, content):
+    copy.write_bytes(copy.read_bytes()[:20000] if content == "cut" else content)
+    record = weights.record_file(copy)
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"sha256": files.sha256_file(copy)}))
+    assert f"{copy}: no HDF5 file, or part of one" in refusal(target, copy)
+
+
+def test_weights_that_are_no_numbers_are_refused(trained, target, tmp_path):
+    other = keras.models.clone_model(trained)
+    other.set_weights([np.full_like(value, np.nan) for value in trained.get_weights()])
+    path = tmp_path / "odd-resnet18-64-unit.weights.h5"
+    weights.save_encoder(other, path, {"normalisation": "unit"})
+    assert f"{path}: layer bn_data holds what is no number" in refusal(target, path)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"constructor": "classifier", "arguments": {}, "weights_sha256": ""}'])

@@ -1,5 +1,6 @@
 """Pretraining: what is learnt and what is held out, a run that resumes, and weights whose record says where they come from."""
 
+import shutil
 from dataclasses import replace
 
 import cv2
@@ -79,6 +80,9 @@ def trained(stopped, material):
     ("changes", "said"),
     [
         ({"name": "My Set"}, "name 'My Set'"),
+        ({"name": "imagenet"}, "--weights imagenet means others"),
+        ({"name": "none"}, "--weights none means others"),
+        ({"seed": 2**32}, "seed 4294967296, expected 0 to 4294967295"),
         ({"backbone": "vgg16"}, "unknown backbone 'vgg16', expected one of resnet18"),
         ({"size": 100}, "size 100 is not a multiple of 32"),
         ({"size": 0}, "size 0 is not a multiple of 32"),
@@ -100,6 +104,12 @@ def test_a_known_name_needs_the_known_classes(material):
 def test_too_few_pictures_are_refused(material):
     with pytest.raises(DataError, match=r"without copies the train part has disc 6, none 6; .*16 or more for a batch"):
         gather(replace(RECIPE, batch_size=16), material.folders.roots)
+
+
+def test_a_set_without_a_part_to_learn_from_is_refused(material, tmp_path):
+    shutil.copytree(material.folders.roots[0] / "Testing", tmp_path / "set" / "Testing")
+    with pytest.raises(DataError, match="set: nothing to learn from, only test pictures"):
+        gather(RECIPE, [tmp_path / "set"])
 
 
 def test_pictures_are_compared_with_the_cohort_where_it_is_here(home, material):
