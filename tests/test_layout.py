@@ -26,7 +26,7 @@ ROOMS = {
     "files": {"errors"},
     "paths": set(),
     "progress": set(),
-    "workers": set(),
+    "workers": {"errors"},
     "data": FOUNDATION,  # the two rooms of the ground floor do not know each other
     "evaluation": FOUNDATION,
     "models": FOUNDATION,  # knows no data
