@@ -39,6 +39,7 @@ def _describe(run) -> None:
         f"{part} {n['patients']} patients / {n['slices']} slices" for part, n in facts["parts"].items() if n["slices"]
     )
     typer.echo(f"{facts['parameters']:,} weights, {facts['precision']} on {facts['environment']['backend']}; {parts}")
-    if facts["encoder"]:
-        encoder = facts["encoder"]
+    if encoder := facts["encoder"]:
         typer.echo(f"begins with {encoder['scalars']:,} weights of {encoder['layers']} layers from {encoder['file']}")
+    elif all(stage["part"] == "head" for stage in facts["recipe"]["stages"]):
+        typer.echo("the encoder's weights are random and stay so; --strategy frozen is meant for learnt ones: --weights")

@@ -84,6 +84,14 @@ def test_runs_lists_the_run_with_its_scores(trained):
     assert "floor" in listed.stdout
 
 
+def test_a_frozen_encoder_of_random_weights_is_told(trained):
+    home, _, _ = trained
+    words = ["--cohort", "lgg", "--split", "ratio-34", "--size", "32", "--epochs", "1", "--no-flip", "--rotation-degrees", "0"]
+    frozen = brain_tumor(home, "train", "classification", *words, "--strategy", "frozen")
+    assert frozen.returncode == 0, frozen.stderr
+    assert "random and stay so" in frozen.stdout
+
+
 def test_the_same_command_again_trains_nothing(trained):
     home, _, _ = trained
     weights = next((home / "runs").glob("lgg-*/model.weights.h5"))
