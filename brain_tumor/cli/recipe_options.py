@@ -37,7 +37,7 @@ Size = Annotated[int, Option(min=16, help="Slice height and width in pixels.")]
 Epochs = Annotated[int, Option(min=1, help="Passes over the training slices.")]
 PeakRate = Annotated[float, Option(min=1e-7, max=1.0, help="Top of the 1cycle learning rate.")]
 Strategy = Annotated[
-    Literal["all", "frozen", "thaw"], Option(help="Train everything; the head alone; or the head, then all, then by depth.")
+    Literal["all", "frozen", "thaw"], Option(help="Train everything; the new layers alone; or those, then all, then by depth.")
 ]
 Optimiser = Annotated[Literal["adamw", "sgd"], Option(help="Which optimiser.")]
 Momentum = Annotated[float, Option(min=0.0, max=0.999, help="Of sgd.")]
@@ -154,5 +154,6 @@ def _recipe(kind: str, **options) -> "Recipe":
 
     moved = Augmentation(**{name: options.pop(name) for name in ("flip", "rotation_degrees", "zoom", "lighting", "missing")})
     planned = ("strategy", "epochs", "peak_rate", "optimiser", "momentum", "schedule")
-    plan = strategies.stages(**{name: options.pop(name) for name in planned})
-    return getattr(recipes, kind)(**options, augmentation=moved, stages=plan)
+    asked = getattr(recipes, kind)
+    plan = strategies.stages(**{name: options.pop(name) for name in planned}, new_layers=asked.NEW_LAYERS)
+    return asked(**options, augmentation=moved, stages=plan)

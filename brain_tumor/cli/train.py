@@ -41,5 +41,5 @@ def _describe(run) -> None:
     typer.echo(f"{facts['parameters']:,} weights, {facts['precision']} on {facts['environment']['backend']}; {parts}")
     if encoder := facts["encoder"]:
         typer.echo(f"begins with {encoder['scalars']:,} weights of {encoder['layers']} layers from {encoder['file']}")
-    elif all(stage["part"] == "head" for stage in facts["recipe"]["stages"]):
+    elif all(stage["part"] in ("head", "decoder") for stage in facts["recipe"]["stages"]):
         typer.echo("the encoder's weights are random and stay so; --strategy frozen is meant for learnt ones: --weights")

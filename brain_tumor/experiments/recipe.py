@@ -49,6 +49,7 @@ class Recipe:
     TASK: ClassVar[str] = ""
     MODELS: ClassVar[tuple[str, ...]] = ()
     LOSSES: ClassVar[tuple[str, ...]] = ()
+    NEW_LAYERS: ClassVar[str] = ""  # the part of its networks for which no weights are learnt elsewhere
 
     cohort: str = "lgg"
     split: str = "source-004"
@@ -95,6 +96,7 @@ class SegmentationRecipe(Recipe):
     TASK: ClassVar[str] = "segmentation"
     MODELS: ClassVar[tuple[str, ...]] = SEGMENTATION
     LOSSES: ClassVar[tuple[str, ...]] = ("bce-dice", "focal-tversky")
+    NEW_LAYERS: ClassVar[str] = "decoder"
 
     model: str = "unet-resnet18"
     loss: str = "bce-dice"
@@ -115,6 +117,7 @@ class ClassificationRecipe(Recipe):
     TASK: ClassVar[str] = "classification"
     MODELS: ClassVar[tuple[str, ...]] = CLASSIFICATION
     LOSSES: ClassVar[tuple[str, ...]] = ("bce",)
+    NEW_LAYERS: ClassVar[str] = "head"
 
     model: str = "resnet18"
     loss: str = "bce"

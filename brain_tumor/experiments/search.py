@@ -121,11 +121,12 @@ def varied(recipe: Recipe, chosen: dict) -> Recipe:
     Raises:
         ModelError: no named strategy gives its stages.
     """
-    plan = strategies.told(recipe.stages)
+    plan = strategies.told(recipe.stages, recipe.NEW_LAYERS)
     if plan is None:
         raise ModelError("these stages are of no named strategy, so they cannot be varied")
     moves = {field.name for field in fields(Augmentation)}
-    stages = strategies.stages(**plan | {name: value for name, value in chosen.items() if name in plan})
+    told = plan | {name: value for name, value in chosen.items() if name in plan}
+    stages = strategies.stages(**told, new_layers=recipe.NEW_LAYERS)
     augmentation = replace(recipe.augmentation, **{name: value for name, value in chosen.items() if name in moves})
     others = {name: value for name, value in chosen.items() if name not in plan and name not in moves}
     return replace(recipe, stages=stages, augmentation=augmentation, **others)

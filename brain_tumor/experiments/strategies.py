@@ -1,10 +1,10 @@
 """Named plans of training: what trains when, and how fast. A notebook writes its stages out; the command line names them.
 
 ``all`` trains everything from the first step; with a small rate from pretrained weights it is strategy b of source 002 (002.04).
-``frozen`` is its strategy a: the encoder stays as it is, the new dense layers train (002.03). ``thaw`` is the order of source
-003: the head alone, then everything, then everything with rates that fall with the distance from the output (003.03-05). Such
-rates are those of Howard & Ruder 2018 (arXiv 1801.06146), who divide by 2.6 from layer to layer; the five depths of an encoder
-are whole stages, so the factor here is milder.
+``frozen`` is its strategy a: the encoder stays as it is, the new layers train (002.03): a classifier's head, a U-Net's decoder
+(004.37). ``thaw`` is the order of source 003: the new layers alone, then everything, then everything with rates that fall with
+the distance from the output (003.03-05). Such rates are those of Howard & Ruder 2018 (arXiv 1801.06146), who divide by 2.6 from
+layer to layer; the five depths of an encoder are whole stages, so the factor here is milder.
 """
 
 from dataclasses import replace
@@ -17,13 +17,14 @@ THAWED_RATE = 0.3  # of the head's peak rate: what was learnt before is to be ch
 DEPTH_FACTOR = 0.6
 
 
-def stages(strategy: str, epochs: int, peak_rate: float, **optimiser) -> tuple[Stage, ...]:
+def stages(strategy: str, epochs: int, peak_rate: float, new_layers: str = "head", **optimiser) -> tuple[Stage, ...]:
     """The stages of a strategy.
 
     Args:
         strategy: a name of :data:`STRATEGIES`.
         epochs: passes over the training slices, all stages together; ``thaw`` needs three.
         peak_rate: the highest rate of any stage.
+        new_layers: the part that no weights are learnt for yet (``NEW_LAYERS`` of a recipe).
         optimiser: ``optimiser``, ``momentum``, ``schedule`` of each :class:`brain_tumor.training.stages.Stage`.
 
     Raises:
@@ -34,22 +35,22 @@ def stages(strategy: str, epochs: int, peak_rate: float, **optimiser) -> tuple[S
     if strategy == "thaw":
         if epochs < 3:
             raise ModelError(f"strategy 'thaw' has three stages, which {epochs} epochs cannot fill")
-        head, whole = max(1, epochs // 4), max(1, epochs // 4)
+        quarter = max(1, epochs // 4)
         plan = (
-            Stage("head", head, peak_rate, part="head"),
-            Stage("all", whole, THAWED_RATE * peak_rate),
-            Stage("by depth", epochs - head - whole, THAWED_RATE * peak_rate, depth_factor=DEPTH_FACTOR),
+            Stage(new_layers, quarter, peak_rate, part=new_layers),
+            Stage("all", quarter, THAWED_RATE * peak_rate),
+            Stage("by depth", epochs - 2 * quarter, THAWED_RATE * peak_rate, depth_factor=DEPTH_FACTOR),
         )
     else:
-        plan = (Stage(strategy, epochs, peak_rate, part="head" if strategy == "frozen" else "all"),)
+        plan = (Stage(strategy, epochs, peak_rate, part=new_layers if strategy == "frozen" else "all"),)
     return tuple(replace(stage, **optimiser) for stage in plan)
 
 
-def told(plan: tuple[Stage, ...]) -> dict | None:
-    """The arguments of :func:`stages` that give this plan; None where no named strategy does."""
+def told(plan: tuple[Stage, ...], new_layers: str = "head") -> dict | None:
+    """The arguments of :func:`stages` beside ``new_layers`` that give this plan; None where no named strategy does."""
     asked = {"epochs": sum(stage.epochs for stage in plan), "peak_rate": plan[0].peak_rate}
     optimiser = {name: getattr(plan[0], name) for name in ("optimiser", "momentum", "schedule")}
     for strategy in STRATEGIES if len(plan) in (1, 3) else ():
-        if (strategy == "thaw") == (len(plan) == 3) and stages(strategy, **asked, **optimiser) == plan:
+        if (strategy == "thaw") == (len(plan) == 3) and stages(strategy, **asked, new_layers=new_layers, **optimiser) == plan:
             return asked | {"strategy": strategy} | optimiser
     return None

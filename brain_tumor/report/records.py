@@ -106,7 +106,7 @@ def retrain_command(recipe: dict, folder: Path) -> str:
         asked = recipes.from_json(recipe)
     except RunError as error:
         raise RunError(f"{folder.name}: {error}") from None
-    task, plan = asked.TASK, strategies.told(asked.stages)
+    task, plan = asked.TASK, strategies.told(asked.stages, asked.NEW_LAYERS)
     if plan is None or asked.threshold != type(asked)().threshold:
         raise RunError(f"{folder.name}: `brain-tumor train {task}` cannot say its whole recipe, so no command could repeat it")
     # What the identity leaves out is at its default, which a command need not say; a classifier has but one loss.

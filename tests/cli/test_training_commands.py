@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from brain_tumor.cli import recipe_options
 from brain_tumor.data.phantom import write_phantom
 
 SMALL = ["--cohort", "lgg", "--split", "ratio-34", "--model", "resunet", "--size", "64", "--batchnorm-momentum", "0.9"]
@@ -84,9 +85,14 @@ def test_runs_lists_the_run_with_its_scores(trained):
     assert "floor" in listed.stdout
 
 
+def test_frozen_means_all_but_the_encoder_trains():
+    assert recipe_options.segmentation(strategy="frozen").stages[0].part == "decoder"
+    assert recipe_options.classification(strategy="frozen").stages[0].part == "head"
+
+
 def test_a_frozen_encoder_of_random_weights_is_told(trained):
     home, _, _ = trained
-    words = ["--cohort", "lgg", "--split", "ratio-34", "--size", "32", "--epochs", "1", "--no-flip", "--rotation-degrees", "0"]
+    words = ["--cohort", "phantom", "--split", "ratio-34", "--size", "32", "--epochs", "1"]
     frozen = brain_tumor(home, "train", "classification", *words, "--strategy", "frozen")
     assert frozen.returncode == 0, frozen.stderr
     assert "random and stay so" in frozen.stdout

@@ -22,6 +22,11 @@ def test_source_002_a_trains_the_head_alone():
     assert stages("frozen", 4, 1e-3) == (Stage("frozen", 4, 1e-3, part="head"),)
 
 
+def test_a_frozen_encoder_leaves_the_whole_decoder_to_train():
+    assert stages("frozen", 4, 1e-3, "decoder")[0].part == "decoder"
+    assert [stage.part for stage in stages("thaw", 8, 1e-3, "decoder")] == ["decoder", "all", "all"]
+
+
 def test_source_003_goes_from_the_head_to_all_to_rates_by_depth():
     head, whole, by_depth = stages("thaw", 8, 1e-3)
     assert (head.part, whole.part, by_depth.part) == ("head", "all", "all")
@@ -29,11 +34,11 @@ def test_source_003_goes_from_the_head_to_all_to_rates_by_depth():
     assert head.depth_factor == whole.depth_factor == 1 > by_depth.depth_factor
 
 
-@given(st.sampled_from(STRATEGIES), st.integers(3, 40), st.floats(1e-6, 1e-1), OPTIMISERS)
-def test_a_plan_tells_the_words_that_made_it(strategy, epochs, peak_rate, optimiser):
-    plan = stages(strategy, epochs, peak_rate, **optimiser)
+@given(st.sampled_from(STRATEGIES), st.integers(3, 40), st.floats(1e-6, 1e-1), st.sampled_from(["head", "decoder"]), OPTIMISERS)
+def test_a_plan_tells_the_words_that_made_it(strategy, epochs, peak_rate, new_layers, optimiser):
+    plan = stages(strategy, epochs, peak_rate, new_layers, **optimiser)
     assert sum(stage.epochs for stage in plan) == epochs and all(stage.epochs for stage in plan)
-    assert told(plan) == {"strategy": strategy, "epochs": epochs, "peak_rate": peak_rate} | {
+    assert told(plan, new_layers) == {"strategy": strategy, "epochs": epochs, "peak_rate": peak_rate} | {
         "optimiser": "adamw", "momentum": 0.5, "schedule": "1cycle", **optimiser
     }  # fmt: skip
 
