@@ -67,6 +67,7 @@ def test_recipes_are_the_sources_but_for_a_rate_that_makes_up_for_fewer_epochs()
 def test_all_cells_come_once_before_any_comes_again():
     steps = list(grid.plan(BUDGET, grid.cells()))
     assert [split for split, _ in steps[:26]] == ["ratio-34"] * 26
+    assert [cell for split, cell in steps if split == "source-002"] == list(CELLS), "over slices the source's own alone"
     judged = {cell.name for split, cell in steps if split == "fold-1-of-2"}
     assert judged == {name for claim in (*CLAIMS, *QUESTIONS) for name in (claim.one, claim.other)}
 
