@@ -11,7 +11,7 @@ from brain_tumor.errors import RunError
 from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import answers
 from brain_tumor.experiments.cells import Cell
-from brain_tumor.experiments.grid import COSTS, DESCRIPTION
+from brain_tumor.experiments.grid import COSTS, DESCRIPTION, trained_rate
 from brain_tumor.paths import runs_folder
 from brain_tumor.report import records, tables
 from brain_tumor.report.sections import INTERVAL, Section
@@ -58,14 +58,13 @@ def cell_table(facts: dict, scores: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, found in scores.groupby("cell", sort=False):
         cell, by_measure = described[name], found.set_index("measure")
-        rate = f"{cell.peak_rate:g}, momentum {cell.momentum:g}" if cell.momentum is not None else f"{cell.peak_rate:g}, AdamW"
         rows.append(
             {
                 "cell": name,
                 "stated": "yes" if cell.stated else "no",
                 "network": cell.model,
                 "trains": {"frozen": "head", "all": "all"}[cell.strategy],
-                "rate": rate,
+                "rate": _rate(cell, facts["budget"]["epochs"]),
                 "normalisation": "none" if cell.normalisation == "unit" else cell.normalisation,
                 "flip": "yes" if cell.flip else "no",
                 "first BatchNorm": BATCHNORM[cell.input_batchnorm],
@@ -116,6 +115,12 @@ def find(name: str) -> Path | None:
     roots = (records.records_folder(), runs_folder())
     found = [path.parent for root in roots for path in sorted(root.glob(f"{glob.escape(name)}*/{DESCRIPTION}"))]
     return max(found, key=lambda folder: answers.read(folder)["done"], default=None)
+
+
+def _rate(cell: Cell, epochs: int) -> str:
+    trained = trained_rate(cell, epochs)
+    raised = f" (trained at {trained:.3g})" if trained != cell.peak_rate else ""
+    return f"{cell.peak_rate:g}{raised}, " + ("AdamW" if cell.momentum is None else f"momentum {cell.momentum:g}")
 
 
 def _score(row) -> str:
