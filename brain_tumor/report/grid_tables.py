@@ -132,4 +132,4 @@ def _score(row) -> str:
 def _needed(row) -> str:
     if row.verdict != answers.NOT_DECIDABLE:
         return "–"
-    return "over a million" if pd.isna(row.patients_needed) else f"{row.patients_needed:,}"
+    return "over a million" if pd.isna(row.patients_needed) else f"{row.patients_needed:,.0f}"

@@ -148,6 +148,7 @@ def test_a_grid_in_words(trained):
     assert "floor" in cells.loc["17", "accuracy"]
     claims = found["Claims, split ratio-34"]
     assert claims.loc["002.12", "found"] == "+0.000" and claims.loc["002.12", "verdict"] == "not decidable"
+    assert claims["patients needed"].str.fullmatch(r"[\d,]+|over a million|–").all()
 
 
 def test_a_phantom_grid_is_never_recorded(trained, tmp_path, monkeypatch):
