@@ -42,7 +42,7 @@ class Budget:
     Attributes:
         name: what to call it.
         size: slice height and width in pixels.
-        epochs: of each run; the source's are thirty (:func:`trained_rate`).
+        epochs: of each run. SGD's rate is multiplied by 30 / epochs, so that it can go as far as in the source's thirty.
         splits: on which every cell is trained; those of our own not on :data:`SOURCE_SPLIT`.
         folds: on which the cells of the claims are trained again, and judged together; may be empty.
         weights: where the encoders begin (:mod:`brain_tumor.models.weights`).
@@ -78,7 +78,7 @@ def recipe(cell: Cell, budget: Budget, split: str, cohort: str) -> Classificatio
     if cell.momentum is None:
         plan = Stage(cell.strategy, budget.epochs, cell.peak_rate)
     else:
-        rate = trained_rate(cell, budget.epochs)
+        rate = cell.peak_rate * EPOCHS / budget.epochs
         part = "head" if cell.strategy == "frozen" else "all"
         plan = Stage(cell.strategy, budget.epochs, rate, part, 0.0, optimiser="sgd", momentum=cell.momentum, schedule="constant")
     return ClassificationRecipe(
@@ -95,11 +95,6 @@ def recipe(cell: Cell, budget: Budget, split: str, cohort: str) -> Classificatio
         weights=budget.weights if cell.input_batchnorm and cell.model != "plain" else "none",
         input_batchnorm=cell.input_batchnorm,
     )
-
-
-def trained_rate(cell: Cell, epochs: int) -> float:
-    """A cell's rate, raised for SGD so that fewer epochs than the source's can go as far."""
-    return cell.peak_rate if cell.momentum is None else cell.peak_rate * EPOCHS / epochs
 
 
 def cells(names: tuple[str, ...] = ()) -> tuple[Cell, ...]:

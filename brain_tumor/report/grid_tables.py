@@ -11,7 +11,7 @@ from brain_tumor.errors import RunError
 from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import answers
 from brain_tumor.experiments.cells import Cell
-from brain_tumor.experiments.grid import COSTS, DESCRIPTION, trained_rate
+from brain_tumor.experiments.grid import COSTS, DESCRIPTION, EPOCHS
 from brain_tumor.paths import runs_folder
 from brain_tumor.report import records, tables
 from brain_tumor.report.sections import INTERVAL, Section
@@ -25,9 +25,10 @@ JUDGED = (
     "said is excluded where the interval leaves it out. Each interval stands alone; the last p-value is Wilcoxon's raised for "
     "asking so many questions (Holm). "
 )
-EQUAL = (
-    "With a first BatchNorm, cells that differ only in an affine normalisation of the input are equal by construction: one was "
-    "trained, and the other is named in its place. "
+CELLS = (
+    "The first row is the floor: the best that reading no image reaches on these slices. Rates are those stated; SGD's are "
+    f"trained at {EPOCHS} / epochs times that, since the source trained for {EPOCHS}. With a first BatchNorm, cells that differ "
+    "only in an affine normalisation of the input are equal by construction: one was trained, the other is named in its place. "
 )
 
 
@@ -36,7 +37,7 @@ def of_folder(folder: Path) -> list[Section]:
     facts = answers.read(folder)
     found = []
     for title, splits in parts(folder):
-        found.append(Section(f"Cells, {title}", cell_table(facts, answers.scores(folder, splits)), EQUAL + INTERVAL))
+        found.append(Section(f"Cells, {title}", cell_table(facts, answers.scores(folder, splits)), CELLS + INTERVAL))
         answered = answers.answers(folder, splits)
         if len(answered):
             found.append(Section(f"Claims, {title}", answer_table(answered), JUDGED))
@@ -53,9 +54,10 @@ def parts(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def cell_table(facts: dict, scores: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell: what it is, each measure with its interval and floor, and its minutes."""
+    """A row a cell: what it is, each measure with its interval, and its minutes; above them what reading no image reaches."""
     described = {values["name"]: Cell(**values) for values in facts["cells"]}
-    rows = []
+    floors = {row.measure: row for row in scores.drop_duplicates("measure").itertuples()}
+    rows = [{"cell": "floor", "network": "no image"} | {measure: _floor(floors[measure]) for measure in answers.MEASURES}]
     for name, found in scores.groupby("cell", sort=False):
         cell, by_measure = described[name], found.set_index("measure")
         rows.append(
@@ -64,7 +66,7 @@ def cell_table(facts: dict, scores: pd.DataFrame) -> pd.DataFrame:
                 "stated": "yes" if cell.stated else "no",
                 "network": cell.model,
                 "trains": {"frozen": "head", "all": "all"}[cell.strategy],
-                "rate": _rate(cell, facts["budget"]["epochs"]),
+                "rate": f"{cell.peak_rate:g}, " + ("AdamW" if cell.momentum is None else f"momentum {cell.momentum:g}"),
                 "normalisation": "none" if cell.normalisation == "unit" else cell.normalisation,
                 "flip": "yes" if cell.flip else "no",
                 "first BatchNorm": BATCHNORM[cell.input_batchnorm],
@@ -72,7 +74,7 @@ def cell_table(facts: dict, scores: pd.DataFrame) -> pd.DataFrame:
                 "minutes": f"= cell {found.equal_to.iloc[0]}" if found.equal_to.iloc[0] else f"{found.minutes.iloc[0]:.1f}",
             }
         )
-    return tables.worded(rows)
+    return tables.worded(rows).reindex(columns=list(rows[-1])[1:]).fillna("–")
 
 
 def answer_table(answered: pd.DataFrame) -> pd.DataFrame:
@@ -117,16 +119,13 @@ def find(name: str) -> Path | None:
     return max(found, key=lambda folder: answers.read(folder)["done"], default=None)
 
 
-def _rate(cell: Cell, epochs: int) -> str:
-    trained = trained_rate(cell, epochs)
-    raised = f" (trained at {trained:.3g})" if trained != cell.peak_rate else ""
-    return f"{cell.peak_rate:g}{raised}, " + ("AdamW" if cell.momentum is None else f"momentum {cell.momentum:g}")
-
-
 def _score(row) -> str:
-    below = " (below its floor)" if pd.notna(row.floor) and row.value < row.floor else ""
-    floor = "" if pd.isna(row.floor) else f"; floor {row.floor:.3f}"
-    return f"{row.value:.3f}{below}, {row.low:.3f} to {row.high:.3f}{floor}"
+    below = ", below its floor" if pd.notna(row.floor) and row.value < row.floor else ""
+    return f"{row.value:.3f}{below}, {tables.interval(row)}"
+
+
+def _floor(row) -> str:
+    return "–" if pd.isna(row.floor) else f"{row.floor:.3f}, {row.floor_name}"
 
 
 def _needed(row) -> str:

@@ -19,7 +19,7 @@ def score_table(scores: pd.DataFrame) -> pd.DataFrame:
                 "Dice": scores.protocol,
                 "size": scores["size"],
                 "score": [_score(row) for row in scores.itertuples()],
-                "95 % interval": [_interval(row) for row in scores.itertuples()],
+                "95 % interval": [interval(row) for row in scores.itertuples()],
                 "floor": [f"{value:.3f}, {name}" for value, name in zip(scores.floor, floor_names, strict=True)],
                 "empty slices": [f"{row.empty_slices} of {row.slices}" for row in scores.itertuples()],
                 "what it means": scores.protocol.map(protocols.means),
@@ -190,7 +190,7 @@ def _judged(row, name: str, value: float | None = None, lower_is_better: bool = 
     named = isinstance(row.floor_name, str) and row.floor_name
     return {
         name: f"{_number(value, decimals)}{mark}",
-        "95 % interval": _interval(row, decimals),
+        "95 % interval": interval(row, decimals),
         "floor": f"{_number(row.floor, decimals)}, {row.floor_name}" if named else "–",
     }
 
@@ -203,6 +203,6 @@ def _score(row) -> str:
     return f"{row.dice:.3f}{', below its floor' if row.dice < row.floor else ''}"
 
 
-def _interval(row, decimals: int = 3) -> str:
-    """None where every draw of patients gives the same: a bootstrap of those who all agree knows of nobody else."""
+def interval(row, decimals: int = 3) -> str:
+    """In words; none where every draw of patients gives the same: a bootstrap of those who all agree knows of nobody else."""
     return "–" if pd.isna(row.low) or row.low == row.high else f"{row.low:.{decimals}f} to {row.high:.{decimals}f}"
