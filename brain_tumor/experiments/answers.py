@@ -37,13 +37,15 @@ def slices(folder: Path, splits: tuple[str, ...]) -> tuple[pd.DataFrame, pd.Data
     """The slices of one split, or of folds that share no patient, and what reading no image says of them.
 
     Returns:
-        ``case_id, slice, tumour`` and a column a cell; and the same slices with ``floor`` and ``probability``.
+        ``case_id, slice, tumour`` and a column a cell that was trained on all of them; and the same slices with ``floor`` and
+        ``probability``.
     """
     found, floors = (
         pd.concat([pd.read_csv(folder / f"{kind}-{split}.csv", dtype={"case_id": str}) for split in splits], ignore_index=True)
         for kind in ("slices", "floors")
     )
     everywhere = floors.groupby("floor").size() == len(found)  # a floor that does not apply to one of the folds is left out
+    found = found.dropna(axis="columns")  # a cell that is not yet trained on all of them
     return found, floors[floors.floor.isin(everywhere.index[everywhere])]
 
 
@@ -59,8 +61,6 @@ def scores(folder: Path, splits: tuple[str, ...]) -> pd.DataFrame:
     minutes, trainings = costs.groupby("cell").seconds.sum() / 60, _trainings(costs)
     first, tables = {}, []
     for cell in found.columns.difference(KEYS, sort=False):
-        if found[cell].isna().any():
-            continue
         equal = first.setdefault(trainings[cell], cell)
         table = detection.score_with_floors(found[KEYS].assign(probability=found[cell]), floors, THRESHOLD)
         told = {"cell": cell, "minutes": minutes[cell], "equal_to": "" if equal == cell else equal}

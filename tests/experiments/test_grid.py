@@ -151,6 +151,15 @@ def test_a_grid_in_words(trained):
     assert claims["patients needed"].str.fullmatch(r"[\d,]+|over a million|–").all()
 
 
+def test_a_cell_that_lacks_a_fold_is_left_out_of_the_folds(trained):
+    folder, _, _ = trained
+    path = folder / "slices-fold-2-of-2.csv"
+    pd.read_csv(path, dtype={"case_id": str}).drop(columns="17").to_csv(path, index=False)
+    found = {section.title: section.table for section in grid_tables.of_folder(folder)}
+    assert list(found["Cells, 2 patient folds together"].index) == ["floor", "16", "18"]
+    assert list(found["Claims, 2 patient folds together"].cells) == ["16 - 18"]
+
+
 def test_a_phantom_grid_is_never_recorded(trained, tmp_path, monkeypatch):
     folder, _, _ = trained
     monkeypatch.setenv("BRAIN_TUMOR_REPORTS", str(tmp_path / "reports"))
