@@ -76,8 +76,8 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
         high`` of the accuracy, ``patients, patients_needed, p_value`` (:class:`brain_tumor.evaluation.intervals.Comparison`);
         ``verdict`` on the direction alone: ``confirmed`` or ``refuted`` where the interval lies on one side of 0, ``void by
         construction`` where both cells are one training, else ``not decidable``; ``excluded``, whether the interval leaves out
-        the size that is said; ``trainings`` of the contrast; ``same_as``, an earlier claim that they answer too, or ""; and
-        ``p_holm`` (:func:`adjusted`).
+        the size that is said, which a void contrast cannot; ``trainings`` of the contrast; ``same_as``, an earlier claim that
+        they answer too, or ""; and ``p_holm`` (:func:`adjusted`).
     """
     found, _ = slices(folder, splits)
     trainings = _trainings(_costs(folder, splits))
@@ -88,6 +88,7 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
         one, other = (found[KEYS].assign(probability=found[name]) for name in (claim.one, claim.other))
         compared = detection.compare(one, other, THRESHOLD, THRESHOLD).set_index("measure").loc[JUDGED_BY]
         said = claim.points / 100 if claim.points else np.nan
+        void = trainings[claim.one] == trainings[claim.other]
         rows.append(
             {
                 "row": claim.row,
@@ -97,8 +98,8 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
                 "other": claim.other,
                 "said": said,
                 **compared[["difference", "low", "high", "patients", "patients_needed", "p_value"]].to_dict(),
-                "verdict": VOID if trainings[claim.one] == trainings[claim.other] else verdict(claim, compared.verdict),
-                "excluded": not np.isnan(said) and not compared.low <= said <= compared.high,
+                "verdict": VOID if void else verdict(claim, compared.verdict),
+                "excluded": not (void or np.isnan(said) or compared.low <= said <= compared.high),
                 "trainings": f"{trainings[claim.one]} - {trainings[claim.other]}",
             }
         )
