@@ -17,6 +17,7 @@ JUDGED_BY = "accuracy"  # the source's only measure (002.22)
 THRESHOLD = 0.5  # fixed before training, as there
 CONFIRMED, REFUTED, NOT_DECIDABLE = "confirmed", "refuted", "not decidable"
 VOID = "void by construction"  # both cells are the same training
+DISAGREE = "not decidable: the folds disagree"  # one training a fold: patients alone would decide, the trainings do not
 
 
 def read(folder: Path) -> dict:
@@ -37,16 +38,25 @@ def slices(folder: Path, splits: tuple[str, ...]) -> tuple[pd.DataFrame, pd.Data
     """The slices of one split, or of folds that share no patient, and what reading no image says of them.
 
     Returns:
-        ``case_id, slice, tumour`` and a column a cell that was trained on all of them; and the same slices with ``floor`` and
-        ``probability``.
+        ``split, case_id, slice, tumour`` and a column a cell that was trained on all of them; and the same slices with ``floor``
+        and ``probability``.
     """
     found, floors = (
-        pd.concat([pd.read_csv(folder / f"{kind}-{split}.csv", dtype={"case_id": str}) for split in splits], ignore_index=True)
+        pd.concat(
+            [pd.read_csv(folder / f"{kind}-{split}.csv", dtype={"case_id": str}).assign(split=split) for split in splits],
+            ignore_index=True,
+        )
         for kind in ("slices", "floors")
     )
     everywhere = floors.groupby("floor").size() == len(found)  # a floor that does not apply to one of the folds is left out
     found = found.dropna(axis="columns")  # a cell that is not yet trained on all of them
     return found, floors[floors.floor.isin(everywhere.index[everywhere])]
+
+
+def trained_on(folder: Path, splits: tuple[str, ...]) -> bool:
+    """Whether at least one cell was trained on all of these splits."""
+    held = [set(cells) for _, cells in _costs(folder, splits).groupby("split").cell]
+    return len(held) == len(splits) and bool(set.intersection(*held))
 
 
 def scores(folder: Path, splits: tuple[str, ...]) -> pd.DataFrame:
@@ -60,7 +70,7 @@ def scores(folder: Path, splits: tuple[str, ...]) -> pd.DataFrame:
     costs = _costs(folder, splits)
     minutes, trainings = costs.groupby("cell").seconds.sum() / 60, _trainings(costs)
     first, tables = {}, []
-    for cell in found.columns.difference(KEYS, sort=False):
+    for cell in found.columns.difference(["split", *KEYS], sort=False):
         equal = first.setdefault(trainings[cell], cell)
         table = detection.score_with_floors(found[KEYS].assign(probability=found[cell]), floors, THRESHOLD)
         told = {"cell": cell, "minutes": minutes[cell], "equal_to": "" if equal == cell else equal}
@@ -74,13 +84,16 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
     Returns:
         A row a claim: ``row, claim, asked, one, other, said`` (a share, NaN where only the better is named), ``difference, low,
         high`` of the accuracy, ``patients, patients_needed, p_value`` (:class:`brain_tumor.evaluation.intervals.Comparison`);
-        ``verdict`` on the direction alone: ``confirmed`` or ``refuted`` where the interval lies on one side of 0, ``void by
-        construction`` where both cells are one training, else ``not decidable``; ``excluded``, whether the interval leaves out
-        the size that is said, which a void contrast cannot; ``trainings`` of the contrast; ``same_as``, an earlier claim that
-        they answer too, or ""; and ``p_holm`` (:func:`adjusted`).
+        ``each``, the difference on every split by itself; ``verdict`` on the direction alone (:func:`verdict`), or ``void by
+        construction`` where both cells are one training; ``excluded``, whether the interval leaves out the size that is said,
+        which a void contrast cannot; ``below_floor``, how many of the two cells are less accurate than reading no image;
+        ``trainings`` of the contrast; ``same_as``, an earlier claim that they answer too, or ""; and ``p_holm``
+        (:func:`adjusted`).
     """
-    found, _ = slices(folder, splits)
+    found, floors = slices(folder, splits)
     trainings = _trainings(_costs(folder, splits))
+    right = found.drop(columns=["split", *KEYS]).gt(THRESHOLD).eq(found.tumour, axis="index")  # a column a cell
+    floor = (floors.probability.gt(THRESHOLD) == floors.tumour).groupby(floors.floor).mean().max()
     rows = []
     for claim in claims:
         if not {claim.one, claim.other} <= set(found):
@@ -89,6 +102,7 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
         compared = detection.compare(one, other, THRESHOLD, THRESHOLD).set_index("measure").loc[JUDGED_BY]
         said = claim.points / 100 if claim.points else np.nan
         void = trainings[claim.one] == trainings[claim.other]
+        each = (right[claim.one].astype(int) - right[claim.other]).groupby(found.split, sort=False).mean()
         rows.append(
             {
                 "row": claim.row,
@@ -98,8 +112,10 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
                 "other": claim.other,
                 "said": said,
                 **compared[["difference", "low", "high", "patients", "patients_needed", "p_value"]].to_dict(),
-                "verdict": VOID if void else verdict(claim, compared.verdict),
+                "each": tuple(each),
+                "verdict": VOID if void else verdict(claim, compared.verdict, tuple(each)),
                 "excluded": not (void or np.isnan(said) or compared.low <= said <= compared.high),
+                "below_floor": sum(right[name].mean() < floor for name in (claim.one, claim.other)),
                 "trainings": f"{trainings[claim.one]} - {trainings[claim.other]}",
             }
         )
@@ -135,10 +151,19 @@ def where_first(answered: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return adjusted(found.sort_values("claim", key=lambda texts: texts.map(order), kind="stable", ignore_index=True))
 
 
-def verdict(claim: Claim, compared: str) -> str:
-    """What a comparison of the two cells (:class:`brain_tumor.evaluation.intervals.Comparison`) says of a claim's direction."""
+def verdict(claim: Claim, compared: str, each: tuple[float, ...]) -> str:
+    """What a comparison of the two cells (:class:`brain_tumor.evaluation.intervals.Comparison`) says of a claim's direction.
+
+    The interval is over patients, given these trainings. That another training might say otherwise is seen where there are
+    several: unless each fold by itself points the same way, nothing is confirmed or refuted.
+
+    Args:
+        each: the difference on every split by itself.
+    """
     if compared not in (intervals.BETTER, intervals.WORSE):
         return NOT_DECIDABLE
+    if not (all(value > 0 for value in each) or all(value < 0 for value in each)):
+        return DISAGREE
     return CONFIRMED if (compared == intervals.BETTER) == (claim.points >= 0) else REFUTED
 
 

@@ -67,7 +67,7 @@ BUDGETS = {
     ),
     "full": Budget(
         "full", 224, EPOCHS, (SOURCE_SPLIT,), tuple(f"fold-{fold}-of-5" for fold in range(1, 6)), "imagenet",
-        "about a day on one GPU; five to six weeks on two cores",
+        "about a day on one GPU or ten on two quiet cores with two workers (neither tried: reckoned from the other's times)",
     ),
 }  # fmt: skip
 
@@ -132,7 +132,7 @@ def train(
     Args:
         names: cells by name; all where none is given.
         on_run: told the number, how many are to be trained, and the run, as each has been trained and scored.
-        record: what was kept of this grid earlier, to go on from where its folder is not here.
+        record: what was kept of this grid earlier, to go on from where it has come further than its folder here.
         workers: processes that train side by side, a core each (:mod:`brain_tumor.workers`).
 
     Returns:
@@ -140,13 +140,13 @@ def train(
         column of probabilities a cell) and ``floors-SPLIT.csv``.
 
     Raises:
-        ModelError: weights are missing that a cell begins with.
+        ModelError: weights are missing that a cell begins with, or they are not those that what is gathered began with.
         ModelError, DataError, SplitError, RunError: as of any run; what is gathered so far stays.
     """
     wanted, store = cells(names), open_store(cohort)
     steps = list(plan(budget, wanted))
     folder = runs_folder() / grid_name(budget, cohort, wanted)
-    if record and not (folder / DESCRIPTION).is_file():
+    if record and record != folder and _done(record) > _done(folder):
         shutil.copytree(record, folder, dirs_exist_ok=True)
     description = {
         "budget": asdict(budget), "cells": [asdict(cell) for cell in wanted], "cohort": cohort.name, "phantom": cohort.phantom,
@@ -161,7 +161,7 @@ def train(
         else:
             asked.setdefault(wants.run_id, (wants, []))[1].append((split, cell))
     trainings = [(wants, cohort) for wants, _ in asked.values()]
-    _check_weights([wants for wants, _ in trainings])
+    _check_weights([wants for wants, _ in trainings], gathered)
     ended = side_by_side(_train, trainings, workers) if workers > 1 else _in_turn(trainings)
     for number, run_id in enumerate(ended, 1):
         run = RunFolder(runs_folder() / run_id)
@@ -172,16 +172,23 @@ def train(
     return folder
 
 
-def _check_weights(asked: list[ClassificationRecipe]) -> None:
-    """Refuse weights that are not here yet before anything is trained, all at once: each takes long to make."""
+def _done(folder: Path) -> int:
+    """How many cells a grid's folder holds."""
+    return files.read_json(folder / DESCRIPTION)["done"] if (folder / DESCRIPTION).is_file() else 0
+
+
+def _check_weights(asked: list[ClassificationRecipe], gathered: "_Gathered") -> None:
+    """Refuse weights that are not here yet before anything is trained, all at once: each takes long to make; and other ones."""
     commands = []
     for source, backbone, normalisation in sorted({(a.weights, a.model, a.normalisation) for a in asked}):
         if source in ("none", "imagenet"):  # which are downloaded
             continue
         try:
-            weights.source_file(source, backbone, normalisation, asked[0].size)
+            path = weights.source_file(source, backbone, normalisation, asked[0].size)
         except ModelError:
             commands.append(f"`{weights.pretrain_command(source, backbone, normalisation)}`")
+        else:
+            gathered.check_encoder(path.name, files.sha256_file(path))
     if commands:
         raise ModelError(f"the grid's encoders begin with weights that are not here; make them with {' and '.join(commands)}")
 
@@ -194,16 +201,30 @@ class _Gathered:
         self.order = {(split, cell.name): place for place, (split, cell) in enumerate(steps)}
         self.costs: dict[tuple[str, str], dict] = {}
         self.slices: dict[str, pd.DataFrame] = {}
+        self.encoders: dict[str, str] = {}  # the file of the weights that runs began with -> SHA-256
         if not (folder / DESCRIPTION).is_file():
             return
         description["started"] = files.read_json(folder / DESCRIPTION)["started"]
         rows = pd.read_csv(folder / COSTS, dtype={"cell": str}).to_dict("records")
         self.costs = {(row["split"], row["cell"]): row for row in rows}
         self.slices = {split: _read(folder / f"slices-{split}.csv") for split, _ in self.costs}
+        self.encoders = files.read_json(folder / DESCRIPTION)["encoders"]
 
     def equal(self, split: str, run_id: str) -> dict | None:
         """The row of costs of a cell that this run answers."""
         return next((row for row in self.costs.values() if (row["split"], row["run"]) == (split, run_id)), None)
+
+    def check_encoder(self, name: str, digest: str) -> None:
+        """Refuse weights of the name of those that other cells began with, but of other content.
+
+        Raises:
+            ModelError: they differ; a grid compares networks that began alike.
+        """
+        if self.encoders.get(name, digest) != digest:
+            raise ModelError(
+                f"{name}: SHA-256 {digest[:12]}, but cells of {self.folder} began with {self.encoders[name][:12]}; "
+                "bring that file back, or remove the folder and its record to train the grid anew"
+            )
 
     def add(self, split: str, cell: Cell, run: RunFolder) -> None:
         """One more column, unless it is there; columns and rows stand in the order of the plan, whatever ended first."""
@@ -214,6 +235,9 @@ class _Gathered:
             column, table = self.slices[split][cost["cell"]], self.slices[split]
         else:
             facts, found = run.description, _read(run.path / classification.SLICES)
+            if encoder := facts["encoder"]:
+                self.check_encoder(encoder["file"], encoder["sha256"])
+                self.encoders[encoder["file"]] = encoder["sha256"]
             column, table = found.probability.round(4), self.slices.get(split, found[KEYS])
             cost = {"run": run.path.name, "threshold": facts["threshold"], "seconds": facts["training_seconds"],
                     "precision": facts["precision"]}  # fmt: skip
@@ -224,7 +248,7 @@ class _Gathered:
         self.slices[split] = tables[f"slices-{split}.csv"] = table[KEYS + names]
         costs = pd.DataFrame([self.costs[key] for key in sorted(self.costs, key=self.order.get)])[COST]
         scoring.write(tables | {COSTS: costs}, RunFolder(self.folder))
-        progress = {"done": len(costs), "of": len(self.order), "ended": now()}
+        progress = {"encoders": self.encoders, "done": len(costs), "of": len(self.order), "ended": now()}
         files.write_json(self.folder / DESCRIPTION, self.description | progress)
 
 

@@ -4,9 +4,15 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor.experiments import answers
-from brain_tumor.report.drawing import BLUE, GREEN, GREY, INK, RED, Drawing, tidy
+from brain_tumor.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, RED, Drawing, tidy
 
-VERDICTS = {answers.CONFIRMED: GREEN, answers.REFUTED: RED, answers.NOT_DECIDABLE: GREY, answers.VOID: INK}
+VERDICTS = {
+    answers.CONFIRMED: GREEN,
+    answers.REFUTED: RED,
+    answers.NOT_DECIDABLE: GREY,
+    answers.DISAGREE: ORANGE,
+    answers.VOID: INK,
+}
 
 
 def plot_cells(scores: pd.DataFrame, measure: str = "accuracy") -> Drawing:
@@ -32,7 +38,7 @@ def plot_cells(scores: pd.DataFrame, measure: str = "accuracy") -> Drawing:
 
 
 def plot_answers(answered: pd.DataFrame) -> Drawing:
-    """A row a claim: the difference found, with its interval, green where confirmed and red where refuted; a cross where said.
+    """A row a claim: the difference found with its interval, in the colour of its verdict; ticks, each fold; a cross where said.
 
     Args:
         answered: :func:`brain_tumor.experiments.answers.answers`.
@@ -50,8 +56,11 @@ def plot_answers(answered: pd.DataFrame) -> Drawing:
             continue
         axes.hlines(rows[here], answered.low[here], answered.high[here], color=colour, linewidth=3, alpha=0.55)
         axes.plot(answered.difference[here], rows[here], "o", color=colour, markersize=6, label=verdict)
+    folds = [(value, row) for row, each in zip(rows, answered.each, strict=True) if len(each) > 1 for value in each]
+    if folds:
+        axes.plot(*zip(*folds, strict=True), "|", color=INK, markersize=9, label="each fold")
     axes.plot(answered.said, rows, "x", color=INK, markersize=6, label="as said")
     axes.set_yticks(rows, answered.claim, color=INK, fontsize=8.5)
     axes.invert_yaxis()
-    axes.legend(frameon=False, fontsize=8.5, loc="lower center", bbox_to_anchor=(0.3, 1.0), ncols=4)
+    axes.legend(frameon=False, fontsize=8.5, loc="lower center", bbox_to_anchor=(0.3, 1.0), ncols=3)
     return drawing

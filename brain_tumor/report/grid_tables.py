@@ -10,26 +10,29 @@ from brain_tumor import files
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import answers
-from brain_tumor.experiments.cells import Cell
+from brain_tumor.experiments.cells import LEVELS, Cell
 from brain_tumor.experiments.grid import COSTS, DESCRIPTION, EPOCHS
 from brain_tumor.paths import runs_folder
 from brain_tumor.report import records, tables
 from brain_tumor.report.sections import INTERVAL, Section
 
 MARK = "-grid-"  # in the name of every grid, and of no run
-BATCHNORM = {True: "yes", False: "removed"}
 JUDGED = (
-    "Accuracy of the first cell minus that of the second on the same slices, paired by patient. The verdict is on the direction: "
-    "confirmed or refuted where the 95 % interval lies on one side of 0; not decidable otherwise, and so many patients would "
-    "decide it, if they differed as these do; void where both cells are the same training by construction. The size that is "
-    "said is excluded where the interval leaves it out. Each interval stands alone; the last p-value is Wilcoxon's raised for "
-    "asking so many questions (Holm). "
+    "Accuracy of the first cell minus that of the second on the same slices, paired by patient, and on each fold by itself. The "
+    "verdict is on the direction: confirmed or refuted where the 95 % interval lies on one side of 0 and every fold points the "
+    "same way; not decidable otherwise, and so many patients would decide it, if they differed as these do; void where both "
+    "cells are the same training by construction. The interval is over patients, given these trainings, one a cell and split: "
+    "what another training would say shows only in how the folds differ. Each interval stands alone; the last p-value is "
+    "Wilcoxon's raised for asking so many questions (Holm). Cells below the floor are less accurate than reading no image: they "
+    "have learnt too little for a contrast of theirs to speak of networks that have. "
 )
 CELLS = (
-    "The first row is the floor: the best that reading no image reaches on these slices. Rates are those stated; SGD's are "
-    f"trained at {EPOCHS} / epochs times that, since the source trained for {EPOCHS}. With a first BatchNorm, cells that differ "
-    "only in an affine normalisation of the input are equal by construction: one was trained, the other is named in its place. "
+    "The first row is the floor: the best that reading no image reaches on these slices. SGD's rates are trained at "
+    f"{EPOCHS} / epochs times what is shown, since the source trained for {EPOCHS}. Where the first BatchNorm takes its "
+    "statistics from the batch, cells that differ only in an affine normalisation of the input are equal by construction: one "
+    "was trained, the other is named in its place. "
 )
+SIDES = ("–", "one", "both")
 
 
 def of_folder(folder: Path) -> list[Section]:
@@ -50,7 +53,7 @@ def parts(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
     wanted = [(f"split {split}", (split,)) for split in budget["splits"]]
     if budget["folds"]:
         wanted.append((f"{len(budget['folds'])} patient folds together", tuple(budget["folds"])))
-    return [(title, splits) for title, splits in wanted if all((folder / f"slices-{split}.csv").is_file() for split in splits)]
+    return [(title, splits) for title, splits in wanted if answers.trained_on(folder, splits)]
 
 
 def cell_table(facts: dict, scores: pd.DataFrame) -> pd.DataFrame:
@@ -63,13 +66,13 @@ def cell_table(facts: dict, scores: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "cell": name,
-                "stated": "yes" if cell.stated else "no",
+                "stated": cell.stated or "–",
                 "network": cell.model,
                 "trains": {"frozen": "head", "all": "all"}[cell.strategy],
                 "rate": f"{cell.peak_rate:g}, " + ("AdamW" if cell.momentum is None else f"momentum {cell.momentum:g}"),
                 "normalisation": "none" if cell.normalisation == "unit" else cell.normalisation,
                 "flip": "yes" if cell.flip else "no",
-                "first BatchNorm": BATCHNORM[cell.input_batchnorm],
+                "first BatchNorm": _batchnorm(cell),
                 **{measure: _score(by_measure.loc[measure]) for measure in answers.MEASURES},
                 "minutes": f"= cell {found.equal_to.iloc[0]}" if found.equal_to.iloc[0] else f"{found.minutes.iloc[0]:.1f}",
             }
@@ -84,10 +87,12 @@ def answer_table(answered: pd.DataFrame) -> pd.DataFrame:
             "row": row.row,
             "claim": f"{row.claim} ({row.asked})" if row.asked else row.claim,
             "cells": f"{row.one} - {row.other}",
-            "said": "–" if pd.isna(row.said) else f"{row.said:+.2f}{', excluded' * row.excluded}",
+            "said": "–" if pd.isna(row.said) else f"{row.said:+.2f}",
             "found": f"{row.difference:+.3f}",
             "95 % interval": f"{row.low:+.3f} to {row.high:+.3f}",
-            "verdict": f"{row.verdict}; the same trainings as “{row.same_as}”" if row.same_as else row.verdict,
+            "each fold": ", ".join(f"{value:+.3f}" for value in row.each) if len(row.each) > 1 else "–",
+            "verdict": verdict_in_words(row),
+            "below the floor": SIDES[row.below_floor],
             "patients": row.patients,
             "patients needed": _needed(row),
             "p, Holm": intervals.p_in_words(row.p_holm),
@@ -95,6 +100,39 @@ def answer_table(answered: pd.DataFrame) -> pd.DataFrame:
         }
         for row in answered.itertuples()
     )
+
+
+def verdict_in_words(row) -> str:
+    """The verdict of a row of :func:`brain_tumor.experiments.answers.answers`, and what it does not cover."""
+    size = f"; the {row.said:+.2f} that is said is excluded" if row.excluded else ""
+    return row.verdict + size + (f"; the same trainings as “{row.same_as}”" if row.same_as else "")
+
+
+def level_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """A row an accuracy that the source says, beside what that cell reached here.
+
+    Args:
+        scores: :func:`brain_tumor.experiments.answers.scores` of one split; cells that are not there are left out.
+    """
+    found = scores[scores.measure == answers.JUDGED_BY].set_index("cell")
+    rows = []
+    for level in LEVELS:
+        if level.cell not in found.index:
+            continue
+        row, said = found.loc[level.cell], level.percent / 100
+        seen = "above" if row.low > said else "below" if row.high < said else "at"
+        rows.append(
+            {
+                "row": level.row,
+                "what": level.text,
+                "cell": level.cell,
+                "said": f"{said:.2f}",
+                "found": _score(row),
+                "floor": _floor(row),
+                "found is": f"{seen} what is said",
+            }
+        )
+    return tables.worded(rows) if rows else pd.DataFrame()
 
 
 def commit(folder: Path) -> Path:
@@ -109,6 +147,8 @@ def commit(folder: Path) -> Path:
     with files.atomic_folder(record) as temporary:
         for path in (folder / DESCRIPTION, folder / COSTS, *sorted(folder.glob("*-*.csv"))):
             shutil.copyfile(path, temporary / path.name)
+    for name, digest in answers.read(folder)["encoders"].items():
+        records.keep_weights({"file": name, "sha256": digest})
     return record
 
 
@@ -126,6 +166,12 @@ def _score(row) -> str:
 
 def _floor(row) -> str:
     return "–" if pd.isna(row.floor) else f"{row.floor:.3f}, {row.floor_name}"
+
+
+def _batchnorm(cell: Cell) -> str:
+    if not cell.input_batchnorm:
+        return "removed"
+    return "statistics frozen" if cell.strategy == "frozen" else "statistics of the batch"
 
 
 def _needed(row) -> str:

@@ -35,8 +35,8 @@ def trained(stubs, home, monkeypatch):
 
 def test_there_are_twenty_and_the_source_fixes_some():
     assert [cell.name for cell in CELLS] == [str(number) for number in range(1, 21)]
-    stated = {cell.name for cell in CELLS if cell.stated}
-    assert stated == {"1", "3", "13", "15", "19", "20"}
+    stated = {cell.name: cell.stated for cell in CELLS if cell.stated}
+    assert stated == {"1": "network", "3": "network"} | dict.fromkeys(("13", "15", "19", "20"), "network, normalisation, flip")
     assert {KNOWN[name].model for name in ("1", "13", "19")} == {"resnet50"}
     assert all(KNOWN[name].flip and KNOWN[name].normalisation == "unit" for name in ("13", "15"))
     assert all(KNOWN[name].flip and KNOWN[name].normalisation == "imagenet" for name in ("19", "20"))
@@ -49,6 +49,8 @@ def test_every_claim_is_about_cells_that_there_are():
 def test_equal_cells_are_one_training_and_others_are_not():
     assert asked("16").run_id == asked("18").run_id
     assert asked("20").run_id == asked("15").run_id != asked("18").run_id
+    frozen = replace(KNOWN["3"], normalisation="imagenet")
+    assert grid.recipe(frozen, BUDGET, "ratio-34", "phantom").run_id != asked("3").run_id, "frozen statistics undo nothing"
     without = [asked(cell.name).run_id for cell in WITHOUT_INPUT_BATCHNORM]
     assert len(set(without)) == len(without), "without the first BatchNorm each normalisation is a training of its own"
 
@@ -88,12 +90,17 @@ def test_cells_stand_in_the_tables_order_each_once():
     assert [cell.name for cell in grid.cells(("15", "3", "15"))] == ["3", "15"]
 
 
-def test_it_gathers_a_column_a_cell_and_trains_equal_cells_once(trained):
+def test_it_gathers_a_column_a_cell_and_trains_equal_cells_once(trained, home):
     folder, made, store = trained
     assert made.count("ratio-34") == 2 and made.count("fold-1-of-2") == 2
     table = pd.read_csv(folder / "slices-ratio-34.csv")
     assert list(table) == ["case_id", "slice", "tumour", "16", "17", "18"]
     assert (table["16"] == table["18"]).all()
+    assert (table["16"] != table["17"]).all(), "else it could not be seen which is whose"
+    costs = pd.read_csv(folder / grid.COSTS, dtype={"cell": str})
+    for row in costs.itertuples():
+        own = pd.read_csv(home / "runs" / row.run / "slices.csv").probability.round(4)
+        assert pd.read_csv(folder / f"slices-{row.split}.csv")[row.cell].tolist() == own.tolist(), f"{row.split} {row.cell}"
     folds, _ = answers.slices(folder, BUDGET.folds)
     assert len(folds) == len(store.slices), "every patient is tested by one fold"
     assert answers.read(folder)["done"] == answers.read(folder)["of"] == 12
@@ -128,6 +135,17 @@ def test_a_grid_of_other_data_is_another(trained, stubs, monkeypatch):
     assert grid_tables.find(name) is None, "nobody's numbers are shown as those of other data"
 
 
+def test_cells_that_begin_with_other_weights_of_the_same_name_are_refused(trained):
+    folder, _, _ = trained
+    facts = answers.read(folder)
+    files.write_json(folder / grid.DESCRIPTION, facts | {"encoders": {"mri4-resnet18-128-unit.weights.h5": "a" * 64}})
+    gathered = grid._Gathered(folder, facts, [])
+    gathered.check_encoder("mri4-resnet18-128-unit.weights.h5", "a" * 64)
+    gathered.check_encoder("mri4-resnet50-128-unit.weights.h5", "b" * 64)
+    with pytest.raises(ModelError, match="bbbbbbbbbbbb, but cells of .* began with aaaaaaaaaaaa; bring that file back"):
+        gathered.check_encoder("mri4-resnet18-128-unit.weights.h5", "b" * 64)
+
+
 def test_weights_that_are_missing_are_named_all_at_once(trained):
     _, made, store = trained
     before = len(made)
@@ -147,7 +165,7 @@ def test_a_grid_in_words(trained):
     assert cells.loc["18", "minutes"] == "= cell 16" and cells.loc["16", "normalisation"] == "imagenet"
     assert cells.index[0] == "floor" and cells.loc["floor", ["AUC", "accuracy"]].str.fullmatch(r"\d\.\d{3}, .+").all()
     claims = found["Claims, split ratio-34"]
-    assert claims.loc["002.12", "found"] == "+0.000" and claims.loc["002.12", "verdict"] == "not decidable"
+    assert claims.loc["002.12", "found"] == "+0.000" and claims.loc["002.12", "verdict"].startswith("not decidable;")
     assert claims["patients needed"].str.fullmatch(r"[\d,]+|over a million|–").all()
 
 
@@ -158,6 +176,9 @@ def test_a_cell_that_lacks_a_fold_is_left_out_of_the_folds(trained):
     found = {section.title: section.table for section in grid_tables.of_folder(folder)}
     assert list(found["Cells, 2 patient folds together"].index) == ["floor", "16", "18"]
     assert list(found["Claims, 2 patient folds together"].cells) == ["16 - 18"]
+    costs = pd.read_csv(folder / grid.COSTS, dtype={"cell": str})
+    costs[costs.split.ne("fold-2-of-2")].to_csv(folder / grid.COSTS, index=False)
+    assert "2 patient folds together" not in dict(grid_tables.parts(folder)), "no cell stands on both"
 
 
 def test_a_phantom_grid_is_never_recorded(trained, tmp_path, monkeypatch):
@@ -231,10 +252,59 @@ def test_claims_are_confirmed_refuted_or_not_decidable(judged):
 
 
 def test_the_size_that_is_said_is_excluded_or_not(judged):
-    claims = (claimed("right", "wrong"), claimed("right", "once", 1.0), claimed("right", "once", 4.0))
+    claims = (claimed("right", "wrong"), claimed("right", "once", 1.0), claimed("wrong", "once", -1.0))
     found = answers.answers(judged, ("s",), claims)
-    assert found.excluded.tolist() == [False, False, True], "one slice of 120 is less than 1 and far less than 4 %"
-    assert grid_tables.answer_table(found)["said"].tolist() == ["–", "+0.01", "+0.04, excluded"]
+    assert found.excluded.tolist() == [False, False, True], "23 slices of 120 are far more than 1 %"
+    table = grid_tables.answer_table(found)
+    assert table["said"].tolist() == ["–", "+0.01", "-0.01"]
+    assert table.verdict.tolist() == ["confirmed", "not decidable", "confirmed; the -0.01 that is said is excluded"]
+
+
+@pytest.fixture
+def folded(judged):
+    """The same patients dealt to three folds: ``right`` is better than ``against``, but on the last fold, of two patients."""
+    table = pd.read_csv(judged / "slices-s.csv")
+    against = table.wrong.where(table.case_id < "P10", table.right)
+    table = table.assign(against=against, right=table.right.where(table.case_id < "P10", table.wrong))
+    costs, cells = [], ("right", "against")
+    parts = {"one": table.case_id < "P05", "two": table.case_id.between("P05", "P09"), "three": table.case_id > "P09"}
+    for fold, patients in parts.items():
+        table[patients].to_csv(judged / f"slices-{fold}.csv", index=False)
+        floor = table.loc[patients, ["case_id", "slice", "tumour"]].assign(floor="always no", probability=0.0)
+        floor.to_csv(judged / f"floors-{fold}.csv", index=False)
+        costs += [{"split": fold, "cell": name, "run": f"{name} {fold}", "seconds": 60.0} for name in cells]
+    pd.DataFrame(costs).to_csv(judged / grid.COSTS, index=False)
+    return judged
+
+
+def test_nothing_is_confirmed_where_a_fold_points_the_other_way(folded):
+    found = answers.answers(folded, ("one", "two", "three"), (claimed("right", "against"),))
+    assert found.low[0] > 0, "over patients alone it would be"
+    assert found.each[0] == pytest.approx((0.2, 0.2, -0.2))
+    assert found.verdict[0] == "not decidable: the folds disagree"
+    assert answers.verdict(claimed("a", "b"), intervals.BETTER, (0.2, 0.1)) == "confirmed"
+    table = grid_tables.answer_table(found)
+    assert table["each fold"].iloc[0] == "+0.200, +0.200, -0.200" and table["patients needed"].iloc[0] == "–"
+
+
+def test_cells_that_are_worse_than_reading_no_image_are_counted(judged):
+    path = judged / "floors-s.csv"
+    pd.read_csv(path).assign(probability=pd.read_csv(judged / "slices-s.csv")["once"]).to_csv(path, index=False)
+    claims = (claimed("right", "once"), claimed("wrong", "once"), replace(claimed("wrong", "worse"), text="both"))
+    table = pd.read_csv(judged / "slices-s.csv")
+    table.assign(worse=1 - table.right).to_csv(judged / "slices-s.csv", index=False)
+    costs = pd.read_csv(judged / grid.COSTS)
+    pd.concat([costs, costs[:1].assign(cell="worse", run="worse")]).to_csv(judged / grid.COSTS, index=False)
+    found = answers.answers(judged, ("s",), claims)
+    assert found.below_floor.tolist() == [0, 1, 2]
+    assert grid_tables.answer_table(found)["below the floor"].tolist() == ["–", "one", "both"]
+
+
+def test_what_the_source_says_a_cell_scored_is_held_against_its_interval(judged):
+    scores = pd.DataFrame({"cell": ["18", "17", "16"], "measure": "accuracy", "value": [0.95, 0.95, 0.95], "floor": 0.96})
+    table = grid_tables.level_table(scores.assign(low=[0.93, 0.945, 0.5], high=[0.955, 0.99, 0.97], floor_name="neighbour"))
+    assert table["found is"].tolist() == ["below what is said", "above what is said", "at what is said"]
+    assert table.found.iloc[0] == "0.950, below its floor, 0.930 to 0.955" and table.floor.iloc[0] == "0.960, neighbour"
 
 
 def test_one_contrast_is_one_answer_whatever_cells_it_is_asked_of(judged):
