@@ -33,6 +33,7 @@ CELLS = (
     "was trained, the other is named in its place. "
 )
 SIDES = ("–", "one", "both")
+BELOW = "below what is said"
 
 
 def of_folder(folder: Path) -> list[Section]:
@@ -120,7 +121,7 @@ def level_table(scores: pd.DataFrame) -> pd.DataFrame:
         if level.cell not in found.index:
             continue
         row, said = found.loc[level.cell], level.percent / 100
-        seen = "above" if row.low > said else "below" if row.high < said else "at"
+        seen = "above what is said" if row.low > said else BELOW if row.high < said else "as said"
         rows.append(
             {
                 "row": level.row,
@@ -129,7 +130,7 @@ def level_table(scores: pd.DataFrame) -> pd.DataFrame:
                 "said": f"{said:.2f}",
                 "found": _score(row),
                 "floor": _floor(row),
-                "found is": f"{seen} what is said",
+                "found is": seen,
             }
         )
     return tables.worded(rows) if rows else pd.DataFrame()

@@ -303,7 +303,7 @@ def test_cells_that_are_worse_than_reading_no_image_are_counted(judged):
 def test_what_the_source_says_a_cell_scored_is_held_against_its_interval(judged):
     scores = pd.DataFrame({"cell": ["18", "17", "16"], "measure": "accuracy", "value": [0.95, 0.95, 0.95], "floor": 0.96})
     table = grid_tables.level_table(scores.assign(low=[0.93, 0.945, 0.5], high=[0.955, 0.99, 0.97], floor_name="neighbour"))
-    assert table["found is"].tolist() == ["below what is said", "above what is said", "at what is said"]
+    assert table["found is"].tolist() == ["below what is said", "above what is said", "as said"]
     assert table.found.iloc[0] == "0.950, below its floor, 0.930 to 0.955" and table.floor.iloc[0] == "0.960, neighbour"
 
 
