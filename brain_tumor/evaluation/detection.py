@@ -37,8 +37,8 @@ MEASURES: dict[str, Callable] = {
     "F1": _f_score(1),
     "F2": _f_score(2),
 }
-# A constant answer brings each of these to 1, so they have no floor of their own.
-ONE_SIDED = ("sensitivity", "specificity", "precision")
+# A constant answer brings each of these to 1, so its floor is read where reading no image has as much of the other.
+MATCHED = {"sensitivity": "specificity", "specificity": "sensitivity", "precision": "sensitivity"}
 # What a threshold may be chosen by. Youden's J (1950) is sensitivity + specificity - 1.
 CRITERIA = MEASURES | {"youden": lambda tp, fp, fn, tn: 2 * MEASURES["balanced accuracy"](tp, fp, fn, tn) - 1}
 
@@ -76,18 +76,21 @@ def score_with_floors(slices: pd.DataFrame, floors: pd.DataFrame, threshold: flo
 
     Args:
         slices: a row a slice: ``case_id, tumour, probability``.
-        floors: the same of each image-free predictor, told apart by a column ``floor``; they are cut at 0.5.
+        floors: the same of each image-free predictor, told apart by a column ``floor``; they are cut at 0.5, and for
+            :data:`MATCHED` measures where that suits them best, with no less of the other of the pair than ``slices`` has.
 
     Returns:
-        As :func:`score`, with ``floor`` and ``floor_name``: NaN and empty for :data:`ONE_SIDED` measures, which a constant answer
-        already brings to 1.
+        As :func:`score`, with ``floor`` and ``floor_name``: NaN and empty where there is none.
     """
     scores = score(slices.case_id, slices.tumour, slices.probability, threshold, seed)
-    found = {
-        name: score(table.case_id, table.tumour, table.probability, 0.5, seed, intervals_too=False).set_index("measure").value
-        for name, table in floors.groupby("floor", sort=False)
-    }
-    by_floor = pd.DataFrame(found).drop(index=list(ONE_SIDED)).reindex(scores.measure)
+    reached, found = scores.set_index("measure").value, {}
+    for name, table in floors.groupby("floor", sort=False):
+        cut = score(table.case_id, table.tumour, table.probability, 0.5, seed, intervals_too=False)
+        every = _every_threshold(*_checked(table.tumour, table.probability))
+        rates = pd.DataFrame({measure: MEASURES[measure](every.tp, every.fp, every.fn, every.tn) for measure in MATCHED})
+        matched = {measure: rates[measure][rates[other] >= reached[other]].max() for measure, other in MATCHED.items()}
+        found[name] = dict(zip(cut.measure, cut.value, strict=True)) | matched
+    by_floor = pd.DataFrame(found).reindex(scores.measure)
     best = by_floor.max(axis=1).to_numpy()
     names = [row.idxmax() if row.notna().any() else "" for _, row in by_floor.iterrows()]
     return scores.assign(floor=best, floor_name=names)

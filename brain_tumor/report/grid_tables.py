@@ -8,7 +8,7 @@ import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.errors import RunError
-from brain_tumor.evaluation import intervals
+from brain_tumor.evaluation import detection, intervals
 from brain_tumor.experiments import answers
 from brain_tumor.experiments.cells import LEVELS, Cell
 from brain_tumor.experiments.grid import COSTS, DESCRIPTION, EPOCHS
@@ -27,11 +27,13 @@ JUDGED = (
     "have learnt too little for a contrast of theirs to speak of networks that have. "
 )
 CELLS = (
-    "The first row is the floor: the best that reading no image reaches on these slices. SGD's rates are trained at "
+    "The first row is the floor: the best that reading no image reaches on these slices; sensitivity is held against the best "
+    "at that cell's specificity, and the other way round. SGD's rates are trained at "
     f"{EPOCHS} / epochs times what is shown, since the source trained for {EPOCHS}. Where the first BatchNorm takes its "
     "statistics from the batch, cells that differ only in an affine normalisation of the input are equal by construction: one "
     "was trained, the other is named in its place. "
 )
+WHOLE = [measure for measure in answers.MEASURES if measure not in detection.MATCHED]  # whose floor is one for all cells
 SIDES = ("–", "one", "both")
 BELOW = "below what is said"
 
@@ -61,7 +63,7 @@ def cell_table(facts: dict, scores: pd.DataFrame) -> pd.DataFrame:
     """A row a cell: what it is, each measure with its interval, and its minutes; above them what reading no image reaches."""
     described = {values["name"]: Cell(**values) for values in facts["cells"]}
     floors = {row.measure: row for row in scores.drop_duplicates("measure").itertuples()}
-    rows = [{"cell": "floor", "network": "no image"} | {measure: _floor(floors[measure]) for measure in answers.MEASURES}]
+    rows = [{"cell": "floor", "network": "no image"} | {measure: _floor(floors[measure]) for measure in WHOLE}]
     for name, found in scores.groupby("cell", sort=False):
         cell, by_measure = described[name], found.set_index("measure")
         rows.append(

@@ -21,6 +21,10 @@ BRIEF_SUBGROUPS = (subgroups.FIELDS["site"], subgroups.AREA)
 MEANING = "what it means"  # the column that a terminal has no room for
 
 INTERVAL = "Interval: bootstrap over patients. Floor: the best score of predictors that read no image."
+FLOORS = (
+    "A constant answer brings sensitivity, specificity or precision to 1, so the floor of the first is read at the network's "
+    "specificity, and those of the others at its sensitivity."
+)
 NO_SPACING = (
     "There is no spacing in this data: distances are in pixels, and slices count as one pixel apart, which they are not. "
     f"NSD: the share of surface voxels within {surface.TOLERANCE:g} px of the other surface. Where only one of truth and "
@@ -112,8 +116,7 @@ def _segmentation(folder: Path, test: dict) -> list[Section]:
     found += _by_group(folder, tables.subgroup_table, _told_dice)
     if (folder / "detection.csv").is_file():
         text = (
-            "The segmentation as a detector of slices with tumour: a slice is as probable as its most probable pixel. Measures "
-            "that a constant answer brings to 1 have no floor."
+            f"The segmentation as a detector of slices with tumour: a slice is as probable as its most probable pixel. {FLOORS}"
         )
         found.append(Section(DETECTION, tables.measure_table(pd.read_csv(folder / "detection.csv")), text))
     return found + _calibration(folder)
@@ -131,8 +134,8 @@ def _classification(folder: Path, test: dict) -> list[Section]:
         Section(
             SCORES,
             tables.measure_table(pd.read_csv(folder / "scores.csv")),
-            f"{_test_part(test)} {INTERVAL} Measures that a constant answer brings to 1 have none. Every patient of these data "
-            "has a tumour, so these are figures of slices, never of diagnosis.",
+            f"{_test_part(test)} {INTERVAL} {FLOORS} Every patient of these data has a tumour, so these are figures of slices, "
+            "never of diagnosis.",
         ),
         *detected(folder),
         *_calibration(folder),

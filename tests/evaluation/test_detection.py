@@ -45,6 +45,17 @@ def test_scores_worked_by_hand():
     assert (table.low <= table.value).all() and (table.value <= table.high).all()
 
 
+def test_a_floor_of_sensitivity_has_the_same_specificity_and_the_other_way_round():
+    slices = pd.DataFrame({"case_id": CASES, "tumour": TRUTH, "probability": PROBABILITY})  # both are 4/5
+    guess = [0.9, 0.9, 0.2, 0.1, 0.3, 0.8, 0.1, 0.2, 0.1, 0.0]
+    floors = pd.concat([slices.assign(floor="position", probability=guess), slices.assign(floor="always yes", probability=1.0)])
+    found = detection.score_with_floors(slices, floors, 0.5).set_index("measure")
+    expected = {"sensitivity": 3 / 5, "specificity": 3 / 5, "precision": 4 / 6}
+    assert found.floor[list(expected)].to_dict() == pytest.approx(expected)
+    assert set(found.floor_name[list(expected)]) == {"position"}, "whoever calls everything has no specificity"
+    assert found.floor["accuracy"] == pytest.approx(6 / 10), "cut at one half"
+
+
 def test_f_scores_lean_as_their_name_says():
     sensitive = detection.score(CASES, TRUTH, PROBABILITY, threshold=0.05).set_index("measure").value
     assert sensitive["sensitivity"] == 1 > sensitive["precision"]
