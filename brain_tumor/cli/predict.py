@@ -7,7 +7,6 @@ import typer
 from brain_tumor.cli.backend import load_keras
 
 PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-SMALLEST = 16  # px; a smaller picture is no MRI slice
 
 
 def predict(
@@ -83,6 +82,7 @@ def _read(what: str, recipe) -> tuple:
     import numpy as np
 
     from brain_tumor.data import lgg
+    from brain_tumor.data.cache import SMALLEST
     from brain_tumor.data.duplicates import is_blank
     from brain_tumor.data.fetch import open_cohort
     from brain_tumor.data.picture import read_picture

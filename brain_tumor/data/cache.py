@@ -27,6 +27,7 @@ from brain_tumor.paths import data_folder
 from brain_tumor.progress import Bar
 
 READERS = 4  # threads; TIFF decoding releases the interpreter, and more than a few only hold memory
+SMALLEST = 16  # px; a smaller picture is no MRI slice
 LAYOUT = 1  # raise when the store's files change meaning, so that old stores are rebuilt
 
 
@@ -119,8 +120,9 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
         writers: list[_ArrayWriter] = []
         for case, (images, masks) in _read_ahead(cohort):
             if not writers:
-                if images.shape[1] != images.shape[2]:
-                    raise DataError(f"{case.sources[0]}: {images.shape[2]} x {images.shape[1]} pixels, expected a square")
+                if images.shape[1] != images.shape[2] or images.shape[1] < SMALLEST:
+                    found = f"{images.shape[2]} x {images.shape[1]} pixels"
+                    raise DataError(f"{case.sources[0]}: {found}, expected a square of at least {SMALLEST} x {SMALLEST}")
                 for name, array in (("images.npy", images), ("masks.npy", masks)):
                     writers.append(stack.enter_context(_ArrayWriter(folder / name, (cohort.n_slices, *array.shape[1:]))))
             if images.shape[1:] != writers[0].shape[1:]:

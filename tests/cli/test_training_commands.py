@@ -161,6 +161,20 @@ def test_training_refuses_what_does_not_fit_and_writes_nothing(trained, options,
     assert sorted((home / "runs").iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--model", "vgg16"], ["vgg16", "resnet18"]),
+        (["--size", "100"], ["100", "multiple of 32"]),
+        (["--batch-size", "5000"], ["5000"]),
+        (["--weights", "nowhere.weights.h5"], ["nowhere.weights.h5"]),
+    ],
+)
+def test_a_classifier_refuses_in_one_line_and_writes_nothing(home, command, options, words):
+    assert command("train", "classification", "--cohort", "phantom", "--split", "ratio-33", *options).refuses(*words)
+    assert not (home / "runs").exists()
+
+
 def test_ctrl_c_marks_the_run_stopped_and_an_unfinished_run_is_not_scored(trained):
     home, _, _ = trained
     command = [*SMALL, "--seed", "3", "--epochs", "200"]

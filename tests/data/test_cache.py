@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from brain_tumor.data import cache, intensity, lgg
 from brain_tumor.data.cache import open_store
@@ -164,5 +165,14 @@ def test_a_refused_picture_leaves_nothing(home, tree):
 def test_cases_of_unlike_sizes_are_refused(home, tree, write_tree):
     write_tree(tree, {"TCGA_DU_0003_20000101": 2}, size=20)
     with pytest.raises(DataError, match="TCGA_DU_0003_20000101_1.tif"):
+        open_store(lgg.read_cohort(tree))
+    assert stores_of(home) == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (15, 15), (32, 24)])
+def test_what_is_no_square_of_a_slices_size_is_refused(home, tree, width, height):
+    for path in tree.rglob("*.tif"):
+        Image.open(path).resize((width, height), Image.Resampling.NEAREST).save(path)
+    with pytest.raises(DataError, match=rf"_1\.tif: {width} x {height} pixels, expected a square of at least 16 x 16"):
         open_store(lgg.read_cohort(tree))
     assert stores_of(home) == []
