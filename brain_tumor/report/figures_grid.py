@@ -1,5 +1,7 @@
 """A grid drawn: every cell with its interval and the floor of its slices, and every claim with what was found."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -15,11 +17,12 @@ VERDICTS = {
 }
 
 
-def plot_cells(scores: pd.DataFrame, measure: str = "accuracy") -> Drawing:
+def plot_cells(scores: pd.DataFrame, labels: Mapping[str, str], measure: str = "accuracy") -> Drawing:
     """A row a cell: its score with 95 % interval over patients; dashed, the best that reading no image reaches.
 
     Args:
         scores: :func:`brain_tumor.experiments.answers.scores`.
+        labels: a cell's name -> what to call it.
     """
     found = scores[scores.measure == measure].reset_index(drop=True)
     words = "; ".join(f"{row.cell} {row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in found.itertuples())
@@ -31,7 +34,7 @@ def plot_cells(scores: pd.DataFrame, measure: str = "accuracy") -> Drawing:
     axes.plot(found.value, rows, "o", color=BLUE, markersize=6, label="95 % interval over patients")
     if not np.isnan(floor):
         axes.axvline(floor, color=GREY, linewidth=1.2, linestyle="--", label="floor: no image read")
-    axes.set_yticks(rows, found.cell, color=INK)
+    axes.set_yticks(rows, found.cell.map(labels), color=INK)
     axes.invert_yaxis()
     axes.legend(frameon=False, fontsize=8.5, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return drawing

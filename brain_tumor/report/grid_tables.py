@@ -26,24 +26,27 @@ JUDGED = (
     "Wilcoxon's raised for asking so many questions (Holm). Cells below the floor are less accurate than reading no image: they "
     "have learnt too little for a contrast of theirs to speak of networks that have. "
 )
+PLAN = (
+    f"SGD's rates are trained at {EPOCHS} / epochs times what is shown, since the source trained for {EPOCHS}. Stated is what "
+    "the source's text says of a cell; all else is reconstructed. "
+)
 CELLS = (
     "The first row is the floor: the best that reading no image reaches on these slices; sensitivity is held against the best "
-    "at that cell's specificity, and the other way round. SGD's rates are trained at "
-    f"{EPOCHS} / epochs times what is shown, since the source trained for {EPOCHS}. Where the first BatchNorm takes its "
-    "statistics from the batch, cells that differ only in an affine normalisation of the input are equal by construction: one "
-    "was trained, the other is named in its place. "
+    "at that cell's specificity, and the other way round. * is below its floor. Where the first BatchNorm takes its statistics "
+    "from the batch, cells that differ only in an affine normalisation of the input are equal by construction: one was trained, "
+    "the other is named in its place. "
 )
 WHOLE = [measure for measure in answers.MEASURES if measure not in detection.MATCHED]  # whose floor is one for all cells
-SIDES = ("–", "one", "both")
-BELOW = "below what is said"
+ABOVE, BELOW = "above", "below"  # what is said
+TRAINS = {"frozen": "head", "all": "all"}
 
 
 def of_folder(folder: Path) -> list[Section]:
     """Every split's cells and claims as sections; what is not trained yet is left out."""
     facts = answers.read(folder)
-    found = []
+    found = [Section("Cells", plan_table(facts), PLAN)]
     for title, splits in parts(folder):
-        found.append(Section(f"Cells, {title}", cell_table(facts, answers.scores(folder, splits)), CELLS + INTERVAL))
+        found.append(Section(f"Scores, {title}", cell_table(facts, answers.scores(folder, splits)), CELLS + INTERVAL))
         answered = answers.answers(folder, splits)
         if len(answered):
             found.append(Section(f"Claims, {title}", answer_table(answered), JUDGED))
@@ -59,56 +62,75 @@ def parts(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
     return [(title, splits) for title, splits in wanted if answers.trained_on(folder, splits)]
 
 
+def plan_table(facts: dict) -> pd.DataFrame:
+    """A row a cell: what is trained, and what of it the source says."""
+    return tables.worded(
+        {
+            "cell": cell.name,
+            "network": cell.model,
+            "trains": TRAINS[cell.strategy],
+            "rate": f"{cell.peak_rate:g}, " + ("AdamW" if cell.momentum is None else f"momentum {cell.momentum:g}"),
+            "normalisation": "none" if cell.normalisation == "unit" else cell.normalisation,
+            "flip": "yes" if cell.flip else "no",
+            "first BatchNorm": _batchnorm(cell),
+            "stated": cell.stated or "–",
+        }
+        for cell in _cells(facts).values()
+    )
+
+
 def cell_table(facts: dict, scores: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell: what it is, each measure with its interval, and its minutes; above them what reading no image reaches."""
-    described = {values["name"]: Cell(**values) for values in facts["cells"]}
+    """A row a cell: its minutes, and each measure with its interval; above them what reading no image reaches."""
+    named = labels(facts)
     floors = {row.measure: row for row in scores.drop_duplicates("measure").itertuples()}
-    rows = [{"cell": "floor", "network": "no image"} | {measure: _floor(floors[measure]) for measure in WHOLE}]
+    rows = [{"cell": "floor", "minutes": "–"} | {measure: _floor(floors[measure]) for measure in WHOLE}]
     for name, found in scores.groupby("cell", sort=False):
-        cell, by_measure = described[name], found.set_index("measure")
-        rows.append(
-            {
-                "cell": name,
-                "stated": cell.stated or "–",
-                "network": cell.model,
-                "trains": {"frozen": "head", "all": "all"}[cell.strategy],
-                "rate": f"{cell.peak_rate:g}, " + ("AdamW" if cell.momentum is None else f"momentum {cell.momentum:g}"),
-                "normalisation": "none" if cell.normalisation == "unit" else cell.normalisation,
-                "flip": "yes" if cell.flip else "no",
-                "first BatchNorm": _batchnorm(cell),
-                **{measure: _score(by_measure.loc[measure]) for measure in answers.MEASURES},
-                "minutes": f"= cell {found.equal_to.iloc[0]}" if found.equal_to.iloc[0] else f"{found.minutes.iloc[0]:.1f}",
-            }
-        )
-    return tables.worded(rows).reindex(columns=list(rows[-1])[1:]).fillna("–")
+        by_measure = found.set_index("measure")
+        minutes = f"= cell {found.equal_to.iloc[0]}" if found.equal_to.iloc[0] else f"{found.minutes.iloc[0]:.1f}"
+        scored = {measure: _score(by_measure.loc[measure]) for measure in answers.MEASURES}
+        rows.append({"cell": named[name], "minutes": minutes} | scored)
+    return tables.worded(rows).fillna("–")
+
+
+def labels(facts: dict) -> dict[str, str]:
+    """A cell's name -> what to call it where its row of :func:`plan_table` is not in sight."""
+    told = {name: f"{name}: {cell.model}, {TRAINS[cell.strategy]}" for name, cell in _cells(facts).items()}
+    return {name: label if name.isdigit() else name for name, label in told.items()}
 
 
 def answer_table(answered: pd.DataFrame) -> pd.DataFrame:
-    """A row a claim: what is said, what was found, and the verdict."""
+    """A row a claim: what is said, what was found, and the verdict with all that belongs to it."""
     return tables.worded(
         {
-            "row": row.row,
-            "claim": f"{row.claim} ({row.asked})" if row.asked else row.claim,
+            "claim": f"{row.row} {row.claim}",
             "cells": f"{row.one} - {row.other}",
             "said": "–" if pd.isna(row.said) else f"{row.said:+.2f}",
-            "found": f"{row.difference:+.3f}",
-            "95 % interval": f"{row.low:+.3f} to {row.high:+.3f}",
-            "each fold": ", ".join(f"{value:+.3f}" for value in row.each) if len(row.each) > 1 else "–",
-            "verdict": verdict_in_words(row),
-            "below the floor": SIDES[row.below_floor],
-            "patients": row.patients,
-            "patients needed": _needed(row),
+            "found": f"{row.difference:+.3f}, {row.low:+.3f} to {row.high:+.3f}",
             "p, Holm": intervals.p_in_words(row.p_holm),
-            **({"on": row.on} if "on" in answered else {}),
+            "verdict": verdict_in_words(row),
         }
         for row in answered.itertuples()
     )
 
 
 def verdict_in_words(row) -> str:
-    """The verdict of a row of :func:`brain_tumor.experiments.answers.answers`, and what it does not cover."""
-    size = f"; the {row.said:+.2f} that is said is excluded" if row.excluded else ""
-    return row.verdict + size + (f"; the same trainings as “{row.same_as}”" if row.same_as else "")
+    """The verdict of a row of :func:`brain_tumor.experiments.answers.answers`, and all that it does not say by itself."""
+    told = [row.verdict]
+    if row.verdict == answers.NOT_DECIDABLE:
+        needed = "over a million" if pd.isna(row.patients_needed) else f"{row.patients_needed:,.0f}"
+        told.append(f"{needed} patients would decide it")
+    if row.excluded:
+        told.append(f"the {row.said:+.2f} that is said is excluded")
+    if row.same_as:
+        told.append(f"the same trainings as “{row.same_as}”")
+    if row.asked:
+        told.append(row.asked)
+    if row.below_floor:
+        told.append(f"{('one cell is', 'both cells are')[row.below_floor - 1]} below the floor")
+    if len(row.each) > 1 and row.verdict != answers.VOID:
+        told.append("each fold " + ", ".join(f"{value:+.3f}" for value in row.each))
+    told.append(f"{getattr(row, 'on', '')}, {row.patients} patients".removeprefix(", "))
+    return "; ".join(told)
 
 
 def level_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -123,7 +145,7 @@ def level_table(scores: pd.DataFrame) -> pd.DataFrame:
         if level.cell not in found.index:
             continue
         row, said = found.loc[level.cell], level.percent / 100
-        seen = "above what is said" if row.low > said else BELOW if row.high < said else "as said"
+        seen = ABOVE if row.low > said else BELOW if row.high < said else "as said"
         rows.append(
             {
                 "row": level.row,
@@ -131,8 +153,8 @@ def level_table(scores: pd.DataFrame) -> pd.DataFrame:
                 "cell": level.cell,
                 "said": f"{said:.2f}",
                 "found": _score(row),
-                "floor": _floor(row),
                 "found is": seen,
+                "floor": _floor(row),
             }
         )
     return tables.worded(rows) if rows else pd.DataFrame()
@@ -163,21 +185,18 @@ def find(name: str) -> Path | None:
 
 
 def _score(row) -> str:
-    below = ", below its floor" if pd.notna(row.floor) and row.value < row.floor else ""
-    return f"{row.value:.3f}{below}, {tables.interval(row)}"
+    return f"{row.value:.3f}{'*' if row.value < row.floor else ''}, {tables.interval(row)}"
 
 
 def _floor(row) -> str:
     return "–" if pd.isna(row.floor) else f"{row.floor:.3f}, {row.floor_name}"
 
 
+def _cells(facts: dict) -> dict[str, Cell]:
+    return {values["name"]: Cell(**values) for values in facts["cells"]}
+
+
 def _batchnorm(cell: Cell) -> str:
     if not cell.input_batchnorm:
         return "removed"
     return "statistics frozen" if cell.strategy == "frozen" else "statistics of the batch"
-
-
-def _needed(row) -> str:
-    if row.verdict != answers.NOT_DECIDABLE:
-        return "–"
-    return "over a million" if pd.isna(row.patients_needed) else f"{row.patients_needed:,.0f}"

@@ -16,11 +16,11 @@ def scores() -> pd.DataFrame:
 
 
 def test_cells_stand_at_their_scores_beside_the_floor(scores):
-    figure = figures_grid.plot_cells(scores)
+    figure = figures_grid.plot_cells(scores, {"1": "1: resnet50, head", "2": "2: resnet50, all"})
     (axes,) = figure.axes
     dots = next(line for line in axes.lines if line.get_marker() == "o")
     assert dots.get_xdata().tolist() == [0.8, 0.7]
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["1", "2"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["1: resnet50, head", "2: resnet50, all"]
     assert any(line.get_linestyle() == "--" and line.get_xdata()[0] == 0.75 for line in axes.lines)
     assert "2 0.700 (0.650 to 0.740)" in figure.alt and figure.encoded()
 
