@@ -86,9 +86,9 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
         high`` of the accuracy, ``patients, patients_needed, p_value`` (:class:`brain_tumor.evaluation.intervals.Comparison`);
         ``each``, the difference on every split by itself; ``verdict`` on the direction alone (:func:`verdict`), or ``void by
         construction`` where both cells are one training; ``excluded``, whether the interval leaves out the size that is said,
-        which a void contrast cannot; ``below_floor``, how many of the two cells are less accurate than reading no image;
-        ``trainings`` of the contrast; ``same_as``, an earlier claim that they answer too, or ""; and ``p_holm``
-        (:func:`adjusted`).
+        which no void contrast can, and no folds that disagree; ``below_floor``, how many of the two cells are less accurate than
+        reading no image; ``trainings`` of the contrast; ``same_as``, an earlier claim that they answer too, or ""; and
+        ``p_holm`` (:func:`adjusted`).
     """
     found, floors = slices(folder, splits)
     trainings = _trainings(_costs(folder, splits))
@@ -101,8 +101,9 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
         one, other = (found[KEYS].assign(probability=found[name]) for name in (claim.one, claim.other))
         compared = detection.compare(one, other, THRESHOLD, THRESHOLD).set_index("measure").loc[JUDGED_BY]
         said = claim.points / 100 if claim.points else np.nan
-        void = trainings[claim.one] == trainings[claim.other]
         each = (right[claim.one].astype(int) - right[claim.other]).groupby(found.split, sort=False).mean()
+        void = trainings[claim.one] == trainings[claim.other]
+        judged = VOID if void else verdict(claim, compared.verdict, tuple(each))
         rows.append(
             {
                 "row": claim.row,
@@ -113,8 +114,8 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
                 "said": said,
                 **compared[["difference", "low", "high", "patients", "patients_needed", "p_value"]].to_dict(),
                 "each": tuple(each),
-                "verdict": VOID if void else verdict(claim, compared.verdict, tuple(each)),
-                "excluded": not (void or np.isnan(said) or compared.low <= said <= compared.high),
+                "verdict": judged,
+                "excluded": judged not in (VOID, DISAGREE) and (said < compared.low or compared.high < said),
                 "below_floor": sum(right[name].mean() < floor for name in (claim.one, claim.other)),
                 "trainings": f"{trainings[claim.one]} - {trainings[claim.other]}",
             }

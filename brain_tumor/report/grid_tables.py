@@ -102,8 +102,7 @@ def answer_table(answered: pd.DataFrame) -> pd.DataFrame:
     """A row a claim: what is said, what was found, and the verdict with all that belongs to it."""
     return tables.worded(
         {
-            "claim": f"{row.row} {row.claim}",
-            "cells": f"{row.one} - {row.other}",
+            "claim": f"{row.row} {row.claim} ({row.one} - {row.other})",
             "said": "–" if pd.isna(row.said) else f"{row.said:+.2f}",
             "found": f"{row.difference:+.3f}, {row.low:+.3f} to {row.high:+.3f}",
             "p, Holm": intervals.p_in_words(row.p_holm),
