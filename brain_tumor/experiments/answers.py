@@ -17,7 +17,7 @@ JUDGED_BY = "accuracy"  # the source's only measure (002.22)
 THRESHOLD = 0.5  # fixed before training, as there
 CONFIRMED, REFUTED, NOT_DECIDABLE = "confirmed", "refuted", "not decidable"
 VOID = "void by construction"  # both cells are the same training
-DISAGREE = "not decidable: the folds disagree"  # one training a fold: patients alone would decide, the trainings do not
+DISAGREE = "not decidable: the folds do not agree"  # one training a fold: patients alone would decide, the trainings do not
 
 
 def read(folder: Path) -> dict:
@@ -85,8 +85,8 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
         A row a claim: ``row, claim, asked, one, other, said`` (a share, NaN where only the better is named), ``difference, low,
         high`` of the accuracy, ``patients, patients_needed, p_value`` (:class:`brain_tumor.evaluation.intervals.Comparison`);
         ``each``, the difference on every split by itself; ``verdict`` on the direction alone (:func:`verdict`), or ``void by
-        construction`` where both cells are one training; ``excluded``, whether the interval leaves out the size that is said,
-        which no void contrast can, and no folds that disagree; ``below_floor``, how many of the two cells are less accurate than
+        construction`` where both cells are one training; ``excluded``, whether the interval leaves out the size that is said
+        and every fold lies on the same side of it; ``below_floor``, how many of the two cells are less accurate than
         reading no image; ``trainings`` of the contrast; ``same_as``, an earlier claim that they answer too, or ""; and
         ``p_holm`` (:func:`adjusted`).
     """
@@ -115,12 +115,18 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
                 **compared[["difference", "low", "high", "patients", "patients_needed", "p_value"]].to_dict(),
                 "each": tuple(each),
                 "verdict": judged,
-                "excluded": judged not in (VOID, DISAGREE) and (said < compared.low or compared.high < said),
+                "excluded": not void and _excluded(said, compared, each),
                 "below_floor": sum(right[name].mean() < floor for name in (claim.one, claim.other)),
                 "trainings": f"{trainings[claim.one]} - {trainings[claim.other]}",
             }
         )
     return adjusted(pd.DataFrame(rows)) if rows else pd.DataFrame()
+
+
+def _excluded(said: float, compared: pd.Series, each: pd.Series) -> bool:
+    """Whether a size cannot be, for all that these patients and trainings show; False of none, and of too few patients."""
+    outside = said < compared.low or compared.high < said
+    return bool(outside and (each > said).nunique() == 1 and compared.patients >= intervals.FEWEST_PAIRS)
 
 
 def adjusted(answered: pd.DataFrame) -> pd.DataFrame:

@@ -132,7 +132,8 @@ def train(
     Args:
         names: cells by name; all where none is given.
         on_run: told the number, how many are to be trained, and the run, as each has been trained and scored.
-        record: what was kept of this grid earlier, to go on from where it has come further than its folder here.
+        record: what was kept of this grid earlier, to go on from where it has come further than its folder here, whose
+            other cells are gathered again from their runs.
         workers: processes that train side by side, a core each (:mod:`brain_tumor.workers`).
 
     Returns:
@@ -208,7 +209,7 @@ class _Gathered:
         rows = pd.read_csv(folder / COSTS, dtype={"cell": str}).to_dict("records")
         self.costs = {(row["split"], row["cell"]): row for row in rows}
         self.slices = {split: _read(folder / f"slices-{split}.csv") for split, _ in self.costs}
-        self.encoders = files.read_json(folder / DESCRIPTION)["encoders"]
+        self.encoders = files.read_json(folder / DESCRIPTION).get("encoders", {})
 
     def equal(self, split: str, run_id: str) -> dict | None:
         """The row of costs of a cell that this run answers."""
@@ -273,6 +274,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 def grid_name(budget: Budget, cohort: Cohort, wanted: tuple[Cell, ...]) -> str:
     """The folder's name: what a person looks for first, then a hash of all that decides it, the data too."""
-    identity = [asdict(replace(budget, cost="")), [asdict(cell) for cell in wanted], open_store(cohort).data_hash]
+    told = [asdict(replace(cell, stated="")) for cell in wanted]  # words decide nothing
+    identity = [asdict(replace(budget, cost="")), told, open_store(cohort).data_hash]
     digest = files.sha256_json(identity)[:8]
     return f"{cohort.name}-grid-{budget.name}-{digest}"

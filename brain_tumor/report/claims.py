@@ -36,7 +36,7 @@ _TUTORIAL = "README of 'Brain MRI Tumor Detection (U-Net, patient-level evaluati
 _KERAS = "its README on GitHub"
 CLAIMS = (
     Claim("SVM on CNN features", "accuracy", 0.93, SLICES, f"{_TUTORIAL}; its author found the leak"),
-    Claim("the same SVM", "accuracy", 0.829, PATIENTS, f"{_TUTORIAL}; five folds"),
+    Claim("SVM on CNN features", "accuracy", 0.829, PATIENTS, f"{_TUTORIAL}; five folds"),
     Claim("U-Net on ResNet-18", "accuracy", 0.9325, PATIENTS, f"{_TUTORIAL}; 17 patients"),
     Claim("source 002, ResNet-18", "accuracy", 0.97, UNSTATED, "rows 002.09 and 002.16 of sources.csv; 85 to 15"),
     Claim("dikshabhati1, ResNet", "accuracy", 0.9344, UNSTATED, _KERAS),

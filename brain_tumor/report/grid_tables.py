@@ -18,13 +18,15 @@ from brain_tumor.report.sections import INTERVAL, Section
 
 MARK = "-grid-"  # in the name of every grid, and of no run
 JUDGED = (
-    "Accuracy of the first cell minus that of the second on the same slices, paired by patient, and on each fold by itself. The "
-    "verdict is on the direction: confirmed or refuted where the 95 % interval lies on one side of 0 and every fold points the "
-    "same way; not decidable otherwise, and so many patients would decide it, if they differed as these do; void where both "
-    "cells are the same training by construction. The interval is over patients, given these trainings, one a cell and split: "
-    "what another training would say shows only in how the folds differ. Each interval stands alone; the last p-value is "
-    "Wilcoxon's raised for asking so many questions (Holm). Cells below the floor are less accurate than reading no image: they "
-    "have learnt too little for a contrast of theirs to speak of networks that have. "
+    "Accuracy of the first cell minus that of the second on the same slices, paired by patient, and on each fold by itself. "
+    "The verdict is on the direction: confirmed or refuted where the 95 % interval lies on one side of 0 and every fold "
+    "points the same way; not decidable otherwise, and so many patients would decide it, if they differed as these do, but "
+    "where folds do not agree; void where both cells are the same training by construction. A size that is said is excluded "
+    "where the interval leaves it out and every fold lies on the same side of it. The interval is over patients, given "
+    "these trainings, one a cell and split: what another training would say shows only in how the folds differ. Each "
+    "interval stands alone; the last p-value is Wilcoxon's raised for asking so many questions (Holm). Cells below the "
+    "floor are less accurate than reading no image: they have learnt too little for a contrast of theirs to speak of "
+    "networks that have. "
 )
 PLAN = (
     f"SGD's rates are trained at {EPOCHS} / epochs times what is shown, since the source trained for {EPOCHS}. Stated is what "
@@ -149,7 +151,7 @@ def level_table(scores: pd.DataFrame) -> pd.DataFrame:
             {
                 "row": level.row,
                 "what": level.text,
-                "cell": level.cell,
+                "cell": f"{level.cell} (= {row.equal_to})" if row.equal_to else level.cell,
                 "said": f"{said:.2f}",
                 "found": _score(row),
                 "found is": seen,
@@ -171,7 +173,7 @@ def commit(folder: Path) -> Path:
     with files.atomic_folder(record) as temporary:
         for path in (folder / DESCRIPTION, folder / COSTS, *sorted(folder.glob("*-*.csv"))):
             shutil.copyfile(path, temporary / path.name)
-    for name, digest in answers.read(folder)["encoders"].items():
+    for name, digest in answers.read(folder).get("encoders", {}).items():
         records.keep_weights({"file": name, "sha256": digest})
     return record
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from brain_tumor import files
-from brain_tumor.evaluation import detection_groups, protocols, subgroups, surface
+from brain_tumor.evaluation import detection, detection_groups, protocols, subgroups, surface
 from brain_tumor.report import page, records, tables
 
 PATIENTS, SCORES, VARIANTS, BOUNDARY = "Patients", "Scores", "One prediction, many numbers", "Boundary"
@@ -22,8 +22,8 @@ MEANING = "what it means"  # the column that a terminal has no room for
 
 INTERVAL = "Interval: bootstrap over patients. Floor: the best score of predictors that read no image."
 FLOORS = (
-    "A constant answer brings sensitivity, specificity or precision to 1, so the floor of the first is read at the network's "
-    "specificity, and those of the others at its sensitivity."
+    "A constant answer brings sensitivity, specificity or precision to 1, so the floor of the first is the best at no lower "
+    "specificity, and those of the others at no lower sensitivity, wherever on these very slices that is."
 )
 NO_SPACING = (
     "There is no spacing in this data: distances are in pixels, and slices count as one pixel apart, which they are not. "
@@ -115,16 +115,16 @@ def _segmentation(folder: Path, test: dict) -> list[Section]:
         found.append(Section(BOUNDARY, tables.boundary_table(pd.read_csv(folder / "boundary_scores.csv")), NO_SPACING))
     found += _by_group(folder, tables.subgroup_table, _told_dice)
     if (folder / "detection.csv").is_file():
-        text = (
-            f"The segmentation as a detector of slices with tumour: a slice is as probable as its most probable pixel. {FLOORS}"
-        )
-        found.append(Section(DETECTION, tables.measure_table(pd.read_csv(folder / "detection.csv")), text))
+        scores = pd.read_csv(folder / "detection.csv")
+        text = "The segmentation as a detector of slices with tumour: a slice is as probable as its most probable pixel."
+        found.append(Section(DETECTION, tables.measure_table(scores), f"{text} {_floors(scores)}"))
     return found + _calibration(folder)
 
 
 def _classification(folder: Path, test: dict) -> list[Section]:
     threshold = files.read_json(folder / "run.json")["threshold"]
     cases, slices = pd.read_csv(folder / "cases.csv"), records.read_slices(folder)
+    scores = pd.read_csv(folder / "scores.csv")
     return [
         Section(
             PATIENTS,
@@ -133,9 +133,9 @@ def _classification(folder: Path, test: dict) -> list[Section]:
         ),
         Section(
             SCORES,
-            tables.measure_table(pd.read_csv(folder / "scores.csv")),
-            f"{_test_part(test)} {INTERVAL} {FLOORS} Every patient of these data has a tumour, so these are figures of slices, "
-            "never of diagnosis.",
+            tables.measure_table(scores),
+            f"{_test_part(test)} {INTERVAL} {_floors(scores)} Every patient of these data has a tumour, so these are figures of "
+            "slices, never of diagnosis.",
         ),
         *detected(folder),
         *_calibration(folder),
@@ -185,6 +185,12 @@ def variants(folder: Path) -> dict[str, pd.DataFrame]:
 def _calibration(folder: Path) -> list[Section]:
     path = folder / "calibration.csv"
     return [Section(CALIBRATION, tables.calibration_table(pd.read_csv(path)), CALIBRATED)] if path.is_file() else []
+
+
+def _floors(scores: pd.DataFrame) -> str:
+    """What is said of floors; runs that were scored by earlier versions have none where a constant answer reaches 1."""
+    matched = scores[scores.measure.isin(detection.MATCHED)]
+    return FLOORS if matched.floor.notna().any() else "Measures that a constant answer brings to 1 have no floor."
 
 
 def _test_part(test: dict) -> str:

@@ -14,6 +14,7 @@ from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import answers, grid
 from brain_tumor.experiments.cells import CELLS, CLAIMS, QUESTIONS, WITHOUT_INPUT_BATCHNORM, Claim
 from brain_tumor.report import grid_tables, records
+from brain_tumor.training.runs import RunFolder
 
 BUDGET = grid.Budget("tiny", 32, 3, ("ratio-34", "source-002"), ("fold-1-of-2", "fold-2-of-2"), "none", "nothing")
 SITES = {"CS": [8, 9, 7], "DU": [8, 10, 9]}
@@ -145,6 +146,24 @@ def test_cells_that_begin_with_other_weights_of_the_same_name_are_refused(traine
     gathered.check_encoder("mri4-resnet50-128-unit.weights.h5", "b" * 64)
     with pytest.raises(ModelError, match="bbbbbbbbbbbb, but cells of .* began with aaaaaaaaaaaa; bring that file back"):
         gathered.check_encoder("mri4-resnet18-128-unit.weights.h5", "b" * 64)
+
+
+def test_a_grid_says_with_which_weights_its_runs_began(trained, tmp_path, monkeypatch):
+    folder, _, _ = trained
+    facts, runs = answers.read(folder), pd.read_csv(folder / grid.COSTS, dtype={"cell": str}).run.unique()
+    one, other = (RunFolder(folder.parent / name) for name in runs[:2])
+    for run, digest in ((one, "a" * 64), (other, "b" * 64)):
+        run.update(encoder={"file": "mri4-resnet18-128-unit.weights.h5", "sha256": digest})
+    steps = [("ratio-34", KNOWN["16"]), ("ratio-34", KNOWN["17"])]
+    fresh = grid._Gathered(tmp_path / "lgg-grid-tiny-0", facts | {"phantom": False}, steps)
+    fresh.add(*steps[0], one)
+    with pytest.raises(ModelError, match="bbbbbbbbbbbb, but cells of .* began with aaaaaaaaaaaa"):
+        fresh.add(*steps[1], other)
+    kept = []
+    monkeypatch.setenv("BRAIN_TUMOR_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.setattr(records, "keep_weights", kept.append)
+    assert answers.read(grid_tables.commit(fresh.folder))["encoders"] == {"mri4-resnet18-128-unit.weights.h5": "a" * 64}
+    assert kept == [{"file": "mri4-resnet18-128-unit.weights.h5", "sha256": "a" * 64}]
 
 
 def test_weights_that_are_missing_are_named_all_at_once(trained):
@@ -289,13 +308,16 @@ def folded(judged):
 
 
 def test_nothing_is_confirmed_where_a_fold_points_the_other_way(folded):
-    found = answers.answers(folded, ("one", "two", "three"), (claimed("right", "against", 90.0),))
-    assert found.low[0] > 0 and found.high[0] < 0.9 and not found.excluded[0], "over patients alone it would be"
+    found = answers.answers(
+        folded, ("one", "two", "three"), (claimed("right", "against", -1.0), claimed("right", "against", 90.0))
+    )
+    assert found.low[0] > 0, "over patients alone it would be"
+    assert found.excluded.tolist() == [False, True], "a fold lies below -0.01, none above 0.90"
     assert found.each[0] == pytest.approx((0.2, 0.2, -0.2))
-    assert found.verdict[0] == "not decidable: the folds disagree"
+    assert found.verdict[0] == "not decidable: the folds do not agree"
     assert answers.verdict(claimed("a", "b"), intervals.BETTER, (0.2, 0.1)) == "confirmed"
     told = grid_tables.answer_table(found).verdict.iloc[0]
-    assert told == "not decidable: the folds disagree; each fold +0.200, +0.200, -0.200; 12 patients"
+    assert told == "not decidable: the folds do not agree; each fold +0.200, +0.200, -0.200; 12 patients"
 
 
 def test_cells_that_are_worse_than_reading_no_image_are_counted(judged):
@@ -312,11 +334,13 @@ def test_cells_that_are_worse_than_reading_no_image_are_counted(judged):
     assert told == ["", "one cell is", "both cells are"]
 
 
-def test_what_the_source_says_a_cell_scored_is_held_against_its_interval(judged):
+def test_what_the_source_says_a_cell_scored_is_held_against_its_interval():
     scores = pd.DataFrame({"cell": ["18", "17", "16"], "measure": "accuracy", "value": [0.95, 0.95, 0.95], "floor": 0.96})
+    scores["equal_to"] = ["16", "", ""]
     table = grid_tables.level_table(scores.assign(low=[0.93, 0.945, 0.5], high=[0.955, 0.99, 0.97], floor_name="neighbour"))
     assert table["found is"].tolist() == ["below", "above", "as said"]
     assert table.found.iloc[0] == "0.950*, 0.930 to 0.955" and table.floor.iloc[0] == "0.960, neighbour"
+    assert table.cell.tolist() == ["18 (= 16)", "17", "16"]
 
 
 def test_one_contrast_is_one_answer_whatever_cells_it_is_asked_of(judged):

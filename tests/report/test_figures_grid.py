@@ -26,17 +26,18 @@ def test_cells_stand_at_their_scores_beside_the_floor(scores):
 
 
 def test_claims_have_the_colour_of_their_verdict():
-    verdicts = [answers.CONFIRMED, answers.REFUTED, answers.DISAGREE]
+    verdicts = [answers.CONFIRMED, answers.REFUTED, answers.DISAGREE, answers.NOT_DECIDABLE]
     table = pd.DataFrame(
         {
-            "claim": ["a", "b", "c"], "difference": [0.1, -0.1, 0.0], "low": [0.05, -0.2, -0.1], "high": [0.15, -0.05, 0.1],
-            "said": [0.02, 0.01, float("nan")], "verdict": verdicts, "each": [(0.08, 0.12), (-0.1, -0.1), (0.0,)],
+            "claim": list("abcd"), "difference": [0.1, -0.1, 0.0, 0.0], "low": [0.05, -0.2, -0.1, -0.1],
+            "high": [0.15, -0.05, 0.1, 0.1], "said": [0.02, 0.01, float("nan"), 0.0], "verdict": verdicts,
+            "each": [(0.08, 0.12), (-0.1, -0.1), (0.0,), (0.0,)],
         }
     )  # fmt: skip
     figure = figures_grid.plot_answers(table)
     (axes,) = figure.axes
     drawn = {line.get_label(): to_hex(line.get_color()) for line in axes.lines if line.get_marker() == "o"}
-    colours = (drawing.GREEN, drawing.RED, drawing.ORANGE)
+    colours = (drawing.GREEN, drawing.RED, drawing.ORANGE, drawing.GREY)
     assert drawn == {verdict: to_hex(colour) for verdict, colour in zip(verdicts, colours, strict=True)}
     ticks = next(line for line in axes.lines if line.get_marker() == "|")
     assert list(zip(ticks.get_xdata(), ticks.get_ydata(), strict=True)) == [(0.08, 0), (0.12, 0), (-0.1, 1), (-0.1, 1)]

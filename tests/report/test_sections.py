@@ -79,6 +79,18 @@ def test_a_tuned_threshold_and_temperature_are_shown(make_classifier):
     assert set(pd.read_csv(plain.path / "calibration.csv").of) == {"slices"}
 
 
+def test_floors_of_sensitivity_are_told_of_where_the_run_has_them(make_classifier):
+    run = make_classifier()
+    scores = pd.read_csv(run.path / "scores.csv").set_index("measure")
+    assert scores.floor[["sensitivity", "specificity", "precision"]].notna().all()
+    told = {section.title: section.text for section in sections.of_folder(run.path)}
+    assert sections.FLOORS in told[sections.SCORES]
+    scores.loc[["sensitivity", "specificity", "precision"], "floor"] = float("nan")
+    scores.to_csv(run.path / "scores.csv")
+    told = {section.title: section.text for section in sections.of_folder(run.path)}
+    assert "constant answer brings to 1 have no floor" in told[sections.SCORES]
+
+
 def test_the_worst_slices_are_the_farthest_from_the_truth(make_classifier):
     run = make_classifier()
     worst = sections.of_folder(run.path)[-1].table
