@@ -15,7 +15,7 @@ from brain_tumor.experiments.grid import COSTS, DESCRIPTION, KEYS
 MEASURES = ("AUC", "accuracy", "sensitivity", "specificity")
 JUDGED_BY = "accuracy"  # the source's only measure (002.22)
 THRESHOLD = 0.5  # fixed before training, as there
-CONFIRMED, REFUTED, NOT_DECIDABLE = "confirmed", "refuted", "not decidable"
+CONFIRMED, REFUTED, NOT_DECIDABLE = "confirmed", "refuted", intervals.NOT_DECIDABLE
 VOID = "void by construction"  # both cells are the same training
 DISAGREE = "not decidable: the folds do not agree"  # one training a fold: patients alone would decide, the trainings do not
 
@@ -101,9 +101,9 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
         one, other = (found[KEYS].assign(probability=found[name]) for name in (claim.one, claim.other))
         compared = detection.compare(one, other, THRESHOLD, THRESHOLD).set_index("measure").loc[JUDGED_BY]
         said = claim.points / 100 if claim.points else np.nan
-        each = (right[claim.one].astype(int) - right[claim.other]).groupby(found.split, sort=False).mean()
+        each = tuple((right[claim.one].astype(int) - right[claim.other]).groupby(found.split, sort=False).mean())
         void = trainings[claim.one] == trainings[claim.other]
-        judged = VOID if void else verdict(claim, compared.verdict, tuple(each))
+        judged = VOID if void else verdict(claim, compared.verdict, each)
         rows.append(
             {
                 "row": claim.row,
@@ -113,7 +113,7 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
                 "other": claim.other,
                 "said": said,
                 **compared[["difference", "low", "high", "patients", "patients_needed", "p_value"]].to_dict(),
-                "each": tuple(each),
+                "each": each,
                 "verdict": judged,
                 "excluded": not void and _excluded(said, compared, each),
                 "below_floor": sum(right[name].mean() < floor for name in (claim.one, claim.other)),
@@ -123,10 +123,11 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
     return adjusted(pd.DataFrame(rows)) if rows else pd.DataFrame()
 
 
-def _excluded(said: float, compared: pd.Series, each: pd.Series) -> bool:
+def _excluded(said: float, compared: pd.Series, each: tuple[float, ...]) -> bool:
     """Whether a size cannot be, for all that these patients and trainings show; False of none, and of too few patients."""
     outside = said < compared.low or compared.high < said
-    return bool(outside and (each > said).nunique() == 1 and compared.patients >= intervals.FEWEST_PAIRS)
+    one_side = len({value > said for value in each}) == 1
+    return bool(outside and one_side and compared.patients >= intervals.FEWEST_PAIRS)
 
 
 def adjusted(answered: pd.DataFrame) -> pd.DataFrame:

@@ -43,6 +43,16 @@ class Cell:
     stated: str = ""
 
     @property
+    def part(self) -> str:
+        """What trains (:data:`brain_tumor.models.freezing.PARTS`)."""
+        return "head" if self.strategy == "frozen" else "all"
+
+    @property
+    def label(self) -> str:
+        """Its name, and what a number alone would leave open."""
+        return f"{self.name}: {self.model}, {self.part}" if self.name.isdigit() else self.name
+
+    @property
     def normalised_anyway(self) -> bool:
         """Whether a first BatchNorm makes the affine normalisations alike, so that cells which differ only in them are equal.
 

@@ -79,8 +79,8 @@ def recipe(cell: Cell, budget: Budget, split: str, cohort: str) -> Classificatio
         plan = Stage(cell.strategy, budget.epochs, cell.peak_rate)
     else:
         rate = cell.peak_rate * EPOCHS / budget.epochs
-        part = "head" if cell.strategy == "frozen" else "all"
-        plan = Stage(cell.strategy, budget.epochs, rate, part, 0.0, optimiser="sgd", momentum=cell.momentum, schedule="constant")
+        sgd = {"optimiser": "sgd", "momentum": cell.momentum, "schedule": "constant"}
+        plan = Stage(cell.strategy, budget.epochs, rate, cell.part, 0.0, **sgd)
     return ClassificationRecipe(
         cohort=cohort,
         split=split,
@@ -147,7 +147,7 @@ def train(
     wanted, store = cells(names), open_store(cohort)
     steps = list(plan(budget, wanted))
     folder = runs_folder() / grid_name(budget, cohort, wanted)
-    if record and record != folder and _done(record) > _done(folder):
+    if record and _done(record) > _done(folder):
         shutil.copytree(record, folder, dirs_exist_ok=True)
     description = {
         "budget": asdict(budget), "cells": [asdict(cell) for cell in wanted], "cohort": cohort.name, "phantom": cohort.phantom,

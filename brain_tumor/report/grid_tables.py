@@ -2,6 +2,7 @@
 
 import glob
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -40,13 +41,12 @@ CELLS = (
 )
 WHOLE = [measure for measure in answers.MEASURES if measure not in detection.MATCHED]  # whose floor is one for all cells
 ABOVE, BELOW = "above", "below"  # what is said
-TRAINS = {"frozen": "head", "all": "all"}
 
 
 def of_folder(folder: Path) -> list[Section]:
     """Every split's cells and claims as sections; what is not trained yet is left out."""
     facts = answers.read(folder)
-    found = [Section("Cells", plan_table(facts), PLAN)]
+    found = [Section("Cells", plan_table(_cells(facts)), PLAN)]
     for title, splits in parts(folder):
         found.append(Section(f"Scores, {title}", cell_table(facts, answers.scores(folder, splits)), CELLS + INTERVAL))
         answered = answers.answers(folder, splits)
@@ -64,20 +64,20 @@ def parts(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
     return [(title, splits) for title, splits in wanted if answers.trained_on(folder, splits)]
 
 
-def plan_table(facts: dict) -> pd.DataFrame:
+def plan_table(cells: Iterable[Cell]) -> pd.DataFrame:
     """A row a cell: what is trained, and what of it the source says."""
     return tables.worded(
         {
             "cell": cell.name,
             "network": cell.model,
-            "trains": TRAINS[cell.strategy],
+            "trains": cell.part,
             "rate": f"{cell.peak_rate:g}, " + ("AdamW" if cell.momentum is None else f"momentum {cell.momentum:g}"),
             "normalisation": "none" if cell.normalisation == "unit" else cell.normalisation,
             "flip": "yes" if cell.flip else "no",
             "first BatchNorm": _batchnorm(cell),
             "stated": cell.stated or "–",
         }
-        for cell in _cells(facts).values()
+        for cell in cells
     )
 
 
@@ -96,8 +96,7 @@ def cell_table(facts: dict, scores: pd.DataFrame) -> pd.DataFrame:
 
 def labels(facts: dict) -> dict[str, str]:
     """A cell's name -> what to call it where its row of :func:`plan_table` is not in sight."""
-    told = {name: f"{name}: {cell.model}, {TRAINS[cell.strategy]}" for name, cell in _cells(facts).items()}
-    return {name: label if name.isdigit() else name for name, label in told.items()}
+    return {cell.name: cell.label for cell in _cells(facts)}
 
 
 def answer_table(answered: pd.DataFrame) -> pd.DataFrame:
@@ -118,8 +117,7 @@ def verdict_in_words(row) -> str:
     """The verdict of a row of :func:`brain_tumor.experiments.answers.answers`, and all that it does not say by itself."""
     told = [row.verdict]
     if row.verdict == answers.NOT_DECIDABLE:
-        needed = "over a million" if pd.isna(row.patients_needed) else f"{row.patients_needed:,.0f}"
-        told.append(f"{needed} patients would decide it")
+        told.append(f"{tables.patients_needed(row)} patients would decide it")
     if row.excluded:
         told.append(f"the {row.said:+.2f} that is said is excluded")
     if row.same_as:
@@ -193,8 +191,8 @@ def _floor(row) -> str:
     return "–" if pd.isna(row.floor) else f"{row.floor:.3f}, {row.floor_name}"
 
 
-def _cells(facts: dict) -> dict[str, Cell]:
-    return {values["name"]: Cell(**values) for values in facts["cells"]}
+def _cells(facts: dict) -> list[Cell]:
+    return [Cell(**values) for values in facts["cells"]]
 
 
 def _batchnorm(cell: Cell) -> str:

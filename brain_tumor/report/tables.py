@@ -148,19 +148,24 @@ def comparison_table(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for row in found.itertuples():
         name = {"Dice": row.protocol, "size": row.size} if "protocol" in found else {"measure": row.measure}
-        unsettled = "over a million" if row.verdict == intervals.NOT_DECIDABLE else "–"
-        needed = unsettled if pd.isna(row.patients_needed) else f"{row.patients_needed:,}"
         rows.append(
             name
             | {
                 "difference": f"{row.difference:+.3f}",
                 "95 % interval": "–" if pd.isna(row.low) else f"{row.low:+.3f} to {row.high:+.3f}",
                 "verdict": row.verdict,
-                "patients needed": needed,
+                "patients needed": patients_needed(row),
                 "Wilcoxon p": intervals.p_in_words(row.p_value),
             }
         )
     return worded(rows)
+
+
+def patients_needed(row) -> str:
+    """How many patients would decide a row of a comparison, in words; a dash where it is decided."""
+    if pd.isna(row.patients_needed):
+        return "over a million" if row.verdict == intervals.NOT_DECIDABLE else "–"
+    return f"{row.patients_needed:,.0f}"
 
 
 def _group_table(groups: pd.DataFrame, judged: Callable) -> pd.DataFrame:
