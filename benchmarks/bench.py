@@ -37,7 +37,7 @@ def main(
 ) -> None:
     """Measure this machine: data, batches, training and inference."""
     from brain_tumor.cli.backend import load_keras
-    from brain_tumor.data.fetch import lgg_folder
+    from brain_tumor.data.opening import lgg_folder
 
     real = None if quick or not lgg_folder().is_dir() else lgg_folder()
     steps = 2 if quick else 16
@@ -76,10 +76,10 @@ def seconds(action: Callable) -> float:
 def measure_data(root: Path) -> dict:
     """Index the tree, build its caches and open them again; peak memory of all that. Then audit a slice split."""
     from brain_tumor.data import splits
-    from brain_tumor.data.audit import audit
     from brain_tumor.data.cache import open_store
-    from brain_tumor.data.lgg import read_cohort
-    from brain_tumor.data.parts import of_cohort
+    from brain_tumor.data.readers.lgg import read_cohort
+    from brain_tumor.leakage.audit import audit
+    from brain_tumor.leakage.manifests import of_cohort
 
     index = seconds(lambda: read_cohort(root))
     cohort = read_cohort(root)
@@ -105,7 +105,7 @@ def open_arrays(root: Path):
     import numpy as np
 
     from brain_tumor.data.cache import open_store
-    from brain_tumor.data.lgg import read_cohort
+    from brain_tumor.data.readers.lgg import read_cohort
     from brain_tumor.training.batches import SliceArrays
 
     store = open_store(read_cohort(root), SIZE)

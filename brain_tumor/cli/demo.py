@@ -15,12 +15,13 @@ def demo() -> None:
     from brain_tumor.cli.data import print_facts
     from brain_tumor.cli.evaluate import print_sections
     from brain_tumor.data.cache import open_store
-    from brain_tumor.data.fetch import open_cohort
+    from brain_tumor.data.opening import open_cohort
     from brain_tumor.data.profile import profile
     from brain_tumor.experiments import segmentation, training
     from brain_tumor.experiments.recipe import SegmentationRecipe
     from brain_tumor.paths import readable
-    from brain_tumor.report import run_page, sections
+    from brain_tumor.report.pages import run as run_page
+    from brain_tumor.report.pages import sections
     from brain_tumor.training.stages import Stage
 
     recipe = SegmentationRecipe(**RECIPE, stages=(Stage("all", EPOCHS, PEAK_RATE),))

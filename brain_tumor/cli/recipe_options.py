@@ -149,7 +149,7 @@ def takes(recipe: Callable, but: tuple[str, ...] = ()) -> Callable[[Callable], C
 
 def _recipe(kind: str, **options) -> "Recipe":
     from brain_tumor.experiments import recipe as recipes
-    from brain_tumor.experiments import strategies
+    from brain_tumor.training import strategies
     from brain_tumor.training.augment import Augmentation
 
     moved = Augmentation(**{name: options.pop(name) for name in ("flip", "rotation_degrees", "zoom", "lighting", "missing")})

@@ -32,9 +32,9 @@ def _search(recipe, trials: int, vary: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from brain_tumor.data.fetch import open_cohort
+    from brain_tumor.data.opening import open_cohort
     from brain_tumor.experiments import search
-    from brain_tumor.report import records
+    from brain_tumor.records import records
     from brain_tumor.training.runs import find_run
 
     with resumable.stoppable("the same command goes on with this trial"):

@@ -21,7 +21,7 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.data import intensity
 from brain_tumor.data.cohort import Case, Cohort, Volume
-from brain_tumor.data.lgg import missing_sequences
+from brain_tumor.data.readers.lgg import missing_sequences
 from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
 from brain_tumor.progress import Bar

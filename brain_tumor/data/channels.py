@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brain_tumor.data.cache import Store
-from brain_tumor.data.lgg import FLAIR
+from brain_tumor.data.readers.lgg import FLAIR
 from brain_tumor.errors import DataError
 
 CHANNELS = ("sequences", "flair", "neighbours", "sequences+mask")

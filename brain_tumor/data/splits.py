@@ -16,6 +16,8 @@ from brain_tumor.errors import SplitError
 
 PARTS = ("train", "tune", "test")
 UNITS = ("patient", "site", "slice")
+# Names of parts, in the order in which pairs of them are reported: train and test first. A CSV may have others.
+SIDES = ({"train", "training", "tr"}, {"test", "testing", "ts"}, {"tune", "tuning", "val", "valid", "validation", "dev"})
 # Sites too small to hold out: UNC gave one patient, who is always in training.
 NEVER_TESTED_SITES = ("EZ",)
 # The validation folders of source 004 (row 004.27), a patient split taken from Kaggle's peter88b/brain-segmentation-fastai.
@@ -118,6 +120,11 @@ def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, tune: float = 0.
             return slice_fold(slices, number, of, tune, seed)
         return leak_pair(cases, slices, number, of, seed)[kind == "leaky"]
     raise SplitError(f"unknown split {name!r}; expected {', '.join(NAMES)}, or a JSON file")
+
+
+def side(part: str) -> int:
+    """0 for train, 1 for test, 2 for tune, 3 for any other part."""
+    return next((rank for rank, names in enumerate(SIDES) if part.lower() in names), len(SIDES))
 
 
 def site_split(cases: pd.DataFrame, site: str, tune: float = 0.0, seed: int = 0) -> Split:

@@ -11,7 +11,7 @@ from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.channels import SliceInputs, slice_inputs, slice_windows
 from brain_tumor.errors import DataError
 from brain_tumor.experiments.recipe import Recipe
-from brain_tumor.inference import gathered
+from brain_tumor.inference import stored
 from brain_tumor.paths import runs_folder
 
 
@@ -35,7 +35,7 @@ def _masks(crossval: str, store: Store) -> np.ndarray:
     masks = np.empty(store.masks.shape, np.uint8)
     for case_id in store.cases.index:
         rows = store.rows_of(case_id)
-        numbers, planes = gathered.load(runs_folder() / crossval, case_id)
+        numbers, planes = stored.load(runs_folder() / crossval, case_id)
         if not np.array_equal(numbers, store.slices.slice.iloc[rows]):
             there = f"{len(numbers)} slices of {case_id}, the cohort has {rows.stop - rows.start}"
             raise DataError(f"{runs_folder() / crossval}: {there}")

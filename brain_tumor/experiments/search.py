@@ -16,10 +16,11 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import BrainTumorError, ModelError, RunError
-from brain_tumor.experiments import scoring, strategies, training
+from brain_tumor.experiments import scoring, training
 from brain_tumor.experiments.recipe import Recipe, identity
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import within
+from brain_tumor.training import strategies
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.runs import RunFolder
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from brain_tumor.data.lgg import FLAIR
+from brain_tumor.data.readers.lgg import FLAIR
 
 TONED = 3  # the first channels of an image, which are MRI
 

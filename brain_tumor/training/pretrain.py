@@ -1,9 +1,9 @@
 """In-house pretraining: an encoder learns to tell the classes of a public picture set before it sees a patient.
 
-Such a set (:mod:`brain_tumor.data.folders`) names no patients. It is thinned first (:mod:`brain_tumor.data.thinning`): of copies,
-so that the held-out figure is not of pictures that were learnt, and of slices of the cohort, so that nothing that is scored
-later was seen. The train part is learnt; the test part is scored once, at the end. Even so that figure is an upper bound, of
-pictures: slices of one patient may lie on both sides.
+Such a set (:mod:`brain_tumor.data.readers.folders`) names no patients. :mod:`brain_tumor.data.deduplicate` takes two kinds of
+pictures out first: copies, so that the held-out figure is not of pictures that were learnt; and slices of the cohort, so that
+nothing that is scored later was seen. The train part is learnt; the test part is scored once, at the end. Even so that figure
+is an upper bound, of pictures: slices of one patient may lie on both sides.
 
 The network is a classifier of ours of K classes, trained end to end from random weights with 1cycle AdamW. A picture is one grey
 plane: it is shown as three equal channels, each then bent by a gamma of its own, so that the channels differ a little, as
@@ -23,10 +23,10 @@ import keras
 import numpy as np
 
 from brain_tumor import files
-from brain_tumor.data import fetch, intensity
+from brain_tumor.data import intensity, opening
 from brain_tumor.data.cache import open_store
-from brain_tumor.data.folders import KNOWN_SETS, check_name, open_pictures, read_folders
-from brain_tumor.data.thinning import Thinned, thin
+from brain_tumor.data.deduplicate import Thinned, thin
+from brain_tumor.data.readers.folders import KNOWN_SETS, check_name, open_pictures, read_folders
 from brain_tumor.errors import DataError, ModelError, check_seed, check_word
 from brain_tumor.models import precision, saved, weights
 from brain_tumor.models.backbones import BACKBONES, STRIDE
@@ -112,7 +112,7 @@ def gather(recipe: Pretraining, roots: Sequence[Path]) -> Thinned:
     if not (folders.parts == "train").any():
         raise DataError(f"{folders.roots[0]}: nothing to learn from, only {' and '.join(sorted(set(folders.parts)))} pictures")
     pictures = open_pictures(folders, recipe.size)
-    cohort = open_store(fetch.open_lgg()) if fetch.lgg_folder().is_dir() else None
+    cohort = open_store(opening.open_lgg()) if opening.lgg_folder().is_dir() else None
     material = thin(pictures, cohort)
     rows = material.rows("train")
     counts = np.bincount(folders.labels[rows], minlength=len(folders.classes))

@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from brain_tumor.data.fetch import open_cohort
+from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.phantom import write_phantom
 from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import training

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.data import cache, intensity, lgg
+from brain_tumor.data import cache, intensity
 from brain_tumor.data.cache import open_store
+from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 
 CS, HT = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126"

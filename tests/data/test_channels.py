@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brain_tumor.data import channels, intensity, lgg
+from brain_tumor.data import channels, intensity
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.channels import CHANNELS, slice_inputs, slice_windows
+from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from brain_tumor import files
-from brain_tumor.data import lgg
 from brain_tumor.data.cache import open_store
+from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
-from brain_tumor.inference.gathered import NUMBERS, PREDICTIONS
+from brain_tumor.inference.stored import NUMBERS, PREDICTIONS
 from brain_tumor.paths import runs_folder
 
 MASKED = ClassificationRecipe(size=32, channels="sequences+mask", mask_from="some-crossval", normalisation="unit")

@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 
 from brain_tumor.data.profile import profile
-from brain_tumor.report import page, records, run_content, run_page
+from brain_tumor.records import records
+from brain_tumor.report.pages import page, run_content
+from brain_tumor.report.pages import run as run_page
 
 
 def published(run):

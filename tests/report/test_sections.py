@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from brain_tumor.errors import RunError
-from brain_tumor.report import page, records, sections
+from brain_tumor.records import records
+from brain_tumor.report.pages import page, sections
 
 
 def titles(folder):

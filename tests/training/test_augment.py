@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brain_tumor.data.lgg import FLAIR
+from brain_tumor.data.readers.lgg import FLAIR
 from brain_tumor.training import augment
 from brain_tumor.training.augment import Augmentation
 
