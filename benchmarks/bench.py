@@ -109,7 +109,7 @@ def open_arrays(root: Path):
     from brain_tumor.training.batches import SliceArrays
 
     store = open_store(read_cohort(root), SIZE)
-    return SliceArrays(store.images, store.masks, store.slice_windows("unit"), np.arange(len(store.slices)))
+    return SliceArrays(store.images, store.masks, store.slice_scalings("unit"), np.arange(len(store.slices)))
 
 
 def measure_batches(arrays, steps: int) -> dict:
@@ -147,9 +147,9 @@ def measure_network(model_name: str, number_format: str, arrays, steps: int) -> 
     with tempfile.TemporaryDirectory(dir=os.environ["BRAIN_TUMOR_HOME"]) as folder:
         history = train(model, (Stage("all", 2),), epoch_batches, "bce-dice", RunFolder(Path(folder)))
     training = BATCH * steps / history[1]["seconds"]
-    images, window = np.asarray(arrays.images[: BATCH * steps]), arrays.windows[0]
-    probabilities(model, images[:BATCH], window)
-    inference = len(images) / seconds(lambda: probabilities(model, images, window))
+    images, scaling = np.asarray(arrays.images[: BATCH * steps]), arrays.scalings[0]
+    probabilities(model, images[:BATCH], scaling)
+    inference = len(images) / seconds(lambda: probabilities(model, images, scaling))
     peak = max(peak, peak_flops(precision.matrix_product_seconds, number_format))  # the better of before and after
     forward = forward_flops(model)
     return {

@@ -51,7 +51,7 @@ def trained(tmp_path, store, monkeypatch):
 
     def train(recipe, phantom):
         run = RunFolder(tmp_path / "runs" / recipe.run_id)
-        split = named(recipe.split, store.cases, store.slices, recipe.tune)
+        split = named(recipe.split, store.cases, store.slices, recipe.validation)
         split.save(run.path / "split.json")
         epochs, watched = np.arange(1, 4), "dice" if recipe.TASK == "segmentation" else "accuracy"
         history = pd.DataFrame({"epoch": epochs, "stage": "all", "loss": 1 / epochs, watched: 1 - 1 / epochs})
@@ -60,7 +60,7 @@ def trained(tmp_path, store, monkeypatch):
         files.write_json(run.path / "model.json", model)
         (run.path / "model.weights.h5").write_bytes(b"weights that no record may hold")
         parts = {}
-        for name in ("train", "tune", "test"):
+        for name in ("train", "validation", "test"):
             rows = store.slices.iloc[split.rows(name, store.slices)]
             with_tumour = int((rows.tumour_px > 0).sum())
             parts[name] = {"patients": rows.case_id.nunique(), "slices": len(rows), "tumour_slices": with_tumour}
@@ -104,13 +104,13 @@ def make_run(trained, phantom_cohort, store):
 
 @pytest.fixture
 def make_classifier(trained, phantom_cohort, store):
-    """``make_classifier(phantom=False, noise=0.2, tune=0.4)``: a classification run as training and scoring leave it behind."""
+    """``make_classifier(phantom=False, noise=0.2, validation=0.4)``: a scored classification run."""
 
     def make(phantom=True, seed=0, noise=0.3, **changes):
         recipe = replace(CLASSIFIER, seed=seed, **changes)
         run, split = trained(recipe, phantom)
         rng = np.random.default_rng(seed)
-        for part, name in {"test": "slices.csv", "tune": "tune-slices.csv"}.items():
+        for part, name in {"test": "slices.csv", "validation": "validation-slices.csv"}.items():
             slices = store.slices.iloc[split.rows(part, store.slices)]
             tumour = slices.tumour_px > 0
             probability = np.clip(0.2 + 0.6 * tumour + rng.normal(0, noise, len(slices)), 0, 1).round(6)

@@ -47,7 +47,7 @@ def predict(
 def _classify(model, recipe, images, numbers, name: str, wanted, threshold: float) -> None:
     from brain_tumor.inference.predict import classify_case
 
-    found = classify_case(model, images, recipe.normalisation, name, wanted + 1, recipe.average_flips, recipe.channels)
+    found = classify_case(model, images, recipe.normalisation, name, wanted + 1, recipe.flip_tta, recipe.channels)
     for number, probability in zip(numbers[wanted], found, strict=True):
         typer.echo(f"slice {number}: {probability:.3f}{'  tumour' if probability > threshold else ''}")
     typer.echo(f"{name}: tumour called in {(found > threshold).sum()} of {len(found)} slices (probability above {threshold:.3g})")
@@ -59,7 +59,7 @@ def _outline(model, recipe, images, numbers, name: str, wanted, out: Path, mask:
     from brain_tumor.inference.predict import predict_case
     from brain_tumor.report.figures import overlay
 
-    prediction = predict_case(model, images, recipe.normalisation, name, wanted + 1, recipe.average_flips)
+    prediction = predict_case(model, images, recipe.normalisation, name, wanted + 1, recipe.flip_tta)
     masks = (prediction.native > recipe.threshold * 255).astype(np.uint8)
     one = len(wanted) == 1
     shown, numbers = images[wanted], numbers[wanted]

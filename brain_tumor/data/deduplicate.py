@@ -11,9 +11,9 @@ there twice, also once in Training and once in Testing. What is dropped, in this
 - ``near``: nearly a picture that stays (:mod:`brain_tumor.data.fingerprints` says how near): one slice saved again,
   or the next one.
 
-Pictures are taken test first, then tune, then train, each in the order of reading, and a picture stays unless it is a copy of one
+Pictures are taken in the order test, validation, train, each in the order of reading. A picture stays unless it is a copy of one
 that stayed before it. So no two pictures that stay are copies; each one that goes as a copy has one that stays; and the test
-part loses copies to the test part only, never to train: it is thinned, not emptied. Of a chain of neighbouring slices, each
+part loses copies to the test part only, never to train: it is deduplicated, not emptied. Of a chain of neighbouring slices, each
 nearly the next, about every second one stays: a whole chain is not taken for one picture.
 
 Mirrored, turned or cropped copies are not looked for, so what is left may still share heads with the cohort.
@@ -41,12 +41,12 @@ from brain_tumor.data.readers.folders import Folders, Pictures
 from brain_tumor.progress import tracked
 
 KINDS = ("blank", "patients", "contradictory", "exact", "near")
-PREFERENCE = ("test", "tune", "train")
+PREFERENCE = ("test", "validation", "train")
 STAYS = ""
 
 
 @dataclass(frozen=True)
-class Thinned:
+class Deduplicated:
     """What became of each picture.
 
     Attributes:
@@ -92,18 +92,18 @@ class Thinned:
         return int(((self.fates == kind) & (self.folders.parts == part)).sum())
 
 
-def thin(pictures: Pictures, cohort: Store | None = None) -> Thinned:
+def deduplicate(pictures: Pictures, cohort: Store | None = None) -> Deduplicated:
     """Choose the pictures that stay.
 
     Args:
         cohort: the native store of the cohort whose slices must not be among them; None: there is none at hand.
     """
-    prints, folders = pictures.prints, pictures.folders
+    fingerprints, folders = pictures.fingerprints, pictures.folders
     fates = np.full(len(folders), STAYS, dtype=f"U{max(map(len, KINDS))}")
-    fates[prints.blank] = "blank"
+    fates[fingerprints.blank] = "blank"
     if cohort is not None:
-        fates[found_in(prints, slice_prints(cohort))] = "patients"
-    pairs = {"exact": identical_pairs(prints.digests), "near": near_pairs(prints)}
+        fates[found_in(fingerprints, slice_fingerprints(cohort))] = "patients"
+    pairs = {"exact": identical_pairs(fingerprints.digests), "near": near_pairs(fingerprints)}
     unlike = pairs["exact"][np.diff(folders.labels[pairs["exact"]], axis=1)[:, 0] != 0]
     fates[[row for row in np.unique(unlike) if fates[row] == STAYS]] = "contradictory"
     copies: dict[int, list[tuple[str, int]]] = {}
@@ -118,10 +118,10 @@ def thin(pictures: Pictures, cohort: Store | None = None) -> Thinned:
             for kind, copy in copies.get(row, ()):
                 if fates[copy] == STAYS:
                     fates[copy] = kind
-    return Thinned(pictures, fates, cohort)
+    return Deduplicated(pictures, fates, cohort)
 
 
-def slice_prints(store: Store) -> Fingerprints:
+def slice_fingerprints(store: Store) -> Fingerprints:
     """Of every slice: the mean of its sequences, and each sequence alone."""
     views = 1 + store.images.shape[-1]
 
@@ -132,17 +132,17 @@ def slice_prints(store: Store) -> Fingerprints:
     return fingerprints(view, views * len(store.slices), f"hashing slices of {store.cohort.name}")
 
 
-def found_in(prints: Fingerprints, others: Fingerprints) -> np.ndarray:
+def found_in(fingerprints: Fingerprints, others: Fingerprints) -> np.ndarray:
     """``(N,)`` bool: is a picture one of the others, or nearly? Never where there is nothing to see."""
-    found = np.isin(prints.digests, others.digests) & (prints.digests != "")
-    seen, known = np.flatnonzero(~prints.blank), others.thumbnails[~others.blank]
-    hashes, theirs = perceptual_hashes(prints.thumbnails[seen]), perceptual_hashes(known)
+    found = np.isin(fingerprints.digests, others.digests) & (fingerprints.digests != "")
+    seen, known = np.flatnonzero(~fingerprints.blank), others.thumbnails[~others.blank]
+    hashes, theirs = perceptual_hashes(fingerprints.thumbnails[seen]), perceptual_hashes(known)
     for start in tracked(range(0, len(seen), ROWS), "comparing with the cohort"):
         bits = np.bitwise_count(hashes[start : start + ROWS, None] ^ theirs[None])
         first, second = np.nonzero(bits <= THRESHOLD)
         for block in range(0, len(first), CANDIDATES):
             i, j = seen[start + first[block : block + CANDIDATES]], second[block : block + CANDIDATES]
-            found[i[correlation(prints.thumbnails[i], known[j]) >= ALIKE]] = True
+            found[i[correlation(fingerprints.thumbnails[i], known[j]) >= ALIKE]] = True
     return found
 
 

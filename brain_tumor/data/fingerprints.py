@@ -112,14 +112,14 @@ def identical_pairs(digests: np.ndarray) -> np.ndarray:
     return np.concatenate(pairs) if pairs else np.zeros((0, 2), int)
 
 
-def near_pairs(prints: Fingerprints, threshold: int = THRESHOLD) -> np.ndarray:
+def near_pairs(fingerprints: Fingerprints, threshold: int = THRESHOLD) -> np.ndarray:
     """``(P, 2)`` int: every pair ``i < j`` of pictures that are nearly, and not quite, the same; blank ones are in none.
 
     Args:
         threshold: how many of the 64 bits of two hashes may differ, up to ``MOST_BITS``.
     """
-    seen = np.flatnonzero(~prints.blank)
-    thumbnails, digests = prints.thumbnails[seen], prints.digests[seen]
+    seen = np.flatnonzero(~fingerprints.blank)
+    thumbnails, digests = fingerprints.thumbnails[seen], fingerprints.digests[seen]
     hashes = perceptual_hashes(thumbnails)
     found = [np.zeros((0, 2), int)]
     for start in tracked(range(0, len(seen), ROWS), "comparing pictures"):

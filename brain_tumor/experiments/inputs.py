@@ -8,7 +8,7 @@ import numpy as np
 
 from brain_tumor.data import intensity
 from brain_tumor.data.cache import Store, open_store
-from brain_tumor.data.channels import SliceInputs, slice_inputs, slice_windows
+from brain_tumor.data.channels import SliceInputs, slice_inputs, slice_scalings
 from brain_tumor.errors import DataError
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.inference import stored
@@ -16,7 +16,7 @@ from brain_tumor.paths import runs_folder
 
 
 def network_inputs(recipe: Recipe, store: Store) -> tuple[SliceInputs, np.ndarray]:
-    """The slices of a cohort as the recipe's network takes them, and their normalisation windows ``(N, 4, C)`` float32.
+    """The slices of a cohort as the recipe's network takes them, and their scaling ``(N, 4, C)`` float32.
 
     Args:
         store: at any size.
@@ -27,7 +27,7 @@ def network_inputs(recipe: Recipe, store: Store) -> tuple[SliceInputs, np.ndarra
     working = open_store(store.cohort, recipe.size)
     channels = getattr(recipe, "channels", "sequences")
     masks = _masks(recipe.mask_from, working) if channels == "sequences+mask" else None
-    return slice_inputs(working, channels, masks), slice_windows(working, channels, recipe.normalisation)
+    return slice_inputs(working, channels, masks), slice_scalings(working, channels, recipe.normalisation)
 
 
 def _masks(crossval: str, store: Store) -> np.ndarray:

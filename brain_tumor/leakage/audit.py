@@ -15,8 +15,8 @@ import numpy as np
 
 from brain_tumor.data import fingerprints
 from brain_tumor.data.splits import side
-from brain_tumor.leakage.manifests import Listing
-from brain_tumor.leakage.names import Picture
+from brain_tumor.leakage.manifests import SplitManifest
+from brain_tumor.leakage.names import ImageRecord
 
 KINDS = {
     "patients": "patients on both sides",
@@ -117,7 +117,7 @@ class Audit:
         return asdict(self) | {"leaks": self.leaks, "verdict": self.verdict, "alike": fingerprints.ALIKE}
 
 
-def audit(listing: Listing, threshold: int = fingerprints.THRESHOLD) -> list[Audit]:
+def audit(listing: SplitManifest, threshold: int = fingerprints.THRESHOLD) -> list[Audit]:
     """Look for leaks: one audit a fold, in order. Pictures are read once, whatever the number of folds.
 
     Args:
@@ -129,12 +129,12 @@ def audit(listing: Listing, threshold: int = fingerprints.THRESHOLD) -> list[Aud
     """
     pictures = listing.pictures
     at_hand = np.flatnonzero([picture.source is not None for picture in pictures])
-    prints = fingerprints.fingerprints(lambda i: listing.pixels(pictures[at_hand[i]]), len(at_hand), "hashing pictures")
+    hashes = fingerprints.fingerprints(lambda i: listing.pixels(pictures[at_hand[i]]), len(at_hand), "hashing pictures")
     digests, blank = np.full(len(pictures), "?", dtype="U64"), np.zeros(len(pictures), bool)
-    digests[at_hand], blank[at_hand] = prints.digests, prints.blank
+    digests[at_hand], blank[at_hand] = hashes.digests, hashes.blank
     pairs = {
-        "identical": at_hand[fingerprints.identical_pairs(prints.digests)],
-        "near": at_hand[fingerprints.near_pairs(prints, threshold)],
+        "identical": at_hand[fingerprints.identical_pairs(hashes.digests)],
+        "near": at_hand[fingerprints.near_pairs(hashes, threshold)],
         "adjacent": _adjacent_pairs(pictures),
         "doubled": _doubled_pairs(pictures, digests),
     }
@@ -160,16 +160,16 @@ def audit(listing: Listing, threshold: int = fingerprints.THRESHOLD) -> list[Aud
 
 
 def _in_order(of_part: np.ndarray) -> list[str]:
-    """The parts of a fold: train, test, tune, then others as they come."""
+    """The parts of a fold: train, test, validation, then others as they come."""
     return sorted(dict.fromkeys(of_part[of_part != ""].tolist()), key=side)
 
 
-def _patients(pictures: Sequence[Picture], of_part: np.ndarray, part: str) -> Counter:
+def _patients(pictures: Sequence[ImageRecord], of_part: np.ndarray, part: str) -> Counter:
     """The known patients of a part, with how many pictures each has there."""
     return Counter(pictures[i].patient for i in np.flatnonzero(of_part == part) if pictures[i].patient is not None)
 
 
-def _findings(pictures: Sequence[Picture], of_part: np.ndarray, pairs: dict[str, np.ndarray]):
+def _findings(pictures: Sequence[ImageRecord], of_part: np.ndarray, pairs: dict[str, np.ndarray]):
     parts = _in_order(of_part)
     for first, second in combinations(parts, 2):
         here, there = _patients(pictures, of_part, first), _patients(pictures, of_part, second)
@@ -185,7 +185,7 @@ def _findings(pictures: Sequence[Picture], of_part: np.ndarray, pairs: dict[str,
             yield from _finding(kind, part, part, pairs[kind], pictures, of_part)
 
 
-def _finding(kind: str, first: str, second: str, pairs: np.ndarray, pictures: Sequence[Picture], of_part: np.ndarray):
+def _finding(kind: str, first: str, second: str, pairs: np.ndarray, pictures: Sequence[ImageRecord], of_part: np.ndarray):
     """The pairs that lie in these two parts, turned so that each begins in the first; nothing where there are none."""
     sides = of_part[pairs]
     straight = (sides[:, 0] == first) & (sides[:, 1] == second)
@@ -204,7 +204,7 @@ def _finding(kind: str, first: str, second: str, pairs: np.ndarray, pictures: Se
     )
 
 
-def _by_slice(pictures: Sequence[Picture]) -> dict[tuple[str, int], list[int]]:
+def _by_slice(pictures: Sequence[ImageRecord]) -> dict[tuple[str, int], list[int]]:
     """The pictures of each slice: one, unless a tree is there twice or sequences are apart."""
     places: dict[tuple[str, int], list[int]] = {}
     for index, picture in enumerate(pictures):
@@ -213,14 +213,14 @@ def _by_slice(pictures: Sequence[Picture]) -> dict[tuple[str, int], list[int]]:
     return places
 
 
-def _adjacent_pairs(pictures: Sequence[Picture]) -> np.ndarray:
+def _adjacent_pairs(pictures: Sequence[ImageRecord]) -> np.ndarray:
     """``(P, 2)`` int: slices of one series whose numbers differ by one."""
     places = _by_slice(pictures)
     pairs = [(i, j) for (series, number), here in places.items() for i in here for j in places.get((series, number + 1), ())]
     return np.array(pairs, int).reshape(-1, 2)
 
 
-def _doubled_pairs(pictures: Sequence[Picture], digests: np.ndarray) -> np.ndarray:
+def _doubled_pairs(pictures: Sequence[ImageRecord], digests: np.ndarray) -> np.ndarray:
     """``(P, 2)`` int: one slice at two places, by its name and, where they are at hand, by its pixels."""
     pairs = [pair for here in _by_slice(pictures).values() for pair in combinations(here, 2)]
     return np.array([(i, j) for i, j in pairs if digests[i] == digests[j]], int).reshape(-1, 2)

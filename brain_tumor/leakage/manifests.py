@@ -14,11 +14,11 @@ from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.picture import MODES, PICTURES, read_picture
 from brain_tumor.errors import SplitError
-from brain_tumor.leakage.names import Picture, Shelf, pattern_of, pictures_of, told
+from brain_tumor.leakage.names import ImageRecord, SliceIndex, pattern_of, pictures_of, told
 
 
 @dataclass(frozen=True)
-class Listing:
+class SplitManifest:
     """What was read.
 
     Attributes:
@@ -29,18 +29,18 @@ class Listing:
     """
 
     name: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[ImageRecord, ...]
     folds: dict[str, tuple[str, ...]]
     store: Store | None = None
 
-    def pixels(self, picture: Picture) -> np.ndarray:
+    def pixels(self, picture: ImageRecord) -> np.ndarray:
         """``(H, W)`` or ``(H, W, C)`` uint8; a damaged file is refused by name."""
         if isinstance(picture.source, Path):
             return read_picture(picture.source, MODES)
         return self.store.images[picture.source]
 
 
-def read(what: str, cohort: str = "lgg", pattern: str | None = None) -> Listing:
+def read(what: str, cohort: str = "lgg", pattern: str | None = None) -> SplitManifest:
     """Read a split.
 
     Args:
@@ -59,7 +59,7 @@ def read(what: str, cohort: str = "lgg", pattern: str | None = None) -> Listing:
     if path.is_dir():
         return _read_tree(path, compiled)
     if path.suffix.lower() == ".csv":
-        return _read_csv(path, compiled, Shelf(cohort))
+        return _read_csv(path, compiled, SliceIndex(cohort))
     if path.suffix.lower() == ".json":
         return _read_json(path, compiled, cohort)
     if path.exists() or os.sep in what:
@@ -68,16 +68,16 @@ def read(what: str, cohort: str = "lgg", pattern: str | None = None) -> Listing:
     return of_cohort(splits.named(what, store.cases, store.slices), store)
 
 
-def of_cohort(split: splits.Split, store: Store, name: str | None = None) -> Listing:
+def of_cohort(split: splits.Split, store: Store, name: str | None = None) -> SplitManifest:
     """A split of a cohort whose native store is open. Raises SplitError where it names keys that the cohort lacks."""
-    parts = np.full(len(store.slices), "", dtype="U5")
+    parts = np.full(len(store.slices), "", dtype="U10")
     for part in splits.PARTS:
         parts[split.rows(part, store.slices)] = part
     rows = np.flatnonzero(parts != "")
-    return Listing(name or split.name, pictures_of(store, rows), {"": tuple(parts[rows].tolist())}, store)
+    return SplitManifest(name or split.name, pictures_of(store, rows), {"": tuple(parts[rows].tolist())}, store)
 
 
-def _read_json(path: Path, pattern: re.Pattern, cohort: str) -> Listing:
+def _read_json(path: Path, pattern: re.Pattern, cohort: str) -> SplitManifest:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -89,10 +89,11 @@ def _read_json(path: Path, pattern: re.Pattern, cohort: str) -> Listing:
         and content
         and all(isinstance(fold, dict) and {"train", "val"} <= fold.keys() for fold in content)
     ):
-        return _read_nnunet(path, content, pattern, Shelf(cohort))
-    if not isinstance(content, dict) or not {"name", "unit", *splits.PARTS} <= content.keys():
+        return _read_nnunet(path, content, pattern, SliceIndex(cohort))
+    if not isinstance(content, dict) or not {"name", "unit", "train", "test"} <= content.keys():
         raise SplitError(
-            f"{path}: neither a split (name, unit, train, tune, test) nor nnU-Net's splits_final.json (a list of train and val)"
+            f"{path}: neither a split (name, unit, train, validation, test) nor nnU-Net's splits_final.json "
+            "(a list of train and val)"
         )
     split = splits.load(path)
     store = open_store(open_cohort(cohort))
@@ -102,9 +103,9 @@ def _read_json(path: Path, pattern: re.Pattern, cohort: str) -> Listing:
         raise SplitError(f"{path}: {error}") from None
 
 
-def _read_nnunet(path: Path, content: list[dict], pattern: re.Pattern, shelf: Shelf) -> Listing:
+def _read_nnunet(path: Path, content: list[dict], pattern: re.Pattern, shelf: SliceIndex) -> SplitManifest:
     """Identifiers are names of slices or of whole cases; those of the cohort get its pixels, others are judged by name alone."""
-    pictures: dict[str, Picture] = {}
+    pictures: dict[str, ImageRecord] = {}
     folds = []
     for number, fold in enumerate(content):
         parts: dict[str, str] = {}
@@ -113,7 +114,7 @@ def _read_nnunet(path: Path, content: list[dict], pattern: re.Pattern, shelf: Sh
             if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
                 raise SplitError(f"{path}: fold {number}: the {part} part is empty or not a list of names")
             for name in names:
-                for picture in _found(str(path), name, shelf) or [Picture(name, *told(name, pattern))]:
+                for picture in _found(str(path), name, shelf) or [ImageRecord(name, *told(name, pattern))]:
                     if picture.name in parts:
                         raise SplitError(f"{path}: fold {number}: {name!r} is there twice, in {parts[picture.name]} and {part}")
                     parts[picture.name] = part
@@ -122,11 +123,11 @@ def _read_nnunet(path: Path, content: list[dict], pattern: re.Pattern, shelf: Sh
     if all(picture.patient is None for picture in pictures.values()):
         raise SplitError(f"{path}: names such as {next(iter(pictures))!r} tell no patient, and their pictures are not at hand")
     named = {f"fold {number}": tuple(parts.get(name, "") for name in pictures) for number, parts in enumerate(folds)}
-    return Listing(str(path), tuple(pictures.values()), named, shelf.store)
+    return SplitManifest(str(path), tuple(pictures.values()), named, shelf.store)
 
 
-def _read_csv(path: Path, pattern: re.Pattern, shelf: Shelf) -> Listing:
-    pictures: list[Picture] = []
+def _read_csv(path: Path, pattern: re.Pattern, shelf: SliceIndex) -> SplitManifest:
+    pictures: list[ImageRecord] = []
     parts: dict[str, str] = {}
     for line, row in _read_rows(path):
         where = f"{path}, line {line}"
@@ -139,7 +140,7 @@ def _read_csv(path: Path, pattern: re.Pattern, shelf: Shelf) -> Listing:
             pictures.append(_listed(where, path.parent / name, row, shelf, pattern))
             parts[name] = part
     _check_parts(path, parts.values())
-    return Listing(str(path), tuple(pictures), {"": tuple(parts.values())}, shelf.store)
+    return SplitManifest(str(path), tuple(pictures), {"": tuple(parts.values())}, shelf.store)
 
 
 def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -159,7 +160,7 @@ def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     return [(line, {column: (row.get(column) or "").strip() for column in columns}) for line, row in rows]
 
 
-def _listed(where: str, path: Path, row: dict[str, str], shelf: Shelf, pattern: re.Pattern) -> Picture:
+def _listed(where: str, path: Path, row: dict[str, str], shelf: SliceIndex, pattern: re.Pattern) -> ImageRecord:
     """The picture of one line; a column that is filled goes before the name."""
     patient, series, number = told(row["file"], pattern)
     if row["slice"]:
@@ -169,21 +170,21 @@ def _listed(where: str, path: Path, row: dict[str, str], shelf: Shelf, pattern: 
     if row["patient"]:
         patient = series = row["patient"]
     if path.is_file():
-        return Picture(row["file"], patient, series or patient, number, path)
+        return ImageRecord(row["file"], patient, series or patient, number, path)
     found = _found(where, row["file"], shelf)
     if len(found) != 1:
         raise SplitError(f"{where}: no file {path}, nor is it a slice of the cohort {shelf.cohort!r}")
-    return Picture(row["file"], patient, series or patient, number, found[0].source)
+    return ImageRecord(row["file"], patient, series or patient, number, found[0].source)
 
 
-def _found(where: str, name: str, shelf: Shelf) -> tuple[Picture, ...]:
+def _found(where: str, name: str, shelf: SliceIndex) -> tuple[ImageRecord, ...]:
     try:
         return shelf.find(name)
     except SplitError as error:
         raise SplitError(f"{where}: {error}") from None
 
 
-def _read_tree(root: Path, pattern: re.Pattern) -> Listing:
+def _read_tree(root: Path, pattern: re.Pattern) -> SplitManifest:
     """Every picture below the part folders, hidden folders included: those who train on the tree read them too."""
     pictures, parts = [], []
     for folder in sorted(folder for folder in root.iterdir() if folder.is_dir() and splits.side(folder.name) < len(splits.SIDES)):
@@ -191,10 +192,10 @@ def _read_tree(root: Path, pattern: re.Pattern) -> Listing:
         paths = [path for path in paths if path.suffix.lower() in PICTURES and not _is_mask(path)]
         if not paths:
             raise SplitError(f"{folder}: no pictures in this part ({', '.join(sorted(PICTURES))})")
-        pictures += [Picture(path.relative_to(root).as_posix(), *told(path.name, pattern), path) for path in paths]
+        pictures += [ImageRecord(path.relative_to(root).as_posix(), *told(path.name, pattern), path) for path in paths]
         parts += [folder.name] * len(paths)
     _check_parts(root, parts)
-    return Listing(str(root), tuple(pictures), {"": tuple(parts)})
+    return SplitManifest(str(root), tuple(pictures), {"": tuple(parts)})
 
 
 def _is_mask(path: Path) -> bool:

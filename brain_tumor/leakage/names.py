@@ -17,7 +17,7 @@ TCGA = r"(?P<patient>TCGA[-_][A-Z]{2}[-_][A-Z0-9]{4})([-_]\d{8})?([-_](?P<slice>
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageRecord:
     """A slice that a split names.
 
     Attributes:
@@ -62,17 +62,17 @@ def told(name: str, pattern: re.Pattern) -> tuple[str | None, str | None, int | 
     return patient, (match[0][:start] + match[0][end:]).replace("-", "_"), int(number)
 
 
-def pictures_of(store: Store, rows: Iterable[int]) -> tuple[Picture, ...]:
+def pictures_of(store: Store, rows: Iterable[int]) -> tuple[ImageRecord, ...]:
     """Slices of a cohort, called ``case_id/number``."""
     patients = {case.case_id: case.patient for case in store.cohort}
     slices = store.slices.iloc[list(rows)]
     return tuple(
-        Picture(f"{case_id}/{number}", patients[case_id], case_id, int(number), int(row))
+        ImageRecord(f"{case_id}/{number}", patients[case_id], case_id, int(number), int(row))
         for row, case_id, number in zip(slices.index, slices.case_id, slices.slice, strict=True)
     )
 
 
-class Shelf:
+class SliceIndex:
     """Finds slices of a cohort by TCGA names. It opens the cohort when first asked; LGG data that is not here is an empty shelf.
 
     Attributes:
@@ -82,9 +82,9 @@ class Shelf:
     def __init__(self, cohort: str):
         self.cohort = cohort
         self.store: Store | None = None
-        self._pictures: dict[str, dict[int, Picture]] | None = None  # patient -> slice number -> picture
+        self._pictures: dict[str, dict[int, ImageRecord]] | None = None  # patient -> slice number -> picture
 
-    def find(self, name: str) -> tuple[Picture, ...]:
+    def find(self, name: str) -> tuple[ImageRecord, ...]:
         """The slice of that name, or all slices of a case; none for a patient who is not in the cohort.
 
         Raises:
@@ -102,11 +102,11 @@ class Shelf:
             raise SplitError(f"{name!r}: {patient} has slices {min(pictures)} to {max(pictures)} in the cohort {self.cohort!r}")
         return (pictures[number],)
 
-    def _open(self) -> dict[str, dict[int, Picture]]:
+    def _open(self) -> dict[str, dict[int, ImageRecord]]:
         if self.cohort == "lgg" and not lgg_folder().is_dir():
             return {}
         self.store = open_store(open_cohort(self.cohort))
-        pictures: dict[str, dict[int, Picture]] = {}
+        pictures: dict[str, dict[int, ImageRecord]] = {}
         for picture in pictures_of(self.store, range(len(self.store.slices))):
             pictures.setdefault(picture.patient, {})[picture.number] = picture
         return pictures

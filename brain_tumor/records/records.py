@@ -33,8 +33,8 @@ LATER = ("floors.csv", "slice_floors.csv", "counts_largest.csv", "boundary.csv",
          "pixels.csv", "subgroups.csv", "detection.csv", "calibration.csv")  # fmt: skip
 DECIMALS = 6  # as many as a slice probability has, so that no two become equal
 # What :func:`read_records` tells of a recipe.
-ASKED = ("cohort", "split", "split_seed", "tune", "model", "weights", "channels", "size", "normalisation", "loss", "batch_size",
-         "batchnorm_momentum", "average_flips", "precision", "seed")  # fmt: skip
+ASKED = ("cohort", "split", "split_seed", "validation", "model", "weights", "channels", "size", "normalisation", "loss",
+         "batch_size", "batchnorm_momentum", "flip_tta", "precision", "seed")  # fmt: skip
 FACTS = ("data_hash", "precision", "parameters", "training_seconds")
 
 
@@ -274,5 +274,5 @@ def _task(recipe: dict) -> str:
 
 
 def _option(name: str, value) -> str:
-    """``--size 128``; ``--average-flips`` or ``--no-average-flips``."""
+    """``--size 128``; ``--flip-tta`` or ``--no-flip-tta``."""
     return f"--{'' if value else 'no-'}{name}" if isinstance(value, bool) else f"--{name} {shlex.quote(str(value))}"

@@ -1,7 +1,7 @@
 """What else could be said of the same predictions: at other thresholds, under other rules for misses, after a temperature.
 
 Everything here is read from what a scored run left on disk, nothing is trained or predicted, and nothing is chosen on the test
-part: :func:`threshold_scores` shows what choosing there would win, :func:`temperatures` fits on the tune part alone.
+part: :func:`threshold_scores` shows what choosing there would win, :func:`temperatures` fits on the validation part alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -131,27 +131,28 @@ def pieces(store: Store, case_ids: Sequence[str]) -> pd.DataFrame:
 
 
 def temperatures(run: RunFolder, cohort: Cohort) -> pd.DataFrame:
-    """Temperatures fitted on the tune part, and what each does to the calibration of the test part.
+    """Temperatures fitted on the validation part, and what each does to the calibration of the test part.
 
     Returns:
         A row for ``slices`` and one for ``pixels``: ``of, temperature``, then ``ECE`` and ``adaptive ECE`` of the test part
-        before and, as ``ECE after`` and ``adaptive ECE after``, with the temperature; ``tune_patients``.
+        before and, as ``ECE after`` and ``adaptive ECE after``, with the temperature; ``validation_patients``.
 
     Raises:
-        RunError: the run has no tune part, or does not belong to this cohort.
-        DataError: the tune part is not predicted yet (:func:`brain_tumor.experiments.segmentation.evaluate`), or is of one class.
+        RunError: the run has no validation part, or does not belong to this cohort.
+        DataError: the validation part is not predicted yet (:func:`brain_tumor.experiments.segmentation.evaluate`), or is of one
+            class.
     """
-    tune, test = (_probabilities(run, cohort, part) for part in ("tune", "test"))
+    validation, test = (_probabilities(run, cohort, part) for part in ("validation", "test"))
     rows = []
     for of in ("slices", "pixels"):
-        temperature = calibration.fit_temperature(*tune[of])
+        temperature = calibration.fit_temperature(*validation[of])
         truth, probability, weights = test[of]
         tempered = calibration.apply_temperature(probability, temperature)
         row = {"of": of, "temperature": temperature}
         for name in ("ECE", "adaptive ECE"):
             measure = calibration.MEASURES[name]
             row |= {name: measure(truth, probability, weights), f"{name} after": measure(truth, tempered, weights)}
-        rows.append(row | {"tune_patients": run.description["parts"]["tune"]["patients"]})
+        rows.append(row | {"validation_patients": run.description["parts"]["validation"]["patients"]})
     return pd.DataFrame(rows)
 
 

@@ -108,7 +108,7 @@ def test_a_threshold_out_of_range_exits_with_2(home, folder, command, bits):
 
 
 def split_json(folder, **changes):
-    content = {"name": "mine", "unit": "patient", "train": [CS], "tune": [], "test": [HT]} | changes
+    content = {"name": "mine", "unit": "patient", "train": [CS], "validation": [], "test": [HT]} | changes
     (folder / "mine.json").write_text(json.dumps(content))
     return folder / "mine.json"
 

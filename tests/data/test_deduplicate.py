@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from brain_tumor.data import deduplicate, fingerprints
 from brain_tumor.data.cache import open_store
-from brain_tumor.data.deduplicate import thin
 from brain_tumor.data.readers.folders import Folders, Pictures
 
 
@@ -27,12 +26,12 @@ def pictures_of(*rows):
     """``(pixels, class, part)`` each."""
     pixels, labels, parts = zip(*rows, strict=True)
     folders = Folders((), ("glioma", "none"), (None,) * len(rows), np.array(labels, np.int32), np.array(parts))
-    prints = fingerprints.fingerprints(lambda i: pixels[i], len(rows), "hashing")
-    return Pictures(folders, np.empty(0), prints, "h")
+    hashes = fingerprints.fingerprints(lambda i: pixels[i], len(rows), "hashing")
+    return Pictures(folders, np.empty(0), hashes, "h")
 
 
 def fates(*rows, cohort=None):
-    return thin(pictures_of(*rows), cohort).fates.tolist()
+    return deduplicate.deduplicate(pictures_of(*rows), cohort).fates.tolist()
 
 
 def test_one_of_each_group_of_copies_stays():
@@ -41,7 +40,13 @@ def test_one_of_each_group_of_copies_stays():
 
 
 def test_a_copy_of_a_test_picture_goes_from_train_whatever_the_order():
-    rows = [(scan(0), 0, "train"), (scan(0), 0, "test"), (darker(scan(1)), 1, "tune"), (scan(1), 1, "test"), (scan(0), 0, "test")]
+    rows = [
+        (scan(0), 0, "train"),
+        (scan(0), 0, "test"),
+        (darker(scan(1)), 1, "validation"),
+        (scan(1), 1, "test"),
+        (scan(0), 0, "test"),
+    ]
     assert fates(*rows) == ["exact", "", "near", "", "exact"]
 
 
@@ -62,8 +67,8 @@ def chain(shares):
 
 def test_of_a_chain_of_neighbours_more_than_one_stays():
     pictures = chain(np.linspace(0, 1, 13))
-    prints = fingerprints.fingerprints(lambda i: pictures[i], 13, "hashing")
-    pairs = {tuple(pair) for pair in fingerprints.near_pairs(prints).tolist()}
+    hashes = fingerprints.fingerprints(lambda i: pictures[i], 13, "hashing")
+    pairs = {tuple(pair) for pair in fingerprints.near_pairs(hashes).tolist()}
     assert {(i, i + 1) for i in range(12)} <= pairs and (0, 12) not in pairs, "a chain"
     stays = [row for row, fate in enumerate(fates(*((picture, 0, "train") for picture in pictures))) if fate == ""]
     assert 1 < len(stays) < 13
@@ -76,14 +81,14 @@ def test_of_a_chain_of_neighbours_more_than_one_stays():
 def test_what_stays_has_no_copies_and_what_goes_has_one_that_stays(drawn):
     rows = [((scan(seed) * (1 - shade)).astype(np.uint8), 0, part) for seed, shade, part in drawn]
     pictures = pictures_of(*rows)
-    thinned = thin(pictures)
-    exact, near = fingerprints.identical_pairs(pictures.prints.digests), fingerprints.near_pairs(pictures.prints)
-    stays = thinned.fates == ""
+    deduplicated = deduplicate.deduplicate(pictures)
+    exact, near = fingerprints.identical_pairs(pictures.fingerprints.digests), fingerprints.near_pairs(pictures.fingerprints)
+    stays = deduplicated.fates == ""
     for one, other in np.concatenate([exact, near]):
         assert not (stays[one] and stays[other])
     rank = [deduplicate.PREFERENCE.index(part) for _, _, part in drawn]
     for row in np.flatnonzero(~stays):
-        found = {"exact": exact, "near": near}[thinned.fates[row]]
+        found = {"exact": exact, "near": near}[deduplicated.fates[row]]
         partners = found[(found == row).any(axis=1)].sum(axis=1) - row
         assert any(stays[partner] and rank[partner] <= rank[row] for partner in partners)
 
@@ -103,9 +108,9 @@ def test_a_slice_of_the_cohort_goes_whichever_sequence_is_shown(cohort, sequence
 def test_the_count_is_told_by_kind_part_and_class(cohort):
     slice_itself = np.asarray(cohort.images[int(cohort.slices.tumour_px.argmax())])
     rows = [(scan(0), 0, "train"), (scan(0), 0, "test"), (scan(1), 1, "train"), (slice_itself, 1, "test"), (scan(2), 1, "test")]
-    thinned = thin(pictures_of(*rows), cohort)
+    deduplicated = deduplicate.deduplicate(pictures_of(*rows), cohort)
     none = {"train": 0, "test": 0}
-    facts = thinned.to_json()
+    facts = deduplicated.to_json()
     assert facts["classes"] == ["glioma", "none"] and facts["read"] == 5
     assert facts["compared_with"] == {
         "cohort": "phantom", "slices": len(cohort.slices), "phantom": True, "data_hash": cohort.data_hash,
@@ -118,13 +123,13 @@ def test_the_count_is_told_by_kind_part_and_class(cohort):
         "near": none,
     }
     assert facts["left"] == {"train": {"glioma": 0, "none": 1}, "test": {"glioma": 1, "none": 1}}
-    assert thinned.rows("train").tolist() == [2] and thinned.rows("test").tolist() == [1, 4]
-    assert thin(pictures_of(*rows)).to_json()["compared_with"] is None
+    assert deduplicated.rows("train").tolist() == [2] and deduplicated.rows("test").tolist() == [1, 4]
+    assert deduplicate.deduplicate(pictures_of(*rows)).to_json()["compared_with"] is None
 
 
 def test_the_hashes_know_what_was_read_and_what_stays(cohort):
     slice_itself = np.asarray(cohort.images[int(cohort.slices.tumour_px.argmax())])
     pictures = pictures_of((scan(0), 0, "train"), (scan(1), 1, "train"), (slice_itself, 0, "train"))
-    alone, compared = thin(pictures).identity, thin(pictures, cohort).identity
+    alone, compared = deduplicate.deduplicate(pictures).identity, deduplicate.deduplicate(pictures, cohort).identity
     assert alone["data_hash"] == compared["data_hash"] == "h"
     assert alone["kept_hash"] != compared["kept_hash"]

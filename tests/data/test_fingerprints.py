@@ -17,16 +17,16 @@ def scan(seed, size=64):
     return (40 + 160 * (shapes - shapes.min()) / np.ptp(shapes)).astype(np.uint8)
 
 
-def prints_of(*pictures):
+def fingerprints_of(*pictures):
     return fingerprints.fingerprints(lambda i: pictures[i], len(pictures), "hashing")
 
 
 def near(*pictures, **options):
-    return near_pairs(prints_of(*pictures), **options).tolist()
+    return near_pairs(fingerprints_of(*pictures), **options).tolist()
 
 
 def distance(first, second):
-    one, other = perceptual_hashes(prints_of(first, second).thumbnails)
+    one, other = perceptual_hashes(fingerprints_of(first, second).thumbnails)
     return int(np.bitwise_count(one ^ other))
 
 
@@ -56,18 +56,18 @@ def test_a_digest_knows_one_pixel_the_shape_and_the_order_of_channels():
 @pytest.mark.parametrize("grey", [0, 7, 255])
 def test_a_picture_of_one_grey_value_is_blank_and_like_no_other(grey):
     flat = np.full((20, 20), grey, np.uint8)
-    prints = prints_of(flat, flat, flat)
-    assert prints.digests.tolist() == ["", "", ""]
-    assert prints.blank.all()
-    assert len(identical_pairs(prints.digests)) == len(near_pairs(prints)) == 0
+    hashes = fingerprints_of(flat, flat, flat)
+    assert hashes.digests.tolist() == ["", "", ""]
+    assert hashes.blank.all()
+    assert len(identical_pairs(hashes.digests)) == len(near_pairs(hashes)) == 0
 
 
 def test_faint_noise_is_blank_but_twice_the_same_noise_is_identical():
     noise = np.random.default_rng(0).integers(0, 6, (64, 64), dtype=np.uint8)
-    prints = prints_of(noise, noise, noise // 2)
-    assert prints.blank.all()
-    assert identical_pairs(prints.digests).tolist() == [[0, 1]]
-    assert len(near_pairs(prints)) == 0
+    hashes = fingerprints_of(noise, noise, noise // 2)
+    assert hashes.blank.all()
+    assert identical_pairs(hashes.digests).tolist() == [[0, 1]]
+    assert len(near_pairs(hashes)) == 0
 
 
 @given(st.lists(st.sampled_from(["", "a", "b", "c"]), max_size=12))
@@ -130,5 +130,5 @@ def test_chunks_change_nothing(monkeypatch):
 
 
 def test_no_pictures_have_no_pairs():
-    prints = fingerprints.fingerprints(None, 0, "hashing")
-    assert len(identical_pairs(prints.digests)) == len(near_pairs(prints)) == 0
+    hashes = fingerprints.fingerprints(None, 0, "hashing")
+    assert len(identical_pairs(hashes.digests)) == len(near_pairs(hashes)) == 0

@@ -29,7 +29,7 @@ from brain_tumor.training.stages import Stage
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
 RECIPE = SegmentationRecipe(
     cohort="phantom", model="resunet", size=32, stages=(Stage("all", 1),), batch_size=8, batchnorm_momentum=0.9,
-    average_flips=False, precision="float32",
+    flip_tta=False, precision="float32",
 )  # fmt: skip
 
 
@@ -215,7 +215,7 @@ def test_each_testable_slice_is_predicted_once_by_a_network_that_never_saw_it(st
             mine = found[found.fold == number]
             keys = mine.case_id + "/" + mine.slice.astype(str) if unit == "slice" else mine.case_id
             assert set(keys) == set(split.test)
-            assert not set(keys) & {*split.train, *split.tune}
+            assert not set(keys) & {*split.train, *split.validation}
         assert facts["never_tested"] == sorted(set(store.cases.index) - set(wanted.case_id))
         assert bool(facts["never_tested"]) == (unit == "patient" and "EZ" in sites)
         if task == "segmentation":

@@ -15,7 +15,7 @@ from brain_tumor.data import splits
 from brain_tumor.errors import SplitError
 from brain_tumor.leakage import manifests as parts
 from brain_tumor.leakage.audit import KINDS, audit
-from brain_tumor.leakage.names import Picture
+from brain_tumor.leakage.names import ImageRecord
 
 CS, HT, DU = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126", "TCGA_DU_0003_20000101"
 
@@ -201,8 +201,8 @@ def test_our_json_takes_its_pixels_from_the_store(lgg_home, tmp_path, monkeypatc
     only(tmp_path / "mine.json")  # builds the cache
     monkeypatch.setattr("brain_tumor.data.readers.lgg.read_picture", None)
     found = only(tmp_path / "mine.json")
-    assert told(found) == {("patients", "train", "tune"): (1, (1, 1)), ("adjacent", "train", "tune"): (1, (1, 1))}
-    assert found.pictures == {"train": 2, "test": 1, "tune": 1}
+    assert told(found) == {("patients", "train", "validation"): (1, (1, 1)), ("adjacent", "train", "validation"): (1, (1, 1))}
+    assert found.pictures == {"train": 2, "test": 1, "validation": 1}
 
 
 def test_nnunet_folds_are_audited_each(lgg_home, tmp_path):
@@ -262,16 +262,18 @@ def listing_of(pictures, of_part):
     """Pictures of ``(patient, number, seed)`` without files: rows of a store of scans."""
     store = SimpleNamespace(images=[scan(seed) for _, _, seed in pictures], cohort=SimpleNamespace(copies=1, phantom=False))
     named = [
-        Picture(f"{index}", None if patient is None else f"P{patient}", None if patient is None else f"P{patient}", number, index)
+        ImageRecord(
+            f"{index}", None if patient is None else f"P{patient}", None if patient is None else f"P{patient}", number, index
+        )
         for index, (patient, number, _) in enumerate(pictures)
     ]
-    return parts.Listing("law", tuple(named), {"": tuple(of_part)}, store)
+    return parts.SplitManifest("law", tuple(named), {"": tuple(of_part)}, store)
 
 
 DEALT = st.lists(
     st.tuples(
         st.tuples(st.sampled_from([None, 1, 2, 3]), st.integers(1, 4), st.integers(0, 3)),
-        st.sampled_from(["train", "test", "tune"]),
+        st.sampled_from(["train", "test", "validation"]),
     ),
     min_size=1,
     max_size=10,

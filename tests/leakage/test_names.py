@@ -5,7 +5,7 @@ import pytest
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.readers.lgg import read_cohort
 from brain_tumor.errors import SplitError
-from brain_tumor.leakage.names import Shelf, pattern_of, pictures_of, told
+from brain_tumor.leakage.names import SliceIndex, pattern_of, pictures_of, told
 
 CS, HT = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126"
 
@@ -56,7 +56,7 @@ def test_pictures_of_a_cohort(home, tree):
 
 def test_a_shelf_finds_slices_and_whole_cases(home, write_tree):
     write_tree(home / "data" / "kaggle_3m", {CS: 2, HT: 3})
-    shelf = Shelf("lgg")
+    shelf = SliceIndex("lgg")
     assert shelf.store is None  # opened when it is first asked for something it may have
     assert shelf.find("Tr-gl_0010") == ()
     assert shelf.store is None
@@ -68,4 +68,4 @@ def test_a_shelf_finds_slices_and_whole_cases(home, write_tree):
 
 
 def test_a_shelf_is_empty_where_the_lgg_data_is_not_here(home):
-    assert Shelf("lgg").find(f"{CS}_1") == ()
+    assert SliceIndex("lgg").find(f"{CS}_1") == ()

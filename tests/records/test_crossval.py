@@ -70,7 +70,7 @@ def test_scores_follow_from_the_recorded_tables(validated, task):
 @pytest.mark.parametrize("asked", [{"folds": 3}, {"unit": "slice", "folds": 2}, {"unit": "site"}], ids=str)
 @pytest.mark.parametrize("task", ["segmentation", "classification"])
 def test_the_recorded_commands_repeat_all_of_it_or_one_fold(validated, command, monkeypatch, task, asked):
-    folder = validated(task, seed=3, average_flips=False, **asked)
+    folder = validated(task, seed=3, flip_tta=False, **asked)
     facts = json.loads((crossval_record.commit_crossval(folder) / "crossval.json").read_text())
     repeated, trained = [], []
     monkeypatch.setattr(opening, "open_cohort", lambda name: name)

@@ -105,7 +105,7 @@ def test_a_classifier_without_its_tables_is_not_recorded(make_classifier, report
     assert not reports.exists()
 
 
-SPOKEN = {"seed": 3, "average_flips": False, "tune": 0.1, "split_seed": 2}
+SPOKEN = {"seed": 3, "flip_tta": False, "validation": 0.1, "split_seed": 2}
 
 
 @pytest.mark.parametrize("changes", [{}, SPOKEN, {"augmentation": NONE}])
@@ -140,9 +140,9 @@ def test_a_recipe_that_no_command_can_say_is_refused(make_run, reports, change):
 def test_a_recipe_of_another_version_is_refused(make_run, reports):
     run = make_run(phantom=False)
     recipe = run.description["recipe"]
-    del recipe["average_flips"]
+    del recipe["flip_tta"]
     run.update(recipe=recipe)
-    with pytest.raises(RunError, match=r"another version.*average_flips"):
+    with pytest.raises(RunError, match=r"another version.*flip_tta"):
         records.commit_record(run)
 
 

@@ -73,10 +73,10 @@ def test_patients_are_sorted_and_the_floor_is_drawn(counts):
 
 def test_history_marks_where_a_stage_begins():
     table = pd.DataFrame({"epoch": [1, 2, 3], "stage": ["head", "all", "all"], "loss": [3, 2, 1.0], "dice": [0.1, 0.2, 0.3]})
-    table = table.assign(learning_rate=1e-3, tune_loss=2.0, tune_dice=0.2)
+    table = table.assign(learning_rate=1e-3, validation_loss=2.0, validation_dice=0.2)
     axes = figures.plot_history({"a run": table}).axes[0]
     assert [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"] == [1.5]
-    assert any(line.get_linestyle() == "--" for line in axes.lines), "the tune part"
+    assert any(line.get_linestyle() == "--" for line in axes.lines), "the validation part"
 
 
 def test_a_classifiers_history_shows_its_accuracy(make_classifier):

@@ -69,7 +69,7 @@ def test_one_patient_has_no_interval_and_an_empty_range_no_score(make_run):
 
 
 def test_a_tuned_threshold_and_temperature_are_shown(make_classifier):
-    run = make_classifier(tune=0.4)
+    run = make_classifier(validation=0.4)
     facts = run.description
     found = {section.title: section for section in sections.of_folder(run.path)}
     assert f"{facts['threshold']:g}" in found["Patients"].text

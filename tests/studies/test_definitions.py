@@ -20,19 +20,19 @@ SIZES = (32, 64)
 
 @pytest.fixture
 def make_run(tmp_path, phantom_cohort):
-    """``make_run(tune=0.4)``: a run as training leaves it behind, its predictions the true masks, blurred by noise."""
+    """``make_run(validation=0.4)``: a run as training leaves it behind, its predictions the true masks, blurred by noise."""
 
-    def make(tune=0.4):
-        recipe = SegmentationRecipe(cohort="phantom", split="ratio-33", tune=tune, model="resunet", size=SIZES[0])
+    def make(validation=0.4):
+        recipe = SegmentationRecipe(cohort="phantom", split="ratio-33", validation=validation, model="resunet", size=SIZES[0])
         store = open_store(phantom_cohort)
         run = RunFolder(tmp_path / "runs" / recipe.run_id)
-        split = splits.named(recipe.split, store.cases, store.slices, recipe.tune)
+        split = splits.named(recipe.split, store.cases, store.slices, recipe.validation)
         split.save(run.path / "split.json")
         identity = {"data_hash": store.data_hash, "split_hash": split.hash}
-        parts = {part: {"patients": len(getattr(split, part))} for part in ("tune", "test")}
+        parts = {part: {"patients": len(getattr(split, part))} for part in ("validation", "test")}
         run.update(status="finished", recipe=asdict(recipe), parts=parts, **identity)
         rng = np.random.default_rng(0)
-        for case_id in [*split.tune, *split.test]:
+        for case_id in [*split.validation, *split.test]:
             rows = store.rows_of(case_id)
             masks = [open_store(phantom_cohort, size).masks[rows] for size in SIZES]
             working, native = (
@@ -122,10 +122,10 @@ def test_the_phantom_is_in_one_piece(phantom_cohort):
 def test_a_temperature_comes_from_the_tune_part_alone(make_run, phantom_cohort):
     run, split = make_run()
     found = definitions.temperatures(run, phantom_cohort).set_index("of")
-    assert found.tune_patients.tolist() == [len(split.tune)] * 2
+    assert found.validation_patients.tolist() == [len(split.validation)] * 2
     store = open_store(phantom_cohort)
-    tune = {prediction.case_id: prediction for prediction, _ in definitions.stored_cases(run, phantom_cohort, "tune")}
-    histogram = sum(calibration.pixel_histogram(p.native, store.masks[store.rows_of(case)]) for case, p in tune.items())
+    validation = {prediction.case_id: prediction for prediction, _ in definitions.stored_cases(run, phantom_cohort, "validation")}
+    histogram = sum(calibration.pixel_histogram(p.native, store.masks[store.rows_of(case)]) for case, p in validation.items())
     temperature = calibration.fit_temperature(*calibration.weighted_rows(histogram))
     assert found.temperature["pixels"] == temperature
     for case_id in split.test:  # what the test part looks like changes no temperature
@@ -137,6 +137,6 @@ def test_a_temperature_comes_from_the_tune_part_alone(make_run, phantom_cohort):
 
 
 def test_without_a_tune_part_there_is_no_temperature(make_run, phantom_cohort):
-    run, _ = make_run(tune=0.0)
-    with pytest.raises(RunError, match="the tune part of its split is empty"):
+    run, _ = make_run(validation=0.0)
+    with pytest.raises(RunError, match="the validation part of its split is empty"):
         definitions.temperatures(run, phantom_cohort)

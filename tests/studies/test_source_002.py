@@ -62,10 +62,10 @@ def test_recipes_are_the_sources_but_for_a_rate_that_makes_up_for_fewer_epochs()
     recipe = asked("15", grid.BUDGETS["full"])
     (stage,) = recipe.stages
     assert (recipe.batch_size, recipe.size, stage.epochs) == (8, 224, 30)
-    assert (stage.optimiser, stage.peak_rate, stage.momentum, stage.schedule) == ("sgd", 1e-4, 0.5, "constant")
+    assert (stage.optimiser, stage.max_lr, stage.momentum, stage.schedule) == ("sgd", 1e-4, 0.5, "constant")
     assert recipe.augmentation.flip and recipe.augmentation.rotation_degrees == 0
     assert (recipe.weights, recipe.normalisation) == ("imagenet", "raw"), "the range in which those weights were learnt"
-    assert asked("15").stages[0].peak_rate == pytest.approx(1e-3)
+    assert asked("15").stages[0].max_lr == pytest.approx(1e-3)
     assert asked("3").stages[0].part == "head"
 
 
@@ -190,8 +190,10 @@ def test_a_grid_in_words(trained):
     assert cells.loc["18: resnet18, all", "minutes"] == "= cell 16"
     assert cells.index[0] == "floor" and cells.loc["floor", ["AUC", "accuracy"]].str.fullmatch(r"\d\.\d{3}, .+").all()
     claims = found["Claims, split ratio-34"]
-    tuned = claims.loc["002.12 after tuning, 96 % for ResNet-18 and 94 % for ResNet-50 (18 - 17)"]
-    assert tuned.found.startswith("+0.000, ") and re.match(r"not decidable; .* patients would decide it; ", tuned.verdict)
+    validation_rows = claims.loc["002.12 after tuning, 96 % for ResNet-18 and 94 % for ResNet-50 (18 - 17)"]
+    assert validation_rows.found.startswith("+0.000, ") and re.match(
+        r"not decidable; .* patients would decide it; ", validation_rows.verdict
+    )
     assert claims.verdict.str.fullmatch(r".*; \d+ patients").all()
 
 

@@ -24,21 +24,21 @@ def test_source_002_a_trains_the_head_alone():
 
 def test_a_frozen_encoder_leaves_the_whole_decoder_to_train():
     assert stages("frozen", 4, 1e-3, "decoder")[0].part == "decoder"
-    assert [stage.part for stage in stages("thaw", 8, 1e-3, "decoder")] == ["decoder", "all", "all"]
+    assert [stage.part for stage in stages("gradual", 8, 1e-3, "decoder")] == ["decoder", "all", "all"]
 
 
 def test_source_003_goes_from_the_head_to_all_to_rates_by_depth():
-    head, whole, by_depth = stages("thaw", 8, 1e-3)
+    head, whole, by_depth = stages("gradual", 8, 1e-3)
     assert (head.part, whole.part, by_depth.part) == ("head", "all", "all")
-    assert head.peak_rate > whole.peak_rate == by_depth.peak_rate
-    assert head.depth_factor == whole.depth_factor == 1 > by_depth.depth_factor
+    assert head.max_lr > whole.max_lr == by_depth.max_lr
+    assert head.layer_decay == whole.layer_decay == 1 > by_depth.layer_decay
 
 
 @given(st.sampled_from(STRATEGIES), st.integers(3, 40), st.floats(1e-6, 1e-1), st.sampled_from(["head", "decoder"]), OPTIMISERS)
-def test_a_plan_tells_the_words_that_made_it(strategy, epochs, peak_rate, new_layers, optimiser):
-    plan = stages(strategy, epochs, peak_rate, new_layers, **optimiser)
+def test_a_plan_tells_the_words_that_made_it(strategy, epochs, max_lr, new_layers, optimiser):
+    plan = stages(strategy, epochs, max_lr, new_layers, **optimiser)
     assert sum(stage.epochs for stage in plan) == epochs and all(stage.epochs for stage in plan)
-    assert told(plan, new_layers) == {"strategy": strategy, "epochs": epochs, "peak_rate": peak_rate} | {
+    assert told(plan, new_layers) == {"strategy": strategy, "epochs": epochs, "max_lr": max_lr} | {
         "optimiser": "adamw", "momentum": 0.5, "schedule": "1cycle", **optimiser
     }  # fmt: skip
 
@@ -56,7 +56,7 @@ def test_a_plan_of_ones_own_has_no_name(plan):
 
 
 def test_what_cannot_be_planned_is_refused():
-    with pytest.raises(ModelError, match="strategy 'melt', expected one of all, frozen, thaw"):
+    with pytest.raises(ModelError, match="strategy 'melt', expected one of all, frozen, gradual"):
         stages("melt", 3, 1e-3)
     with pytest.raises(ModelError, match="three stages, which 2 epochs cannot fill"):
-        stages("thaw", 2, 1e-3)
+        stages("gradual", 2, 1e-3)

@@ -30,7 +30,7 @@ from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
 from brain_tumor.progress import Bar
 
-PARTS = ("train", "test", "tune")  # in the order of brain_tumor.data.splits.SIDES; a root without parts is all train
+PARTS = ("train", "test", "validation")  # in the order of brain_tumor.data.splits.SIDES; a root without parts is all train
 MIN_SIDE = 16  # px; nothing anatomical is left of a head below
 READERS = 4  # threads; JPEG decoding and resizing release the interpreter
 LAYOUT = 1  # raise when the cached files change meaning
@@ -60,7 +60,7 @@ class Folders:
         classes: their names, sorted.
         paths: every picture, by root, part, class and name.
         labels: ``(N,)`` int32, places in ``classes``.
-        parts: ``(N,)`` str, ``train``, ``test`` or ``tune``.
+        parts: ``(N,)`` str, ``train``, ``test`` or ``validation``.
     """
 
     roots: tuple[Path, ...]
@@ -86,14 +86,14 @@ class Pictures:
     Attributes:
         folders: where they came from.
         images: ``(N, size, size)`` uint8 memory map, grey.
-        prints: digests and thumbnails of the pictures as they lie on disk, for :mod:`brain_tumor.data.fingerprints`.
+        fingerprints: digests and thumbnails of the pictures as they lie on disk, for :mod:`brain_tumor.data.fingerprints`.
         data_hash: SHA-256 of all decoded pictures with their classes and parts, whatever the size. (Two JPEG decoders may
             differ in a grey level, and the hash then tells.)
     """
 
     folders: Folders
     images: np.ndarray
-    prints: Fingerprints
+    fingerprints: Fingerprints
     data_hash: str
 
 
@@ -166,8 +166,8 @@ def open_pictures(folders: Folders, size: int) -> Pictures:
         except OSError as error:
             raise DataError(f"{folder}: cannot write the cache ({error.strerror or error}); nothing was kept") from None
     meta = files.read_json(folder / "meta.json")
-    prints = Fingerprints(np.array(meta["digests"], dtype="U64"), np.load(folder / "thumbnails.npy"))
-    return Pictures(folders, np.load(folder / "images.npy", mmap_mode="r"), prints, meta["data_hash"])
+    fingerprints = Fingerprints(np.array(meta["digests"], dtype="U64"), np.load(folder / "thumbnails.npy"))
+    return Pictures(folders, np.load(folder / "images.npy", mmap_mode="r"), fingerprints, meta["data_hash"])
 
 
 def square_grey(pixels: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ WINDOWS = 8  # a running median spans an eighth of the slices, and at least as m
 
 
 def plot_history(histories: Mapping[str, pd.DataFrame]) -> Drawing:
-    """Loss, what training watched and learning rate by epoch; dashed on the tune part; upright lines where a stage begins.
+    """Loss, what training watched and learning rate by epoch; dashed on the validation part; upright lines where a stage begins.
 
     A segmentation watches the pooled Dice of an epoch, a classifier its accuracy.
 
@@ -30,9 +30,9 @@ def plot_history(histories: Mapping[str, pd.DataFrame]) -> Drawing:
         for (label, table), colour in zip(histories.items(), SERIES, strict=False):
             marker = "o" if len(table) < 3 else None
             axes.plot(table.epoch, table[column], color=colour, linewidth=1.8, marker=marker, label=label)
-            if f"tune_{column}" in table:
-                tuned = table[f"tune_{column}"]
-                axes.plot(table.epoch, tuned, color=colour, linewidth=1.4, linestyle="--", label=f"{label}, tune part")
+            if f"validation_{column}" in table:
+                values = table[f"validation_{column}"]
+                axes.plot(table.epoch, values, color=colour, linewidth=1.4, linestyle="--", label=f"{label}, validation")
         for table in histories.values():
             for begin in table.epoch[table.stage.ne(table.stage.shift())].iloc[1:]:
                 axes.axvline(begin - 0.5, color=GREY, linewidth=0.8, linestyle=":")

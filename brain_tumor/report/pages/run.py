@@ -146,9 +146,9 @@ def _recipe(facts: dict) -> dict[str, str]:
     """The recipe and its circumstances in words, a row each."""
     recipe = dict(facts["recipe"])
     stages = [
-        f"{stage['name']}: {stage['epochs']} epochs, trains {stage['part']}, peak rate {stage['peak_rate']:g}, "
+        f"{stage['name']}: {stage['epochs']} epochs, trains {stage['part']}, peak rate {stage['max_lr']:g}, "
         f"weight decay {stage['weight_decay']:g}, {stage.get('optimiser', 'adamw')}, {stage.get('schedule', '1cycle')}, "
-        f"rates by depth x {stage.get('depth_factor', 1.0):g}"
+        f"rates by depth x {stage.get('layer_decay', 1.0):g}"
         for stage in recipe.pop("stages")
     ]
     encoder = facts.get("encoder")

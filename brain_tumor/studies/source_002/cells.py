@@ -13,7 +13,7 @@ trained for both. What normalisation does is asked of networks without that laye
 from dataclasses import dataclass
 
 RATE, MOMENTUM = 1e-4, 0.5  # 002.19
-EARLIER = {"peak_rate": 1e-3, "momentum": 0.9}  # before tuning: not stated, the usual ones
+EARLIER = {"max_lr": 1e-3, "momentum": 0.9}  # before tuning: not stated, the usual ones
 INPUT = "network, normalisation, flip"
 
 
@@ -27,7 +27,7 @@ class Cell:
         strategy: ``frozen`` (002.03) or ``all`` (002.04).
         normalisation: ``unit`` (none, in the source's words), ``imagenet`` or ``volume``.
         flip: whether training slices are mirrored at random.
-        peak_rate, momentum: of SGD at a constant rate; without a momentum, the peak of AdamW's 1cycle.
+        max_lr, momentum: of SGD at a constant rate; without a momentum, the peak of AdamW's 1cycle.
         input_batchnorm: whether the network begins with a BatchNorm.
         stated: what of it the source's text says; "" where that is nothing.
     """
@@ -37,7 +37,7 @@ class Cell:
     strategy: str
     normalisation: str = "unit"
     flip: bool = False
-    peak_rate: float = RATE
+    max_lr: float = RATE
     momentum: float | None = MOMENTUM
     input_batchnorm: bool = True
     stated: str = ""
@@ -65,7 +65,7 @@ class Cell:
 def _search(first: int, model: str) -> list[Cell]:
     """Rates and momenta on frozen features."""
     tried = ((1e-2, 0.9), (1e-3, 0.5), (1e-4, 0.9), (RATE, MOMENTUM))
-    return [Cell(str(first + place), model, "frozen", peak_rate=rate, momentum=m) for place, (rate, m) in enumerate(tried)]
+    return [Cell(str(first + place), model, "frozen", max_lr=rate, momentum=m) for place, (rate, m) in enumerate(tried)]
 
 
 CELLS = (

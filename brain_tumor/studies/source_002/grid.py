@@ -76,9 +76,9 @@ def recipe(cell: Cell, budget: Budget, split: str, cohort: str) -> Classificatio
     """What is trained for a cell on a split; equal cells have equal recipes."""
     affine = "raw" if budget.weights == "imagenet" else "unit"  # the range in which the encoder's weights were learnt
     if cell.momentum is None:
-        plan = Stage(cell.strategy, budget.epochs, cell.peak_rate)
+        plan = Stage(cell.strategy, budget.epochs, cell.max_lr)
     else:
-        rate = cell.peak_rate * EPOCHS / budget.epochs
+        rate = cell.max_lr * EPOCHS / budget.epochs
         sgd = {"optimiser": "sgd", "momentum": cell.momentum, "schedule": "constant"}
         plan = Stage(cell.strategy, budget.epochs, rate, cell.part, 0.0, **sgd)
     return ClassificationRecipe(
@@ -90,7 +90,7 @@ def recipe(cell: Cell, budget: Budget, split: str, cohort: str) -> Classificatio
         augmentation=Augmentation(**asdict(NONE) | {"flip": cell.flip}),
         stages=(plan,),
         batch_size=BATCH,
-        average_flips=False,
+        flip_tta=False,
         precision=PRECISION,
         weights=budget.weights if cell.input_batchnorm and cell.model != "plain" else "none",
         input_batchnorm=cell.input_batchnorm,

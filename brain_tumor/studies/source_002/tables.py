@@ -72,7 +72,7 @@ def plan_table(cells: Iterable[Cell]) -> pd.DataFrame:
             "cell": cell.name,
             "network": cell.model,
             "trains": cell.part,
-            "rate": f"{cell.peak_rate:g}, " + ("AdamW" if cell.momentum is None else f"momentum {cell.momentum:g}"),
+            "rate": f"{cell.max_lr:g}, " + ("AdamW" if cell.momentum is None else f"momentum {cell.momentum:g}"),
             "normalisation": "none" if cell.normalisation == "unit" else cell.normalisation,
             "flip": "yes" if cell.flip else "no",
             "first BatchNorm": _batchnorm(cell),

@@ -132,7 +132,7 @@ def test_grey_stored_in_other_ways_gives_the_same_pixels(home, tmp_path):
         write(tmp_path / "set", [f"glioma/{name}.png", f"none/{name}.png"], pixels)
     store = open_pictures(read_folders([tmp_path / "set"]), 20)
     assert all(np.array_equal(image, grey) for image in store.images)
-    assert len(set(store.prints.digests.tolist())) == 1
+    assert len(set(store.fingerprints.digests.tolist())) == 1
 
 
 @settings(max_examples=30, deadline=None)
@@ -154,7 +154,7 @@ def test_pictures_are_read_once_and_again_where_one_changes(home, flat, monkeypa
     again = open_pictures(read_folders([flat]), 16)
     assert sorted(read) == ["a.png", "b.png", "c.png"]
     assert again.data_hash == first.data_hash and np.array_equal(again.images, first.images)
-    assert np.array_equal(again.prints.digests, first.prints.digests)
+    assert np.array_equal(again.fingerprints.digests, first.fingerprints.digests)
     shutil.copy(flat / "glioma" / "a.png", flat / "none" / "c.png")
     os.utime(flat / "none" / "c.png", (1, 1))
     changed = open_pictures(read_folders([flat]), 16)
