@@ -14,8 +14,8 @@ from brain_tumor.experiments import classification, segmentation
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.inference.predict import Prediction
 from brain_tumor.models import saved
+from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
-from brain_tumor.training.stages import Stage
 
 SAME = {"cohort": "phantom", "split": "ratio-50", "size": 32, "stages": (Stage("all", epochs=3),), "batchnorm_momentum": 0.9}
 RECIPE = SegmentationRecipe(**SAME, model="resunet")

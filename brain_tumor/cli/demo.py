@@ -22,7 +22,7 @@ def demo() -> None:
     from brain_tumor.paths import readable
     from brain_tumor.report.pages import run as run_page
     from brain_tumor.report.pages import sections
-    from brain_tumor.training.stages import Stage
+    from brain_tumor.training.plan import Stage
 
     recipe = SegmentationRecipe(**RECIPE, stages=(Stage("all", EPOCHS, MAX_LR),))
     typer.echo("1. draw: a PHANTOM cohort, in the layout of the real one; no number below is about patients")

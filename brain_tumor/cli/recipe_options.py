@@ -149,12 +149,12 @@ def takes(recipe: Callable, but: tuple[str, ...] = ()) -> Callable[[Callable], C
 
 def _recipe(kind: str, **options) -> "Recipe":
     from brain_tumor.experiments import recipe as recipes
-    from brain_tumor.training import strategies
+    from brain_tumor.training import plan
     from brain_tumor.training.augment import Augmentation
 
     changes = ("flip", "rotation_degrees", "zoom", "gamma", "sequence_dropout")
     moved = Augmentation(**{name: options.pop(name) for name in changes})
     planned = ("strategy", "epochs", "max_lr", "optimiser", "momentum", "schedule")
     asked = getattr(recipes, kind)
-    plan = strategies.stages(**{name: options.pop(name) for name in planned}, new_layers=asked.NEW_LAYERS)
+    plan = plan.stages(**{name: options.pop(name) for name in planned}, new_layers=asked.NEW_LAYERS)
     return asked(**options, augmentation=moved, stages=plan)

@@ -20,7 +20,7 @@ from brain_tumor.experiments import scoring, training
 from brain_tumor.experiments.recipe import Recipe, identity
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import within
-from brain_tumor.training import strategies
+from brain_tumor.training import plan
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.runs import RunFolder
 
@@ -39,7 +39,7 @@ class Range(NamedTuple):
 SPACE: dict[str, Range | tuple] = {
     "max_lr": Range(1e-4, 1e-2, log=True),
     "batch_size": (8, 16, 32),
-    "strategy": strategies.STRATEGIES,
+    "strategy": plan.STRATEGIES,
     "optimiser": ("adamw", "sgd"),
     "flip": (True, False),
     "rotation_degrees": Range(0.0, 30.0),
@@ -127,7 +127,7 @@ def varied(recipe: Recipe, chosen: dict) -> Recipe:
         raise ModelError("these stages are of no named strategy, so they cannot be varied")
     moves = {field.name for field in fields(Augmentation)}
     told = plan | {name: value for name, value in chosen.items() if name in plan}
-    stages = strategies.stages(**told, new_layers=recipe.NEW_LAYERS)
+    stages = plan.stages(**told, new_layers=recipe.NEW_LAYERS)
     augmentation = replace(recipe.augmentation, **{name: value for name, value in chosen.items() if name in moves})
     others = {name: value for name, value in chosen.items() if name not in plan and name not in moves}
     return replace(recipe, stages=stages, augmentation=augmentation, **others)

@@ -3,14 +3,14 @@
 import keras
 
 from brain_tumor.errors import ModelError
-from brain_tumor.models.backbones import BACKBONES, STRIDE, resnet, with_batchnorm_momentum
+from brain_tumor.models.architectures import BACKBONES, PLAIN_STRIDE, RESNET_STRIDE, check_size
+from brain_tumor.models.backbones import resnet, with_batchnorm_momentum
 
 HEAD_WIDTHS = (256, 64)  # row 002.20 names the layers, not their widths
 DROPOUT = 0.3  # nor the share dropped
 SIZE = 224  # row 002.21
 PLAIN_FILTERS = (16, 32)  # row 002.06 says two convolutions and two dense layers; their widths are ours
 PLAIN_WIDTHS = (64, 32)
-PLAIN_STRIDE = 4  # it halves its input twice
 
 
 def classifier(
@@ -42,7 +42,7 @@ def classifier(
     """
     if backbone not in BACKBONES:
         raise ModelError(f"unknown backbone {backbone!r}, expected one of {', '.join(BACKBONES)}")
-    _check(size, STRIDE, classes)
+    _check(size, RESNET_STRIDE, classes)
     network = with_batchnorm_momentum(resnet(backbone, size, channels, input_batchnorm), batchnorm_momentum)
     x = keras.layers.GlobalAveragePooling2D(name="head_pool")(network.output)
     x = keras.layers.Dense(HEAD_WIDTHS[0], name="head_linear1")(x)
@@ -84,8 +84,7 @@ def plain(size: int = SIZE, channels: int = 3, classes: int = 1, dropout: float 
 
 
 def _check(size: int, stride: int, classes: int) -> None:
-    if size < stride or size % stride:
-        raise ModelError(f"size {size} is not a multiple of {stride}, which this network needs")
+    check_size(size, stride)
     if classes < 1:
         raise ModelError(f"{classes} classes, expected 1 (is there tumour?) or one for each class, 2 or more")
 

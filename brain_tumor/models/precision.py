@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-PRECISIONS = ("float32", "mixed_bfloat16")
+from brain_tumor.models.architectures import PRECISIONS
+
 PROBE_SIDE, PROBE_REPEATS, PROBE_TURNS = 1024, 3, 4
 WORTHWHILE_GAIN = 1.2  # below this the coarser numbers are not worth it
 

@@ -10,11 +10,9 @@ import keras
 from brain_tumor import files
 from brain_tumor.errors import ModelError
 from brain_tumor.models import classifier, precision, unet
-from brain_tumor.models.backbones import BACKBONES
+from brain_tumor.models.architectures import CLASSIFICATION, SEGMENTATION
 
 CONSTRUCTORS = {"unet": unet.unet, "resunet": unet.resunet, "classifier": classifier.classifier, "plain": classifier.plain}
-SEGMENTATION = (*(f"unet-{backbone}" for backbone in BACKBONES), "resunet")
-CLASSIFICATION = (*BACKBONES, "plain")
 OF_BATCHNORM = ("batchnorm_momentum", "input_batchnorm")
 DESCRIPTION, WEIGHTS = "model.json", "model.weights.h5"
 

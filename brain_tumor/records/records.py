@@ -100,7 +100,7 @@ def retrain_command(recipe: dict, folder: Path) -> str:
         RunError: the command line cannot say all of it.
     """
     from brain_tumor.experiments import recipe as recipes
-    from brain_tumor.training import strategies
+    from brain_tumor.training import plan
 
     try:
         asked = recipes.from_json(recipe)

@@ -5,7 +5,7 @@ Overlap terms are pooled over the batch, not averaged over slices: a tumour-free
 and two empty slices need no convention.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -72,7 +72,7 @@ def class_weights(labels: np.ndarray) -> tuple[float, ...]:
     return tuple(float(len(labels) / (len(counts) * count)) for count in counts)
 
 
-def make(name: str, weights: tuple[float, ...] | None = None) -> Callable:
+def make(name: str, weights: tuple[float, ...] | None = None, known: Mapping[str, Callable] | None = None) -> Callable:
     """The loss of that name; with ``weights``, one a class, each slice counts as much as its class does.
 
     Keras's own sample weights would not do: they multiply the batch's mean, which these losses are, by the mean weight.
@@ -80,12 +80,12 @@ def make(name: str, weights: tuple[float, ...] | None = None) -> Callable:
     Raises:
         ModelError: unknown name, or weights with a loss that is not a mean over slices.
     """
-    known = LOSSES if weights is None else OF_EACH
+    known = (known or LOSSES) if weights is None else OF_EACH
     if name not in known:
         purpose = " with class weights" if weights else ""
         raise ModelError(f"unknown loss {name!r}{purpose}, expected one of {', '.join(known)}")
     if weights is None:
-        return LOSSES[name]
+        return known[name]
 
     def weighted(truth, probability):
         number = keras.ops.cast(truth, "int32")[:, 0]
@@ -116,6 +116,3 @@ def accuracy(truth, probability):
         called = keras.ops.cast(keras.ops.argmax(probability, axis=-1), "int32")
         return keras.ops.cast(keras.ops.equal(called, keras.ops.cast(truth, "int32")[:, 0]), "float32")
     return keras.ops.cast(keras.ops.equal(probability > 0.5, truth > 0.5), "float32")[:, 0]
-
-
-WATCHED = {"segmentation": (dice_hits, dice_area), "classification": (accuracy,)}

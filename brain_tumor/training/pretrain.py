@@ -29,7 +29,7 @@ from brain_tumor.data.deduplicate import Deduplicated, deduplicate
 from brain_tumor.data.readers.folders import KNOWN_SETS, check_name, open_pictures, read_folders
 from brain_tumor.errors import DataError, ModelError, check_seed, check_word
 from brain_tumor.models import precision, saved, weights
-from brain_tumor.models.backbones import BACKBONES, STRIDE
+from brain_tumor.models.architectures import BACKBONES, RESNET_STRIDE
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import tracked
 from brain_tumor.training import stages
@@ -89,8 +89,8 @@ class Pretraining:
         for name, known in choices.items():
             check_word(name, getattr(self, name), known)
         check_seed("seed", self.seed)
-        if self.size < STRIDE or self.size % STRIDE:
-            raise ModelError(f"size {self.size} is not a multiple of {STRIDE}, which this network needs")
+        if self.size < RESNET_STRIDE or self.size % RESNET_STRIDE:
+            raise ModelError(f"size {self.size} is not a multiple of {RESNET_STRIDE}, which this network needs")
         if min(self.epochs, self.batch_size) < 1:
             raise ModelError(f"{self.epochs} epochs in batches of {self.batch_size}, expected 1 or more of each")
 
@@ -170,7 +170,7 @@ def _train(recipe: Pretraining, material: Deduplicated, run: RunFolder, on_start
     with run.under_way():
         plan = (stages.Stage("all", recipe.epochs, recipe.max_lr),)
         validation = parts["validation"] if len(parts["validation"].rows) else None
-        stages.train(model, plan, epoch_batches, LOSS, run, validation, "classification")
+        stages.train(model, plan, epoch_batches, losses.make(LOSS), run, validation, (losses.accuracy,))
         saved.save(model, description, run.path)
         run.update(held_out=held_out(model, parts, material.folders.classes, recipe.batch_size))
     run.drop_checkpoints()

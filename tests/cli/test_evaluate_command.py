@@ -10,7 +10,7 @@ from brain_tumor.data.phantom import write_phantom
 from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import training
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
-from brain_tumor.training.stages import Stage
+from brain_tumor.training.plan import Stage
 
 SAME = {"cohort": "lgg", "split": "ratio-34", "size": 32, "stages": (Stage("all", 1),), "batch_size": 8, "precision": "float32"}
 SEGMENTATION, CLASSIFICATION = SegmentationRecipe(model="resunet", **SAME), ClassificationRecipe(**SAME, validation=0.4)

@@ -13,7 +13,7 @@ from brain_tumor.errors import DataError, RunError
 from brain_tumor.evaluation import calibration, detection
 from brain_tumor.experiments import classification, training
 from brain_tumor.experiments.recipe import ClassificationRecipe
-from brain_tumor.training.stages import Stage
+from brain_tumor.training.plan import Stage
 
 RECIPE = ClassificationRecipe(
     cohort="phantom", split="ratio-33", validation=0.5, size=32, stages=(Stage("all", 1),), batch_size=4, batchnorm_momentum=0.9,

@@ -23,8 +23,8 @@ from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference import stored
 from brain_tumor.inference.predict import load_prediction
 from brain_tumor.progress import Bar
+from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
-from brain_tumor.training.stages import Stage
 
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
 RECIPE = SegmentationRecipe(

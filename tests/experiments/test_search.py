@@ -8,8 +8,8 @@ import pytest
 from brain_tumor.errors import DataError, ModelError, RunError
 from brain_tumor.experiments import classification, search, training
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
+from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import all_runs
-from brain_tumor.training.stages import Stage
 
 RECIPE = ClassificationRecipe(
     cohort="phantom", split="ratio-33", validation=0.5, model="plain", size=32, stages=(Stage("all", 1),), batch_size=4,

@@ -15,8 +15,8 @@ from brain_tumor.evaluation import calibration, components, detection, overlap, 
 from brain_tumor.experiments import scoring, segmentation, training
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference.predict import load_prediction
+from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
-from brain_tumor.training.stages import Stage
 
 RECIPE = SegmentationRecipe(
     cohort="phantom", split="ratio-33", model="resunet", size=32, stages=(Stage("all", 2),), batch_size=8,

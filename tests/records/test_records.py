@@ -16,7 +16,7 @@ from brain_tumor.experiments import training
 from brain_tumor.experiments.recipe import SegmentationRecipe, from_json
 from brain_tumor.records import records
 from brain_tumor.training.augment import NONE
-from brain_tumor.training.stages import Stage
+from brain_tumor.training.plan import Stage
 
 
 def test_a_record_holds_tables_and_json_and_nothing_else(make_run, reports):

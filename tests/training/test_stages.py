@@ -6,8 +6,8 @@ import pytest
 
 from brain_tumor.errors import RunError
 from brain_tumor.training import stages
+from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
-from brain_tumor.training.stages import Stage
 
 BY_DEPTH = {name: (Stage("by depth", 2, 1e-2, optimiser=name, layer_decay=0.1),) for name in ("sgd", "adamw")}
 TWO_STAGES = (Stage("decoder first", 2, 1e-2, part="decoder"), Stage("all", 2, 1e-3))

@@ -24,8 +24,8 @@ from brain_tumor.paths import runs_folder
 from brain_tumor.progress import within
 from brain_tumor.studies.source_002.cells import CELLS, CLAIMS, QUESTIONS, WITHOUT_INPUT_BATCHNORM, Cell
 from brain_tumor.training.augment import NONE, Augmentation
+from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder, now
-from brain_tumor.training.stages import Stage
 
 EPOCHS, BATCH = 30, 8  # 002.18, 002.17
 SOURCE_SPLIT = "source-002"  # over slices: what the source would have seen, so of its own cells alone

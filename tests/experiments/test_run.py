@@ -14,7 +14,7 @@ from brain_tumor.models import weights
 from brain_tumor.models.backbones import INPUT_BATCHNORM
 from brain_tumor.models.classifier import classifier
 from brain_tumor.training.augment import NONE, Augmentation
-from brain_tumor.training.stages import Stage
+from brain_tumor.training.plan import Stage
 
 HEAD = Stage("frozen", 1, part="head")
 RECIPE = ClassificationRecipe(
