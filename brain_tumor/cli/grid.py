@@ -31,12 +31,12 @@ def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells
     opened = open_cohort(cohort)
     names = () if cells is None else resumable.listed(cells) or (cells,)
     wanted = grid.cells(names)
-    trainings = {grid.recipe(cell, chosen, split, cohort).run_id for split, cell in grid.plan(chosen, wanted)}
+    trainings = {grid.recipe(cell, chosen, split, cohort) for split, cell in grid.plan(chosen, wanted)}
     typer.echo(f"{len(wanted)} cells, {len(trainings)} trainings at {chosen.size} px; each is told of as it ends")
     if not names:
         typer.echo(f"all of it takes {chosen.cost}")
     with resumable.stoppable():
-        record = grid_tables.find(grid.grid_name(chosen, opened, wanted))
+        record = grid_tables.stored(chosen, opened, wanted)
         folder = grid.train(chosen, opened, names, _tell, record, workers)
     print_sections(folder.name, f"{len(wanted)} cells", grid_tables.of_folder(folder))
     typer.echo(f"finished: {folder}")

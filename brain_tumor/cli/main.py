@@ -6,6 +6,7 @@ import sys
 import typer
 
 from brain_tumor.cli import audit, crossval, data, demo, evaluate, grid, predict, pretrain, report, search, train
+from brain_tumor.cli.recipe_options import RENAMED
 from brain_tumor.errors import BrainTumorError
 
 app = typer.Typer(
@@ -33,6 +34,10 @@ app.command()(report.reports)
 def main() -> None:
     """Run the command line."""
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # a refusal is one line, and it is ours
+    for word in sys.argv[1:]:
+        name = word.partition("=")[0]
+        if name in RENAMED:
+            _refuse(f"{name} is now {RENAMED[name]}")
     try:
         app()
     except BrainTumorError as error:

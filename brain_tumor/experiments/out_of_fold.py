@@ -115,7 +115,7 @@ def _stacked(runs: Sequence[RunFolder], name: str) -> pd.DataFrame:
             table = table.astype({"slice": int})  # also refuses a table that is none of slices
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{path}: no table of slices: {error}") from None
-        if name == SLICES:
+        if name == scoring.SLICES:  # each slice is called by the threshold of its own fold
             table["threshold"] = run.description["threshold"]
         tables.append(table.assign(fold=fold))
     whole = pd.concat(tables, ignore_index=True)

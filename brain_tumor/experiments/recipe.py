@@ -21,6 +21,7 @@ from brain_tumor.training.plan import Stage
 SPLIT_HELP = (
     "source-004, source-002, ratio-20, fold-1-of-5, slice-fold-1-of-5, site-HT, clean-1-of-3, leaky-1-of-3, or a JSON file."
 )
+TWELVE_EPOCHS = (Stage("all", epochs=12),)
 SMALLEST = 16  # px; below this no network here can halve its input often enough
 
 
@@ -71,7 +72,7 @@ class Recipe:
     normalisation: str = setting("volume", "How pixel values are brought to one scale.", choices=NORMALISATIONS)
     augmentation: Augmentation = setting(factory=Augmentation)
     loss: str = setting("", "What is minimised.")
-    stages: tuple[Stage, ...] = (Stage("all", epochs=12),)
+    stages: tuple[Stage, ...] = TWELVE_EPOCHS
     batch_size: int = setting(16, "Slices a step.", low=1)
     batchnorm_momentum: float = setting(0.99, "0.9 for runs under some 300 steps.", low=0, below=1)
     flip_tta: bool = setting(True, "Predict each slice as it is and mirrored, and take the mean.")

@@ -116,8 +116,8 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
 def run_folder(recipe: Recipe, store: Store) -> RunFolder:
     """The folder of a recipe's run on these data in this home, whether it is there or not.
 
-    Its name says what a person looks for first, then a hash of all that decides the run: the recipe, the content of its split, the
-    data and, where masks are learnt, how they are resized. The path of a split's file is no part of it.
+    Its name says what a person looks for first, then a hash of all that decides the run: the recipe, the content of its split,
+    the data and, where masks are learnt, how they are resized. The path of a split's file is no part of it.
     """
     split = make_split(recipe, store)
     settings = {name: value for name, value in identity(recipe).items() if name not in BY_CONTENT}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STRATEGIES = ("all", "frozen", "gradual")
 OPTIMISERS = ("adamw", "sgd")
 SCHEDULES = ("1cycle", "constant")
+OF_THE_OPTIMISER = ("optimiser", "momentum", "schedule", "pct_start", "weight_decay")  # the same in every stage
 UNFROZEN_RATE = 0.3  # of the head's peak rate: what was learnt before is to be changed, not lost
 LAYER_DECAY = 0.6
 
@@ -103,3 +104,13 @@ def stages(strategy: str, epochs: int, max_lr: float, new_layers: str = "head", 
     else:
         plan = (Stage(strategy, epochs, max_lr, part=new_layers if strategy == "frozen" else "all"),)
     return tuple(replace(stage, **optimiser) for stage in plan)
+
+
+def arguments(plan: tuple[Stage, ...], new_layers: str = "head") -> dict | None:
+    """The arguments of :func:`stages` that give this plan; None where no named strategy does."""
+    optimiser = {name: getattr(plan[0], name) for name in OF_THE_OPTIMISER}
+    asked = {"epochs": sum(stage.epochs for stage in plan), "max_lr": plan[0].max_lr} | optimiser
+    for strategy in STRATEGIES if len(plan) in (1, 3) else ():
+        if (strategy == "gradual") == (len(plan) == 3) and stages(strategy, **asked, new_layers=new_layers) == plan:
+            return asked | {"strategy": strategy}
+    return None

@@ -32,7 +32,7 @@ from brain_tumor.models import precision, saved, weights
 from brain_tumor.models.architectures import BACKBONES, RESNET_STRIDE
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import tracked
-from brain_tumor.training import stages
+from brain_tumor.training import losses, stages
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
 from brain_tumor.training.runs import RunFolder, environment, now

@@ -10,7 +10,8 @@ import pytest
 
 from brain_tumor.data import opening
 from brain_tumor.errors import RunError
-from brain_tumor.experiments import crossval, out_of_fold, training
+from brain_tumor.experiments import crossval, out_of_fold
+from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.crossval import cross_validate
 from brain_tumor.records import crossval as crossval_record
 from brain_tumor.records import records
@@ -84,7 +85,7 @@ def test_the_recorded_commands_repeat_all_of_it_or_one_fold(validated, command, 
         raise RunError("that was enough")
 
     monkeypatch.setattr(crossval, "cross_validate", repeat)
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(experiment, "train", train)
     for line in [facts["command"], *(fold["command"] for fold in facts["runs"])]:
         assert command(*shlex.split(line)[1:]).refuses("that was enough")
     assert repeated == [folder.name]
