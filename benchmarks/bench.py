@@ -37,7 +37,7 @@ def main(
 ) -> None:
     """Measure this machine: data, batches, training and inference."""
     from brain_tumor.cli.backend import load_keras
-    from brain_tumor.data.fetch import lgg_folder
+    from brain_tumor.data.opening import lgg_folder
 
     real = None if quick or not lgg_folder().is_dir() else lgg_folder()
     steps = 2 if quick else 16
@@ -76,10 +76,10 @@ def seconds(action: Callable) -> float:
 def measure_data(root: Path) -> dict:
     """Index the tree, build its caches and open them again; peak memory of all that. Then audit a slice split."""
     from brain_tumor.data import splits
-    from brain_tumor.data.audit import audit
     from brain_tumor.data.cache import open_store
-    from brain_tumor.data.lgg import read_cohort
-    from brain_tumor.data.parts import of_cohort
+    from brain_tumor.data.readers.lgg import read_cohort
+    from brain_tumor.leakage.audit import audit
+    from brain_tumor.leakage.manifests import of_cohort
 
     index = seconds(lambda: read_cohort(root))
     cohort = read_cohort(root)
@@ -105,11 +105,11 @@ def open_arrays(root: Path):
     import numpy as np
 
     from brain_tumor.data.cache import open_store
-    from brain_tumor.data.lgg import read_cohort
+    from brain_tumor.data.readers.lgg import read_cohort
     from brain_tumor.training.batches import SliceArrays
 
     store = open_store(read_cohort(root), SIZE)
-    return SliceArrays(store.images, store.masks, store.slice_windows("unit"), np.arange(len(store.slices)))
+    return SliceArrays(store.images, store.masks, store.slice_scalings("unit"), np.arange(len(store.slices)))
 
 
 def measure_batches(arrays, steps: int) -> dict:
@@ -147,9 +147,9 @@ def measure_network(model_name: str, number_format: str, arrays, steps: int) -> 
     with tempfile.TemporaryDirectory(dir=os.environ["BRAIN_TUMOR_HOME"]) as folder:
         history = train(model, (Stage("all", 2),), epoch_batches, "bce-dice", RunFolder(Path(folder)))
     training = BATCH * steps / history[1]["seconds"]
-    images, window = np.asarray(arrays.images[: BATCH * steps]), arrays.windows[0]
-    probabilities(model, images[:BATCH], window)
-    inference = len(images) / seconds(lambda: probabilities(model, images, window))
+    images, scaling = np.asarray(arrays.images[: BATCH * steps]), arrays.scalings[0]
+    probabilities(model, images[:BATCH], scaling)
+    inference = len(images) / seconds(lambda: probabilities(model, images, scaling))
     peak = max(peak, peak_flops(precision.matrix_product_seconds, number_format))  # the better of before and after
     forward = forward_flops(model)
     return {

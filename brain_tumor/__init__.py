@@ -6,15 +6,17 @@ The map, from the ground up; imports go only downward (``tests/test_layout.py`` 
 ``errors``          refusals that a person can act on
 ``files``           atomic writes, hashes, locks
 ``progress``        bars with what is left
-``workers``         processes side by side, a core each
 ``paths``           where datasets, runs and reports lie
-``data/``           cohorts, readers, phantom, cache, splits, audits: arrays and tables, no Keras
+``data/``           cohorts, readers, phantom, cache, splits: arrays and tables, no Keras
 ``evaluation/``     Dice by name, floors, boundary, calibration, intervals: tables in, numbers out, no Keras
+``leakage/``        the split auditor: patients on both sides, copies, neighbours
 ``models/``         backbones, U-Nets, classifier, weights, freezing, precision: Keras, knows no data
 ``training/``       batches, augmentation, losses, optimisers, stages, pretraining, run folders
 ``inference/``      whole cases to predictions at native size
-``experiments/``    the frozen description of a run, and the one place that joins all rooms
-``report/``         figures, notebook to self-contained HTML, records, index
+``experiments/``    recipes, and the one place that joins all rooms: train, predict, score, cross-validate, search
+``records/``        what git keeps of runs: commit, find, read; sidecars of reports
+``report/``         ``figures/`` and ``pages/``: notebook to self-contained HTML, run pages, index, README block
+``studies/``        what one notebook alone needs: leaks, source_002, definitions
 ``cli/``            ``brain-tumor data|audit|pretrain|train|crossval|grid|search|evaluate|predict|runs|report``
 ==================  =====================================================================================
 

@@ -19,25 +19,23 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PACKAGE = CHECKOUT / "brain_tumor"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-FOUNDATION = {"errors", "files", "paths", "progress", "workers"}
-GROUND = FOUNDATION | {"data", "evaluation"}
+FOUNDATION = {"errors", "files", "paths", "progress"}
+# From the ground up (DESIGN section 4): a room may import the rooms listed before it, but for the exceptions below.
+ORDER = ("data", "evaluation", "leakage", "models", "training", "inference", "experiments", "records", "report", "studies", "cli")
+STRANGERS = {
+    "evaluation": {"data"},  # arrays and tables in, numbers out
+    "leakage": {"evaluation"},
+    "models": {"data", "evaluation", "leakage"},
+}
 ROOMS = {
     "errors": set(),
     "files": {"errors"},
     "paths": set(),
     "progress": set(),
-    "workers": {"errors"},
-    "data": FOUNDATION,  # the two rooms of the ground floor do not know each other
-    "evaluation": FOUNDATION,
-    "models": FOUNDATION,  # knows no data
-    "training": GROUND | {"models"},
-    "inference": GROUND | {"models", "training"},
-    "experiments": GROUND | {"models", "training", "inference"},
-    "report": GROUND | {"models", "training", "inference", "experiments"},
-    "cli": GROUND | {"models", "training", "inference", "experiments", "report"},
+    **{room: (FOUNDATION | set(ORDER[:place])) - STRANGERS.get(room, set()) for place, room in enumerate(ORDER)},
 }
 STANDARD_LIBRARY_ONLY = FOUNDATION
-NO_KERAS = GROUND  # by import statement here, and by what really gets loaded further down
+NO_KERAS = FOUNDATION | {"data", "evaluation", "leakage"}  # by import statement here, and by what really gets loaded further down
 KERAS = {"keras", "tensorflow", "jax", "segmentation_models", "classification_models"}
 BACKENDS = {"tensorflow", "jax"}
 BACKEND_MODULES = {"backend.py", "models/backend.py", "training/parallel.py"}
@@ -77,7 +75,7 @@ def imports(tree: ast.AST) -> set[str]:
 
 
 def rooms_imported(tree: ast.AST) -> set[str]:
-    """``data``, ``files``, ... of every ``brain_tumor.data.lgg``, ``brain_tumor.files``, ..."""
+    """``data``, ``files``, ... of every ``brain_tumor.data.readers.lgg``, ``brain_tumor.files``, ..."""
     inside = [name.split(".") for name in imports(tree) if name.startswith("brain_tumor.")]
     return {parts[1] for parts in inside} - {"__version__"}
 

@@ -23,8 +23,8 @@ def audit(
 
     Patients on both sides, identical pixels, near duplicates, adjacent slices, the doubled Kaggle tree.
     """
-    from brain_tumor.data import parts
-    from brain_tumor.data.audit import audit as look
+    from brain_tumor.leakage import manifests as parts
+    from brain_tumor.leakage.audit import audit as look
 
     audits = look(parts.read(what, cohort, pattern), threshold)
     leaks = any(found.leaks for found in audits)
@@ -43,8 +43,8 @@ def _print(found) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from brain_tumor.data.audit import KINDS
-    from brain_tumor.data.duplicates import ALIKE
+    from brain_tumor.data.fingerprints import ALIKE
+    from brain_tumor.leakage.audit import KINDS
 
     name = f"{found.name}{' (PHANTOM, not patients)' if found.phantom else ''}"
     table = Table("finding", "in", "number", "pictures concerned", "such as", title=escape(f"audit of {name}"))

@@ -30,9 +30,9 @@ def classification(recipe, folds: Folds = None, unit: Unit = "patient") -> None:
 
 def _crossval(recipe, folds: int | None, unit: str) -> None:
     from brain_tumor.cli.evaluate import print_sections
-    from brain_tumor.data.fetch import open_cohort
+    from brain_tumor.data.opening import open_cohort
     from brain_tumor.experiments import crossval
-    from brain_tumor.report import crossval_page
+    from brain_tumor.report.pages import crossval as crossval_page
 
     with resumable.stoppable():
         folder = crossval.cross_validate(recipe, open_cohort(recipe.cohort), unit, folds, on_fold=resumable.tell_of("fold"))

@@ -21,7 +21,7 @@ def get(
     seed: int = typer.Option(0, min=0, help="phantom: decides everything that is drawn."),
 ) -> None:
     """Bring a dataset into this home; a stopped copy goes on where it was."""
-    from brain_tumor.data import fetch
+    from brain_tumor.data import fetch, opening
     from brain_tumor.data.phantom import open_phantom
     from brain_tumor.errors import DataError
 
@@ -31,9 +31,9 @@ def get(
         return
     if source is None:
         raise DataError("data get lgg: --from FOLDER is missing: the folder that holds kaggle_3m")
-    already = fetch.in_place(fetch.open_folder(source))
+    already = fetch.in_place(opening.open_folder(source))
     target = fetch.get_lgg(source, link)
-    cohort = fetch.open_lgg()
+    cohort = opening.open_lgg()
     typer.echo(f"{target}: {len(cohort)} patients, {cohort.n_slices:,} slices{', there already' if already else ''}")
     typer.echo("next: brain-tumor data check")
 
@@ -48,10 +48,10 @@ def check(
     from rich.console import Console
     from rich.table import Table
 
-    from brain_tumor.data import fetch, manifest
+    from brain_tumor.data import manifest, opening
     from brain_tumor.errors import DataError
 
-    cohort = fetch.open_folder(folder) if folder else fetch.open_lgg()
+    cohort = opening.open_folder(folder) if folder else opening.open_lgg()
     if cohort.phantom:
         raise DataError(f"{cohort.root}: a phantom cohort, which no manifest lists")
     report = manifest.check_manifest(cohort)
@@ -124,7 +124,7 @@ def export(
 
 
 def _open(cohort: str, folder: Path | None):
-    from brain_tumor.data.fetch import open_cohort, open_folder
+    from brain_tumor.data.opening import open_cohort, open_folder
 
     return open_folder(folder) if folder else open_cohort(cohort)
 

@@ -6,7 +6,7 @@ from brain_tumor.cli.backend import load_keras
 
 # Small enough for a few minutes on two cores, hard enough that nothing but learning scores well.
 RECIPE = {"cohort": "phantom", "split": "ratio-25", "model": "resunet", "size": 128, "batchnorm_momentum": 0.9}
-EPOCHS, PEAK_RATE = 12, 3e-3
+EPOCHS, MAX_LR = 12, 3e-3
 
 
 def demo() -> None:
@@ -15,15 +15,16 @@ def demo() -> None:
     from brain_tumor.cli.data import print_facts
     from brain_tumor.cli.evaluate import print_sections
     from brain_tumor.data.cache import open_store
-    from brain_tumor.data.fetch import open_cohort
+    from brain_tumor.data.opening import open_cohort
     from brain_tumor.data.profile import profile
     from brain_tumor.experiments import segmentation, training
     from brain_tumor.experiments.recipe import SegmentationRecipe
     from brain_tumor.paths import readable
-    from brain_tumor.report import run_page, sections
+    from brain_tumor.report.pages import run as run_page
+    from brain_tumor.report.pages import sections
     from brain_tumor.training.stages import Stage
 
-    recipe = SegmentationRecipe(**RECIPE, stages=(Stage("all", EPOCHS, PEAK_RATE),))
+    recipe = SegmentationRecipe(**RECIPE, stages=(Stage("all", EPOCHS, MAX_LR),))
     typer.echo("1. draw: a PHANTOM cohort, in the layout of the real one; no number below is about patients")
     cohort = open_cohort(recipe.cohort)
     typer.echo("2. explore")

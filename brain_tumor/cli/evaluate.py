@@ -28,9 +28,10 @@ def evaluate(
         raise DataError(f"--margin {margin:g}, expected a number above 0")
     load_keras()
     from brain_tumor import files
-    from brain_tumor.data.fetch import open_cohort
+    from brain_tumor.data.opening import open_cohort
     from brain_tumor.experiments import classification, segmentation, training
-    from brain_tumor.report import comparison, sections
+    from brain_tumor.records import comparison
+    from brain_tumor.report.pages import sections
     from brain_tumor.training.runs import find_run
 
     folder = find_run(run)
@@ -94,7 +95,7 @@ def print_sections(title: str, protocol: str, sections: list) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from brain_tumor.report.sections import MEANING
+    from brain_tumor.report.pages.sections import MEANING
 
     console = Console()
     console.print(f"{title}, {protocol}", style="bold", highlight=False, markup=False)

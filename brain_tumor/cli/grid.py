@@ -23,9 +23,9 @@ def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells
     """Is there tumour in this slice? ResNet-18 and 50, frozen and fine-tuned, with and without normalisation and flips."""
     load_keras()
     from brain_tumor.cli.evaluate import print_sections
-    from brain_tumor.data.fetch import open_cohort
-    from brain_tumor.experiments import grid
-    from brain_tumor.report import grid_tables
+    from brain_tumor.data.opening import open_cohort
+    from brain_tumor.studies.source_002 import grid
+    from brain_tumor.studies.source_002 import tables as grid_tables
 
     chosen = grid.BUDGETS[budget]
     opened = open_cohort(cohort)

@@ -47,7 +47,7 @@ def predict(
 def _classify(model, recipe, images, numbers, name: str, wanted, threshold: float) -> None:
     from brain_tumor.inference.predict import classify_case
 
-    found = classify_case(model, images, recipe.normalisation, name, wanted + 1, recipe.average_flips, recipe.channels)
+    found = classify_case(model, images, recipe.normalisation, name, wanted + 1, recipe.flip_tta, recipe.channels)
     for number, probability in zip(numbers[wanted], found, strict=True):
         typer.echo(f"slice {number}: {probability:.3f}{'  tumour' if probability > threshold else ''}")
     typer.echo(f"{name}: tumour called in {(found > threshold).sum()} of {len(found)} slices (probability above {threshold:.3g})")
@@ -56,10 +56,10 @@ def _classify(model, recipe, images, numbers, name: str, wanted, threshold: floa
 def _outline(model, recipe, images, numbers, name: str, wanted, out: Path, mask: Path | None) -> None:
     import numpy as np
 
-    from brain_tumor.inference import overlay
     from brain_tumor.inference.predict import predict_case
+    from brain_tumor.report.figures import overlay
 
-    prediction = predict_case(model, images, recipe.normalisation, name, wanted + 1, recipe.average_flips)
+    prediction = predict_case(model, images, recipe.normalisation, name, wanted + 1, recipe.flip_tta)
     masks = (prediction.native > recipe.threshold * 255).astype(np.uint8)
     one = len(wanted) == 1
     shown, numbers = images[wanted], numbers[wanted]
@@ -81,11 +81,11 @@ def _read(what: str, recipe) -> tuple:
     """The images ``(Z, H, W, 3)`` uint8 of an exam, the numbers of its slices, a name, and the places of the slices wanted."""
     import numpy as np
 
-    from brain_tumor.data import lgg
     from brain_tumor.data.cache import SMALLEST
-    from brain_tumor.data.duplicates import is_blank
-    from brain_tumor.data.fetch import open_cohort
+    from brain_tumor.data.fingerprints import is_blank
+    from brain_tumor.data.opening import open_cohort
     from brain_tumor.data.picture import read_picture
+    from brain_tumor.data.readers import lgg
     from brain_tumor.errors import DataError
 
     path = Path(what)

@@ -23,7 +23,7 @@ SPLIT_HELP = (
 CohortName = Annotated[str, Option(help="lgg or phantom.")]
 SplitName = Annotated[str, Option(help=SPLIT_HELP)]
 SplitSeed = Annotated[int, Option(min=0, max=LARGEST_SEED, help="Decides the draw of a split that is drawn.")]
-Tune = Annotated[float, Option(min=0.0, max=0.9, help="Share of training patients set aside to choose on.")]
+Validation = Annotated[float, Option(min=0.0, max=0.9, help="Share of training patients set aside to choose on.")]
 SegmentationModel = Annotated[str, Option(help="unet-resnet18, unet-resnet34, unet-resnet50 or resunet.")]
 ClassificationModel = Annotated[str, Option(help="resnet18, resnet34, resnet50, or plain (two convolutions).")]
 Weights = Annotated[str, Option(help="The encoder's: none, imagenet, mri4 (made by brain-tumor pretrain), or a file of weights.")]
@@ -35,9 +35,9 @@ InputBatchNorm = Annotated[bool, Option(help="The BatchNorm that a ResNet begins
 Balance = Annotated[Literal["none", "weights", "sampling"], Option(help="What is done about slices with tumour being fewer.")]
 Size = Annotated[int, Option(min=16, help="Slice height and width in pixels.")]
 Epochs = Annotated[int, Option(min=1, help="Passes over the training slices.")]
-PeakRate = Annotated[float, Option(min=1e-7, max=1.0, help="Top of the 1cycle learning rate.")]
+MaxLr = Annotated[float, Option(min=1e-7, max=1.0, help="Top of the 1cycle learning rate.")]
 Strategy = Annotated[
-    Literal["all", "frozen", "thaw"], Option(help="Train everything; the new layers alone; or those, then all, then by depth.")
+    Literal["all", "frozen", "gradual"], Option(help="Train everything; the new layers alone; or those, then all, then by depth.")
 ]
 Optimiser = Annotated[Literal["adamw", "sgd"], Option(help="Which optimiser.")]
 Momentum = Annotated[float, Option(min=0.0, max=0.999, help="Of sgd.")]
@@ -48,9 +48,9 @@ Normalisation = Annotated[Literal["unit", "imagenet", "volume", "raw"], Option(h
 Flip = Annotated[bool, Option(help="Mirror every second training slice.")]
 Rotation = Annotated[float, Option(min=0.0, max=180.0, help="Turn training slices by up to this, either way.")]
 Zoom = Annotated[float, Option(min=0.0, max=1.0, help="Enlarge or shrink them by up to this share.")]
-Lighting = Annotated[float, Option(min=0.0, max=2.0, help="Bend brightness by a gamma of up to 1 + this, either way.")]
-Missing = Annotated[float, Option(min=0.0, max=1.0, help="Share of slices in which sequences become copies of FLAIR.")]
-AverageFlips = Annotated[bool, Option(help="Predict each slice as it is and mirrored, and take the mean.")]
+Gamma = Annotated[float, Option(min=0.0, max=2.0, help="Bend brightness by a gamma of up to 1 + this, either way.")]
+SequenceDropout = Annotated[float, Option(min=0.0, max=1.0, help="Share of slices in which sequences become copies of FLAIR.")]
+FlipTta = Annotated[bool, Option(help="Predict each slice as it is and mirrored, and take the mean.")]
 BatchNormMomentum = Annotated[float, Option(min=0.0, max=0.999, help="0.9 for runs under some 300 steps.")]
 Precision = Annotated[Literal["auto", "float32", "mixed_bfloat16"], Option(help="auto measures the machine.")]
 Seed = Annotated[int, Option(min=0, max=LARGEST_SEED, help="Initial weights, shuffling, augmentation.")]
@@ -60,20 +60,20 @@ def segmentation(
     cohort: CohortName = "lgg",
     split: SplitName = "source-004",
     split_seed: SplitSeed = 0,
-    tune: Tune = 0.0,
+    validation: Validation = 0.0,
     model: SegmentationModel = "unet-resnet18",
     size: Size = 128,
     epochs: Epochs = 12,
-    peak_rate: PeakRate = 1e-3,
+    max_lr: MaxLr = 1e-3,
     batch_size: BatchSize = 16,
     loss: SegmentationLoss = "bce-dice",
     normalisation: Normalisation = "volume",
     flip: Flip = True,
     rotation_degrees: Rotation = 15.0,
     zoom: Zoom = 0.1,
-    lighting: Lighting = 0.2,
-    missing: Missing = 0.15,
-    average_flips: AverageFlips = True,
+    gamma: Gamma = 0.2,
+    sequence_dropout: SequenceDropout = 0.15,
+    flip_tta: FlipTta = True,
     batchnorm_momentum: BatchNormMomentum = 0.99,
     precision: Precision = "auto",
     seed: Seed = 0,
@@ -91,19 +91,19 @@ def classification(
     cohort: CohortName = "lgg",
     split: SplitName = "source-004",
     split_seed: SplitSeed = 0,
-    tune: Tune = 0.0,
+    validation: Validation = 0.0,
     model: ClassificationModel = "resnet18",
     size: Size = 128,
     epochs: Epochs = 12,
-    peak_rate: PeakRate = 1e-3,
+    max_lr: MaxLr = 1e-3,
     batch_size: BatchSize = 16,
     normalisation: Normalisation = "volume",
     flip: Flip = True,
     rotation_degrees: Rotation = 15.0,
     zoom: Zoom = 0.1,
-    lighting: Lighting = 0.2,
-    missing: Missing = 0.15,
-    average_flips: AverageFlips = True,
+    gamma: Gamma = 0.2,
+    sequence_dropout: SequenceDropout = 0.15,
+    flip_tta: FlipTta = True,
     batchnorm_momentum: BatchNormMomentum = 0.99,
     precision: Precision = "auto",
     seed: Seed = 0,
@@ -149,11 +149,12 @@ def takes(recipe: Callable, but: tuple[str, ...] = ()) -> Callable[[Callable], C
 
 def _recipe(kind: str, **options) -> "Recipe":
     from brain_tumor.experiments import recipe as recipes
-    from brain_tumor.experiments import strategies
+    from brain_tumor.training import strategies
     from brain_tumor.training.augment import Augmentation
 
-    moved = Augmentation(**{name: options.pop(name) for name in ("flip", "rotation_degrees", "zoom", "lighting", "missing")})
-    planned = ("strategy", "epochs", "peak_rate", "optimiser", "momentum", "schedule")
+    changes = ("flip", "rotation_degrees", "zoom", "gamma", "sequence_dropout")
+    moved = Augmentation(**{name: options.pop(name) for name in changes})
+    planned = ("strategy", "epochs", "max_lr", "optimiser", "momentum", "schedule")
     asked = getattr(recipes, kind)
     plan = strategies.stages(**{name: options.pop(name) for name in planned}, new_layers=asked.NEW_LAYERS)
     return asked(**options, augmentation=moved, stages=plan)

@@ -16,7 +16,11 @@ def report(
     """One run as a single HTML file: scores with interval and floor, every patient, curves, and pictures for you alone."""
     load_keras()
     from brain_tumor.paths import readable
-    from brain_tumor.report import crossval_record, grid_tables, page, readme, records, run_page
+    from brain_tumor.records import crossval as crossval_record
+    from brain_tumor.records import records
+    from brain_tumor.report.pages import page, readme
+    from brain_tumor.report.pages import run as run_page
+    from brain_tumor.studies.source_002 import tables as grid_tables
     from brain_tumor.training.runs import all_runs, find_run
 
     grid = grid_tables.find(Path(run).name) if grid_tables.MARK in Path(run).name else None
@@ -40,7 +44,10 @@ def report(
 
 def _report_crossval(name: str, publish: bool) -> None:
     from brain_tumor.paths import readable
-    from brain_tumor.report import crossval_page, crossval_record, page, readme, records
+    from brain_tumor.records import crossval as crossval_record
+    from brain_tumor.records import records
+    from brain_tumor.report.pages import crossval as crossval_page
+    from brain_tumor.report.pages import page, readme
 
     folder = crossval_record.find(name, recorded=publish)
     if not publish:
@@ -57,7 +64,7 @@ def _report_crossval(name: str, publish: bool) -> None:
 def _report_grid(folder: Path, publish: bool) -> None:
     from brain_tumor.cli.evaluate import print_sections
     from brain_tumor.paths import readable
-    from brain_tumor.report import grid_tables
+    from brain_tumor.studies.source_002 import tables as grid_tables
 
     if not publish:
         print_sections(folder.name, "a grid", grid_tables.of_folder(folder))
@@ -73,7 +80,7 @@ def notebooks(
 ) -> None:
     """Run notebooks from top to bottom and say whether they work."""
     load_keras()
-    from brain_tumor.report import notebook
+    from brain_tumor.report.pages import notebook
 
     chosen = paths or notebook.all_notebooks()
     notebook.run(chosen, full, out)
@@ -87,7 +94,11 @@ def reports(
     """Publish the notebooks as HTML, then anew the page of each record that has one, the index, and the README's results."""
     load_keras()
     from brain_tumor.paths import readable, reports_folder
-    from brain_tumor.report import crossval_page, crossval_record, notebook, page, readme, records, run_page
+    from brain_tumor.records import crossval as crossval_record
+    from brain_tumor.records import records
+    from brain_tumor.report.pages import crossval as crossval_page
+    from brain_tumor.report.pages import notebook, page, readme
+    from brain_tumor.report.pages import run as run_page
 
     for path in notebook.all_notebooks():
         if not only or path.name.startswith(tuple(only)):

@@ -1,4 +1,4 @@
-"""``brain-tumor search``: settings proposed by Optuna, judged on the tune part."""
+"""``brain-tumor search``: settings proposed by Optuna, judged on the validation part."""
 
 from typing import Annotated
 
@@ -10,20 +10,20 @@ app = typer.Typer(
     help="Look for good settings on patients set aside from training; the same command again goes on.", no_args_is_help=True
 )
 Trials = Annotated[int, typer.Option(min=1, help="How many settings to try, earlier calls counted in.")]
-Vary = Annotated[str, typer.Option(help="What to vary, such as peak_rate,strategy; all that there is without it.")]
+Vary = Annotated[str, typer.Option(help="What to vary, such as max_lr,strategy; all that there is without it.")]
 
 
 @app.command()
 @recipe_options.takes(recipe_options.segmentation)
 def segmentation(recipe, trials: Trials = 20, vary: Vary = "") -> None:
-    """Search settings of a segmentation network. Needs --tune; prints every trial, best first."""
+    """Search settings of a segmentation network. Needs --validation; prints every trial, best first."""
     _search(recipe, trials, vary)
 
 
 @app.command()
 @recipe_options.takes(recipe_options.classification)
 def classification(recipe, trials: Trials = 20, vary: Vary = "") -> None:
-    """Search settings of a slice classifier. Needs --tune; prints every trial, best first."""
+    """Search settings of a slice classifier. Needs --validation; prints every trial, best first."""
     _search(recipe, trials, vary)
 
 
@@ -32,9 +32,9 @@ def _search(recipe, trials: int, vary: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from brain_tumor.data.fetch import open_cohort
+    from brain_tumor.data.opening import open_cohort
     from brain_tumor.experiments import search
-    from brain_tumor.report import records
+    from brain_tumor.records import records
     from brain_tumor.training.runs import find_run
 
     with resumable.stoppable("the same command goes on with this trial"):
@@ -42,7 +42,7 @@ def _search(recipe, trials: int, vary: str) -> None:
             recipe, open_cohort(recipe.cohort), trials, resumable.listed(vary), on_trial=resumable.tell_of("trial")
         )
     found = search.read(folder)
-    table = Table(*found.columns, box=SIMPLE_HEAD, title=f"{folder.name}: loss on the tune part, best first")
+    table = Table(*found.columns, box=SIMPLE_HEAD, title=f"{folder.name}: loss on the validation part, best first")
     table.columns[-1].overflow = "fold"  # a run's name is there to be copied
     for row in found.itertuples(index=False):
         table.add_row(*map(str, row))

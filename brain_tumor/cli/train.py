@@ -22,7 +22,7 @@ def classification(recipe) -> None:
 
 
 def _train(recipe) -> None:
-    from brain_tumor.data.fetch import open_cohort
+    from brain_tumor.data.opening import open_cohort
     from brain_tumor.experiments import training
 
     with resumable.stoppable():

@@ -21,7 +21,7 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.data import intensity
 from brain_tumor.data.cohort import Case, Cohort, Volume
-from brain_tumor.data.lgg import missing_sequences
+from brain_tumor.data.readers.lgg import missing_sequences
 from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
 from brain_tumor.progress import Bar
@@ -43,7 +43,7 @@ class Store:
         masks: ``(N, size, size)`` uint8 memory map in {0, 1}.
         slices: a row a slice: ``case_id, site, slice, tumour_px`` (at native size).
         cases: a row a case, indexed by ``case_id``: ``site, slices, tumour_slices, missing`` (sequences, joined by ``+``).
-        windows: normalisation method -> ``(cases, 4, C)`` float32, of the native volumes.
+        scalings: normalisation method -> ``(cases, 4, C)`` float32, of the native volumes.
         data_hash: SHA-256 of all native pixels and masks; the same data anywhere has the same hash.
     """
 
@@ -54,7 +54,7 @@ class Store:
     masks: np.ndarray
     slices: pd.DataFrame
     cases: pd.DataFrame
-    windows: dict[str, np.ndarray]
+    scalings: dict[str, np.ndarray]
     data_hash: str
 
     def rows_of(self, case_id: str) -> slice:
@@ -62,9 +62,9 @@ class Store:
         rows = np.flatnonzero(self.slices.case_id.to_numpy() == case_id)
         return slice(int(rows[0]), int(rows[-1]) + 1)
 
-    def slice_windows(self, method: str) -> np.ndarray:
-        """``(N, 4, C)`` float32: each slice's window, which is that of its case."""
-        return self.windows[method][pd.Categorical(self.slices.case_id, categories=self.cases.index).codes]
+    def slice_scalings(self, method: str) -> np.ndarray:
+        """``(N, 4, C)`` float32: each slice's scaling, which is that of its case."""
+        return self.scalings[method][pd.Categorical(self.slices.case_id, categories=self.cases.index).codes]
 
 
 def open_store(cohort: Cohort, size: int | None = None) -> Store:
@@ -105,16 +105,16 @@ def _open(cohort: Cohort, folder: Path) -> Store:
     images = np.load(folder / "images.npy", mmap_mode="r")
     masks = np.load(folder / "masks.npy", mmap_mode="r")
     nothing = images[:0]  # the others look at no pixel
-    same = {method: intensity.window(nothing, method) for method in intensity.NORMALISATIONS if method != "volume"}
-    windows = {method: np.repeat(window[None], len(cases), axis=0) for method, window in same.items()}
-    windows["volume"] = np.array(meta["windows"]["volume"], np.float32)
-    return Store(cohort, folder, images.shape[1], images, masks, slices, cases, windows, meta["data_hash"])
+    same = {method: intensity.scaling(nothing, method) for method in intensity.NORMALISATIONS if method != "volume"}
+    scalings = {method: np.repeat(scaling[None], len(cases), axis=0) for method, scaling in same.items()}
+    scalings["volume"] = np.array(meta["scalings"]["volume"], np.float32)
+    return Store(cohort, folder, images.shape[1], images, masks, slices, cases, scalings, meta["data_hash"])
 
 
 def _build_native(cohort: Cohort, folder: Path) -> None:
     """Read every case once and write the arrays front to back, a few cases in memory at a time."""
     slices, cases, digest = [], [], hashlib.sha256()
-    windows = []  # of the one normalisation that depends on the pixels
+    scalings = []  # of the one normalisation that depends on the pixels
     with ExitStack() as stack:
         bar = stack.enter_context(Bar(f"caching {cohort.name}", len(cohort)))
         writers: list[_ArrayWriter] = []
@@ -131,7 +131,7 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
                 writer.append(planes)
             for planes in (case.case_id.encode(), images, masks):
                 digest.update(planes)
-            windows.append(intensity.window(images, "volume").tolist())
+            scalings.append(intensity.scaling(images, "volume").tolist())
             tumour_px = masks.sum(axis=(1, 2), dtype=int)
             slices.extend(
                 {"case_id": case.case_id, "site": case.site, "slice": number, "tumour_px": area}
@@ -148,7 +148,7 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
             )
             bar.advance(note=case.case_id)
     pd.DataFrame(slices).to_csv(folder / "slices.csv", index=False)
-    meta = {"cases": cases, "windows": {"volume": windows}, "data_hash": digest.hexdigest(), "layout": LAYOUT}
+    meta = {"cases": cases, "scalings": {"volume": scalings}, "data_hash": digest.hexdigest(), "layout": LAYOUT}
     (folder / "meta.json").write_text(json.dumps(meta))
 
 

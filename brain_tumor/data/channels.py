@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brain_tumor.data.cache import Store
-from brain_tumor.data.lgg import FLAIR
+from brain_tumor.data.readers.lgg import FLAIR
 from brain_tumor.errors import DataError
 
 CHANNELS = ("sequences", "flair", "neighbours", "sequences+mask")
@@ -20,7 +20,7 @@ IN_WORDS = {
     "neighbours": "FLAIR with its neighbours",
     "sequences+mask": "three sequences and an out-of-fold mask",
 }
-MASK_WINDOW = np.array([[0], [255], [0], [1 / 255]], np.float32)  # low, high, offset, scale: 0-255 to 0-1 whatever the method
+MASK_SCALING = np.array([[0], [255], [0], [1 / 255]], np.float32)  # low, high, offset, scale: 0-255 to 0-1 whatever the method
 
 
 @dataclass(frozen=True)
@@ -90,18 +90,18 @@ def exam_inputs(images: np.ndarray, channels: str) -> SliceInputs:
     return SliceInputs(images, channels, *_neighbours(np.zeros(len(images))))
 
 
-def slice_windows(store: Store, channels: str, normalisation: str) -> np.ndarray:
-    """``(N, 4, C)`` float32: the normalisation windows that go with :func:`slice_inputs`."""
-    return arranged(store.slice_windows(normalisation), channels)
+def slice_scalings(store: Store, channels: str, normalisation: str) -> np.ndarray:
+    """``(N, 4, C)`` float32: the scaling that go with :func:`slice_inputs`."""
+    return arranged(store.slice_scalings(normalisation), channels)
 
 
-def arranged(windows: np.ndarray, channels: str) -> np.ndarray:
-    """Windows ``(..., 4, 3)`` of the sequences as windows ``(..., 4, C)`` of the channels."""
+def arranged(scalings: np.ndarray, channels: str) -> np.ndarray:
+    """Scalings ``(..., 4, 3)`` of the sequences as scalings ``(..., 4, C)`` of the channels."""
     if channels == "sequences":
-        return windows
+        return scalings
     if channels == "sequences+mask":
-        return np.concatenate([windows, np.broadcast_to(MASK_WINDOW, (*windows.shape[:-1], 1))], axis=-1)
-    return np.repeat(windows[..., FLAIR : FLAIR + 1], 3, axis=-1)
+        return np.concatenate([scalings, np.broadcast_to(MASK_SCALING, (*scalings.shape[:-1], 1))], axis=-1)
+    return np.repeat(scalings[..., FLAIR : FLAIR + 1], 3, axis=-1)
 
 
 def _neighbours(exam: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

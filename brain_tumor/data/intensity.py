@@ -15,7 +15,7 @@ IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 VOLUME_PERCENTILES = (10.0, 99.0)
 
 
-def window(volume: np.ndarray, method: str) -> np.ndarray:
+def scaling(volume: np.ndarray, method: str) -> np.ndarray:
     """The affine map of one case.
 
     Args:
@@ -51,9 +51,9 @@ def _volume_window(values: np.ndarray) -> tuple[float, float, float, float]:
     return low, high, mean, 1 / max(np.sqrt(np.average((levels - mean) ** 2, weights=counts)), 1e-3)
 
 
-def normalise(images: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """Apply windows: ``images (N, H, W, C) uint8`` and ``windows (N, 4, C)`` or ``(4, C)`` give float32."""
-    low, high, offset, scale = np.moveaxis(windows[..., None, None, :], -4, 0)
+def normalise(images: np.ndarray, scalings: np.ndarray) -> np.ndarray:
+    """Apply scalings: ``images (N, H, W, C) uint8`` and ``scalings (N, 4, C)`` or ``(4, C)`` give float32."""
+    low, high, offset, scale = np.moveaxis(scalings[..., None, None, :], -4, 0)
     return (np.clip(images.astype(np.float32), low, high) - offset) * scale
 
 

@@ -22,8 +22,8 @@ from PIL import Image
 from scipy import ndimage
 
 from brain_tumor import files
-from brain_tumor.data import lgg
 from brain_tumor.data.cohort import Cohort
+from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
 from brain_tumor.progress import Bar

@@ -10,6 +10,8 @@ from PIL import Image, UnidentifiedImageError
 from brain_tumor.errors import DataError
 
 MAX_PIXELS = 4096 * 4096  # an MRI plane is at most 1024 x 1024; beyond this it is a mistake or an attack
+PICTURES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif"}
+MODES = ("L", "RGB", "LA", "RGBA")
 _WARNINGS = threading.Lock()
 
 

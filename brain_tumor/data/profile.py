@@ -5,7 +5,7 @@ import pandas as pd
 from scipy import ndimage
 
 from brain_tumor.data.cache import Store
-from brain_tumor.data.lgg import SITES
+from brain_tumor.data.readers.lgg import SITES
 from brain_tumor.progress import tracked
 
 SMALL_AREAS = (50, 200, 500)  # px: areas under which a tumour slice counts as small

@@ -1,7 +1,7 @@
-"""Which slices are train, tune and test: one JSON file a split, made once and then only read.
+"""Which slices are train, validation and test: one JSON file a split, made once and then only read.
 
 The unit is ``patient`` (the default: a patient is on one side only), ``site``, or ``slice``, which exists to measure the
-leak. ``tune`` is where choices are made; ``test`` is scored once (DESIGN law 3).
+leak. ``validation`` is where choices are made; ``test`` is scored once (DESIGN law 3).
 """
 
 import re
@@ -14,8 +14,10 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.errors import SplitError
 
-PARTS = ("train", "tune", "test")
+PARTS = ("train", "validation", "test")
 UNITS = ("patient", "site", "slice")
+# Names of parts, in the order in which pairs of them are reported: train and test first. A CSV may have others.
+SIDES = ({"train", "training", "tr"}, {"test", "testing", "ts"}, {"tune", "tuning", "val", "valid", "validation", "dev"})
 # Sites too small to hold out: UNC gave one patient, who is always in training.
 NEVER_TESTED_SITES = ("EZ",)
 # The validation folders of source 004 (row 004.27), a patient split taken from Kaggle's peter88b/brain-segmentation-fastai.
@@ -26,6 +28,7 @@ SOURCE_004_TEST = (
 )  # fmt: skip
 NAMES = ("source-004", "source-002", "ratio-20", "fold-1-of-5", "slice-fold-1-of-5", "site-HT", "clean-1-of-3", "leaky-1-of-3")
 FOLDS = 5
+PARTS_BY_SIDE = ("train", "test", "validation")  # our names of SIDES
 SOURCE_002_TEST_SHARE = 0.15  # row 002.09; the unit is not stated there, a slice split is presumed
 
 
@@ -36,13 +39,13 @@ class Split:
     Attributes:
         name: ``source-004``, ``ratio-20``, ``fold-1-of-5``, ...
         unit: what was dealt out.
-        train, tune, test: keys. A key is a ``case_id``, or ``case_id/number`` where the unit is ``slice``.
+        train, validation, test: keys. A key is a ``case_id``, or ``case_id/number`` where the unit is ``slice``.
     """
 
     name: str
     unit: str
     train: tuple[str, ...]
-    tune: tuple[str, ...]
+    validation: tuple[str, ...]
     test: tuple[str, ...]
 
     def rows(self, part: str, slices: pd.DataFrame) -> np.ndarray:
@@ -59,8 +62,8 @@ class Split:
 
     @property
     def hash(self) -> str:
-        """Hex SHA-256 of the split's content."""
-        return files.sha256_json(asdict(self))
+        """Hex SHA-256 of what the split says, whatever it is called."""
+        return files.sha256_json([self.unit, self.train, self.validation, self.test])
 
     def save(self, path: Path) -> None:
         """Write the split as JSON."""
@@ -75,16 +78,16 @@ def load(path: Path) -> Split:
     """
     try:
         content = files.read_json(path)
-        parts = [content[part] for part in PARTS]
-        if not all(isinstance(keys, list) and all(isinstance(key, str) for key in keys) for keys in parts):
+        parts = {PARTS_BY_SIDE[side(name)]: keys for name, keys in dict(content).items() if side(name) < len(SIDES)}
+        if not all(isinstance(keys, list) and all(isinstance(key, str) for key in keys) for keys in parts.values()):
             raise TypeError("a part is not a list of keys")
-        split = Split(content["name"], content["unit"], *map(tuple, parts))
+        split = Split(content["name"], content["unit"], *(tuple(parts[part]) for part in PARTS))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SplitError(f"{path}: not a split in JSON ({error})") from None
     return _checked(split, str(path))
 
 
-def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, tune: float = 0.0, seed: int = 0) -> Split:
+def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, validation: float = 0.0, seed: int = 0) -> Split:
     """Make a split by name.
 
     Args:
@@ -92,52 +95,57 @@ def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, tune: float = 0.
             patients, by site, are the test part), ``fold-I-of-K`` (patients, stratified by site), ``slice-fold-I-of-K``,
             ``site-HT`` (the test part is all of that site), ``clean-I-of-K`` or ``leaky-I-of-K`` (:func:`leak_pair`).
         cases, slices: a store's tables.
-        tune: the share of the remaining units set aside as the tune part.
+        validation: the share of the remaining units set aside as the validation part.
         seed: decides the draw.
 
     Raises:
         SplitError: unknown name, or patients of the split that this cohort lacks.
     """
     if name == "source-004":
-        return _checked(_patients(name, cases, _source_004_cases(cases), tune, seed), name)
+        return _checked(_patients(name, cases, _source_004_cases(cases), validation, seed), name)
     if name == "source-002":
         keys = np.random.default_rng(seed).permutation(_slice_keys(slices).to_numpy())
         n_test = round(SOURCE_002_TEST_SHARE * len(keys))
-        n_tune = round(tune * (len(keys) - n_test))
-        parts = np.split(keys, [n_test, n_test + n_tune])
+        n_validation = round(validation * (len(keys) - n_test))
+        parts = np.split(keys, [n_test, n_test + n_validation])
         return _checked(Split(name, "slice", *map(_in_order, (parts[2], parts[1], parts[0]))), name)
     if (share := re.fullmatch(r"ratio-(\d\d?)", name)) and int(share[1]):
-        return _checked(_patients(name, cases, _draw(cases, int(share[1]) / 100, seed), tune, seed), name)
+        return _checked(_patients(name, cases, _draw(cases, int(share[1]) / 100, seed), validation, seed), name)
     if site := re.fullmatch(r"site-([^-]+)", name):
-        return site_split(cases, site[1], tune, seed)
+        return site_split(cases, site[1], validation, seed)
     if (part := re.fullmatch(r"(fold|slice-fold|clean|leaky)-(\d+)-of-(\d+)", name)) and 1 <= int(part[2]) <= int(part[3]):
         kind, number, of = part[1], int(part[2]), int(part[3])
         if kind == "fold":
-            return k_fold(cases, of, tune, seed)[number - 1]
+            return k_fold(cases, of, validation, seed)[number - 1]
         if kind == "slice-fold":
-            return slice_fold(slices, number, of, tune, seed)
+            return slice_fold(slices, number, of, validation, seed)
         return leak_pair(cases, slices, number, of, seed)[kind == "leaky"]
     raise SplitError(f"unknown split {name!r}; expected {', '.join(NAMES)}, or a JSON file")
 
 
-def site_split(cases: pd.DataFrame, site: str, tune: float = 0.0, seed: int = 0) -> Split:
+def side(part: str) -> int:
+    """0 for train, 1 for test, 2 for validation, 3 for any other part."""
+    return next((rank for rank, names in enumerate(SIDES) if part.lower() in names), len(SIDES))
+
+
+def site_split(cases: pd.DataFrame, site: str, validation: float = 0.0, seed: int = 0) -> Split:
     """All patients of one hospital are the test part: does a network carry over to a scanner it has never seen?"""
     test = cases.index[cases.site == site]
     if not len(test):
         raise SplitError(f"split 'site-{site}': no such site; this cohort has {', '.join(sorted(set(cases.site)))}")
-    split = _patients(f"site-{site}", cases, test, tune, seed)
+    split = _patients(f"site-{site}", cases, test, validation, seed)
     return _checked(replace(split, unit="site"), split.name)
 
 
-def slice_fold(slices: pd.DataFrame, number: int, k: int, tune: float = 0.0, seed: int = 0) -> Split:
+def slice_fold(slices: pd.DataFrame, number: int, k: int, validation: float = 0.0, seed: int = 0) -> Split:
     """Fold ``number`` of ``k`` over slices, whoever they belong to: each slice is tested once, beside its neighbours."""
     if not 2 <= k <= len(slices):
         raise SplitError(f"{k} folds for {len(slices)} slices: expected 2 to {len(slices)}")
     keys = np.random.default_rng(seed).permutation(_slice_keys(slices).to_numpy())
     folds = np.array_split(keys, k)
     rest = np.concatenate([fold for i, fold in enumerate(folds, 1) if i != number])
-    n_tune = round(tune * len(rest))
-    parts = (rest[n_tune:], rest[:n_tune], folds[number - 1])
+    n_validation = round(validation * len(rest))
+    parts = (rest[n_validation:], rest[:n_validation], folds[number - 1])
     return _checked(Split(f"slice-fold-{number}-of-{k}", "slice", *map(_in_order, parts)), f"slice fold {number}")
 
 
@@ -195,7 +203,7 @@ def leak_pair(cases: pd.DataFrame, slices: pd.DataFrame, draw: int, of: int, see
     return _checked(clean, clean.name), _checked(leaky, leaky.name)
 
 
-def k_fold(cases: pd.DataFrame, k: int, tune: float = 0.0, seed: int = 0) -> list[Split]:
+def k_fold(cases: pd.DataFrame, k: int, validation: float = 0.0, seed: int = 0) -> list[Split]:
     """``k`` patient folds stratified by site: each patient is tested once, but for those of sites too small to hold out."""
     from sklearn.model_selection import StratifiedKFold
 
@@ -209,14 +217,14 @@ def k_fold(cases: pd.DataFrame, k: int, tune: float = 0.0, seed: int = 0) -> lis
         strata = strata.where(strata != "small", testable.site.value_counts().index[0])
     folds = StratifiedKFold(k, shuffle=True, random_state=seed).split(testable.index, strata)
     return [
-        _checked(_patients(f"fold-{number}-of-{k}", cases, testable.index[test], tune, seed), f"fold {number}")
+        _checked(_patients(f"fold-{number}-of-{k}", cases, testable.index[test], validation, seed), f"fold {number}")
         for number, (_, test) in enumerate(folds, 1)
     ]
 
 
-def _patients(name: str, cases: pd.DataFrame, test, tune: float, seed: int) -> Split:
+def _patients(name: str, cases: pd.DataFrame, test, validation: float, seed: int) -> Split:
     rest = cases[~cases.index.isin(test)]
-    held = _draw(rest, tune, seed) if tune else []
+    held = _draw(rest, validation, seed) if validation else []
     train = rest.index[~rest.index.isin(held)]
     return Split(name, "patient", tuple(sorted(train)), tuple(sorted(held)), tuple(sorted(test)))
 

@@ -130,7 +130,9 @@ def brier(truth, probability, weights=None) -> float:
 
 
 def fit_temperature(truth, probability, weights=None, clip: float = CLIP) -> float:
-    """The temperature that makes the logits of these probabilities likeliest (Guo 2017, section 4.2). For the tune part only.
+    """The temperature that makes the logits of these probabilities likeliest (Guo 2017, section 4.2).
+
+    For the validation part only.
 
     Args:
         truth, probability, weights: as in :func:`reliability`.

@@ -1,7 +1,7 @@
 """Is there tumour on this slice? Sensitivity, specificity, AUC and their kin, with intervals over patients.
 
 Every patient of the LGG data has a tumour, so these are figures of slices, never of diagnosis. A slice is called tumour where its
-probability is above the threshold, which is chosen on the tune part (:func:`choose_threshold`) and stated in every row. A
+probability is above the threshold, which is chosen on the validation part (:func:`choose_threshold`) and stated in every row. A
 figure whose denominator is empty (precision where nothing is called, AUC where all slices are of one class) is NaN, not 0.
 """
 
@@ -176,7 +176,7 @@ def auprc(truth, probability) -> float:
 
 
 def choose_threshold(truth, probability, criterion: str = "youden") -> float:
-    """The threshold at which ``criterion`` is best on these slices. For the tune part: on test slices it would be "selected".
+    """The threshold at which ``criterion`` is best on these slices: of validation, never of test.
 
     Args:
         truth, probability: as in :func:`score`.

@@ -18,19 +18,19 @@ from brain_tumor.progress import tracked
 from brain_tumor.training.runs import RunFolder, now
 
 SLICES = "slices.csv"
-CRITERION = "accuracy"  # by which the threshold is chosen on the tune part, where there is one
+CRITERION = "accuracy"  # by which the threshold is chosen on the validation part, where there is one
 DECIMALS = 6  # of a probability in the tables
 
 
 def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = False) -> pd.DataFrame:
     """Predict and score one part of the run's split; every slice's probability is written once.
 
-    A slice is called tumour above the threshold that is best on the tune part, or above the recipe's where the split has none.
-    With a tune part a temperature is fitted on it too; it changes no rank and no call, so it stands beside the calibration as
-    predicted, and neither replaces the other.
+    A slice is called tumour above the threshold that is best on the validation part, or above the recipe's where the split has
+    none. A temperature is fitted on the validation part too. It changes no rank and no call: the tables show the calibration
+    with it and without it.
 
     Args:
-        part: ``test``, or ``tune`` while choosing.
+        part: ``test``, or ``validation`` while choosing.
         again: predict anew even where probabilities are stored.
 
     Returns:
@@ -47,10 +47,10 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
     slices, predicted = _slices(run, recipe, store, part, rows, again)
     timing = {"inference_seconds": round(time.monotonic() - begun, 1)} if predicted else {}  # reading is none
     threshold, temperature = recipe.threshold, None
-    if split.tune:
-        tuned, _ = _slices(run, recipe, store, "tune", split.rows("tune", store.slices), again)
-        threshold = detection.choose_threshold(tuned.tumour, tuned.probability, CRITERION)
-        temperature = calibration.fit_temperature(tuned.tumour, tuned.probability)
+    if split.validation:
+        validation_rows, _ = _slices(run, recipe, store, "validation", split.rows("validation", store.slices), again)
+        threshold = detection.choose_threshold(validation_rows.tumour, validation_rows.probability, CRITERION)
+        temperature = calibration.fit_temperature(validation_rows.tumour, validation_rows.probability)
     floor_table = image_free(store, split.rows("train", store.slices), rows)
     scores = detection.score_with_floors(slices, floor_table, threshold)
     if part == "test":
@@ -86,7 +86,7 @@ def subgroup_table(slices: pd.DataFrame, floor_table: pd.DataFrame, store: Store
 
 
 def _calibration(slices: pd.DataFrame, floor_table: pd.DataFrame, temperature: float | None) -> pd.DataFrame:
-    """As predicted, and with the tune part's temperature where there is one."""
+    """As predicted, and with the validation part's temperature where there is one."""
     tables = [scoring.slice_calibration(slices, floor_table).assign(of="slices")]
     if temperature is not None:
         cooled = slices.assign(probability=calibration.apply_temperature(slices.probability, temperature))
@@ -109,12 +109,12 @@ def _slices(run: RunFolder, recipe: Recipe, store: Store, part: str, rows: np.nd
         if stored[["case_id", "slice"]].equals(truth[["case_id", "slice"]]):
             return truth.assign(probability=stored.probability), False
     model = saved.load(run.path, run.description["precision"])
-    inputs, windows = network_inputs(recipe, store)
+    inputs, scalings = network_inputs(recipe, store)
     found = np.empty(len(rows))
     by_case = truth.groupby("case_id").groups
     for places in tracked(by_case.values(), f"scoring {part}", len(by_case)):
         of_case = rows[places]
-        found[places] = slice_probabilities(model, inputs[of_case], windows[of_case[0]], recipe.average_flips)
+        found[places] = slice_probabilities(model, inputs[of_case], scalings[of_case[0]], recipe.flip_tta)
     calibration.check_probabilities(found, f"{run.path.name}, {part} part")  # before anything is written
     table = truth.assign(probability=found.round(DECIMALS))
     scoring.write({path.name: table}, run)

@@ -18,7 +18,7 @@ from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
 from brain_tumor.experiments import classification, out_of_fold, scoring, segmentation, training
 from brain_tumor.experiments.recipe import Recipe, identity
-from brain_tumor.inference import gathered
+from brain_tumor.inference import stored
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import within
 from brain_tumor.training.runs import RunFolder, environment, now
@@ -100,7 +100,7 @@ def cross_validate(
         found = out_of_fold.gather(runs, recipe.TASK, store, unit)
         if recipe.TASK == "segmentation":
             counts = found[scoring.COUNTS]
-            out_of_fold.write_predictions(folder / gathered.PREDICTIONS, runs, counts, store, recipe.size)
+            out_of_fold.write_predictions(folder / stored.PREDICTIONS, runs, counts, store, recipe.size)
         scoring.write(found, RunFolder(folder))
         ending = "finished"
     except KeyboardInterrupt:
@@ -122,7 +122,7 @@ def crossval_name(recipe: Recipe, unit: str, folds: int) -> str:
 def tables(task: str) -> tuple[str, ...]:
     """The files, besides its description, that a finished cross-validation holds."""
     held = (out_of_fold.MAIN[task], scoring.FLOORS, scoring.CASES, scoring.SCORES, out_of_fold.FOLD_SCORES)
-    return (*held, gathered.PREDICTIONS if task == "segmentation" else scoring.SUBGROUPS)
+    return (*held, stored.PREDICTIONS if task == "segmentation" else scoring.SUBGROUPS)
 
 
 def read(folder: Path) -> dict:

@@ -8,15 +8,15 @@ import numpy as np
 
 from brain_tumor.data import intensity
 from brain_tumor.data.cache import Store, open_store
-from brain_tumor.data.channels import SliceInputs, slice_inputs, slice_windows
+from brain_tumor.data.channels import SliceInputs, slice_inputs, slice_scalings
 from brain_tumor.errors import DataError
 from brain_tumor.experiments.recipe import Recipe
-from brain_tumor.inference import gathered
+from brain_tumor.inference import stored
 from brain_tumor.paths import runs_folder
 
 
 def network_inputs(recipe: Recipe, store: Store) -> tuple[SliceInputs, np.ndarray]:
-    """The slices of a cohort as the recipe's network takes them, and their normalisation windows ``(N, 4, C)`` float32.
+    """The slices of a cohort as the recipe's network takes them, and their scaling ``(N, 4, C)`` float32.
 
     Args:
         store: at any size.
@@ -27,7 +27,7 @@ def network_inputs(recipe: Recipe, store: Store) -> tuple[SliceInputs, np.ndarra
     working = open_store(store.cohort, recipe.size)
     channels = getattr(recipe, "channels", "sequences")
     masks = _masks(recipe.mask_from, working) if channels == "sequences+mask" else None
-    return slice_inputs(working, channels, masks), slice_windows(working, channels, recipe.normalisation)
+    return slice_inputs(working, channels, masks), slice_scalings(working, channels, recipe.normalisation)
 
 
 def _masks(crossval: str, store: Store) -> np.ndarray:
@@ -35,7 +35,7 @@ def _masks(crossval: str, store: Store) -> np.ndarray:
     masks = np.empty(store.masks.shape, np.uint8)
     for case_id in store.cases.index:
         rows = store.rows_of(case_id)
-        numbers, planes = gathered.load(runs_folder() / crossval, case_id)
+        numbers, planes = stored.load(runs_folder() / crossval, case_id)
         if not np.array_equal(numbers, store.slices.slice.iloc[rows]):
             there = f"{len(numbers)} slices of {case_id}, the cohort has {rows.stop - rows.start}"
             raise DataError(f"{runs_folder() / crossval}: {there}")

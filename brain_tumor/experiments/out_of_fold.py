@@ -18,8 +18,8 @@ from brain_tumor.errors import DataError, RunError
 from brain_tumor.evaluation import detection, overlap, protocols
 from brain_tumor.experiments import scoring, segmentation
 from brain_tumor.experiments.classification import SLICES, subgroup_table
-from brain_tumor.inference.gathered import NUMBERS
 from brain_tumor.inference.predict import Prediction, load_prediction
+from brain_tumor.inference.stored import NUMBERS
 from brain_tumor.progress import tracked
 from brain_tumor.training.runs import RunFolder
 
@@ -114,7 +114,7 @@ def _called(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_predictions(path: Path, runs: Sequence[RunFolder], counts: pd.DataFrame, store: Store, working_size: int) -> None:
-    """Write the file of :mod:`brain_tumor.inference.gathered`, whole or not at all.
+    """Write the file of :mod:`brain_tumor.inference.stored`, whole or not at all.
 
     Args:
         counts: the gathered ``counts.csv``, which says whose folds predicted which slices.

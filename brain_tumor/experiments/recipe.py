@@ -29,7 +29,7 @@ class Recipe:
         cohort: ``lgg`` or ``phantom``.
         split: a named split, or the path of a split's JSON.
         split_seed: decides the draw of a split that is drawn.
-        tune: the share of training patients set aside to choose on; 0 once everything is chosen.
+        validation: the share of training patients set aside to choose on; 0 once everything is chosen.
         model: a name of the task's ``MODELS``.
         size: slice height and width in pixels that the network works at.
         weights: where the encoder's come from: ``none`` (random), or a source of :mod:`brain_tumor.models.weights`.
@@ -40,7 +40,7 @@ class Recipe:
         stages: what trains, how long, at which peak rate.
         batch_size: slices a step.
         batchnorm_momentum: 0.99, or 0.9 for runs of a few hundred steps.
-        average_flips: predict each slice as it is and mirrored, and take the mean.
+        flip_tta: predict each slice as it is and mirrored, and take the mean.
         threshold: a pixel, or slice, is called tumour where its probability is above this; fixed before training.
         precision: ``auto`` (measured), ``float32`` or ``mixed_bfloat16``.
         seed: initial weights, shuffling and augmentation.
@@ -54,7 +54,7 @@ class Recipe:
     cohort: str = "lgg"
     split: str = "source-004"
     split_seed: int = 0
-    tune: float = 0.0
+    validation: float = 0.0
     model: str = ""
     size: int = 128
     normalisation: str = "volume"
@@ -63,7 +63,7 @@ class Recipe:
     stages: tuple[Stage, ...] = (Stage("all", epochs=12),)
     batch_size: int = 16
     batchnorm_momentum: float = 0.99
-    average_flips: bool = True
+    flip_tta: bool = True
     threshold: float = 0.5
     precision: str = "auto"
     seed: int = 0

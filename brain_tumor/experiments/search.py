@@ -1,8 +1,8 @@
 """A free search: which settings of a recipe do best on patients set aside from its training. Nobody's test slice is looked at.
 
 Optuna proposes settings (a tree of Parzen estimators: Bergstra et al. 2011, NeurIPS 24), each trial is an ordinary run, and the
-loss on the tune part after the last epoch is minimised. The best of many trials on few patients flatters itself: its score is
-that of a cross-validation on other patients, not the loss found here.
+loss on the validation part after the last epoch is minimised. The best of many trials on few patients flatters itself: its score
+is that of a cross-validation on other patients, not the loss found here.
 """
 
 from collections.abc import Callable
@@ -16,15 +16,16 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import BrainTumorError, ModelError, RunError
-from brain_tumor.experiments import scoring, strategies, training
+from brain_tumor.experiments import scoring, training
 from brain_tumor.experiments.recipe import Recipe, identity
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import within
+from brain_tumor.training import strategies
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.runs import RunFolder
 
 DESCRIPTION, TRIALS, JOURNAL = "search.json", "trials.csv", "journal.log"
-MEASURE = "tune_loss"
+MEASURE = "validation_loss"
 
 
 class Range(NamedTuple):
@@ -36,14 +37,14 @@ class Range(NamedTuple):
 
 
 SPACE: dict[str, Range | tuple] = {
-    "peak_rate": Range(1e-4, 1e-2, log=True),
+    "max_lr": Range(1e-4, 1e-2, log=True),
     "batch_size": (8, 16, 32),
     "strategy": strategies.STRATEGIES,
     "optimiser": ("adamw", "sgd"),
     "flip": (True, False),
     "rotation_degrees": Range(0.0, 30.0),
-    "lighting": Range(0.0, 0.5),
-    "missing": Range(0.0, 0.5),
+    "gamma": Range(0.0, 0.5),
+    "sequence_dropout": Range(0.0, 0.5),
 }  # no balance: it changes what the loss says, and losses of two meanings cannot be ranked
 
 
@@ -57,7 +58,7 @@ def search(
     """Train and judge settings until there are ``trials``; those of an earlier call count, and an interrupted one goes on first.
 
     Args:
-        recipe: what no trial changes; it has a tune part.
+        recipe: what no trial changes; it has a validation part.
         trials: how many in all.
         vary: names of :data:`SPACE`; without any, all that this recipe has.
         on_trial: told the number, how many there are, and the run, before it is begun.
@@ -66,11 +67,11 @@ def search(
         The search's folder: ``search.json``, ``trials.csv`` (:func:`read`) and Optuna's journal.
 
     Raises:
-        ModelError: no tune part, an unknown name, stages that no named strategy gives, or no Optuna.
+        ModelError: no validation part, an unknown name, stages that no named strategy gives, or no Optuna.
         RunError, DataError, SplitError: as of any run.
     """
-    if not recipe.tune:
-        raise ModelError("a search is judged on the tune part: give a share of training patients, such as 0.15")
+    if not recipe.validation:
+        raise ModelError("a search is judged on the validation part: give a share of training patients, such as 0.15")
     names = vary or variable(recipe)
     for name in names:
         if name not in variable(recipe):
@@ -133,7 +134,7 @@ def varied(recipe: Recipe, chosen: dict) -> Recipe:
 
 
 def read(folder: Path) -> pd.DataFrame:
-    """A row a trial, best first: ``trial``, each setting, ``tune_loss``, ``minutes`` and ``run``.
+    """A row a trial, best first: ``trial``, each setting, ``validation_loss``, ``minutes`` and ``run``.
 
     Raises:
         RunError: no trial of that search is finished.

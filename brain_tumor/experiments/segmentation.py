@@ -24,7 +24,7 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
     """Predict and score one part of the run's split: predictions are written once, counts once, then every Dice by name.
 
     Args:
-        part: ``test``, or ``tune`` while choosing.
+        part: ``test``, or ``validation`` while choosing.
         again: predict anew even where predictions are stored.
 
     Returns:
@@ -47,7 +47,7 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
         if prediction is None:
             begun = time.monotonic()
             images = store.images[store.rows_of(case_id)]
-            prediction = predict_case(model, images, recipe.normalisation, str(case_id), numbers, recipe.average_flips)
+            prediction = predict_case(model, images, recipe.normalisation, str(case_id), numbers, recipe.flip_tta)
             seconds.append(time.monotonic() - begun)
             prediction.save(run.path / PREDICTIONS)
         masks = {size: of_size[numbers.index] for size, of_size in truth.items()}

@@ -50,11 +50,11 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
             check_data(run, identity)
     for stage in recipe.stages:
         freezing.train_only(model, stage.part)  # a part that this network lacks is refused now, not when its stage begins
-    inputs, windows = network_inputs(recipe, native)  # resizes, so after all that may refuse the recipe
+    inputs, scalings = network_inputs(recipe, native)  # resizes, so after all that may refuse the recipe
     slices = native.slices
     outlines = recipe.TASK == "segmentation"
     targets = open_store(cohort, recipe.size).masks if outlines else (slices.tumour_px > 0).to_numpy(np.uint8)
-    parts = {part: SliceArrays(inputs, targets, windows, split.rows(part, slices)) for part in splits.PARTS}
+    parts = {part: SliceArrays(inputs, targets, scalings, split.rows(part, slices)) for part in splits.PARTS}
     balance = getattr(recipe, "balance", "none")
     counted = losses.class_weights(targets[parts["train"].rows]) if balance == "weights" else None
 
@@ -79,9 +79,9 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
     if on_start:
         on_start(run)
     with run.under_way():
-        tune = parts["tune"] if len(parts["tune"].rows) else None
+        validation = parts["validation"] if len(parts["validation"].rows) else None
         short = features.represents(recipe.augmentation)
-        train_stages(model, recipe.stages, epoch_batches, recipe.loss, run, tune, recipe.TASK, counted, on_features=short)
+        train_stages(model, recipe.stages, epoch_batches, recipe.loss, run, validation, recipe.TASK, counted, on_features=short)
         saved.save(model, description, run.path)
     run.drop_checkpoints()
     return run
@@ -102,7 +102,7 @@ def make_split(recipe: Recipe, store: Store) -> splits.Split:
     """The recipe's split: read where it names a JSON file, else made by name."""
     if recipe.split.endswith(".json"):
         return splits.load(Path(recipe.split))
-    return splits.named(recipe.split, store.cases, store.slices, recipe.tune, recipe.split_seed)
+    return splits.named(recipe.split, store.cases, store.slices, recipe.validation, recipe.split_seed)
 
 
 def finished_recipe(run: RunFolder) -> Recipe:

@@ -51,38 +51,38 @@ def load_prediction(path: Path) -> Prediction:
         raise DataError(f"{path}: not a stored prediction ({error})") from None
 
 
-def probabilities(model: keras.Model, images: np.ndarray, window: np.ndarray, average_flips: bool = False) -> np.ndarray:
+def probabilities(model: keras.Model, images: np.ndarray, scaling: np.ndarray, flip_tta: bool = False) -> np.ndarray:
     """Run slices that already have the network's size.
 
     Args:
         model: a network of :mod:`brain_tumor.models.unet`.
         images: ``(Z, S, S, C)`` uint8.
-        window: ``(4, C)`` float32, the case's normalisation window.
-        average_flips: also run the slices mirrored left and right, and take the mean of both answers.
+        scaling: ``(4, C)`` float32, the case's scaling.
+        flip_tta: also run the slices mirrored left and right, and take the mean of both answers.
 
     Returns:
         ``(Z, S, S)`` float32 in [0, 1].
     """
-    if average_flips:
-        mirrored = probabilities(model, images[:, :, ::-1], window)
-        return (probabilities(model, images, window) + mirrored[:, :, ::-1]) / 2
-    return _run(model, images, window)[..., 0]
+    if flip_tta:
+        mirrored = probabilities(model, images[:, :, ::-1], scaling)
+        return (probabilities(model, images, scaling) + mirrored[:, :, ::-1]) / 2
+    return _run(model, images, scaling)[..., 0]
 
 
-def slice_probabilities(model: keras.Model, images: np.ndarray, window: np.ndarray, average_flips: bool = False) -> np.ndarray:
+def slice_probabilities(model: keras.Model, images: np.ndarray, scaling: np.ndarray, flip_tta: bool = False) -> np.ndarray:
     """``(Z,)`` float32, each slice's probability of tumour, from a network of :mod:`brain_tumor.models.classifier`.
 
     Arguments as of :func:`probabilities`.
     """
-    found = _run(model, images, window)[:, 0]
-    return (found + _run(model, images[:, :, ::-1], window)[:, 0]) / 2 if average_flips else found
+    found = _run(model, images, scaling)[:, 0]
+    return (found + _run(model, images[:, :, ::-1], scaling)[:, 0]) / 2 if flip_tta else found
 
 
-def _run(model: keras.Model, images: np.ndarray, window: np.ndarray) -> np.ndarray:
+def _run(model: keras.Model, images: np.ndarray, scaling: np.ndarray) -> np.ndarray:
     """The network's output for each slice, in batches of one fixed size."""
     found = np.empty((len(images), *model.output_shape[1:]), np.float32)
     for start in range(0, len(images), BATCH):
-        batch = intensity.normalise(images[start : start + BATCH], window)
+        batch = intensity.normalise(images[start : start + BATCH], scaling)
         padded = np.zeros((BATCH, *batch.shape[1:]), np.float32)
         padded[: len(batch)] = batch
         found[start : start + BATCH] = np.asarray(model.predict_on_batch(padded))[: len(batch)]
@@ -95,15 +95,15 @@ def predict_case(
     normalisation: str,
     case_id: str,
     slice_numbers: np.ndarray,
-    average_flips: bool = False,
+    flip_tta: bool = False,
 ) -> Prediction:
     """Predict a case at native size.
 
     Args:
-        images: ``(Z, H, W, C)`` uint8, the whole exam: its normalisation window is taken from all of it.
+        images: ``(Z, H, W, C)`` uint8, the whole exam: its scaling is taken from all of it.
         normalisation: a name of :data:`brain_tumor.data.intensity.NORMALISATIONS`.
         slice_numbers: the planes wanted, counted from 1.
-        average_flips: as in :func:`probabilities`.
+        flip_tta: as in :func:`probabilities`.
 
     Raises:
         DataError: another number of channels than the network's, or an answer that is no probability.
@@ -111,9 +111,9 @@ def predict_case(
     size, expected = model.input_shape[1], model.input_shape[-1]
     if images.shape[-1] != expected:
         raise DataError(f"{case_id}: {images.shape[-1]} channels, the network was trained on {expected}")
-    window = intensity.window(images, normalisation)
+    scaling = intensity.scaling(images, normalisation)
     wanted = images[np.asarray(slice_numbers) - 1]
-    working = probabilities(model, intensity.resize_images(wanted, size), window, average_flips)
+    working = probabilities(model, intensity.resize_images(wanted, size), scaling, flip_tta)
     check_probabilities(working, f"{case_id}: the network's answer")  # NaN would be stored as "no tumour"
     native = intensity.resize_probabilities(working, images.shape[1:3])
     return Prediction(case_id, np.asarray(slice_numbers), _to_bytes(native), _to_bytes(working))
@@ -125,7 +125,7 @@ def classify_case(
     normalisation: str,
     case_id: str,
     slice_numbers: np.ndarray,
-    average_flips: bool = False,
+    flip_tta: bool = False,
     shown: str = "sequences",
 ) -> np.ndarray:
     """``(n,)`` float32, the probability of tumour of each wanted slice; arguments and errors as of :func:`predict_case`.
@@ -138,8 +138,8 @@ def classify_case(
     wanted = channels.exam_inputs(images, shown)[rows]
     if wanted.shape[-1] != model.input_shape[-1]:
         raise DataError(f"{case_id}: {wanted.shape[-1]} channels, the network was trained on {model.input_shape[-1]}")
-    window = channels.arranged(intensity.window(images, normalisation), shown)
-    found = slice_probabilities(model, intensity.resize_images(wanted, model.input_shape[1]), window, average_flips)
+    scaling = channels.arranged(intensity.scaling(images, normalisation), shown)
+    found = slice_probabilities(model, intensity.resize_images(wanted, model.input_shape[1]), scaling, flip_tta)
     check_probabilities(found, f"{case_id}: the network's answer")
     return found
 

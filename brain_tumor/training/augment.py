@@ -1,8 +1,8 @@
 """What training slices are put through, drawn once from a seed (rows 000.04-06, 000.08).
 
-Moves (flip, rotate, zoom) go to image and mask together, the image sampled linearly, the mask by nearest neighbour, so no new
-label can appear. Tones (lighting, missing sequences) go to the image alone: their function is not given the mask. Of an image
-with more than three channels the first three are MRI; what follows, such as another network's mask, is moved and never toned.
+Spatial changes (flip, rotate, zoom) go to image and mask together, the image sampled linearly, the mask by nearest neighbour, so
+no new label can appear. Intensity changes (gamma, sequence dropout) go to the image alone: their function is not given the mask.
+Of an image with more than three channels the first three are MRI; the others, such as a predicted mask, change only in space.
 Drawing and doing are apart: the ``draw`` functions use a generator, the ``apply`` functions are deterministic.
 """
 
@@ -12,9 +12,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from brain_tumor.data.lgg import FLAIR
+from brain_tumor.data.readers.lgg import FLAIR
 
-TONED = 3  # the first channels of an image, which are MRI
+MRI_CHANNELS = 3  # the first channels of an image, which are MRI
 
 
 @dataclass(frozen=True)
@@ -25,22 +25,22 @@ class Augmentation:
         flip: mirror left and right, every second slice.
         rotation_degrees: turn by up to this angle either way.
         zoom: enlarge or shrink by up to this share.
-        lighting: bend each sequence's brightness curve by a gamma of up to 1 + this, either way (scanners differ).
-        missing: share of slices in which pre, post or both become copies of FLAIR, as the dataset itself has where a
+        gamma: bend each sequence's brightness curve by a gamma of up to 1 + this, either way (scanners differ).
+        sequence_dropout: share of slices in which pre, post or both become copies of FLAIR, as the dataset itself has where a
             sequence was not taken.
     """
 
     flip: bool = True
     rotation_degrees: float = 15.0
     zoom: float = 0.1
-    lighting: float = 0.2
-    missing: float = 0.15
+    gamma: float = 0.2
+    sequence_dropout: float = 0.15
 
 
-NONE = Augmentation(flip=False, rotation_degrees=0.0, zoom=0.0, lighting=0.0, missing=0.0)
+NONE = Augmentation(flip=False, rotation_degrees=0.0, zoom=0.0, gamma=0.0, sequence_dropout=0.0)
 
 
-class Tones(NamedTuple):
+class IntensityChanges(NamedTuple):
     """Changes of brightness to the first ``T <= 3`` channels: ``gammas (n, T)`` float64 exponents, and ``copied (n, T)`` bool,
     channels replaced by FLAIR.
     """
@@ -76,28 +76,28 @@ def _warp(planes: np.ndarray, matrices: np.ndarray, sampling: int) -> np.ndarray
     return moved
 
 
-def draw_tones(augmentation: Augmentation, n: int, channels: int, generator: np.random.Generator) -> Tones:
-    """Draw tones for ``n`` slices of ``channels`` channels, of which the first three are sequences; FLAIR is never replaced."""
-    channels = min(channels, TONED)
-    gammas = np.exp(generator.uniform(-1, 1, (n, channels)) * np.log1p(augmentation.lighting))
+def draw_intensity(augmentation: Augmentation, n: int, channels: int, generator: np.random.Generator) -> IntensityChanges:
+    """Draw intensity changes for ``n`` slices of ``channels`` channels, the first three of them MRI; FLAIR is never replaced."""
+    channels = min(channels, MRI_CHANNELS)
+    gammas = np.exp(generator.uniform(-1, 1, (n, channels)) * np.log1p(augmentation.gamma))
     others = np.arange(channels) != FLAIR
     copied = (generator.random((n, channels)) < 0.5) & others
     copied[~copied.any(axis=1)] = others  # a slice whose turn it is lacks at least one sequence
-    copied &= (generator.random(n) < augmentation.missing)[:, None]
-    return Tones(gammas, copied)
+    copied &= (generator.random(n) < augmentation.sequence_dropout)[:, None]
+    return IntensityChanges(gammas, copied)
 
 
-def apply_tones(images: np.ndarray, tones: Tones) -> np.ndarray:
+def apply_intensity(images: np.ndarray, intensity: IntensityChanges) -> np.ndarray:
     """``images (n, S, S, C)`` uint8 with other brightness curves and copied sequences; black and white stay what they are.
 
     Channels beyond those that were drawn for stay as they are.
     """
     levels = np.arange(256) / 255
-    curves = np.rint(255 * levels ** tones.gammas[..., None]).astype(np.uint8)
-    toned, channels = np.empty_like(images), curves.shape[1]
-    toned[..., channels:] = images[..., channels:]
+    curves = np.rint(255 * levels ** intensity.gammas[..., None]).astype(np.uint8)
+    changed, channels = np.empty_like(images), curves.shape[1]
+    changed[..., channels:] = images[..., channels:]
     for i, image in enumerate(images):
         for channel in range(channels):
-            source = FLAIR if tones.copied[i, channel] else channel
-            toned[i, ..., channel] = curves[i, source][image[..., source]]
-    return toned
+            source = FLAIR if intensity.copied[i, channel] else channel
+            changed[i, ..., channel] = curves[i, source][image[..., source]]
+    return changed

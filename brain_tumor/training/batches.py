@@ -45,25 +45,25 @@ class SliceArrays:
         images: ``(N, S, S, C)`` uint8, memory-mapped or not, or a view that behaves so.
         targets: what is learnt, uint8: masks ``(N, S, S)`` in {0, 1}, which are moved with their images, or labels ``(N,)``,
             class numbers from 0.
-        windows: ``(N, 4, C)`` float32, one normalisation window a slice (:func:`brain_tumor.data.intensity.window`).
+        scalings: ``(N, 4, C)`` float32, one scaling a slice (:func:`brain_tumor.data.intensity.scaling`).
         rows: the rows of these arrays that belong to this part of the split.
     """
 
     images: Images
     targets: np.ndarray
-    windows: np.ndarray
+    scalings: np.ndarray
     rows: np.ndarray
 
     def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.images[rows], self.targets[rows], self.windows[rows]
+        return self.images[rows], self.targets[rows], self.scalings[rows]
 
 
 class Draw(NamedTuple):
-    """What chance decides of one batch: ``rows (B,)`` in ascending order, how each is moved, and its tones."""
+    """What chance decides of one batch: ``rows (B,)`` in ascending order, how each is moved, and its intensity."""
 
     rows: np.ndarray
     matrices: np.ndarray
-    tones: augment.Tones
+    intensity: augment.IntensityChanges
 
 
 class TrainingBatches:
@@ -116,13 +116,13 @@ class TrainingBatches:
         _, size, _, channels = self.arrays.images.shape
         generator = np.random.default_rng([self.seed, self.epoch, index])
         matrices = augment.draw(self.augmentation, len(rows), size, generator)
-        return Draw(rows, matrices, augment.draw_tones(self.augmentation, len(rows), channels, generator))
+        return Draw(rows, matrices, augment.draw_intensity(self.augmentation, len(rows), channels, generator))
 
     def _make(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rows, matrices, tones = self.draw(index)
-        images, targets, windows = self.arrays.take(rows)
+        rows, matrices, intensity = self.draw(index)
+        images, targets, scalings = self.arrays.take(rows)
         images, targets = augment.apply(images, targets, matrices)
-        return normalise(augment.apply_tones(images, tones), windows), targets[..., None].astype(np.float32)
+        return normalise(augment.apply_intensity(images, intensity), scalings), targets[..., None].astype(np.float32)
 
 
 def _balanced(arrays: SliceArrays, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -142,8 +142,8 @@ def _balanced(arrays: SliceArrays, count: int, generator: np.random.Generator) -
     return generator.permutation(np.concatenate(drawn))
 
 
-class TuneBatches:
-    """The tune part in order, untouched, the last batch possibly smaller."""
+class ValidationBatches:
+    """The validation part in order, untouched, the last batch possibly smaller."""
 
     def __init__(self, arrays: SliceArrays, batch_size: int):
         self.arrays, self.batch_size = arrays, batch_size
@@ -154,5 +154,5 @@ class TuneBatches:
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """As :meth:`TrainingBatches.__getitem__`."""
         rows = self.arrays.rows[index * self.batch_size : (index + 1) * self.batch_size]
-        images, targets, windows = self.arrays.take(rows)
-        return normalise(images, windows), targets[..., None].astype(np.float32)
+        images, targets, scalings = self.arrays.take(rows)
+        return normalise(images, scalings), targets[..., None].astype(np.float32)

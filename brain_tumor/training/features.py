@@ -16,7 +16,7 @@ from brain_tumor.data.intensity import normalise
 from brain_tumor.errors import ModelError
 from brain_tumor.progress import Bar
 from brain_tumor.training import augment
-from brain_tumor.training.batches import SliceArrays, TrainingBatches, TuneBatches
+from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
 
 POOL = "head_pool"  # where a classifier's encoder ends (brain_tumor.models.classifier)
 
@@ -33,7 +33,7 @@ def check(augmentation: augment.Augmentation) -> None:
         ModelError: naming what cannot be represented.
     """
     if not represents(augmentation):
-        names = ("rotation_degrees", "zoom", "lighting", "missing")
+        names = ("rotation_degrees", "zoom", "gamma", "sequence_dropout")
         found = ", ".join(f"{name} {getattr(augmentation, name):g}" for name in names if getattr(augmentation, name))
         raise ModelError(f"augmentation with {found}: cached features can only be mirrored; train on images, or set it to 0")
 
@@ -82,9 +82,9 @@ def compute(model: keras.Model, arrays: SliceArrays, batch_size: int, flip: bool
     with Bar("features", len(rows)) as bar:
         for start in range(0, len(rows), batch_size):
             here = rows[start : start + batch_size]
-            images, _, windows = arrays.take(np.resize(here, batch_size))  # the last batch filled up: one shape to compile
+            images, _, scalings = arrays.take(np.resize(here, batch_size))  # the last batch filled up: one shape to compile
             for way, planes in enumerate((images, images[:, :, ::-1])[: 1 + flip]):
-                answer = encoder.predict_on_batch(normalise(planes, windows))
+                answer = encoder.predict_on_batch(normalise(planes, scalings))
                 found[way, start : start + len(here)] = np.asarray(answer, np.float32)[: len(here)]
             bar.advance(len(here))
     return Features(rows, *found)
@@ -106,8 +106,8 @@ class FeatureBatches:
         return self.features.take(rows, matrices[:, 0, 0] < 0), labels[:, None].astype(np.float32)
 
 
-class FeatureTuneBatches(TuneBatches):
-    """The tune part in order, as features."""
+class FeatureValidationBatches(ValidationBatches):
+    """The validation part in order, as features."""
 
     def __init__(self, arrays: SliceArrays, batch_size: int, features: Features):
         super().__init__(arrays, batch_size)
@@ -120,14 +120,15 @@ class FeatureTuneBatches(TuneBatches):
 
 
 def batches(
-    model: keras.Model, epoch_batches: Callable[[int], TrainingBatches], example: TrainingBatches, tune: SliceArrays | None
-) -> tuple[Callable[[int], FeatureBatches], FeatureTuneBatches | None]:
-    """``epoch_batches`` and the tune part, as features of ``model``'s encoder as it is now.
+    model: keras.Model, epoch_batches: Callable[[int], TrainingBatches], example: TrainingBatches, validation: SliceArrays | None
+) -> tuple[Callable[[int], FeatureBatches], FeatureValidationBatches | None]:
+    """``epoch_batches`` and the validation part, as features of ``model``'s encoder as it is now.
 
     Args:
         example: any epoch's batches; all are of the same slices.
     """
     found = compute(model, example.arrays, example.batch_size, example.augmentation.flip)
-    if tune is not None:
-        tune = FeatureTuneBatches(tune, example.batch_size, compute(model, tune, example.batch_size, flip=False))
-    return lambda epoch: FeatureBatches(epoch_batches(epoch), found), tune
+    if validation is not None:
+        features = compute(model, validation, example.batch_size, flip=False)
+        validation = FeatureValidationBatches(validation, example.batch_size, features)
+    return lambda epoch: FeatureBatches(epoch_batches(epoch), found), validation

@@ -80,10 +80,10 @@ def make(
     steps: int,
     *,
     schedule: str = "1cycle",
-    rise: float = 0.3,
+    pct_start: float = 0.3,
     momentum: float = 0.5,
     weight_decay: float = 1e-2,
-    depth_factor: float = 1.0,
+    layer_decay: float = 1.0,
 ) -> keras.optimizers.Optimizer:
     """The optimiser of a stage; words and numbers are checked by :class:`brain_tumor.training.stages.Stage`.
 
@@ -92,21 +92,21 @@ def make(
         rate: the peak of a 1cycle, or the constant rate.
         steps: the length of the cycle.
         schedule: one of :data:`brain_tumor.training.schedules.SCHEDULES`.
-        rise: the share of steps in which a 1cycle climbs.
+        pct_start: the share of steps in which a 1cycle climbs.
         momentum: SGD's at a constant rate; 1cycle moves it itself, and AdamW's is Keras's 0.9.
         weight_decay: decoupled, of either optimiser: a step takes ``rate * weight_decay`` of each kernel.
-        depth_factor: a layer at depth d trains, and decays, at ``rate * depth_factor ** (5 - d)`` (003.05); at 1 one optimiser
+        layer_decay: a layer at depth d trains, and decays, at ``rate * layer_decay ** (5 - d)`` (003.05); at 1 one optimiser
             does for all.
     """
-    shares = [depth_factor ** (DEPTHS - 1 - level) for level in range(DEPTHS)]
-    if depth_factor == 1:
-        return _one(name, rate, steps, schedule, rise, momentum, weight_decay)
-    return PerDepth([_one(name, rate * share, steps, schedule, rise, momentum, weight_decay) for share in shares])
+    shares = [layer_decay ** (DEPTHS - 1 - level) for level in range(DEPTHS)]
+    if layer_decay == 1:
+        return _one(name, rate, steps, schedule, pct_start, momentum, weight_decay)
+    return PerDepth([_one(name, rate * share, steps, schedule, pct_start, momentum, weight_decay) for share in shares])
 
 
-def _one(name: str, rate: float, steps: int, schedule: str, rise: float, momentum: float, weight_decay: float):
+def _one(name: str, rate: float, steps: int, schedule: str, pct_start: float, momentum: float, weight_decay: float):
     if schedule == "1cycle":
-        return {"adamw": OneCycleAdamW, "sgd": OneCycleSGD}[name](OneCycle(rate, steps, rise), weight_decay)
+        return {"adamw": OneCycleAdamW, "sgd": OneCycleSGD}[name](OneCycle(rate, steps, pct_start), weight_decay)
     if name == "adamw":
         optimiser = keras.optimizers.AdamW(float(rate), weight_decay)
     else:

@@ -1,13 +1,13 @@
 """In-house pretraining: an encoder learns to tell the classes of a public picture set before it sees a patient.
 
-Such a set (:mod:`brain_tumor.data.folders`) names no patients. It is thinned first (:mod:`brain_tumor.data.thinning`): of copies,
-so that the held-out figure is not of pictures that were learnt, and of slices of the cohort, so that nothing that is scored
-later was seen. The train part is learnt; the test part is scored once, at the end. Even so that figure is an upper bound, of
-pictures: slices of one patient may lie on both sides.
+Such a set (:mod:`brain_tumor.data.readers.folders`) names no patients. :mod:`brain_tumor.data.deduplicate` takes two kinds of
+pictures out first: copies, so that the held-out figure is not of pictures that were learnt; and slices of the cohort, so that
+nothing that is scored later was seen. The train part is learnt; the test part is scored once, at the end. Even so that figure
+is an upper bound, of pictures: slices of one patient may lie on both sides.
 
 The network is a classifier of ours of K classes, trained end to end from random weights with 1cycle AdamW. A picture is one grey
 plane: it is shown as three equal channels, each then bent by a gamma of its own, so that the channels differ a little, as
-sequences do. There is no volume either: the window of ``volume`` is taken from the lone picture, its 10th and 99th percentile,
+sequences do. There is no volume either: the scaling of ``volume`` is taken from the lone picture, its 10th and 99th percentile,
 where a cohort's is taken from the exam.
 
 A run lies in ``runs/pretraining/``, apart from those of recipes: it resumes as they do, and cannot be evaluated on a cohort. What
@@ -23,10 +23,10 @@ import keras
 import numpy as np
 
 from brain_tumor import files
-from brain_tumor.data import fetch, intensity
+from brain_tumor.data import intensity, opening
 from brain_tumor.data.cache import open_store
-from brain_tumor.data.folders import KNOWN_SETS, check_name, open_pictures, read_folders
-from brain_tumor.data.thinning import Thinned, thin
+from brain_tumor.data.deduplicate import Deduplicated, deduplicate
+from brain_tumor.data.readers.folders import KNOWN_SETS, check_name, open_pictures, read_folders
 from brain_tumor.errors import DataError, ModelError, check_seed, check_word
 from brain_tumor.models import precision, saved, weights
 from brain_tumor.models.backbones import BACKBONES, STRIDE
@@ -34,7 +34,7 @@ from brain_tumor.paths import runs_folder
 from brain_tumor.progress import tracked
 from brain_tumor.training import stages
 from brain_tumor.training.augment import Augmentation
-from brain_tumor.training.batches import SliceArrays, TrainingBatches, TuneBatches
+from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
 from brain_tumor.training.runs import RunFolder, environment, now
 
 LOSS, CHANNELS = "cce", 3
@@ -53,8 +53,8 @@ class Pretraining:
         epochs: passes over the train part.
         normalisation: a name of :data:`brain_tumor.data.intensity.NORMALISATIONS`, which the weights then expect.
         batch_size: pictures a step.
-        peak_rate: top of the 1cycle learning rate.
-        augmentation: how pictures are moved and toned; no sequence can be missing of a lone plane.
+        max_lr: top of the 1cycle learning rate.
+        augmentation: how pictures are moved and changed; no sequence can be missing of a lone plane.
         batchnorm_momentum: 0.99, or 0.9 for runs of a few hundred steps.
         precision: ``auto`` (measured), ``float32`` or ``mixed_bfloat16``.
         seed: initial weights, shuffling and augmentation.
@@ -69,8 +69,8 @@ class Pretraining:
     epochs: int = EPOCHS
     normalisation: str = "volume"
     batch_size: int = 16
-    peak_rate: float = 1e-3
-    augmentation: Augmentation = field(default_factory=lambda: Augmentation(missing=0.0))
+    max_lr: float = 1e-3
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(sequence_dropout=0.0))
     batchnorm_momentum: float = 0.99
     precision: str = "auto"
     seed: int = 0
@@ -100,7 +100,7 @@ class Pretraining:
         return weights.own_file(self.name, self.backbone, self.size, self.normalisation)
 
 
-def gather(recipe: Pretraining, roots: Sequence[Path]) -> Thinned:
+def gather(recipe: Pretraining, roots: Sequence[Path]) -> Deduplicated:
     """Read and thin the pictures of one or several folders of classes, comparing them with the LGG data where it is here.
 
     Raises:
@@ -112,8 +112,8 @@ def gather(recipe: Pretraining, roots: Sequence[Path]) -> Thinned:
     if not (folders.parts == "train").any():
         raise DataError(f"{folders.roots[0]}: nothing to learn from, only {' and '.join(sorted(set(folders.parts)))} pictures")
     pictures = open_pictures(folders, recipe.size)
-    cohort = open_store(fetch.open_lgg()) if fetch.lgg_folder().is_dir() else None
-    material = thin(pictures, cohort)
+    cohort = open_store(opening.open_lgg()) if opening.lgg_folder().is_dir() else None
+    material = deduplicate(pictures, cohort)
     rows = material.rows("train")
     counts = np.bincount(folders.labels[rows], minlength=len(folders.classes))
     if len(rows) < recipe.batch_size or not counts.all():
@@ -125,7 +125,7 @@ def gather(recipe: Pretraining, roots: Sequence[Path]) -> Thinned:
     return material
 
 
-def pretrain(recipe: Pretraining, material: Thinned, on_start: Callable[[RunFolder], None] | None = None) -> RunFolder:
+def pretrain(recipe: Pretraining, material: Deduplicated, on_start: Callable[[RunFolder], None] | None = None) -> RunFolder:
     """Train, score the held-out pictures once, and write the encoder's weights with their record.
 
     A finished run is taken as it is, an interrupted one resumed; weights that are gone or of another run are written anew.
@@ -138,13 +138,13 @@ def pretrain(recipe: Pretraining, material: Thinned, on_start: Callable[[RunFold
     return run
 
 
-def run_id(recipe: Pretraining, material: Thinned) -> str:
+def run_id(recipe: Pretraining, material: Deduplicated) -> str:
     """What a person looks for first, then a hash of the recipe and of the pictures that stay."""
     digest = files.sha256_json([asdict(recipe), material.identity])[:8]
     return f"{recipe.name}-{recipe.backbone}-{recipe.size}-{recipe.normalisation}-seed{recipe.seed}-{digest}"
 
 
-def _train(recipe: Pretraining, material: Thinned, run: RunFolder, on_start: Callable[[RunFolder], None] | None) -> None:
+def _train(recipe: Pretraining, material: Deduplicated, run: RunFolder, on_start: Callable[[RunFolder], None] | None) -> None:
     number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision)
     description = saved.describe(
         recipe.backbone, size=recipe.size, classes=len(material.folders.classes), batchnorm_momentum=recipe.batchnorm_momentum
@@ -168,21 +168,22 @@ def _train(recipe: Pretraining, material: Thinned, run: RunFolder, on_start: Cal
     if on_start:
         on_start(run)
     with run.under_way():
-        plan = (stages.Stage("all", recipe.epochs, recipe.peak_rate),)
-        tune = parts["tune"] if len(parts["tune"].rows) else None
-        stages.train(model, plan, epoch_batches, LOSS, run, tune, "classification")
+        plan = (stages.Stage("all", recipe.epochs, recipe.max_lr),)
+        validation = parts["validation"] if len(parts["validation"].rows) else None
+        stages.train(model, plan, epoch_batches, LOSS, run, validation, "classification")
         saved.save(model, description, run.path)
         run.update(held_out=held_out(model, parts, material.folders.classes, recipe.batch_size))
     run.drop_checkpoints()
 
 
-def arrays(material: Thinned, normalisation: str) -> dict[str, SliceArrays]:
-    """What batches of each part are cut from: the grey plane three times, each picture with a window of its own."""
+def arrays(material: Deduplicated, normalisation: str) -> dict[str, SliceArrays]:
+    """What batches of each part are cut from: the grey plane three times, each picture with a scaling of its own."""
     images = material.pictures.images
     thrice = np.broadcast_to(images[..., None], (*images.shape, CHANNELS))  # a view: copied where a batch is cut
-    windows = np.stack([intensity.window(picture[None], normalisation) for picture in thrice])
+    scalings = np.stack([intensity.scaling(picture[None], normalisation) for picture in thrice])
     return {
-        part: SliceArrays(thrice, material.folders.labels, windows, material.rows(part)) for part in ("train", "tune", "test")
+        part: SliceArrays(thrice, material.folders.labels, scalings, material.rows(part))
+        for part in ("train", "validation", "test")
     }
 
 
@@ -196,7 +197,7 @@ def held_out(model: keras.Model, parts: dict[str, SliceArrays], classes: tuple[s
     test = parts["test"]
     if not len(test.rows):
         return None
-    batches = TuneBatches(test, batch_size)
+    batches = ValidationBatches(test, batch_size)
     called = [
         model.predict_on_batch(batches[i][0]).argmax(axis=1) for i in tracked(range(len(batches)), "scoring held-out pictures")
     ]
@@ -230,7 +231,7 @@ def _record(recipe: Pretraining, run: RunFolder) -> dict:
         "kaggle": known and known.kaggle,
         "licence": known and known.licence,
         "normalisation": recipe.normalisation,
-        "window": "of each lone picture; there is no volume",
+        "scaling": "of each lone picture; there is no volume",
         "pictures": facts["pictures"],
         "epochs": recipe.epochs,
         "minutes": round(facts["training_seconds"] / 60, 1),

@@ -80,7 +80,7 @@ class RunFolder:
 
     @property
     def history(self) -> pd.DataFrame:
-        """A row an epoch: ``epoch, stage, loss``, ``dice`` or ``accuracy``, those of a tune part, ``learning_rate, seconds``."""
+        """A row an epoch: ``epoch, stage, loss``, ``dice`` or ``accuracy``, those of validation, ``learning_rate, seconds``."""
         path = self.path / HISTORY
         return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 

@@ -1,7 +1,7 @@
 """1cycle (Smith 2018, arXiv 1803.09820) as source 000 tells it, in three steps (rows 000.13-15).
 
-Rise: the rate goes from ``peak / DIV`` to ``peak`` while momentum falls. Fall: back to ``peak / DIV`` while momentum
-returns. Tail: down to ``peak / (DIV * 100)`` with momentum held. Each step is half a cosine.
+Rise: the rate goes from ``max_lr / DIV`` to ``max_lr`` while momentum falls. Fall: back to ``max_lr / DIV`` while momentum
+returns. Tail: down to ``max_lr / (DIV * 100)`` with momentum held. Each step is half a cosine.
 """
 
 import math
@@ -18,29 +18,29 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     """Learning rate at a step; :meth:`momentum` gives the matching momentum.
 
     Args:
-        peak: the highest learning rate.
+        max_lr: the highest learning rate.
         steps: the length of the whole cycle.
-        rise: the share of steps that climb (source 004 used 0.9, row 004.44).
+        pct_start: the share of steps that climb (source 004 used 0.9, row 004.44).
     """
 
-    def __init__(self, peak: float, steps: int, rise: float = 0.3):
-        self.peak, self.steps, self.rise = peak, steps, rise
+    def __init__(self, max_lr: float, steps: int, pct_start: float = 0.3):
+        self.max_lr, self.steps, self.pct_start = max_lr, steps, pct_start
 
     def __call__(self, step):
-        low = self.peak / DIV
-        return self._follow(step, (low, self.peak, low, low / 100))
+        low = self.max_lr / DIV
+        return self._follow(step, (low, self.max_lr, low, low / 100))
 
     def momentum(self, step):
         """Momentum (Adam's first beta) at ``step``."""
         return self._follow(step, (MOMENTUM_HIGH, MOMENTUM_LOW, MOMENTUM_HIGH, MOMENTUM_HIGH))
 
     def get_config(self) -> dict:
-        return {"peak": self.peak, "steps": self.steps, "rise": self.rise}
+        return {"max_lr": self.max_lr, "steps": self.steps, "pct_start": self.pct_start}
 
     def _follow(self, step, heights: tuple[float, ...]):
         """Half a cosine between each two neighbouring heights."""
         step = keras.ops.cast(step, "float32")
-        top = self.rise * self.steps
+        top = self.pct_start * self.steps
         foot = top + FALL_SHARE * (self.steps - top)
         bounds = (0.0, top, foot, float(self.steps))
         value = heights[-1]

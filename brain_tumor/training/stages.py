@@ -16,7 +16,7 @@ from brain_tumor.errors import ModelError, RunError
 from brain_tumor.models import freezing
 from brain_tumor.progress import Bar
 from brain_tumor.training import features, losses, optimisers
-from brain_tumor.training.batches import SliceArrays, TrainingBatches, TuneBatches
+from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
 from brain_tumor.training.optimisers import OPTIMISERS
 from brain_tumor.training.runs import RunFolder
 from brain_tumor.training.schedules import SCHEDULES
@@ -31,14 +31,14 @@ class Stage:
     Attributes:
         name: what to call it in the history.
         epochs: passes over the training slices.
-        peak_rate: the top of its 1cycle, or its constant rate.
+        max_lr: the top of its 1cycle, or its constant rate.
         part: what trains (:data:`brain_tumor.models.freezing.PARTS`).
         weight_decay: the optimiser's, not on biases and norms; 1e-2 is source 004's (004.39).
-        rise: the share of its steps during which the rate climbs.
+        pct_start: the share of its steps during which the rate climbs.
         optimiser: ``adamw`` or ``sgd``.
         momentum: of ``sgd`` at a constant rate; source 002's is 0.5 (002.19).
         schedule: ``1cycle``, which moves the momentum too, or ``constant``.
-        depth_factor: a layer at depth d (:func:`brain_tumor.models.freezing.depth`) trains at ``rate * depth_factor ** (5 - d)``
+        layer_decay: a layer at depth d (:func:`brain_tumor.models.freezing.depth`) trains at ``rate * layer_decay ** (5 - d)``
             (003.05); 1 is all alike.
 
     Raises:
@@ -47,14 +47,14 @@ class Stage:
 
     name: str
     epochs: int
-    peak_rate: float = 1e-3
+    max_lr: float = 1e-3
     part: str = "all"
     weight_decay: float = 1e-2
-    rise: float = 0.3
+    pct_start: float = 0.3
     optimiser: str = field(default="adamw", metadata=ADDED)
     momentum: float = field(default=0.5, metadata=ADDED)
     schedule: str = field(default="1cycle", metadata=ADDED)
-    depth_factor: float = field(default=1.0, metadata=ADDED)
+    layer_decay: float = field(default=1.0, metadata=ADDED)
 
     def __post_init__(self):
         """Refuse what cannot be trained, before a run is begun with it."""
@@ -63,11 +63,11 @@ class Stage:
                 raise ModelError(f"stage {self.name!r}: {name} {getattr(self, name)!r}, expected one of {', '.join(known)}")
         possible = {
             "epochs": (self.epochs >= 0, "0 or more"),
-            "peak_rate": (0 < self.peak_rate < math.inf, "a number above 0"),
+            "max_lr": (0 < self.max_lr < math.inf, "a number above 0"),
             "weight_decay": (0 <= self.weight_decay < math.inf, "0 or more"),
-            "rise": (0 <= self.rise <= 1, "a share from 0 to 1"),
+            "pct_start": (0 <= self.pct_start <= 1, "a share from 0 to 1"),
             "momentum": (0 <= self.momentum < 1, "0 or more and below 1"),
-            "depth_factor": (0 < self.depth_factor < math.inf, "a number above 0"),
+            "layer_decay": (0 < self.layer_decay < math.inf, "a number above 0"),
         }
         for name, (fits, expected) in possible.items():
             if not fits:
@@ -77,13 +77,13 @@ class Stage:
         """A fresh one, whose cycle is as long as the stage; ``steps`` an epoch."""
         return optimisers.make(
             self.optimiser,
-            self.peak_rate,
+            self.max_lr,
             self.epochs * steps,
             schedule=self.schedule,
-            rise=self.rise,
+            pct_start=self.pct_start,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
-            depth_factor=self.depth_factor,
+            layer_decay=self.layer_decay,
         )
 
 
@@ -93,7 +93,7 @@ def train(
     epoch_batches: Callable[[int], TrainingBatches],
     loss: str,
     run: RunFolder,
-    tune: SliceArrays | None = None,
+    validation: SliceArrays | None = None,
     task: str = "segmentation",
     class_weights: tuple[float, ...] | None = None,
     on_features: bool = False,
@@ -105,9 +105,9 @@ def train(
         loss: a name of :data:`brain_tumor.training.losses.LOSSES`.
         run: receives a checkpoint and history after every epoch, and ``stages``: of each its name, part, number of trainable
             scalars and whether it trains on features.
-        tune: scored after every epoch; None where everything trains.
+        validation: scored after every epoch; None where everything trains.
         task: ``segmentation`` watches the pooled Dice of an epoch, ``classification`` its accuracy.
-        class_weights: a weight a class in the loss (:func:`brain_tumor.training.losses.class_weights`), of the tune part's too.
+        class_weights: a weight a class in the loss (:func:`brain_tumor.training.losses.class_weights`), of validation too.
         on_features: stages that train a classifier's head do so on cached features (:mod:`brain_tumor.training.features`).
 
     Returns:
@@ -134,7 +134,8 @@ def train(
     with Bar("training", total * steps, done * steps) as bar:
         for stage, without_encoder in zip(stages, short, strict=True):
             last = first + stage.epochs
-            batches_of, tune_batches = epoch_batches, None if tune is None else TuneBatches(tune, example.batch_size)
+            batches_of = epoch_batches
+            validation_batches = None if validation is None else ValidationBatches(validation, example.batch_size)
             trained = features.head(model) if without_encoder else model
             if done < last:
                 freezing.train_only(model, stage.part)
@@ -146,9 +147,9 @@ def train(
                 if done > first:
                     run.restore_optimiser(model)
                 if without_encoder:
-                    batches_of, tune_batches = features.batches(model, epoch_batches, example, tune)
+                    batches_of, validation_batches = features.batches(model, epoch_batches, example, validation)
             for epoch in range(max(first, done), last):
-                history.append(_epoch(trained, stage, epoch, total, batches_of(epoch), tune_batches, bar))
+                history.append(_epoch(trained, stage, epoch, total, batches_of(epoch), validation_batches, bar))
                 run.save_checkpoint(model, epoch + 1, history)
             first = last
     return history
@@ -164,7 +165,9 @@ def _wind_on(model: keras.Model, steps: int) -> None:
             variable.assign(np.array([seed, drawn + steps]))
 
 
-def _epoch(model, stage: Stage, epoch: int, total: int, batches: TrainingBatches, tune: TuneBatches | None, bar: Bar) -> dict:
+def _epoch(
+    model, stage: Stage, epoch: int, total: int, batches: TrainingBatches, validation: ValidationBatches | None, bar: Bar
+) -> dict:
     """One pass, batch by batch. `fit` would wrap the batches in `tf.data`, whose tuning thread is slow to end: it held up the
     end of each epoch by a tenth of its length.
     """
@@ -174,18 +177,18 @@ def _epoch(model, stage: Stage, epoch: int, total: int, batches: TrainingBatches
         seen.append(model.train_on_batch(*batches[index], return_dict=True))
         bar.advance(note=f"epoch {epoch + 1}/{total}  loss {float(seen[-1]['loss']):.4f}")
     row = {"epoch": epoch + 1, "stage": stage.name, **_means(seen)}
-    if tune is not None:
-        tuned, sizes = [], []
-        for index in range(len(tune)):
-            images, truth = tune[index]
-            tuned.append(model.test_on_batch(images, truth, return_dict=True))
+    if validation is not None:
+        logs, sizes = [], []
+        for index in range(len(validation)):
+            images, truth = validation[index]
+            logs.append(model.test_on_batch(images, truth, return_dict=True))
             sizes.append(len(images))
-        means = _means(tuned, sizes)
-        row |= {f"tune_{name}": value for name, value in means.items()}
-    losses = [row[name] for name in ("loss", "tune_loss") if name in row]
+        means = _means(logs, sizes)
+        row |= {f"validation_{name}": value for name, value in means.items()}
+    losses = [row[name] for name in ("loss", "validation_loss") if name in row]
     if not all(map(math.isfinite, losses)):
         shown = ", ".join(map(str, losses))
-        raise RunError(f"the loss became {shown} in epoch {epoch + 1}; a lower peak rate than {stage.peak_rate:g} may help")
+        raise RunError(f"the loss became {shown} in epoch {epoch + 1}; a lower peak rate than {stage.max_lr:g} may help")
     return row | {
         "learning_rate": float(model.optimizer.learning_rate),
         "seconds": round(time.monotonic() - started, 2),

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from brain_tumor.cli.audit import audit
-from brain_tumor.data import duplicates, phantom, splits
+from brain_tumor.data import fingerprints, phantom, splits
 
 CS, HT = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126"
 
@@ -95,7 +95,7 @@ def test_a_pattern_is_taken(home, tmp_path, command):
 
 def test_the_thresholds_that_help_states_are_those_of_the_library():
     option = inspect.signature(audit).parameters["threshold"].default
-    assert (option.default, option.max) == (duplicates.THRESHOLD, duplicates.MOST_BITS)
+    assert (option.default, option.max) == (fingerprints.THRESHOLD, fingerprints.MOST_BITS)
 
 
 @pytest.mark.parametrize("bits", ["-1", "17", "many"])
@@ -108,7 +108,7 @@ def test_a_threshold_out_of_range_exits_with_2(home, folder, command, bits):
 
 
 def split_json(folder, **changes):
-    content = {"name": "mine", "unit": "patient", "train": [CS], "tune": [], "test": [HT]} | changes
+    content = {"name": "mine", "unit": "patient", "train": [CS], "validation": [], "test": [HT]} | changes
     (folder / "mine.json").write_text(json.dumps(content))
     return folder / "mine.json"
 

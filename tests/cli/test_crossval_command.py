@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from brain_tumor.data import fetch
+from brain_tumor.data import opening
 from brain_tumor.experiments import training
 
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
@@ -15,7 +15,7 @@ SMALL = ["--cohort", "phantom", "--model", "resunet", "--size", "16"]
 def made(stubs, tmp_path, monkeypatch):
     """A home whose runs are stubbed; gives the splits of those that were made."""
     store = stubs.table_store(SITES)
-    monkeypatch.setattr(fetch, "open_cohort", lambda name: store.cohort)
+    monkeypatch.setattr(opening, "open_cohort", lambda name: store.cohort)
     with stubs.stubbed(store, tmp_path) as names:
         yield names
 

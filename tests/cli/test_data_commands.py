@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.data import cache, fetch, lgg, manifest, phantom
+from brain_tumor.data import cache, fetch, manifest, opening, phantom
+from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 
 CS, HT = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126"
@@ -183,7 +184,7 @@ def test_get_copies_a_doubled_download_once(home, tree, command):
     target = home / "data" / "kaggle_3m"
     assert names_in(target) == names_in(tree)
     assert all(path.read_bytes() == (tree / path.relative_to(target)).read_bytes() for path in target.rglob("*.*"))
-    assert fetch.open_lgg().copies == 1
+    assert opening.open_lgg().copies == 1
 
 
 def test_get_goes_on_where_it_was_stopped(home, tree, command, monkeypatch):
@@ -213,7 +214,7 @@ def test_get_replaces_a_patient_whose_source_changed(home, tree, command):
     Image.fromarray(np.full((16, 16, 3), 9, np.uint8)).save(picture(tree, 1))
     os.utime(picture(tree, 1), (1, 1))
     command("data", "get", "lgg", "--from", tree)
-    assert fetch.open_lgg()[HT].load()[0][0].max() == 9
+    assert opening.open_lgg()[HT].load()[0][0].max() == 9
 
 
 def test_get_links(home, tree, command):
@@ -221,7 +222,7 @@ def test_get_links(home, tree, command):
     assert answer.code == 0, answer.err
     target = home / "data" / "kaggle_3m"
     assert target.is_symlink() and target.resolve() == tree
-    assert fetch.open_lgg().n_slices == 15
+    assert opening.open_lgg().n_slices == 15
     assert "there already" in command("data", "get", "lgg", "--from", tree).out
 
 
@@ -236,7 +237,7 @@ def test_get_does_not_link_over_data(home, tree, write_tree, tmp_path, command):
     command("data", "get", "lgg", "--from", tree)
     other = write_tree(tmp_path / "other", {"TCGA_DU_0003_20000101": 2})
     assert command("data", "get", "lgg", "--from", other, "--link").refuses("exists already")
-    assert fetch.open_lgg().n_slices == 15
+    assert opening.open_lgg().n_slices == 15
 
 
 def test_get_says_when_the_data_is_in_place(home, tree, command, monkeypatch):
@@ -400,16 +401,16 @@ def test_export_to_a_full_disk(home, tree, command, tmp_path, monkeypatch):
 
 def test_an_unknown_cohort_is_refused_by_name():
     with pytest.raises(DataError, match="unknown cohort 'brats', expected lgg or phantom"):
-        fetch.open_cohort("brats")
+        opening.open_cohort("brats")
 
 
 def test_notebooks_fall_back_to_the_phantom_and_say_so(home, tree, monkeypatch, phantom_cohort):
-    monkeypatch.setattr(fetch.phantom, "open_phantom", lambda: phantom_cohort)
-    cohort, message = fetch.open_or_phantom("lgg")
+    monkeypatch.setattr(opening.phantom, "open_phantom", lambda: phantom_cohort)
+    cohort, message = opening.open_or_phantom("lgg")
     assert cohort.phantom
     assert message.startswith("PHANTOM, not patients") and "brain-tumor data get lgg" in message
-    assert "get lgg" not in fetch.open_or_phantom("phantom")[1]
+    assert "get lgg" not in opening.open_or_phantom("phantom")[1]
     fetch.get_lgg(tree)
-    cohort, message = fetch.open_or_phantom("lgg")
+    cohort, message = opening.open_or_phantom("lgg")
     assert not cohort.phantom
     assert message.startswith("Cohort lgg: 2 patients, 15 slices")

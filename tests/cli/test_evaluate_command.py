@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from brain_tumor.data.fetch import open_cohort
+from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.phantom import write_phantom
 from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import training
@@ -13,7 +13,7 @@ from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRec
 from brain_tumor.training.stages import Stage
 
 SAME = {"cohort": "lgg", "split": "ratio-34", "size": 32, "stages": (Stage("all", 1),), "batch_size": 8, "precision": "float32"}
-SEGMENTATION, CLASSIFICATION = SegmentationRecipe(model="resunet", **SAME), ClassificationRecipe(**SAME, tune=0.4)
+SEGMENTATION, CLASSIFICATION = SegmentationRecipe(model="resunet", **SAME), ClassificationRecipe(**SAME, validation=0.4)
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.data import cache, intensity, lgg
+from brain_tumor.data import cache, intensity
 from brain_tumor.data.cache import open_store
+from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 
 CS, HT = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126"
@@ -62,10 +63,10 @@ def test_each_slice_takes_the_window_of_its_case(home, tree):
     cohort = lgg.read_cohort(tree)
     store = open_store(cohort)
     for method in intensity.NORMALISATIONS:
-        windows = store.slice_windows(method)
-        assert windows.shape == (15, 4, 3) and windows.dtype == np.float32
-        assert np.array_equal(windows[0], intensity.window(cohort[CS].load()[0], method))
-        assert np.array_equal(windows[14], intensity.window(cohort[HT].load()[0], method))
+        scalings = store.slice_scalings(method)
+        assert scalings.shape == (15, 4, 3) and scalings.dtype == np.float32
+        assert np.array_equal(scalings[0], intensity.scaling(cohort[CS].load()[0], method))
+        assert np.array_equal(scalings[14], intensity.scaling(cohort[HT].load()[0], method))
 
 
 def test_it_is_built_once_and_reopened(home, tree, builds):

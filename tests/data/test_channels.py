@@ -1,13 +1,14 @@
-"""Every choice of channels shows a slice what its name says, and normalises it by the window of the same pixels."""
+"""Every choice of channels shows a slice what its name says, and normalises it by the scaling of the same pixels."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brain_tumor.data import channels, intensity, lgg
+from brain_tumor.data import channels, intensity
 from brain_tumor.data.cache import open_store
-from brain_tumor.data.channels import CHANNELS, slice_inputs, slice_windows
+from brain_tumor.data.channels import CHANNELS, slice_inputs, slice_scalings
+from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 
 
@@ -24,17 +25,17 @@ def masks(store):
 
 @pytest.mark.parametrize("name", CHANNELS)
 def test_images_and_windows_have_as_many_channels_as_the_network_is_told(store, masks, name):
-    inputs, windows = slice_inputs(store, name, masks), slice_windows(store, name, "volume")
+    inputs, scalings = slice_inputs(store, name, masks), slice_scalings(store, name, "volume")
     rows = np.array([3, 0, 14])
     assert inputs.shape == (15, 32, 32, channels.COUNTS[name]) and len(inputs) == 15
     assert inputs[rows].shape == (3, 32, 32, channels.COUNTS[name]) and inputs[rows].dtype == np.uint8
-    assert windows.shape == (15, 4, channels.COUNTS[name]) and windows.dtype == np.float32
-    assert np.isfinite(intensity.normalise(inputs[rows], windows[rows])).all()
+    assert scalings.shape == (15, 4, channels.COUNTS[name]) and scalings.dtype == np.float32
+    assert np.isfinite(intensity.normalise(inputs[rows], scalings[rows])).all()
 
 
 def test_sequences_are_the_stores_own(store):
     assert np.array_equal(slice_inputs(store, "sequences")[np.arange(15)], store.images)
-    assert np.array_equal(slice_windows(store, "sequences", "unit"), store.slice_windows("unit"))
+    assert np.array_equal(slice_scalings(store, "sequences", "unit"), store.slice_scalings("unit"))
 
 
 def test_flair_stands_in_all_three(store):
@@ -57,7 +58,7 @@ def test_a_mask_comes_as_a_fourth_channel_from_0_to_1(store, masks):
     rows = np.array([1, 13])
     shown = slice_inputs(store, "sequences+mask", masks)[rows]
     assert np.array_equal(shown[..., :3], store.images[rows]) and np.array_equal(shown[..., 3], masks[rows])
-    seen = intensity.normalise(shown, slice_windows(store, "sequences+mask", "volume")[rows])
+    seen = intensity.normalise(shown, slice_scalings(store, "sequences+mask", "volume")[rows])
     assert np.allclose(seen[..., 3], masks[rows] / 255, atol=1e-6)
 
 

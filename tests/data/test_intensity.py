@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from brain_tumor.data import intensity
-from brain_tumor.data.intensity import normalise, window
+from brain_tumor.data.intensity import normalise, scaling
 
 
 @pytest.fixture
@@ -19,12 +19,12 @@ def volume():
 
 
 def test_unit_is_a_division_by_255(volume):
-    assert np.allclose(normalise(volume, window(volume, "unit")), volume / 255, atol=1e-6)
+    assert np.allclose(normalise(volume, scaling(volume, "unit")), volume / 255, atol=1e-6)
 
 
 def test_imagenet_is_unit_less_mean_over_deviation(volume):
     plain = (volume / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    assert np.allclose(normalise(volume, window(volume, "imagenet")), plain, atol=1e-5)
+    assert np.allclose(normalise(volume, scaling(volume, "imagenet")), plain, atol=1e-5)
 
 
 def plain_volume_window(volume, method):
@@ -35,13 +35,13 @@ def plain_volume_window(volume, method):
 
 
 def test_volume_is_the_plain_numpy_definition(volume):
-    mine = normalise(volume, window(volume, "volume"))
+    mine = normalise(volume, scaling(volume, "volume"))
     assert np.allclose(mine, plain_volume_window(volume, "inverted_cdf"), atol=1e-5)
     assert np.allclose(mine, plain_volume_window(volume, "linear"), atol=0.02)  # percentiles between two grey levels
 
 
 def test_volume_gives_each_sequence_zero_mean_and_unit_deviation(volume):
-    mine = normalise(volume, window(volume, "volume"))
+    mine = normalise(volume, scaling(volume, "volume"))
     assert np.allclose(mine.mean((0, 1, 2)), 0, atol=1e-4)
     assert np.allclose(mine.std((0, 1, 2)), 1, atol=1e-4)
 
@@ -49,7 +49,7 @@ def test_volume_gives_each_sequence_zero_mean_and_unit_deviation(volume):
 @settings(max_examples=50, deadline=None)
 @given(arrays(np.uint8, (2, 4, 5, 3)))
 def test_volume_is_finite_for_any_pixels(volume):
-    mine = normalise(volume, window(volume, "volume"))
+    mine = normalise(volume, scaling(volume, "volume"))
     assert np.isfinite(mine).all()
     assert np.allclose(mine.mean((0, 1, 2)), 0, atol=0.02)
 
@@ -57,21 +57,21 @@ def test_volume_is_finite_for_any_pixels(volume):
 @given(arrays(np.uint8, (1, 4, 5, 3)), st.sampled_from(intensity.NORMALISATIONS))
 def test_brighter_never_becomes_darker(volume, method):
     levels = np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None, None, None], (256, 1, 1, 3))
-    assert (np.diff(normalise(levels, window(volume, method)), axis=0) >= 0).all()
+    assert (np.diff(normalise(levels, scaling(volume, method)), axis=0) >= 0).all()
 
 
 def test_each_slice_of_a_batch_takes_its_own_window(volume):
     dark = volume // 2
-    windows = np.stack([window(volume, "volume"), window(dark, "volume")])
-    both = normalise(np.stack([volume[0], dark[0]]), windows)
-    assert np.array_equal(both[0], normalise(volume[:1], windows[0])[0])
-    assert np.array_equal(both[1], normalise(dark[:1], windows[1])[0])
+    scalings = np.stack([scaling(volume, "volume"), scaling(dark, "volume")])
+    both = normalise(np.stack([volume[0], dark[0]]), scalings)
+    assert np.array_equal(both[0], normalise(volume[:1], scalings[0])[0])
+    assert np.array_equal(both[1], normalise(dark[:1], scalings[1])[0])
     assert both.dtype == np.float32
 
 
 def test_an_unknown_method_is_refused(volume):
     with pytest.raises(ValueError, match="unknown normalisation 'zscore'"):
-        window(volume, "zscore")
+        scaling(volume, "zscore")
 
 
 @settings(max_examples=50, deadline=None)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.data import lgg
 from brain_tumor.data.manifest import LGG_MANIFEST, check_manifest, read_manifest
+from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 
 CS, HT = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126"

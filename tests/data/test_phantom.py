@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
-from brain_tumor.data import lgg, phantom
+from brain_tumor.data import phantom
+from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 
 SIZE = 64

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.data import lgg
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.profile import profile, table
+from brain_tumor.data.readers import lgg
 
 # Tumour pixels as (slice, rows, columns): contiguous; with a hole in z; two pieces in 3-D; touching by a corner only.
 DRAWN = {

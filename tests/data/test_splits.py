@@ -50,7 +50,7 @@ def assert_covers(split, slices):
 def test_source_004_tests_exactly_its_15_patients(cohort):
     split = splits.named("source-004", *cohort)
     assert {key.rsplit("_", 1)[0] for key in split.test} == set(splits.SOURCE_004_TEST)
-    assert (split.unit, len(split.train), len(split.tune), len(split.test)) == ("patient", 25, 0, 15)
+    assert (split.unit, len(split.train), len(split.validation), len(split.test)) == ("patient", 25, 0, 15)
     assert_covers(split, cohort[1])
 
 
@@ -63,20 +63,20 @@ def test_source_004_says_which_patient_is_absent(cohort):
 def test_source_002_is_85_to_15_over_slices(cohort):
     cases, slices = cohort
     split = splits.named("source-002", cases, slices)
-    assert (split.unit, len(split.train), len(split.tune), len(split.test)) == ("slice", 136, 0, 24)
+    assert (split.unit, len(split.train), len(split.validation), len(split.test)) == ("slice", 136, 0, 24)
     assert_covers(split, slices)
     test_patients = {key.split("/")[0] for key in split.test}
     assert test_patients & {key.split("/")[0] for key in split.train}, "it leaks on purpose: patients are on both sides"
 
 
 @pytest.mark.parametrize("name", ["source-004", "source-002", "ratio-20", "fold-2-of-5"])
-@given(tune=st.sampled_from([0.0, 0.1, 0.3]), seed=st.integers(0, 1000))
+@given(validation=st.sampled_from([0.0, 0.1, 0.3]), seed=st.integers(0, 1000))
 @settings(max_examples=15, deadline=None)
-def test_every_slice_is_in_one_part_whatever_the_draw(cohort, name, tune, seed):
-    split = splits.named(name, *cohort, tune=tune, seed=seed)
+def test_every_slice_is_in_one_part_whatever_the_draw(cohort, name, validation, seed):
+    split = splits.named(name, *cohort, validation=validation, seed=seed)
     assert_covers(split, cohort[1])
-    assert bool(split.tune) == bool(tune)
-    assert split == splits.named(name, *cohort, tune=tune, seed=seed)
+    assert bool(split.validation) == bool(validation)
+    assert split == splits.named(name, *cohort, validation=validation, seed=seed)
 
 
 @given(share=st.integers(5, 80), seed=st.integers(0, 1000))
@@ -93,8 +93,8 @@ def test_a_drawn_test_part_has_its_share_of_each_site(cohort, share, seed):
 def test_seeds_draw_differently(cohort):
     drawn = {splits.named("ratio-20", *cohort, seed=seed).test for seed in range(5)}
     assert len(drawn) == 5
-    tunes = {splits.named("source-004", *cohort, tune=0.2, seed=seed).tune for seed in range(5)}
-    assert len(tunes) == 5
+    validations = {splits.named("source-004", *cohort, validation=0.2, seed=seed).validation for seed in range(5)}
+    assert len(validations) == 5
 
 
 @pytest.mark.parametrize("k", [2, 5, 39])
@@ -133,7 +133,7 @@ def test_folds_of_any_unit_test_each_testable_slice_once(cohort, unit, draw):
     assume(units >= 2)
     folds = None if unit == "site" else draw.draw(st.integers(2, min(units, 9)), label="folds")
     names = splits.fold_names(unit, folds, *cohort)
-    made = [splits.named(name, *cohort, tune=0.0, seed=7) for name in names]
+    made = [splits.named(name, *cohort, validation=0.0, seed=7) for name in names]
     assert len(set(names)) == len(names) == (folds or units)
     assert sorted(np.concatenate([split.rows("test", slices) for split in made]).tolist()) == testable.tolist()
     for name, split in zip(names, made, strict=True):
@@ -175,10 +175,10 @@ def test_one_site_alone_cannot_be_left_out():
 def test_a_site_split_tests_all_of_one_site_and_nobody_else(cohort):
     cases, slices = cohort
     for site in sorted(set(cases.site)):
-        split = splits.named(f"site-{site}", *cohort, tune=0.2)
+        split = splits.named(f"site-{site}", *cohort, validation=0.2)
         assert (split.name, split.unit) == (f"site-{site}", "site")
         assert set(split.test) == set(cases.index[cases.site == site])
-        assert split.tune
+        assert split.validation
         assert_covers(split, slices)
 
 
@@ -192,11 +192,11 @@ def test_a_site_split_of_one_site_has_nothing_to_train_on():
         splits.named("site-DU", *tables(patients("DU", 3)))
 
 
-@given(k=st.integers(2, 12), tune=st.sampled_from([0.0, 0.2]), seed=st.integers(0, 1000))
+@given(k=st.integers(2, 12), validation=st.sampled_from([0.0, 0.2]), seed=st.integers(0, 1000))
 @settings(max_examples=20, deadline=None)
-def test_slice_folds_test_every_slice_once_and_are_as_large(cohort, k, tune, seed):
+def test_slice_folds_test_every_slice_once_and_are_as_large(cohort, k, validation, seed):
     _, slices = cohort
-    folds = [splits.named(f"slice-fold-{number}-of-{k}", *cohort, tune=tune, seed=seed) for number in range(1, k + 1)]
+    folds = [splits.named(f"slice-fold-{number}-of-{k}", *cohort, validation=validation, seed=seed) for number in range(1, k + 1)]
     tested = [key for split in folds for key in split.test]
     assert len(tested) == len(set(tested)) == len(slices)
     sizes = [len(split.test) for split in folds]
@@ -250,13 +250,13 @@ def test_a_leak_pair_needs_as_many_slices_of_other_patients():
 def test_the_ez_patient_is_never_drawn(cohort):
     ez = patients("EZ", 1)[0]
     for seed in range(20):
-        split = splits.named("ratio-50", *cohort, tune=0.5, seed=seed)
+        split = splits.named("ratio-50", *cohort, validation=0.5, seed=seed)
         assert ez in split.train
 
 
 @pytest.mark.parametrize("name", ["source-004", "source-002"])
 def test_json_round_trip(cohort, name, tmp_path):
-    split = splits.named(name, *cohort, tune=0.2)
+    split = splits.named(name, *cohort, validation=0.2)
     split.save(tmp_path / "split.json")
     again = splits.load(tmp_path / "split.json")
     assert again == split
@@ -323,7 +323,7 @@ def test_keys_that_the_cohort_lacks_are_refused(cohort):
     assert split.rows("test", cohort[1]).tolist() == [0, 1, 2, 3]
 
 
-GOOD = {"name": "mine", "unit": "patient", "train": ["A", "B"], "tune": [], "test": ["C"]}
+GOOD = {"name": "mine", "unit": "patient", "train": ["A", "B"], "validation": [], "test": ["C"]}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A classifier's run is scored once: threshold and temperature from the tune part, every figure beside its floor."""
+"""A classifier's run is scored once: threshold and temperature from the validation part, every figure beside its floor."""
 
 from dataclasses import replace
 
@@ -16,8 +16,8 @@ from brain_tumor.experiments.recipe import ClassificationRecipe
 from brain_tumor.training.stages import Stage
 
 RECIPE = ClassificationRecipe(
-    cohort="phantom", split="ratio-33", tune=0.5, size=32, stages=(Stage("all", 1),), batch_size=4, batchnorm_momentum=0.9,
-    average_flips=False, precision="float32",
+    cohort="phantom", split="ratio-33", validation=0.5, size=32, stages=(Stage("all", 1),), batch_size=4, batchnorm_momentum=0.9,
+    flip_tta=False, precision="float32",
 )  # fmt: skip
 
 
@@ -65,14 +65,15 @@ def never(*_arguments, **_options):
 
 def test_the_files_of_a_run(finished):
     assert {path.name for path in finished.run.path.iterdir()} == {
-        "run.json", "split.json", "history.csv", "model.json", "model.weights.h5", "slices.csv", "tune-slices.csv", "floors.csv",
+        "run.json", "split.json", "history.csv", "model.json", "model.weights.h5", "slices.csv", "validation-slices.csv",
+        "floors.csv",
         "scores.csv", "cases.csv", "subgroups.csv", "calibration.csv",
     }  # fmt: skip
     assert "accuracy" in finished.run.history
 
 
 def test_every_slice_of_a_part_has_a_probability_once(finished):
-    for part, name in {"test": "slices.csv", "tune": "tune-slices.csv"}.items():
+    for part, name in {"test": "slices.csv", "validation": "validation-slices.csv"}.items():
         table, rows = finished.read(name), finished.rows(part)
         assert list(table.columns) == ["case_id", "slice", "tumour", "probability"]
         assert table[["case_id", "slice"]].equals(rows[["case_id", "slice"]])
@@ -81,9 +82,9 @@ def test_every_slice_of_a_part_has_a_probability_once(finished):
 
 
 def test_threshold_and_temperature_come_from_the_tune_part(finished):
-    tuned, facts = finished.read("tune-slices.csv"), finished.run.description
-    assert facts["threshold"] == detection.choose_threshold(tuned.tumour, tuned.probability, "accuracy")
-    assert facts["temperature"] == pytest.approx(calibration.fit_temperature(tuned.tumour, tuned.probability))
+    validation_rows, facts = finished.read("validation-slices.csv"), finished.run.description
+    assert facts["threshold"] == detection.choose_threshold(validation_rows.tumour, validation_rows.probability, "accuracy")
+    assert facts["temperature"] == pytest.approx(calibration.fit_temperature(validation_rows.tumour, validation_rows.probability))
     assert set(finished.scores.threshold.dropna()) == {facts["threshold"]}
 
 
@@ -129,8 +130,8 @@ def test_stored_probabilities_are_used_again_unless_told(finished, monkeypatch):
 
 def test_the_tune_part_is_scored_without_touching_the_test_tables(finished):
     before = (finished.run.path / "scores.csv").read_bytes()
-    tuned = classification.evaluate(finished.run, finished.cohort, part="tune")
-    assert tuned.slices.iloc[0] == len(finished.rows("tune"))
+    validation_rows = classification.evaluate(finished.run, finished.cohort, part="validation")
+    assert validation_rows.slices.iloc[0] == len(finished.rows("validation"))
     assert (finished.run.path / "scores.csv").read_bytes() == before
 
 
@@ -184,17 +185,17 @@ def test_other_data_is_refused(finished):
 
 
 def test_without_a_tune_part_the_recipes_threshold_stands(untrained, phantom_cohort):
-    run = untrained(tune=0.0, threshold=0.4)
+    run = untrained(validation=0.0, threshold=0.4)
     classification.evaluate(run, phantom_cohort)
     assert (run.description["threshold"], run.description["temperature"]) == (0.4, None)
     assert set(pd.read_csv(run.path / "calibration.csv").of) == {"slices"}
-    assert not (run.path / "tune-slices.csv").exists()
-    with pytest.raises(RunError, match="the tune part of its split is empty"):
-        classification.evaluate(run, phantom_cohort, part="tune")
+    assert not (run.path / "validation-slices.csv").exists()
+    with pytest.raises(RunError, match="the validation part of its split is empty"):
+        classification.evaluate(run, phantom_cohort, part="validation")
 
 
 def test_on_a_slice_split_the_neighbours_label_is_a_floor(untrained, phantom_cohort):
-    run = untrained(split="source-002", tune=0.0)
+    run = untrained(split="source-002", validation=0.0)
     scores = classification.evaluate(run, phantom_cohort)
     assert "nearest training slice" in set(pd.read_csv(run.path / "floors.csv").floor)
     assert scores.set_index("measure").floor_name["AUC"] == "nearest training slice"

@@ -20,7 +20,7 @@ from brain_tumor.evaluation import detection, overlap, protocols
 from brain_tumor.experiments import crossval, out_of_fold, segmentation, training
 from brain_tumor.experiments.crossval import cross_validate
 from brain_tumor.experiments.recipe import SegmentationRecipe
-from brain_tumor.inference import gathered
+from brain_tumor.inference import stored
 from brain_tumor.inference.predict import load_prediction
 from brain_tumor.progress import Bar
 from brain_tumor.training.runs import RunFolder
@@ -29,7 +29,7 @@ from brain_tumor.training.stages import Stage
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
 RECIPE = SegmentationRecipe(
     cohort="phantom", model="resunet", size=32, stages=(Stage("all", 1),), batch_size=8, batchnorm_momentum=0.9,
-    average_flips=False, precision="float32",
+    flip_tta=False, precision="float32",
 )  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def test_what_was_gathered_is_what_the_folds_predicted(done, phantom_cohort):
     assert native[["case_id", "slice"]].equals(store.slices[["case_id", "slice"]]), "each slice once, in the cohort's order"
     assert (native.tp + native.fn).tolist() == store.slices.tumour_px.tolist()
     for case_id, rows in native.groupby("case_id"):
-        numbers, planes = gathered.load(done, case_id)
+        numbers, planes = stored.load(done, case_id)
         run = RunFolder(done.parent / facts["runs"][rows.fold.iloc[0] - 1]["run"])
         assert case_id in splits.load(run.path / "split.json").test
         assert np.array_equal(planes, load_prediction(run.path / "predictions" / f"{case_id}.npz").native)
@@ -215,12 +215,12 @@ def test_each_testable_slice_is_predicted_once_by_a_network_that_never_saw_it(st
             mine = found[found.fold == number]
             keys = mine.case_id + "/" + mine.slice.astype(str) if unit == "slice" else mine.case_id
             assert set(keys) == set(split.test)
-            assert not set(keys) & {*split.train, *split.tune}
+            assert not set(keys) & {*split.train, *split.validation}
         assert facts["never_tested"] == sorted(set(store.cases.index) - set(wanted.case_id))
         assert bool(facts["never_tested"]) == (unit == "patient" and "EZ" in sites)
         if task == "segmentation":
             for case_id, rows in wanted.groupby("case_id"):
-                numbers, planes = gathered.load(folder, case_id)
+                numbers, planes = stored.load(folder, case_id)
                 assert numbers.tolist() == planes[:, 0, 0].tolist() == rows.slice.tolist()
                 assert planes.shape == (len(rows), stubs.NATIVE, stubs.NATIVE)
             with np.load(folder / "predictions.npz", allow_pickle=False) as arrays:
@@ -414,9 +414,9 @@ def test_a_damaged_description_is_refused(stubs, store, made, content, words):
 def test_a_case_that_was_never_predicted_is_named(stubs, store, made, tmp_path):
     folder = cross_validate(stubs.RECIPES["segmentation"], store.cohort, folds=2)
     with pytest.raises(DataError, match="no case 'TCGA_EZ_0000' among its 5: never tested"):
-        gathered.load(folder, "TCGA_EZ_0000")
+        stored.load(folder, "TCGA_EZ_0000")
     (folder / "predictions.npz").write_bytes(b"PK")
     with pytest.raises(DataError, match="no out-of-fold predictions"):
-        gathered.load(folder, "TCGA_CS_0000")
+        stored.load(folder, "TCGA_CS_0000")
     with pytest.raises(DataError, match="no out-of-fold predictions"):
-        gathered.load(tmp_path, "TCGA_CS_0000")
+        stored.load(tmp_path, "TCGA_CS_0000")

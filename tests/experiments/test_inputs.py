@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from brain_tumor import files
-from brain_tumor.data import lgg
 from brain_tumor.data.cache import open_store
+from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
-from brain_tumor.inference.gathered import NUMBERS, PREDICTIONS
+from brain_tumor.inference.stored import NUMBERS, PREDICTIONS
 from brain_tumor.paths import runs_folder
 
 MASKED = ClassificationRecipe(size=32, channels="sequences+mask", mask_from="some-crossval", normalisation="unit")
@@ -32,16 +32,16 @@ def gather(store, drop=0):
 
 
 def test_a_segmentation_network_is_shown_the_store(store):
-    inputs, windows = network_inputs(SegmentationRecipe(size=32, normalisation="unit"), store)
+    inputs, scalings = network_inputs(SegmentationRecipe(size=32, normalisation="unit"), store)
     working = open_store(store.cohort, 32)
-    assert np.array_equal(inputs[np.arange(15)], working.images) and np.array_equal(windows, working.slice_windows("unit"))
+    assert np.array_equal(inputs[np.arange(15)], working.images) and np.array_equal(scalings, working.slice_scalings("unit"))
 
 
 def test_masks_of_a_cross_validation_are_shown_at_the_networks_size(store):
     gather(store)
-    inputs, windows = network_inputs(MASKED, store)
+    inputs, scalings = network_inputs(MASKED, store)
     shown = inputs[np.arange(15)]
-    assert shown.shape == (15, 32, 32, 4) and windows.shape == (15, 4, 4)
+    assert shown.shape == (15, 32, 32, 4) and scalings.shape == (15, 4, 4)
     assert all((plane == number).all() for plane, number in zip(shown[..., 3], store.slices.slice, strict=True))
 
 

@@ -18,7 +18,7 @@ OTHER = {
     "cohort": "phantom",
     "split": "ratio-20",
     "split_seed": 1,
-    "tune": 0.1,
+    "validation": 0.1,
     "model": "resunet",
     "size": 256,
     "normalisation": "unit",
@@ -27,7 +27,7 @@ OTHER = {
     "stages": (Stage("decoder first", 2, part="decoder"), Stage("all", 10)),
     "batch_size": 8,
     "batchnorm_momentum": 0.9,
-    "average_flips": False,
+    "flip_tta": False,
     "threshold": 0.4,
     "precision": "float32",
     "seed": 1,
@@ -64,18 +64,18 @@ def test_so_is_every_field_of_a_classifier():
 @pytest.mark.parametrize("kind", [Augmentation, Stage])
 def test_so_is_every_field_of_its_parts(kind):
     other = {
-        Augmentation: {"flip": False, "rotation_degrees": 5.0, "zoom": 0.3, "lighting": 0.1, "missing": 0.5},
+        Augmentation: {"flip": False, "rotation_degrees": 5.0, "zoom": 0.3, "gamma": 0.1, "sequence_dropout": 0.5},
         Stage: {
             "name": "x",
             "epochs": 9,
-            "peak_rate": 0.1,
+            "max_lr": 0.1,
             "part": "head",
             "weight_decay": 0.0,
-            "rise": 0.5,
+            "pct_start": 0.5,
             "optimiser": "sgd",
             "momentum": 0.9,
             "schedule": "constant",
-            "depth_factor": 0.5,
+            "layer_decay": 0.5,
         },
     }[kind]
     assert {field.name for field in fields(kind)} == set(other)
@@ -126,8 +126,8 @@ def test_a_field_that_came_later_may_be_absent_and_no_other():
     values = json.loads(json.dumps(asdict(SegmentationRecipe())))
     earlier = {name: value for name, value in values.items() if name != "weights"}
     assert from_json(earlier) == SegmentationRecipe()
-    for wrong in ({**values, "loudness": 3}, {name: value for name, value in values.items() if name != "average_flips"}):
-        with pytest.raises(RunError, match="another version of this package \\((loudness|average_flips)\\)"):
+    for wrong in ({**values, "loudness": 3}, {name: value for name, value in values.items() if name != "flip_tta"}):
+        with pytest.raises(RunError, match="another version of this package \\((loudness|flip_tta)\\)"):
             from_json(wrong)
 
 

@@ -1,4 +1,4 @@
-"""A search tries settings on the tune part, remembers what it tried, and never looks at a test slice."""
+"""A search tries settings on the validation part, remembers what it tried, and never looks at a test slice."""
 
 import json
 from dataclasses import replace
@@ -12,10 +12,10 @@ from brain_tumor.training.runs import all_runs
 from brain_tumor.training.stages import Stage
 
 RECIPE = ClassificationRecipe(
-    cohort="phantom", split="ratio-33", tune=0.5, model="plain", size=32, stages=(Stage("all", 1),), batch_size=4,
+    cohort="phantom", split="ratio-33", validation=0.5, model="plain", size=32, stages=(Stage("all", 1),), batch_size=4,
     batchnorm_momentum=0.9, precision="float32",
 )  # fmt: skip
-VARIED = ("peak_rate", "flip")
+VARIED = ("max_lr", "flip")
 
 
 @pytest.fixture
@@ -35,14 +35,14 @@ def asked(monkeypatch):
 def test_trials_are_runs_judged_by_their_tune_loss_best_first(home, phantom_cohort, asked):
     folder = search.search(RECIPE, phantom_cohort, 2, VARIED)
     found = search.read(folder)
-    assert list(found) == ["trial", "peak_rate", "flip", "tune_loss", "minutes", "run"]
+    assert list(found) == ["trial", "max_lr", "flip", "validation_loss", "minutes", "run"]
     assert sorted(found.run) == sorted(asked) and len(set(asked)) == 2
-    assert found.tune_loss.is_monotonic_increasing
+    assert found.validation_loss.is_monotonic_increasing
     runs = {run.path.name: run for run in all_runs()}
     for row in found.itertuples():
         recipe = runs[row.run].description["recipe"]
-        assert recipe["stages"][0]["peak_rate"] == row.peak_rate and recipe["augmentation"]["flip"] == row.flip
-        assert runs[row.run].history.tune_loss.iloc[-1] == pytest.approx(row.tune_loss, abs=1e-5)
+        assert recipe["stages"][0]["max_lr"] == row.max_lr and recipe["augmentation"]["flip"] == row.flip
+        assert runs[row.run].history.validation_loss.iloc[-1] == pytest.approx(row.validation_loss, abs=1e-5)
         assert not (runs[row.run].path / "slices.csv").exists(), "no test slice was predicted"
 
 
@@ -79,13 +79,13 @@ def test_only_what_means_something_is_varied():
 @pytest.mark.parametrize(
     ("recipe", "names", "said"),
     [
-        (replace(RECIPE, tune=0.0), (), "tune part"),
-        (RECIPE, ("rate",), "'rate' cannot be varied here, expected some of peak_rate"),
+        (replace(RECIPE, validation=0.0), (), "validation part"),
+        (RECIPE, ("rate",), "'rate' cannot be varied here, expected some of max_lr"),
         (RECIPE, ("strategy",), "'strategy' cannot be varied here"),
         (replace(RECIPE, model="resnet18", weights="mri4"), ("strategy",), "three stages, which 1 epochs cannot fill"),
         (replace(RECIPE, stages=(Stage("a", 1), Stage("b", 1))), ("flip",), "no named strategy"),
     ],
-    ids=["no tune part", "unknown", "nothing learnt", "too short to thaw", "own stages"],
+    ids=["no validation part", "unknown", "nothing learnt", "too short to gradual", "own stages"],
 )
 def test_what_cannot_be_searched_is_refused_before_anything_is_written(home, phantom_cohort, recipe, names, said):
     with pytest.raises(ModelError, match=said):
@@ -102,6 +102,6 @@ def test_a_trial_that_does_not_fit_ends_the_search_with_its_reason(home, phantom
 
 
 def test_settings_are_such_as_a_person_would_type():
-    rate = search.varied(RECIPE, {"peak_rate": 0.00123}).stages[0].peak_rate
+    rate = search.varied(RECIPE, {"max_lr": 0.00123}).stages[0].max_lr
     assert json.dumps(rate) == "0.00123"
     assert [search._rounded(value) for value in (0.000123456, 0.0998765, 12.3456)] == [0.000123, 0.0999, 12.3]

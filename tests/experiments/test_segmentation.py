@@ -20,7 +20,7 @@ from brain_tumor.training.stages import Stage
 
 RECIPE = SegmentationRecipe(
     cohort="phantom", split="ratio-33", model="resunet", size=32, stages=(Stage("all", 2),), batch_size=8,
-    batchnorm_momentum=0.9, average_flips=False, precision="float32",
+    batchnorm_momentum=0.9, flip_tta=False, precision="float32",
 )  # fmt: skip
 
 
@@ -56,14 +56,14 @@ def never(*_arguments, **_options):
 def test_the_record_of_a_run(finished):
     facts = finished.run.description
     assert (facts["status"], facts["phantom"], facts["precision"]) == ("finished", True, "float32")
-    only = {"name": "all", "epochs": 2, "peak_rate": 1e-3, "part": "all", "weight_decay": 1e-2, "rise": 0.3}
+    only = {"name": "all", "epochs": 2, "max_lr": 1e-3, "part": "all", "weight_decay": 1e-2, "pct_start": 0.3}
     (stage,) = facts["recipe"]["stages"]
-    assert stage == only | {"optimiser": "adamw", "momentum": 0.5, "schedule": "1cycle", "depth_factor": 1.0}
+    assert stage == only | {"optimiser": "adamw", "momentum": 0.5, "schedule": "1cycle", "layer_decay": 1.0}
     store = open_store(finished.cohort)
     assert facts["data_hash"] == store.data_hash
     assert facts["split_hash"] == splits.load(finished.run.path / "split.json").hash
     parts = facts["parts"]
-    assert [parts[part]["patients"] for part in ("train", "tune", "test")] == [4, 0, 2]
+    assert [parts[part]["patients"] for part in ("train", "validation", "test")] == [4, 0, 2]
     assert sum(parts[part]["slices"] for part in parts) == len(store.slices)
     assert sum(parts[part]["tumour_slices"] for part in parts) == (store.slices.tumour_px > 0).sum()
     assert facts["parameters"] == 2_078_961
@@ -265,8 +265,8 @@ def test_the_same_recipe_on_other_data_is_refused(finished, monkeypatch, tmp_pat
 
 
 def test_a_part_without_slices_cannot_be_scored(finished):
-    with pytest.raises(RunError, match="the tune part of its split is empty"):
-        segmentation.evaluate(finished.run, finished.cohort, part="tune")
+    with pytest.raises(RunError, match="the validation part of its split is empty"):
+        segmentation.evaluate(finished.run, finished.cohort, part="validation")
 
 
 def test_an_interrupted_run_goes_on_to_the_same_weights(finished, home, monkeypatch):
@@ -350,8 +350,8 @@ def test_a_split_may_come_from_a_file(untrained, phantom_cohort, tmp_path):
     scores = segmentation.evaluate(run, phantom_cohort)
     assert set(scores.patients) == {1}
     assert scores.low.isna().all(), "one patient gives no interval"
-    tuned = segmentation.evaluate(run, phantom_cohort, part="tune")
-    assert not tuned.equals(scores)
+    validation_rows = segmentation.evaluate(run, phantom_cohort, part="validation")
+    assert not validation_rows.equals(scores)
     pd.testing.assert_frame_equal(segmentation.read_scores(run), scores)
 
 
@@ -382,7 +382,7 @@ def test_an_unscored_run_has_no_scores(untrained):
 
 
 def test_averaged_flips_reach_the_predictions(untrained, phantom_cohort):
-    plain, averaged = untrained(average_flips=False), untrained(average_flips=True)
+    plain, averaged = untrained(flip_tta=False), untrained(flip_tta=True)
     for run in (plain, averaged):
         segmentation.evaluate(run, phantom_cohort)
     name = next((plain.path / "predictions").glob("*.npz")).name

@@ -19,7 +19,7 @@ from brain_tumor.training.stages import Stage
 HEAD = Stage("frozen", 1, part="head")
 RECIPE = ClassificationRecipe(
     cohort="phantom", split="ratio-33", size=32, stages=(HEAD,), batch_size=4, normalisation="unit", augmentation=NONE,
-    average_flips=False, precision="float32",
+    flip_tta=False, precision="float32",
 )  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def begun(home, phantom_cohort, monkeypatch):
     def begin(**changes):
         given = {}
 
-        def stand_in(model, stages, epoch_batches, loss, run, tune, task, counted, on_features):
+        def stand_in(model, stages, epoch_batches, loss, run, validation, task, counted, on_features):
             given.update(model=model, stages=stages, batches=epoch_batches(0), counted=counted, on_features=on_features)
 
         monkeypatch.setattr(training, "train_stages", stand_in)

@@ -13,7 +13,7 @@ NUMBERS = np.arange(1, 21)
 
 
 def of_the_networks_size(exam):
-    return intensity.resize_images(exam, 16), intensity.window(exam, "unit")
+    return intensity.resize_images(exam, 16), intensity.scaling(exam, "unit")
 
 
 @pytest.mark.parametrize("number_format", ["float32", "mixed_bfloat16"])
@@ -22,26 +22,26 @@ def test_a_slice_alone_and_in_its_series_gives_the_same_bits(architecture, size,
     keras.utils.set_random_seed(0)
     model = saved.build(saved.describe(architecture, size=size), number_format)
     images = np.random.default_rng(0).integers(0, 256, (20, size, size, 3), np.uint8)
-    window = intensity.window(images, "unit")
-    together = predict.probabilities(model, images, window)
+    scaling = intensity.scaling(images, "unit")
+    together = predict.probabilities(model, images, scaling)
     for number in (0, 7, 15, 16, 19):
-        np.testing.assert_array_equal(predict.probabilities(model, images[number : number + 1], window)[0], together[number])
+        np.testing.assert_array_equal(predict.probabilities(model, images[number : number + 1], scaling)[0], together[number])
 
 
 def test_probabilities_are_those_of_the_network(network, exam):
-    images, window = of_the_networks_size(exam)
-    found = predict.probabilities(network, images, window)
+    images, scaling = of_the_networks_size(exam)
+    found = predict.probabilities(network, images, scaling)
     assert (found.shape, found.dtype) == ((20, 16, 16), np.float32)
     plainly = keras.ops.convert_to_numpy(network(images.astype(np.float32) / 255, training=False))[..., 0]
     np.testing.assert_allclose(found, plainly, atol=1e-5)
 
 
 def test_averaged_flips_do_not_tell_left_from_right(network, exam):
-    images, window = of_the_networks_size(exam)
-    found = predict.probabilities(network, images, window, average_flips=True)
-    mirrored = predict.probabilities(network, images[:, :, ::-1], window, average_flips=True)
+    images, scaling = of_the_networks_size(exam)
+    found = predict.probabilities(network, images, scaling, flip_tta=True)
+    mirrored = predict.probabilities(network, images[:, :, ::-1], scaling, flip_tta=True)
     np.testing.assert_array_equal(found, mirrored[:, :, ::-1])
-    assert not np.array_equal(found, predict.probabilities(network, images, window))
+    assert not np.array_equal(found, predict.probabilities(network, images, scaling))
 
 
 def test_a_case_returns_at_its_own_size(network, exam):
@@ -59,7 +59,7 @@ def test_slices_that_are_not_square_keep_their_shape(network):
 
 
 def test_only_the_planes_asked_for_are_predicted_but_all_are_measured(network, exam):
-    """The window of ``volume`` comes from the whole exam, whichever planes are wanted."""
+    """The scaling of ``volume`` comes from the whole exam, whichever planes are wanted."""
     whole = predict.predict_case(network, exam, "volume", "A", NUMBERS)
     some = predict.predict_case(network, exam, "volume", "A", np.array([3, 17]))
     assert some.slice_numbers.tolist() == [3, 17]

@@ -11,7 +11,10 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from brain_tumor.evaluation import overlap
-from brain_tumor.report import architecture, drawing, figures, figures_cohort, pictures, records, tables
+from brain_tumor.records import records
+from brain_tumor.report import figures
+from brain_tumor.report.figures import drawing, slices
+from brain_tumor.report.pages import tables
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def image_of(figure) -> Image.Image:
 
 
 def test_a_drawing_is_shown_as_an_image_with_words(store):
-    figure = figures_cohort.plot_tumour_areas(store.slices)
+    figure = figures.plot_tumour_areas(store.slices)
     data, metadata = figure._repr_mimebundle_()
     assert set(data) == {"image/png", "text/plain"}
     assert image_of(figure).format == "PNG"
@@ -33,21 +36,21 @@ def test_a_drawing_is_shown_as_an_image_with_words(store):
 
 
 def test_the_same_drawing_gives_the_same_bytes(store):
-    assert figures_cohort.plot_slices_by_site(store.cases).encoded() == figures_cohort.plot_slices_by_site(store.cases).encoded()
+    assert figures.plot_slices_by_site(store.cases).encoded() == figures.plot_slices_by_site(store.cases).encoded()
 
 
 def test_cohort_figures_draw_every_patient_and_slice(store):
-    areas = figures_cohort.plot_tumour_areas(store.slices).axes[0]
+    areas = figures.plot_tumour_areas(store.slices).axes[0]
     assert sum(bar.get_height() for bar in areas.patches) == (store.slices.tumour_px > 0).sum()
-    sites = figures_cohort.plot_slices_by_site(store.cases).axes[0]
+    sites = figures.plot_slices_by_site(store.cases).axes[0]
     assert sum(bar.get_height() for bar in sites.patches) == store.cases.slices.sum() + store.cases.tumour_slices.sum()
-    lines = figures_cohort.plot_tumour_position(store.slices).axes[1].collections[0]
+    lines = figures.plot_tumour_position(store.slices).axes[1].collections[0]
     assert len(lines.get_segments()) == len(store.cases)
 
 
 def test_blank_codes_are_a_group_of_their_own():
     table = pd.DataFrame({"tumour_px": [10, 20, 30], "cluster": [1.0, np.nan, 1.0]})
-    labels = [text.get_text() for text in figures_cohort.plot_volume_by_code(table, "cluster").axes[0].get_xticklabels()]
+    labels = [text.get_text() for text in figures.plot_volume_by_code(table, "cluster").axes[0].get_xticklabels()]
     assert labels == ["1\n2 patients", "blank\n1 patients"]
 
 
@@ -70,10 +73,10 @@ def test_patients_are_sorted_and_the_floor_is_drawn(counts):
 
 def test_history_marks_where_a_stage_begins():
     table = pd.DataFrame({"epoch": [1, 2, 3], "stage": ["head", "all", "all"], "loss": [3, 2, 1.0], "dice": [0.1, 0.2, 0.3]})
-    table = table.assign(learning_rate=1e-3, tune_loss=2.0, tune_dice=0.2)
+    table = table.assign(learning_rate=1e-3, validation_loss=2.0, validation_dice=0.2)
     axes = figures.plot_history({"a run": table}).axes[0]
     assert [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"] == [1.5]
-    assert any(line.get_linestyle() == "--" for line in axes.lines), "the tune part"
+    assert any(line.get_linestyle() == "--" for line in axes.lines), "the validation part"
 
 
 def test_a_classifiers_history_shows_its_accuracy(make_classifier):
@@ -93,10 +96,10 @@ def show_all(store):
     masks = store.masks[store.rows_of(case_id)]
     numbers = np.arange(1, len(masks) + 1)
     return [
-        pictures.show_gallery(store, [0, 1, 2]),
-        pictures.show_sequences(store, case_id, 4),
-        pictures.show_case(store, case_id, masks * 255),
-        pictures.show_predictions(store, {case_id: masks * 255}, {case_id: numbers}),
+        figures.show_gallery(store, [0, 1, 2]),
+        figures.show_sequences(store, case_id, 4),
+        figures.show_case(store, case_id, masks * 255),
+        figures.show_predictions(store, {case_id: masks * 255}, {case_id: numbers}),
     ]
 
 
@@ -113,18 +116,16 @@ def test_pictures_know_whose_pixels_they_hold(store):
 
 
 def test_every_function_that_draws_pixels_is_called_show():
-    public = [name for name, value in vars(pictures).items() if callable(value) and value.__module__ == pictures.__name__]
-    assert {name for name in public if name.startswith("show_")} == {
-        "show_gallery", "show_sequences", "show_case", "show_predictions"
-    }  # fmt: skip
-    assert not any(name.startswith("show_") for name in [*vars(figures), *vars(figures_cohort), *vars(architecture)])
+    drawn_from_pixels = {name for name in figures.__all__ if getattr(figures, name).__module__ == slices.__name__}
+    assert {name for name in figures.__all__ if name.startswith("show_")} == drawn_from_pixels - {"best_median_worst"}
+    assert drawn_from_pixels == {"show_gallery", "show_sequences", "show_case", "show_predictions", "best_median_worst"}
 
 
 def test_truth_and_prediction_are_outlined_where_they_are(store):
     case_id = store.cases.index[0]
     masks = store.masks[store.rows_of(case_id)]
     number = int(masks.sum(axis=(1, 2)).argmax())
-    figure = pictures.show_case(store, case_id, masks * 255)
+    figure = figures.show_case(store, case_id, masks * 255)
     panel = figure.axes[number]
     assert [to_hex(line.get_edgecolor()[0]).upper() for line in panel.collections] == [drawing.TRUTH, drawing.PREDICTED]
     vertices = panel.collections[0].get_paths()[0].vertices
@@ -135,15 +136,15 @@ def test_truth_and_prediction_are_outlined_where_they_are(store):
 
 def test_best_median_and_worst_are_named_once():
     cases = pd.DataFrame({"case_id": list("abcde"), "dice": [0.5, 0.9, 0.1, 0.7, 0.3]})
-    assert pictures.best_median_worst(cases) == ["b", "a", "e", "c"]
-    assert pictures.best_median_worst(cases.head(1)) == ["a"]
+    assert figures.best_median_worst(cases) == ["b", "a", "e", "c"]
+    assert figures.best_median_worst(cases.head(1)) == ["a"]
 
 
 def test_the_architecture_is_read_off_the_model():
     from brain_tumor.models import unet
 
     model = unet.resunet(64, filters=(8, 16, 24))
-    words = [text.get_text() for text in architecture.plot_architecture(model).axes[0].texts]
+    words = [text.get_text() for text in figures.plot_architecture(model).axes[0].texts]
     assert [word for word in words if "filters" in word] == [
         "64 × 64, 8 filters", "64 × 64, 8 filters", "32 × 32, 16 filters", "32 × 32, 16 filters", "16 × 16, 24 filters"
     ]  # fmt: skip
@@ -156,7 +157,7 @@ def test_a_classifier_is_drawn_with_its_linear_layers_and_no_way_up():
     from brain_tumor.models.classifier import plain
 
     model = plain(32)
-    figure = architecture.plot_architecture(model)
+    figure = figures.plot_architecture(model)
     words = [text.get_text() for text in figure.axes[0].texts]
     linear = [layer for layer in model.layers if type(layer).__name__ == "Dense"]
     assert [word for word in words if word.startswith("linear")] == [f"linear, {layer.units}" for layer in linear]

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain_tumor.experiments import definitions
-from brain_tumor.report import figures_boundary
+from brain_tumor.report import figures
+from brain_tumor.studies import definitions
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def outlines():
 
 
 def test_thresholds_mark_what_was_fixed_and_what_would_be_selected(scores):
-    drawing = figures_boundary.plot_thresholds(scores, 0.5)
+    drawing = figures.plot_thresholds(scores, 0.5)
     axes = drawing.axes[0]
     fixed, pooled, pooled_top, _, mean_top = axes.lines[:5]
     assert set(fixed.get_xdata()) == {0.5}
@@ -34,7 +34,7 @@ def test_thresholds_mark_what_was_fixed_and_what_would_be_selected(scores):
 
 
 def test_outlines_rise_to_one_and_name_their_misses(outlines):
-    drawing = figures_boundary.plot_boundary({"patients, 3-D": outlines, "none missed": outlines.drop(index=2)})
+    drawing = figures.plot_boundary({"patients, 3-D": outlines, "none missed": outlines.drop(index=2)})
     far, near = drawing.axes
     np.testing.assert_allclose(far.lines[0].get_xdata(), [0, 0, 3, 8, 360])
     np.testing.assert_allclose(far.lines[0].get_ydata(), [0, 0.25, 0.5, 0.75, 1])
@@ -45,12 +45,12 @@ def test_outlines_rise_to_one_and_name_their_misses(outlines):
 
 
 def test_perfect_outlines_can_be_drawn(outlines):
-    assert figures_boundary.plot_boundary({"perfect": outlines.iloc[:1]}).encoded()
+    assert figures.plot_boundary({"perfect": outlines.iloc[:1]}).encoded()
 
 
 def test_lost_dice_is_stacked_to_one_worst_last():
     wrong = pd.DataFrame([[0.5, 0.1, 0.2, 0.2, 0.0], [0.9, 0.0, 0.1, 0.0, 0.0]], columns=["dice", *definitions.WRONG])
-    drawing = figures_boundary.plot_lost_dice(wrong.set_axis(["TCGA_DU_1_1", "TCGA_HT_2_1"], axis=0))
+    drawing = figures.plot_lost_dice(wrong.set_axis(["TCGA_DU_1_1", "TCGA_HT_2_1"], axis=0))
     axes = drawing.axes[0]
     tops = [bar.get_y() + bar.get_height() for bar in axes.containers[-1]]
     np.testing.assert_allclose(tops, [1, 1])

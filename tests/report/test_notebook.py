@@ -11,20 +11,21 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from brain_tumor.data.cache import open_store
-from brain_tumor.data.fetch import open_cohort
+from brain_tumor.data.opening import open_cohort
 from brain_tumor.errors import RunError
 from brain_tumor.paths import CHECKOUT
-from brain_tumor.report import notebook, page, pictures
-from brain_tumor.report.drawing import PIXELS_MIME
+from brain_tumor.report import figures
+from brain_tumor.report.figures.drawing import PIXELS_MIME
+from brain_tumor.report.pages import notebook, page
 
 TAGGED = {"tags": [notebook.TAG]}
 OPEN = """
 import sys
 from brain_tumor.data.cache import open_store
-from brain_tumor.data.fetch import open_cohort
+from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.phantom import open_phantom
-from brain_tumor.report import pictures
-from brain_tumor.report.sidecar import Sidecar
+from brain_tumor.report import figures
+from brain_tumor.records.sidecar import Sidecar
 cohort = open_cohort("lgg") if cohort_name == "lgg" else open_phantom(patients=2, slices=(8, 8), size=32)
 store = open_store(cohort)
 print("a note", "on", "stderr", sep="-", file=sys.stderr)
@@ -46,7 +47,7 @@ def written(tmp_path, home, reports, write_tree, monkeypatch):
         new_markdown_cell("# What do two patients look like?\n\nTheir **question**."),
         new_code_cell("cohort_name = 'lgg'", metadata={"nbmake": {"mock": {"cohort_name": "phantom"}}}),
         new_code_cell(OPEN.strip()),
-        new_code_cell("pictures.show_gallery(store, [1])", metadata=TAGGED),
+        new_code_cell("figures.show_gallery(store, [1])", metadata=TAGGED),
         new_code_cell(SUMMARY.strip()),
     ]
     path = tmp_path / "notebooks" / "77_noise.ipynb"
@@ -60,7 +61,7 @@ def images_in(html: str) -> set[str]:
 
 
 def test_a_published_report_shows_the_twin_and_no_patient(written, reports, home):
-    real = base64.b64encode(pictures.show_gallery(open_store(open_cohort("lgg")), [1]).encoded()).decode()
+    real = base64.b64encode(figures.show_gallery(open_store(open_cohort("lgg")), [1]).encoded()).decode()
     path = notebook.publish(written)
     html, content = path.read_text(), json.loads((reports / "77_noise.json").read_text())
 
@@ -116,7 +117,7 @@ def test_a_cell_that_draws_patients_must_be_tagged():
 
 
 def test_a_twin_that_shows_patients_is_refused():
-    tagged = executed_with("pictures.show_gallery(store)", "patients", [notebook.TAG])
+    tagged = executed_with("figures.show_gallery(store)", "patients", [notebook.TAG])
     with pytest.raises(RunError, match="twin shows patients"):
         notebook.with_twin_pictures(tagged, tagged)
     clean = notebook.with_twin_pictures(tagged, executed_with("x", "phantom", [notebook.TAG]))
@@ -125,7 +126,7 @@ def test_a_twin_that_shows_patients_is_refused():
 
 
 def test_a_report_on_the_phantom_says_so_and_stays_at_home(reports, phantom_cohort):
-    from brain_tumor.report.sidecar import Sidecar
+    from brain_tumor.records.sidecar import Sidecar
 
     more = {"title": "Title", "commit": "abc", "date": "2026-01-01", "minutes": 1.0, "notebook": "notebooks/x.ipynb"}
     content = Sidecar(phantom_cohort).to_json() | more

@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 
 from brain_tumor.data.profile import profile
-from brain_tumor.report import page, records, run_content, run_page
+from brain_tumor.records import records
+from brain_tumor.report.pages import page, run_content
+from brain_tumor.report.pages import run as run_page
 
 
 def published(run):
@@ -27,7 +29,7 @@ def test_a_segmentation_shows_boundary_subgroups_detection_and_calibration(make_
 
 
 def test_a_classifier_has_a_page_without_a_picture(make_classifier, reports):
-    html, content = published(make_classifier(phantom=False, tune=0.4))
+    html, content = published(make_classifier(phantom=False, validation=0.4))
     for title in ("Patients", "Scores", "Calibration", "Worst slices", "Training"):
         assert f"<h2>{title}</h2>" in html
     for alt in ("ROC curves", "Precision against", "Share of tumour against", "Training loss and accuracy by epoch"):

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from brain_tumor.errors import RunError
-from brain_tumor.report import page, records, sections
+from brain_tumor.records import records
+from brain_tumor.report.pages import page, sections
 
 
 def titles(folder):
@@ -68,7 +69,7 @@ def test_one_patient_has_no_interval_and_an_empty_range_no_score(make_run):
 
 
 def test_a_tuned_threshold_and_temperature_are_shown(make_classifier):
-    run = make_classifier(tune=0.4)
+    run = make_classifier(validation=0.4)
     facts = run.description
     found = {section.title: section for section in sections.of_folder(run.path)}
     assert f"{facts['threshold']:g}" in found["Patients"].text

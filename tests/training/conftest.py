@@ -22,8 +22,8 @@ def make_slices(n: int = 16) -> SliceArrays:
     for image, mask, (top, left) in zip(images, masks, generator.integers(0, SIZE - 6, (n, 2)), strict=True):
         mask[top : top + 6, left : left + 6] = 1
         image[mask == 1] += 100
-    windows = np.repeat(intensity.window(images, "unit")[None], n, axis=0)
-    return SliceArrays(images, masks, windows, np.arange(n))
+    scalings = np.repeat(intensity.scaling(images, "unit")[None], n, axis=0)
+    return SliceArrays(images, masks, scalings, np.arange(n))
 
 
 def three_convolutions() -> keras.Model:
@@ -43,7 +43,7 @@ def small_resunet() -> keras.Model:
 
 
 def train_into(
-    folder, stages=(Stage("all", 2),), seed=0, number_format="float32", tune=None, network=three_convolutions, on_epoch=None
+    folder, stages=(Stage("all", 2),), seed=0, number_format="float32", validation=None, network=three_convolutions, on_epoch=None
 ):
     """Train a small network into ``folder``: the model and its history. ``on_epoch`` is called as epochs' batches are made."""
     keras.utils.set_random_seed(seed)
@@ -56,7 +56,7 @@ def train_into(
             on_epoch(epoch)
         return TrainingBatches(arrays, BATCH, Augmentation(), seed, epoch)
 
-    return model, train(model, stages, epoch_batches, "bce-dice", RunFolder(folder), tune)
+    return model, train(model, stages, epoch_batches, "bce-dice", RunFolder(folder), validation)
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
-"""Image and mask move together, tones touch the image alone, and what is drawn is a function of its seed."""
+"""Image and mask move together, intensity touch the image alone, and what is drawn is a function of its seed."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brain_tumor.data.lgg import FLAIR
+from brain_tumor.data.readers.lgg import FLAIR
 from brain_tumor.training import augment
 from brain_tumor.training.augment import Augmentation
 
@@ -18,8 +18,8 @@ def matrices(augmentation, n, seed=0, size=SIZE):
     return augment.draw(augmentation, n, size, np.random.default_rng(seed))
 
 
-def tones(augmentation, n, seed=0):
-    return augment.draw_tones(augmentation, n, 3, np.random.default_rng(seed))
+def intensity(augmentation, n, seed=0):
+    return augment.draw_intensity(augmentation, n, 3, np.random.default_rng(seed))
 
 
 def random_slices(n=6, size=SIZE):
@@ -40,7 +40,7 @@ def test_none_changes_nothing():
     moved = augment.apply(images, masks, matrices(augment.NONE, len(images)))
     np.testing.assert_array_equal(moved[0], images)
     np.testing.assert_array_equal(moved[1], masks)
-    np.testing.assert_array_equal(augment.apply_tones(images, tones(augment.NONE, len(images))), images)
+    np.testing.assert_array_equal(augment.apply_intensity(images, intensity(augment.NONE, len(images))), images)
 
 
 @pytest.mark.parametrize("size", [SIZE, 33])
@@ -124,11 +124,11 @@ def test_what_it_is_given_is_left_alone():
 
 @given(st.integers(0, 10_000), st.floats(0, 1))
 @settings(max_examples=25, deadline=None)
-def test_lighting_keeps_black_white_and_the_order_between(seed, lighting):
+def test_lighting_keeps_black_white_and_the_order_between(seed, gamma):
     ramp = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, :, None, None], (5, 256, 1, 3))
-    drawn = tones(Augmentation(lighting=lighting, missing=0), 5, seed)
-    assert ((1 / (1 + lighting) - 1e-9 <= drawn.gammas) & (drawn.gammas <= 1 + lighting + 1e-9)).all()
-    lit = augment.apply_tones(ramp, drawn)
+    drawn = intensity(Augmentation(gamma=gamma, sequence_dropout=0), 5, seed)
+    assert ((1 / (1 + gamma) - 1e-9 <= drawn.gammas) & (drawn.gammas <= 1 + gamma + 1e-9)).all()
+    lit = augment.apply_intensity(ramp, drawn)
     assert (lit[:, 0] == 0).all()
     assert (lit[:, 255] == 255).all()
     assert (np.diff(lit.astype(int), axis=1) >= 0).all()
@@ -136,32 +136,32 @@ def test_lighting_keeps_black_white_and_the_order_between(seed, lighting):
 
 def test_missing_sequences_become_copies_of_flair_and_flair_stays():
     images, _ = random_slices(200, size=4)
-    drawn = tones(Augmentation(lighting=0, missing=0.5), len(images))
-    toned = augment.apply_tones(images, drawn)
-    np.testing.assert_array_equal(toned[..., FLAIR], images[..., FLAIR])
+    drawn = intensity(Augmentation(gamma=0, sequence_dropout=0.5), len(images))
+    changed = augment.apply_intensity(images, drawn)
+    np.testing.assert_array_equal(changed[..., FLAIR], images[..., FLAIR])
     assert not drawn.copied[:, FLAIR].any()
     for channel in (0, 2):
         copied = drawn.copied[:, channel]
-        np.testing.assert_array_equal(toned[copied, ..., channel], images[copied, ..., FLAIR])
-        np.testing.assert_array_equal(toned[~copied, ..., channel], images[~copied, ..., channel])
+        np.testing.assert_array_equal(changed[copied, ..., channel], images[copied, ..., FLAIR])
+        np.testing.assert_array_equal(changed[~copied, ..., channel], images[~copied, ..., channel])
     assert 80 < drawn.copied.any(axis=1).sum() < 120, "half of the 200 slices lack something"
     assert len(np.unique(drawn.copied, axis=0)) == 4, "none, pre, post and both"
 
 
 def test_lighting_leaves_a_missing_sequence_the_copy_it_is():
     images, _ = random_slices(20, size=4)
-    drawn = tones(Augmentation(lighting=0.5, missing=1), len(images))
-    toned = augment.apply_tones(images, drawn)
-    for slice_, copied in zip(toned, drawn.copied, strict=True):
+    drawn = intensity(Augmentation(gamma=0.5, sequence_dropout=1), len(images))
+    changed = augment.apply_intensity(images, drawn)
+    for slice_, copied in zip(changed, drawn.copied, strict=True):
         assert (slice_[..., copied] == slice_[..., FLAIR, None]).all()
 
 
 def test_tones_are_those_of_their_seed_and_leave_what_they_are_given_alone():
     images, _ = random_slices()
     before = images.copy()
-    toned = [augment.apply_tones(images, tones(Augmentation(), len(images), seed)) for seed in (5, 5, 6)]
-    np.testing.assert_array_equal(toned[0], toned[1])
-    assert not np.array_equal(toned[0], toned[2])
+    changed = [augment.apply_intensity(images, intensity(Augmentation(), len(images), seed)) for seed in (5, 5, 6)]
+    np.testing.assert_array_equal(changed[0], changed[1])
+    assert not np.array_equal(changed[0], changed[2])
     np.testing.assert_array_equal(images, before)
 
 
@@ -169,12 +169,12 @@ def test_tones_are_those_of_their_seed_and_leave_what_they_are_given_alone():
 def test_what_comes_after_three_sequences_is_moved_and_never_toned(channels):
     generator = np.random.default_rng(2)
     images = generator.integers(0, 256, (8, SIZE, SIZE, channels), np.uint8)
-    drawn = augment.draw_tones(Augmentation(lighting=0.5, missing=1), 8, channels, np.random.default_rng(3))
-    same = augment.draw_tones(Augmentation(lighting=0.5, missing=1), 8, 3, np.random.default_rng(3))
-    toned = augment.apply_tones(images, drawn)
-    np.testing.assert_array_equal(toned[..., 3:], images[..., 3:])
-    np.testing.assert_array_equal(toned[..., :3], augment.apply_tones(images[..., :3], same))
-    assert not np.array_equal(toned[..., :3], images[..., :3])
+    drawn = augment.draw_intensity(Augmentation(gamma=0.5, sequence_dropout=1), 8, channels, np.random.default_rng(3))
+    same = augment.draw_intensity(Augmentation(gamma=0.5, sequence_dropout=1), 8, 3, np.random.default_rng(3))
+    changed = augment.apply_intensity(images, drawn)
+    np.testing.assert_array_equal(changed[..., 3:], images[..., 3:])
+    np.testing.assert_array_equal(changed[..., :3], augment.apply_intensity(images[..., :3], same))
+    assert not np.array_equal(changed[..., :3], images[..., :3])
     images[..., 3] = 255 * blobs(8, 0)
     moved, masks = augment.apply(images, blobs(8, 0), matrices(FAR, 8))
     assert not np.array_equal(moved[..., 3], images[..., 3])

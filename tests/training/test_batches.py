@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from brain_tumor.data import intensity
 from brain_tumor.errors import DataError
 from brain_tumor.training.augment import NONE, Augmentation
-from brain_tumor.training.batches import SliceArrays, TrainingBatches, TuneBatches
+from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
 
 
 def numbered(n, rows):
     """Slices of 2 x 2 pixels whose value is their row number, so that a batch tells which rows it read."""
     images = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, 2, 2, 3))
-    windows = np.repeat(np.array([[0, 255, 0, 1]], np.float32).T[None].repeat(3, axis=2), n, axis=0)
-    return SliceArrays(images, images[..., 0] % 2, windows, np.asarray(rows))
+    scalings = np.repeat(np.array([[0, 255, 0, 1]], np.float32).T[None].repeat(3, axis=2), n, axis=0)
+    return SliceArrays(images, images[..., 0] % 2, scalings, np.asarray(rows))
 
 
 def rows_of(batches):
@@ -62,8 +62,8 @@ def test_a_batch_is_a_function_of_seed_epoch_and_index(slices):
 
 def test_labels_come_with_their_slices_and_are_not_moved():
     arrays = numbered(20, range(20))
-    labelled = SliceArrays(arrays.images, (np.arange(20) % 2).astype(np.uint8), arrays.windows, arrays.rows)
-    for batches in (TrainingBatches(labelled, 5, NONE, 0, 0), TuneBatches(labelled, 5)):
+    labelled = SliceArrays(arrays.images, (np.arange(20) % 2).astype(np.uint8), arrays.scalings, arrays.rows)
+    for batches in (TrainingBatches(labelled, 5, NONE, 0, 0), ValidationBatches(labelled, 5)):
         images, labels = batches[1]
         assert (labels.shape, labels.dtype) == ((5, 1), np.float32)
         np.testing.assert_array_equal(labels[:, 0], np.rint(images[:, 0, 0, 0]) % 2)
@@ -81,25 +81,25 @@ def test_batches_are_normalised_float32(slices):
 def test_each_slice_gets_the_window_of_its_own_case():
     """Two cases, the second normalised to twice the range."""
     arrays = numbered(8, range(8))
-    arrays.windows[4:, 3] = 2.0
+    arrays.scalings[4:, 3] = 2.0
     images, _ = TrainingBatches(arrays, 8, NONE, 0, 0)[0]
     assert images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 8, 10, 12, 14]
 
 
 def test_the_mask_is_never_normalised():
     volume = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
-    windows = np.repeat(intensity.window(volume, "volume")[None], 8, axis=0)
-    arrays = SliceArrays(volume, (volume[..., 0] > 128).astype(np.uint8), windows, np.arange(8))
+    scalings = np.repeat(intensity.scaling(volume, "volume")[None], 8, axis=0)
+    arrays = SliceArrays(volume, (volume[..., 0] > 128).astype(np.uint8), scalings, np.arange(8))
     images, masks = TrainingBatches(arrays, 8, NONE, 0, 0)[0]
     assert images.min() < 0, "z-scores"
     np.testing.assert_array_equal(masks[..., 0], volume[..., 0] > 128)
 
 
 def test_tones_change_images_and_no_mask(slices):
-    moved = TrainingBatches(slices, 4, Augmentation(lighting=0, missing=0), 0, 0)[0]
-    toned = TrainingBatches(slices, 4, Augmentation(lighting=0.5, missing=0), 0, 0)[0]
-    assert not np.array_equal(moved[0], toned[0])
-    np.testing.assert_array_equal(moved[1], toned[1])
+    moved = TrainingBatches(slices, 4, Augmentation(gamma=0, sequence_dropout=0), 0, 0)[0]
+    changed = TrainingBatches(slices, 4, Augmentation(gamma=0.5, sequence_dropout=0), 0, 0)[0]
+    assert not np.array_equal(moved[0], changed[0])
+    np.testing.assert_array_equal(moved[1], changed[1])
 
 
 class Assembled:
@@ -118,7 +118,7 @@ def test_images_may_be_assembled_as_they_are_asked_for(slices):
     whole = replace(slices, images=view[np.arange(len(slices.images))])
     for batches in (
         partial(TrainingBatches, batch_size=4, augmentation=Augmentation(), seed=1, epoch=0),
-        lambda a: TuneBatches(a, 4),
+        lambda a: ValidationBatches(a, 4),
     ):
         for found, expected in zip(batches(replace(slices, images=view))[2], batches(whole)[2], strict=True):
             np.testing.assert_array_equal(found, expected)
@@ -184,7 +184,7 @@ def test_too_few_slices_for_one_batch_are_refused():
 
 
 def test_the_tune_part_comes_whole_and_in_order():
-    batches = TuneBatches(numbered(20, range(3, 14)), 4)
+    batches = ValidationBatches(numbered(20, range(3, 14)), 4)
     assert len(batches) == 3
     assert rows_of(batches) == list(range(3, 14))
     images, masks = batches[2]

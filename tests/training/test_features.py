@@ -14,7 +14,7 @@ from brain_tumor.training.runs import RunFolder
 from brain_tumor.training.stages import Stage, train
 
 SIZE, BATCH = 16, 4
-FLIPS = Augmentation(flip=True, rotation_degrees=0.0, zoom=0.0, lighting=0.0, missing=0.0)
+FLIPS = Augmentation(flip=True, rotation_degrees=0.0, zoom=0.0, gamma=0.0, sequence_dropout=0.0)
 PLAN = (Stage("head", 2, 3e-2, part="head"), Stage("all", 1, 1e-3))
 TOLERANCE = 1e-5  # float32: a convolution compiled alone and within a training step rounds otherwise (JAX 8e-6)
 
@@ -37,21 +37,21 @@ def lopsided(n=18) -> SliceArrays:
     images[:, :, SIZE // 2 :] //= 4
     labels = (np.arange(n) % 3 == 0).astype(np.uint8)
     images[labels == 1, 4:8] = 250
-    windows = np.repeat(np.array([[0, 255, 0, 1 / 255]], np.float32).T[None].repeat(3, axis=2), n, axis=0)
-    return SliceArrays(images, labels, windows, np.arange(n - 4))
+    scalings = np.repeat(np.array([[0, 255, 0, 1 / 255]], np.float32).T[None].repeat(3, axis=2), n, axis=0)
+    return SliceArrays(images, labels, scalings, np.arange(n - 4))
 
 
 def train_into(folder, on_features, augmentation=FLIPS):
     """The model, its history, and its weights as each epoch began."""
     keras.utils.set_random_seed(0)
     model, arrays, weights = small_classifier(), lopsided(), {}
-    tune = replace(arrays, rows=np.arange(14, 18))
+    validation = replace(arrays, rows=np.arange(14, 18))
 
     def epoch_batches(epoch):
         weights.setdefault(epoch, [layer.get_weights() for layer in model.layers])
         return TrainingBatches(arrays, BATCH, augmentation, 0, epoch, balance="sampling")
 
-    history = train(model, PLAN, epoch_batches, "bce", RunFolder(folder), tune, "classification", (0.8, 1.2), on_features)
+    history = train(model, PLAN, epoch_batches, "bce", RunFolder(folder), validation, "classification", (0.8, 1.2), on_features)
     return model, history, weights
 
 
@@ -143,8 +143,8 @@ def test_features_are_those_of_the_slice_asked_for_mirrored_where_asked():
 @pytest.mark.parametrize(
     ("augmentation", "complaint"),
     [
-        (Augmentation(), "augmentation with rotation_degrees 15, zoom 0.1, lighting 0.2, missing 0.15: cached features"),
-        (replace(NONE, lighting=0.1), "augmentation with lighting 0.1: cached features can only be mirrored"),
+        (Augmentation(), "augmentation with rotation_degrees 15, zoom 0.1, gamma 0.2, sequence_dropout 0.15: cached features"),
+        (replace(NONE, gamma=0.1), "augmentation with gamma 0.1: cached features can only be mirrored"),
     ],
 )
 def test_an_augmentation_that_features_cannot_follow_is_refused(tmp_path, augmentation, complaint):

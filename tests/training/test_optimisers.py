@@ -77,7 +77,7 @@ def in_numpy(name, schedule, factor, momentum=MOMENTUM, cycled=True):
 @pytest.mark.parametrize("schedule", ["1cycle", "constant"])
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_every_depth_is_updated_and_decayed_at_its_own_rate(name, schedule):
-    found, optimiser = trained(name=name, schedule=schedule, momentum=MOMENTUM, depth_factor=FACTOR)
+    found, optimiser = trained(name=name, schedule=schedule, momentum=MOMENTUM, layer_decay=FACTOR)
     expected = in_numpy(name, schedule, FACTOR)
     np.testing.assert_allclose(found, expected, atol=2e-5)
     decay = -np.diff(np.log(found[:4, :6]), axis=0)  # of the steps without a gradient
@@ -103,9 +103,9 @@ def test_a_stage_asks_for_what_it_says():
     sgd = Stage("all", 1, 1e-4, optimiser="sgd", momentum=0.5, schedule="constant", weight_decay=0.0).make_optimiser(3)
     assert type(sgd) is keras.optimizers.SGD
     assert (float(sgd.learning_rate), sgd.momentum, sgd.weight_decay) == (pytest.approx(1e-4), 0.5, 0.0)
-    assert isinstance(Stage("all", 1, depth_factor=0.5).make_optimiser(3), PerDepth)
-    cycle = Stage("all", 2, 1e-2, rise=0.9).make_optimiser(3)._learning_rate.get_config()
-    assert cycle == {"peak": 1e-2, "steps": 6, "rise": 0.9}
+    assert isinstance(Stage("all", 1, layer_decay=0.5).make_optimiser(3), PerDepth)
+    cycle = Stage("all", 2, 1e-2, pct_start=0.9).make_optimiser(3)._learning_rate.get_config()
+    assert cycle == {"max_lr": 1e-2, "steps": 6, "pct_start": 0.9}
 
 
 @pytest.mark.parametrize(
@@ -114,12 +114,12 @@ def test_a_stage_asks_for_what_it_says():
         ({"optimiser": "adam"}, "stage 'all': optimiser 'adam', expected one of adamw, sgd"),
         ({"schedule": "cosine"}, "schedule 'cosine', expected one of 1cycle, constant"),
         ({"momentum": 1.0}, "momentum 1.0, expected 0 or more and below 1"),
-        ({"depth_factor": 0.0}, "depth_factor 0.0, expected a number above 0"),
-        ({"depth_factor": float("nan")}, "depth_factor nan"),
-        ({"peak_rate": -1e-3}, "peak_rate -0.001"),
-        ({"peak_rate": float("inf")}, "peak_rate inf"),
+        ({"layer_decay": 0.0}, "layer_decay 0.0, expected a number above 0"),
+        ({"layer_decay": float("nan")}, "layer_decay nan"),
+        ({"max_lr": -1e-3}, "max_lr -0.001"),
+        ({"max_lr": float("inf")}, "max_lr inf"),
         ({"weight_decay": -0.1}, "weight_decay -0.1"),
-        ({"rise": 1.5}, "rise 1.5, expected a share from 0 to 1"),
+        ({"pct_start": 1.5}, "pct_start 1.5, expected a share from 0 to 1"),
         ({"epochs": -1}, "epochs -1, expected 0 or more"),
     ],
 )

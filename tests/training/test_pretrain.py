@@ -121,13 +121,13 @@ def test_pictures_are_compared_with_the_cohort_where_it_is_here(home, material):
 
 def test_a_picture_is_shown_three_times_with_a_window_of_its_own(material):
     parts = pretrain.arrays(material, "volume")
-    assert {part: len(arrays.rows) for part, arrays in parts.items()} == {"train": 12, "tune": 0, "test": 6}
-    images, labels, windows = parts["train"].take(parts["train"].rows[:2])
+    assert {part: len(arrays.rows) for part, arrays in parts.items()} == {"train": 12, "validation": 0, "test": 6}
+    images, labels, scalings = parts["train"].take(parts["train"].rows[:2])
     assert images.shape == (2, 32, 32, 3) and (images == images[..., :1]).all()
     assert labels.tolist() == [0, 0]
-    for image, window in zip(images, windows, strict=True):
-        assert np.array_equal(window, intensity.window(image[None], "volume"))
-    assert not np.array_equal(*windows)
+    for image, scaling in zip(images, scalings, strict=True):
+        assert np.array_equal(scaling, intensity.scaling(image[None], "volume"))
+    assert not np.array_equal(*scalings)
 
 
 def test_a_run_is_named_by_recipe_and_pictures(material):
@@ -155,7 +155,7 @@ def test_the_record_says_where_the_weights_come_from(trained):
     assert record["pictures"]["left"]["train"] == {"disc": 6, "none": 6}
     assert (record["epochs"], record["seed"], record["precision"]) == (2, 0, "float32")
     assert record["held_out"] == trained.description["held_out"]
-    assert {"minutes", "environment", "window", "recipe"} <= record.keys()
+    assert {"minutes", "environment", "scaling", "recipe"} <= record.keys()
 
 
 def test_the_weights_are_those_that_were_trained(trained):
@@ -199,8 +199,8 @@ class Answers:
 
 def parts_of(train, test):
     labels = np.array([*train, *test], np.int32)
-    images, windows = np.zeros((len(labels), 4, 4, 3), np.uint8), np.ones((len(labels), 4, 3), np.float32)
-    arrays = pretrain.SliceArrays(images, labels, windows, np.arange(len(train)))
+    images, scalings = np.zeros((len(labels), 4, 4, 3), np.uint8), np.ones((len(labels), 4, 3), np.float32)
+    arrays = pretrain.SliceArrays(images, labels, scalings, np.arange(len(train)))
     return {"train": arrays, "test": replace(arrays, rows=np.arange(len(train), len(labels)))}
 
 

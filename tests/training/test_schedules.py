@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from brain_tumor.training.optimisers import OneCycleAdamW
 from brain_tumor.training.schedules import DIV, MOMENTUM_HIGH, MOMENTUM_LOW, OneCycle
 
-LONG = OneCycle(peak=0.01, steps=1000, rise=0.3)
+LONG = OneCycle(max_lr=0.01, steps=1000, pct_start=0.3)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ LONG = OneCycle(peak=0.01, steps=1000, rise=0.3)
     [
         (0, 0.01 / DIV, MOMENTUM_HIGH),
         (300, 0.01, MOMENTUM_LOW),  # the top
-        (930, 0.01 / DIV, MOMENTUM_HIGH),  # the foot: nine tenths of what follows the rise
+        (930, 0.01 / DIV, MOMENTUM_HIGH),  # the foot: nine tenths of what follows the pct_start
         (1000, 0.01 / DIV / 100, MOMENTUM_HIGH),
         (5000, 0.01 / DIV / 100, MOMENTUM_HIGH),  # beyond the end it stays
         (150, 0.01 * (1 + 1 / DIV) / 2, (MOMENTUM_HIGH + MOMENTUM_LOW) / 2),  # half of half a cosine
@@ -41,9 +41,9 @@ def test_momentum_mirrors_the_rate_and_neither_jumps():
 
 @given(st.floats(1e-6, 1), st.integers(1, 5000), st.floats(0.05, 0.95), st.floats(0, 1.5))
 @settings(max_examples=50, deadline=None)
-def test_it_stays_within_its_heights(peak, steps, rise, at):
-    cycle, step = OneCycle(peak, steps, rise), int(at * steps)
-    assert peak / DIV / 100 * 0.999 <= float(cycle(step)) <= peak * 1.001
+def test_it_stays_within_its_heights(max_lr, steps, pct_start, at):
+    cycle, step = OneCycle(max_lr, steps, pct_start), int(at * steps)
+    assert max_lr / DIV / 100 * 0.999 <= float(cycle(step)) <= max_lr * 1.001
     assert MOMENTUM_LOW * 0.999 <= float(cycle.momentum(step)) <= MOMENTUM_HIGH * 1.001
 
 
@@ -52,7 +52,7 @@ def test_it_can_be_made_again_from_its_settings():
     assert float(again(123)) == float(LONG(123))
 
 
-CYCLE, DECAY = OneCycle(peak=0.1, steps=6, rise=0.5), 0.2
+CYCLE, DECAY = OneCycle(max_lr=0.1, steps=6, pct_start=0.5), 0.2
 INPUTS = np.random.default_rng(0).normal(size=(6, 4, 1)).astype(np.float32)
 TARGETS = (3 * INPUTS - 1).astype(np.float32)
 

@@ -9,7 +9,7 @@ from brain_tumor.training import stages
 from brain_tumor.training.runs import RunFolder
 from brain_tumor.training.stages import Stage
 
-BY_DEPTH = {name: (Stage("by depth", 2, 1e-2, optimiser=name, depth_factor=0.1),) for name in ("sgd", "adamw")}
+BY_DEPTH = {name: (Stage("by depth", 2, 1e-2, optimiser=name, layer_decay=0.1),) for name in ("sgd", "adamw")}
 TWO_STAGES = (Stage("decoder first", 2, 1e-2, part="decoder"), Stage("all", 2, 1e-3))
 
 
@@ -143,12 +143,12 @@ def test_a_stage_trains_its_part_only(untrained, train_small, tmp_path):
 
 
 def test_a_tune_part_is_scored_and_changes_nothing(once, train_small, tmp_path, slices):
-    watched, history = train_small(tmp_path, tune=slices)
-    assert {"tune_loss", "tune_dice"} <= set(history[0])
+    watched, history = train_small(tmp_path, validation=slices)
+    assert {"validation_loss", "validation_dice"} <= set(history[0])
     assert_same_weights(watched, once)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_a_reason(train_small, tmp_path):
     with pytest.raises(RunError, match=r"the loss became nan in epoch 1; a lower peak rate than 1e\+38 may help"):
-        train_small(tmp_path, (Stage("all", 2, peak_rate=1e38),))
+        train_small(tmp_path, (Stage("all", 2, max_lr=1e38),))
     assert RunFolder(tmp_path).read_checkpoint() == (0, []), "a state that is lost is not kept"

@@ -1,0 +1,52 @@
+"""A cohort of this home by its name, or any folder in its layout."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from brain_tumor.data import phantom
+from brain_tumor.data.cohort import Cohort
+from brain_tumor.data.readers import lgg
+from brain_tumor.errors import DataError
+from brain_tumor.paths import data_folder
+
+COHORTS = ("lgg", "phantom")
+
+
+def lgg_folder() -> Path:
+    """Where the LGG data lies in this home."""
+    return data_folder() / "kaggle_3m"
+
+
+def open_cohort(name: str) -> Cohort:
+    """The cohort ``lgg`` or ``phantom`` of this home; the phantom is drawn on first use.
+
+    Raises:
+        DataError: another name, or LGG data that is not here yet or damaged.
+    """
+    if name not in COHORTS:
+        raise DataError(f"unknown cohort {name!r}, expected {' or '.join(COHORTS)}")
+    return open_lgg() if name == "lgg" else phantom.open_phantom()
+
+
+def open_lgg() -> Cohort:
+    """The LGG data of this home; refuses, and says how to get it, where it is missing."""
+    if not lgg_folder().is_dir():
+        raise DataError(f"{lgg_folder()}: the LGG data is not here; get it with: brain-tumor data get lgg --from FOLDER")
+    return open_folder(lgg_folder())
+
+
+def open_or_phantom(name: str) -> tuple[Cohort, str]:
+    """The cohort of that name, or the phantom where the LGG data is not here; and a sentence, for a notebook, that says which."""
+    absent = name == "lgg" and not lgg_folder().is_dir()
+    cohort = open_cohort("phantom" if absent else name)
+    size = f"{len(cohort)} patients, {cohort.n_slices:,} slices"
+    if not cohort.phantom:
+        return cohort, f"Cohort {cohort.name}: {size}."
+    why = "the LGG data is not here (brain-tumor data get lgg --from FOLDER), so " if absent else ""
+    return cohort, f"PHANTOM, not patients: {why}everything below is synthetic, {size}."
+
+
+def open_folder(folder: Path) -> Cohort:
+    """Any ``kaggle_3m`` tree. A phantom is known by its patient codes, so it can never pass for patients."""
+    cohort = lgg.read_cohort(folder)
+    return replace(cohort, name="phantom", phantom=True) if phantom.is_phantom(cohort) else cohort

@@ -1,0 +1,234 @@
+"""A folder per class, the layout of the popular four-class MRI sets: labelled pictures of nobody in particular.
+
+A root holds ``CLASS/*.jpg``, or ``Training/CLASS/*.jpg`` and ``Testing/CLASS/*.jpg`` (names of parts as in
+:mod:`brain_tumor.data.splits`); several roots are read as one set. Such sets name no patients, so no split of them can be made by
+patient: they are for pretraining, not for honest scores.
+
+Every picture is read once, as grey, padded with black to a square so that heads keep their shape, then resized. What is read is
+cached as plain files, found again by the fingerprint of the sources: ``images.npy (N, S, S)``, ``thumbnails.npy (N, 32, 32)``,
+both uint8, and ``meta.json``.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from brain_tumor import files
+from brain_tumor.data import intensity
+from brain_tumor.data.fingerprints import THUMBNAIL, Fingerprints, fingerprint
+from brain_tumor.data.picture import MODES, PICTURES, read_picture
+from brain_tumor.data.splits import side
+from brain_tumor.errors import DataError
+from brain_tumor.paths import data_folder
+from brain_tumor.progress import Bar
+
+PARTS = ("train", "test", "validation")  # in the order of brain_tumor.data.splits.SIDES; a root without parts is all train
+MIN_SIDE = 16  # px; nothing anatomical is left of a head below
+READERS = 4  # threads; JPEG decoding and resizing release the interpreter
+LAYOUT = 1  # raise when the cached files change meaning
+EXPECTED = "expected CLASS/*.jpg, or Training/CLASS/*.jpg and Testing/CLASS/*.jpg"
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """A public set: where it is published, under which licence, and the classes without which it is not that set."""
+
+    kaggle: str
+    licence: str
+    classes: tuple[str, ...]
+
+
+# Made of figshare 1512427, SARTAJ and Br35H, as its page on Kaggle says.
+_MRI4 = KnownSet("masoudnickparvar/brain-tumor-mri-dataset", "CC0-1.0", ("glioma", "meningioma", "notumor", "pituitary"))
+KNOWN_SETS = {"mri4": _MRI4}
+
+
+@dataclass(frozen=True)
+class Folders:
+    """A set of labelled pictures, indexed and not yet read.
+
+    Attributes:
+        roots: the folders that were read, in the order given.
+        classes: their names, sorted.
+        paths: every picture, by root, part, class and name.
+        labels: ``(N,)`` int32, places in ``classes``.
+        parts: ``(N,)`` str, ``train``, ``test`` or ``validation``.
+    """
+
+    roots: tuple[Path, ...]
+    classes: tuple[str, ...]
+    paths: tuple[Path, ...]
+    labels: np.ndarray
+    parts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def fingerprint(self) -> str:
+        """Hex SHA-256 of every picture's path, class, part, size and time of change; no pixel is read."""
+        status = [path.stat() for path in self.paths]
+        stamps = [(str(path.absolute()), s.st_size, s.st_mtime_ns) for path, s in zip(self.paths, status, strict=True)]
+        return files.sha256_json([self.classes, self.labels.tolist(), self.parts.tolist(), stamps])
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pixels of a set.
+
+    Attributes:
+        folders: where they came from.
+        images: ``(N, size, size)`` uint8 memory map, grey.
+        fingerprints: digests and thumbnails of the pictures as they lie on disk, for :mod:`brain_tumor.data.fingerprints`.
+        data_hash: SHA-256 of all decoded pictures with their classes and parts, whatever the size. (Two JPEG decoders may
+            differ in a grey level, and the hash then tells.)
+    """
+
+    folders: Folders
+    images: np.ndarray
+    fingerprints: Fingerprints
+    data_hash: str
+
+
+def read_folders(roots: Sequence[Path]) -> Folders:
+    """Index one or several folders of classes. Files called ``..._mask`` and hidden ones are passed over.
+
+    Raises:
+        DataError: no such folder, parts and classes side by side, no pictures, an empty class, one class only, or a class that
+            is in one root or part and not in another.
+    """
+    roots = tuple(Path(root) for root in roots)
+    found: list[tuple[Path, str, str]] = []  # picture, class, part
+    first: tuple[Path, set[str]] | None = None
+    for root in roots:
+        for place, part in _places(root):
+            listed = {folder.name: _pictures_below(folder) for folder in _subfolders(place)}
+            if not any(listed.values()):
+                raise DataError(f"{place}: no pictures in folders of classes; {EXPECTED}")
+            empty = next((name for name, paths in listed.items() if not paths), None)
+            if empty:
+                raise DataError(f"{place / empty}: no pictures in this class (expected {', '.join(sorted(PICTURES))})")
+            if len(listed) < 2:
+                raise DataError(f"{place}: one class only, {next(iter(listed))!r}; expected two or more")
+            first = first or (place, set(listed))
+            missing = sorted(first[1] ^ set(listed))
+            if missing:
+                here, there = (place, first[0]) if missing[0] in listed else (first[0], place)
+                raise DataError(f"{there}: no class {missing[0]!r}, which {here} has; expected the same classes everywhere")
+            found += [(path, name, part) for name, paths in listed.items() for path in paths]
+    if first is None:
+        raise DataError("no folder was given to read classes from")
+    classes = tuple(sorted(first[1]))
+    labels = np.array([classes.index(name) for _, name, _ in found], np.int32)
+    return Folders(roots, classes, tuple(path for path, _, _ in found), labels, np.array([part for _, _, part in found]))
+
+
+def check_name(name: str, folders: Folders) -> None:
+    """Refuse to call a set by the name of a known one where its classes are others.
+
+    Raises:
+        DataError: naming both.
+    """
+    known = KNOWN_SETS.get(name)
+    if known and known.classes != folders.classes:
+        found, expected = ", ".join(folders.classes), ", ".join(known.classes)
+        raise DataError(
+            f"{folders.roots[0]}: classes {found}; {name!r} is Kaggle's {known.kaggle}, which has {expected}; give your own set "
+            "another name"
+        )
+
+
+def open_pictures(folders: Folders, size: int) -> Pictures:
+    """The set's pixels at ``size``, read behind a bar where no cache of them is here.
+
+    Raises:
+        DataError: a picture that is damaged, of an unknown kind or smaller than ``MIN_SIDE``, or a full disk; nothing is kept.
+    """
+    place = files.sha256_json([str(root.resolve()) for root in folders.roots])[:6]
+    stem = f"folders-{size}-{place}"
+    folder = data_folder() / "cache" / f"{stem}-{files.sha256_json([LAYOUT, folders.fingerprint()])[:12]}"
+    if not folder.is_dir():
+        try:
+            with files.locked(folder.parent / f".{stem}.lock"):
+                if not folder.is_dir():
+                    with files.atomic_folder(folder) as temporary:
+                        _read_all(folders, size, temporary)
+                    for stale in folder.parent.glob(f"{stem}-*"):
+                        if stale != folder:
+                            shutil.rmtree(stale)
+        except OSError as error:
+            raise DataError(f"{folder}: cannot write the cache ({error.strerror or error}); nothing was kept") from None
+    meta = files.read_json(folder / "meta.json")
+    fingerprints = Fingerprints(np.array(meta["digests"], dtype="U64"), np.load(folder / "thumbnails.npy"))
+    return Pictures(folders, np.load(folder / "images.npy", mmap_mode="r"), fingerprints, meta["data_hash"])
+
+
+def square_grey(pixels: np.ndarray) -> np.ndarray:
+    """``(H, W)`` or ``(H, W, C)`` uint8 to grey ``(S, S)`` with ``S = max(H, W)``: black around the shorter side; alpha is
+    left out, colours are weighed as Rec. 601 does, which leaves equal channels as they are.
+    """
+    if pixels.ndim == 3:
+        colour = pixels.shape[-1] > 2
+        pixels = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_RGB2GRAY) if colour else pixels[..., 0]
+    height, width = pixels.shape
+    whole = max(height, width)
+    top, left = (whole - height) // 2, (whole - width) // 2
+    return np.pad(pixels, ((top, whole - height - top), (left, whole - width - left)))
+
+
+def _read_all(folders: Folders, size: int, folder: Path) -> None:
+    n = len(folders)
+    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (n, size, size))
+    thumbnails = np.zeros((n, THUMBNAIL, THUMBNAIL), np.uint8)
+    digests = []
+
+    def read(path: Path) -> tuple[np.ndarray, str, np.ndarray]:
+        pixels = read_picture(path, MODES)
+        height, width = pixels.shape[:2]
+        if min(height, width) < MIN_SIDE:
+            raise DataError(f"{path}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}")
+        return intensity.resize_images(square_grey(pixels)[None], size)[0], *fingerprint(pixels)
+
+    with Bar("reading pictures", n) as bar, ThreadPoolExecutor(READERS) as pool:
+        for row, (image, digest, thumbnail) in enumerate(pool.map(read, folders.paths)):
+            images[row], thumbnails[row] = image, thumbnail
+            digests.append(digest)
+            bar.advance()
+    images.flush()
+    np.save(folder / "thumbnails.npy", thumbnails)
+    content = hashlib.sha256()
+    for row in zip(folders.parts.tolist(), (folders.classes[label] for label in folders.labels), digests, strict=True):
+        content.update(json.dumps(row).encode())
+    (folder / "meta.json").write_text(json.dumps({"digests": digests, "data_hash": content.hexdigest(), "layout": LAYOUT}))
+
+
+def _places(root: Path) -> Iterator[tuple[Path, str]]:
+    """The folders that hold classes, with their part: those of parts, or the root itself."""
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; {EXPECTED}")
+    folders = _subfolders(root)
+    parts = [folder for folder in folders if side(folder.name) < len(PARTS)]
+    beside = next((folder.name for folder in folders if folder not in parts and _pictures_below(folder)), None)
+    if parts and beside:
+        raise DataError(f"{root}: the part {parts[0].name!r} and the class {beside!r} side by side; {EXPECTED}")
+    yield from ((folder, PARTS[side(folder.name)]) for folder in parts) if parts else [(root, PARTS[0])]
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _pictures_below(folder: Path) -> list[Path]:
+    paths = (Path(place, name) for place, _, names in os.walk(folder, followlinks=True) for name in names)
+    return sorted(path for path in paths if path.suffix.lower() in PICTURES and not _passed_over(path))
+
+
+def _passed_over(path: Path) -> bool:
+    return path.stem.endswith("_mask") or path.name.startswith(".")  # macOS leaves ._name.jpg beside name.jpg

@@ -1,0 +1,209 @@
+"""Who is in which part, however the split is written: ours, a CSV, nnU-Net's folds, or a tree of folders."""
+
+import csv
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from brain_tumor.data import splits
+from brain_tumor.data.cache import Store, open_store
+from brain_tumor.data.opening import open_cohort
+from brain_tumor.data.picture import MODES, PICTURES, read_picture
+from brain_tumor.errors import SplitError
+from brain_tumor.leakage.names import ImageRecord, SliceIndex, pattern_of, pictures_of, told
+
+
+@dataclass(frozen=True)
+class SplitManifest:
+    """What was read.
+
+    Attributes:
+        name: the split's name, or where it was read.
+        pictures: each once.
+        folds: a fold's name -> the part of each picture, ``""`` where the fold leaves it out. A single split is the fold ``""``.
+        store: the cohort's store, where pictures are rows of it.
+    """
+
+    name: str
+    pictures: tuple[ImageRecord, ...]
+    folds: dict[str, tuple[str, ...]]
+    store: Store | None = None
+
+    def pixels(self, picture: ImageRecord) -> np.ndarray:
+        """``(H, W)`` or ``(H, W, C)`` uint8; a damaged file is refused by name."""
+        if isinstance(picture.source, Path):
+            return read_picture(picture.source, MODES)
+        return self.store.images[picture.source]
+
+
+def read(what: str, cohort: str = "lgg", pattern: str | None = None) -> SplitManifest:
+    """Read a split.
+
+    Args:
+        what: the name of a split of the cohort (``source-002``); our JSON; nnU-Net's ``splits_final.json``; a CSV with the
+            columns ``file`` (from the CSV's folder) and ``part``, and perhaps ``patient`` and ``slice``; or a folder that holds
+            folders such as ``Training`` and ``Testing``. Files called ``..._mask`` are passed over.
+        cohort: ``lgg`` or ``phantom``: whose split it is, and where slices are looked up that are only named.
+        pattern: see :mod:`brain_tumor.leakage.names`; None: that of TCGA.
+
+    Raises:
+        SplitError: unreadable, a name in two parts, an empty part, one part only, or names that are nowhere.
+        DataError: the cohort is not here or damaged.
+    """
+    compiled = pattern_of(pattern)
+    path = Path(what)
+    if path.is_dir():
+        return _read_tree(path, compiled)
+    if path.suffix.lower() == ".csv":
+        return _read_csv(path, compiled, SliceIndex(cohort))
+    if path.suffix.lower() == ".json":
+        return _read_json(path, compiled, cohort)
+    if path.exists() or os.sep in what:
+        raise SplitError(f"{path}: {'expected' if path.exists() else 'no such file or folder; expected'} a folder, .json or .csv")
+    store = open_store(open_cohort(cohort))
+    return of_cohort(splits.named(what, store.cases, store.slices), store)
+
+
+def of_cohort(split: splits.Split, store: Store, name: str | None = None) -> SplitManifest:
+    """A split of a cohort whose native store is open. Raises SplitError where it names keys that the cohort lacks."""
+    parts = np.full(len(store.slices), "", dtype="U10")
+    for part in splits.PARTS:
+        parts[split.rows(part, store.slices)] = part
+    rows = np.flatnonzero(parts != "")
+    return SplitManifest(name or split.name, pictures_of(store, rows), {"": tuple(parts[rows].tolist())}, store)
+
+
+def _read_json(path: Path, pattern: re.Pattern, cohort: str) -> SplitManifest:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SplitError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise SplitError(f"{path}: not JSON ({error})") from None
+    if (
+        isinstance(content, list)
+        and content
+        and all(isinstance(fold, dict) and {"train", "val"} <= fold.keys() for fold in content)
+    ):
+        return _read_nnunet(path, content, pattern, SliceIndex(cohort))
+    if not isinstance(content, dict) or not {"name", "unit", "train", "test"} <= content.keys():
+        raise SplitError(
+            f"{path}: neither a split (name, unit, train, validation, test) nor nnU-Net's splits_final.json "
+            "(a list of train and val)"
+        )
+    split = splits.load(path)
+    store = open_store(open_cohort(cohort))
+    try:
+        return of_cohort(split, store, str(path))
+    except SplitError as error:  # it names keys that the cohort lacks
+        raise SplitError(f"{path}: {error}") from None
+
+
+def _read_nnunet(path: Path, content: list[dict], pattern: re.Pattern, shelf: SliceIndex) -> SplitManifest:
+    """Identifiers are names of slices or of whole cases; those of the cohort get its pixels, others are judged by name alone."""
+    pictures: dict[str, ImageRecord] = {}
+    folds = []
+    for number, fold in enumerate(content):
+        parts: dict[str, str] = {}
+        for part in ("train", "val"):
+            names = fold[part]
+            if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+                raise SplitError(f"{path}: fold {number}: the {part} part is empty or not a list of names")
+            for name in names:
+                for picture in _found(str(path), name, shelf) or [ImageRecord(name, *told(name, pattern))]:
+                    if picture.name in parts:
+                        raise SplitError(f"{path}: fold {number}: {name!r} is there twice, in {parts[picture.name]} and {part}")
+                    parts[picture.name] = part
+                    pictures[picture.name] = picture
+        folds.append(parts)
+    if all(picture.patient is None for picture in pictures.values()):
+        raise SplitError(f"{path}: names such as {next(iter(pictures))!r} tell no patient, and their pictures are not at hand")
+    named = {f"fold {number}": tuple(parts.get(name, "") for name in pictures) for number, parts in enumerate(folds)}
+    return SplitManifest(str(path), tuple(pictures.values()), named, shelf.store)
+
+
+def _read_csv(path: Path, pattern: re.Pattern, shelf: SliceIndex) -> SplitManifest:
+    pictures: list[ImageRecord] = []
+    parts: dict[str, str] = {}
+    for line, row in _read_rows(path):
+        where = f"{path}, line {line}"
+        name, part = row["file"], row["part"].lower()
+        if not name or not part:
+            raise SplitError(f"{where}: the {'part' if name else 'file'} is empty")
+        if name in parts:
+            raise SplitError(f"{where}: {name!r} is there twice, in {parts[name]} and {part}")
+        if not _is_mask(Path(name)):
+            pictures.append(_listed(where, path.parent / name, row, shelf, pattern))
+            parts[name] = part
+    _check_parts(path, parts.values())
+    return SplitManifest(str(path), tuple(pictures), {"": tuple(parts.values())}, shelf.store)
+
+
+def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Each line's number and its file, part, patient and slice; ``,`` or ``;`` separated."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        header = lines[0] if lines else ""
+        reader = csv.DictReader(lines, delimiter=";" if header.count(";") > header.count(",") else ",")
+        reader.fieldnames = [column.strip().lower() for column in reader.fieldnames or ()]
+        rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SplitError(f"{path}: not readable as CSV ({getattr(error, 'strerror', None) or error})") from None
+    if not {"file", "part"} <= set(reader.fieldnames):
+        found = ", ".join(reader.fieldnames) or "none"
+        raise SplitError(f"{path}: columns {found}; expected file and part, and perhaps patient and slice")
+    columns = ("file", "part", "patient", "slice")
+    return [(line, {column: (row.get(column) or "").strip() for column in columns}) for line, row in rows]
+
+
+def _listed(where: str, path: Path, row: dict[str, str], shelf: SliceIndex, pattern: re.Pattern) -> ImageRecord:
+    """The picture of one line; a column that is filled goes before the name."""
+    patient, series, number = told(row["file"], pattern)
+    if row["slice"]:
+        if not row["slice"].isdecimal():
+            raise SplitError(f"{where}: slice {row['slice']!r}, expected a whole number")
+        number = int(row["slice"])
+    if row["patient"]:
+        patient = series = row["patient"]
+    if path.is_file():
+        return ImageRecord(row["file"], patient, series or patient, number, path)
+    found = _found(where, row["file"], shelf)
+    if len(found) != 1:
+        raise SplitError(f"{where}: no file {path}, nor is it a slice of the cohort {shelf.cohort!r}")
+    return ImageRecord(row["file"], patient, series or patient, number, found[0].source)
+
+
+def _found(where: str, name: str, shelf: SliceIndex) -> tuple[ImageRecord, ...]:
+    try:
+        return shelf.find(name)
+    except SplitError as error:
+        raise SplitError(f"{where}: {error}") from None
+
+
+def _read_tree(root: Path, pattern: re.Pattern) -> SplitManifest:
+    """Every picture below the part folders, hidden folders included: those who train on the tree read them too."""
+    pictures, parts = [], []
+    for folder in sorted(folder for folder in root.iterdir() if folder.is_dir() and splits.side(folder.name) < len(splits.SIDES)):
+        paths = sorted(Path(place, name) for place, _, names in os.walk(folder, followlinks=True) for name in names)
+        paths = [path for path in paths if path.suffix.lower() in PICTURES and not _is_mask(path)]
+        if not paths:
+            raise SplitError(f"{folder}: no pictures in this part ({', '.join(sorted(PICTURES))})")
+        pictures += [ImageRecord(path.relative_to(root).as_posix(), *told(path.name, pattern), path) for path in paths]
+        parts += [folder.name] * len(paths)
+    _check_parts(root, parts)
+    return SplitManifest(str(root), tuple(pictures), {"": tuple(parts)})
+
+
+def _is_mask(path: Path) -> bool:
+    return path.stem.endswith("_mask")
+
+
+def _check_parts(path: Path, parts) -> None:
+    found = sorted(set(parts))
+    if len(found) < 2:
+        only = f"only the part {found[0]!r}" if found else "no parts"
+        raise SplitError(f"{path}: {only}; expected two or more, such as Training and Testing, or train, val and test")

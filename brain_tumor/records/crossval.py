@@ -1,0 +1,129 @@
+"""The record of a cross-validation: what is kept of it in git, as of a run (:mod:`brain_tumor.records.records`).
+
+The tables that were gathered over its folds, their training histories, and the commands that train all of it, or one fold, again.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from brain_tumor import files
+from brain_tumor.errors import RunError
+from brain_tumor.evaluation import floors
+from brain_tumor.experiments import crossval, scoring
+from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.inference import stored
+from brain_tumor.paths import runs_folder
+from brain_tumor.records import records
+from brain_tumor.training.runs import HISTORY, RunFolder, all_runs
+
+# What every fold's run has alike, told once.
+SHARED = ("parameters", "precision", "encoder")
+
+
+def is_crossval(name: str) -> bool:
+    """Whether what was named is a cross-validation, and no run: the folder of one, or the beginning of its name."""
+    if (Path(name) / crossval.DESCRIPTION).is_file():
+        return True
+    begun = [path.name for root in (runs_folder(), records.records_folder()) for path in crossval.all_crossvals(root)]
+    runs = [run.path.name for run in all_runs()] + [path.name for path in records.all_records()]
+    return any(each.startswith(name) for each in begun) and not any(each.startswith(name) for each in runs)
+
+
+def find(name: str, recorded: bool = False) -> Path:
+    """A cross-validation by its folder, its name, or the beginning of it where that is enough; its record where it has no folder.
+
+    Args:
+        recorded: look among records too.
+
+    Raises:
+        RunError: none, or several.
+    """
+    if (Path(name) / crossval.DESCRIPTION).is_file():
+        return Path(name)
+    for root in (runs_folder(), records.records_folder())[: 1 + recorded]:
+        begun = [path for path in crossval.all_crossvals(root) if path.name.startswith(name)]
+        found = [path for path in begun if path.name == name] or begun
+        if len(found) > 1:
+            raise RunError(f"{name}: {len(found)} such cross-validations in {root}: {', '.join(path.name for path in found[:3])}")
+        if found:
+            return found[0]
+    raise RunError(f"{name}: no such cross-validation in {runs_folder()}")
+
+
+def commit_crossval(folder: Path) -> Path:
+    """Copy what is worth keeping of a finished cross-validation of real patients to its record.
+
+    Of the floors, the prediction that calls no pixel tumour is left out: it follows from ``counts.csv``, and is half of the rows.
+
+    Returns:
+        The record's folder, whole or not there at all.
+
+    Raises:
+        RunError: it is of the phantom or unfinished, a table or a fold's run is gone, or no command could repeat it.
+    """
+    facts = crossval.read(folder)
+    if facts["phantom"]:
+        raise RunError(f"{folder}: a cross-validation on the phantom, which is never published")
+    if facts["status"] != "finished":
+        raise RunError(f"{folder}: the cross-validation is {facts['status']}, only finished ones are recorded")
+    names = [name for name in crossval.tables(facts["kind"]) if name != stored.PREDICTIONS]
+    absent = [name for name in names if not (folder / name).is_file()]
+    if absent:
+        raise RunError(f"{folder}: no {absent[0]}; give its command again")
+    runs = [RunFolder(folder.parent / told["run"]) for told in facts["runs"]]
+    described = [run.description for run in runs]
+    commands = [records.retrain_command(told["recipe"], run.path) for told, run in zip(described, runs, strict=True)]
+    history = pd.concat([run.history.assign(fold=fold) for fold, run in enumerate(runs, 1)], ignore_index=True)
+    told = [fold | {"command": command} for fold, command in zip(facts["runs"], commands, strict=True)]
+    more = {name: described[0].get(name) for name in SHARED}
+    record = records.records_folder() / folder.name
+    with files.atomic_folder(record) as temporary:
+        whole = whole_command(commands[0], facts)
+        files.write_json(temporary / crossval.DESCRIPTION, facts | more | {"runs": told, "command": whole})
+        history.to_csv(temporary / HISTORY, index=False)
+        for name in names:
+            table = pd.read_csv(folder / name)
+            if name == scoring.FLOORS:
+                table = table[table.floor != floors.ALL_EMPTY]
+            table.round(records.DECIMALS).to_csv(temporary / name, index=False)
+    records.keep_weights(more["encoder"])
+    return record
+
+
+def recorded(recipe: Recipe, unit: str, folds: int, data_hash: str) -> Path | None:
+    """The record of just this cross-validation on just these data; None where there is none."""
+    folder = records.records_folder() / crossval.crossval_name(recipe, unit, folds)
+    kept = (folder / crossval.DESCRIPTION).is_file() and crossval.read(folder)["data_hash"] == data_hash
+    return folder if kept else None
+
+
+def histories(folder: Path) -> dict[str, pd.DataFrame]:
+    """Each fold's history, of a cross-validation here or of a record: the fold's split -> a row an epoch."""
+    told = crossval.read(folder)["runs"]
+    if not (folder / HISTORY).is_file():
+        return {fold["split"]: RunFolder(folder.parent / fold["run"]).history for fold in told}
+    names = {fold["fold"]: fold["split"] for fold in told}
+    return {names[fold]: rows.drop(columns="fold") for fold, rows in pd.read_csv(folder / HISTORY).groupby("fold")}
+
+
+def whole_command(command: str, facts: dict) -> str:
+    """The command line that repeats all folds, from the one that trains the first."""
+    folds = f"--unit {facts['unit']}" + ("" if facts["unit"] == "site" else f" --folds {facts['folds']}")
+    return command.replace("brain-tumor train", "brain-tumor crossval").replace(f"--split {facts['runs'][0]['split']}", folds)
+
+
+def all_records() -> list[Path]:
+    """Every recorded cross-validation's folder, by name."""
+    return crossval.all_crossvals(records.records_folder())
+
+
+def other_units(folder: Path, facts: dict) -> dict[str, pd.DataFrame]:
+    """Recorded cross-validations that differ from this one in nothing but what was dealt out: unit and folds -> scores."""
+    alike = ("kind", "recipe", "data_hash")
+    found = {}
+    for other in all_records():
+        theirs = crossval.read(other)
+        if other.name != folder.name and all(theirs[name] == facts[name] for name in alike):
+            found[f"{theirs['unit']}, {theirs['folds']} folds"] = pd.read_csv(other / scoring.SCORES)
+    return found

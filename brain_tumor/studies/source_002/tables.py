@@ -1,0 +1,202 @@
+"""A grid in words: its cells with their scores, and what each claim came to; and its record, which git keeps."""
+
+import glob
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from brain_tumor import files
+from brain_tumor.errors import RunError
+from brain_tumor.evaluation import detection, intervals
+from brain_tumor.paths import runs_folder
+from brain_tumor.records import records
+from brain_tumor.report.pages import tables
+from brain_tumor.report.pages.sections import INTERVAL, Section
+from brain_tumor.studies.source_002 import answers
+from brain_tumor.studies.source_002.cells import LEVELS, Cell
+from brain_tumor.studies.source_002.grid import COSTS, DESCRIPTION, EPOCHS
+
+MARK = "-grid-"  # in the name of every grid, and of no run
+JUDGED = (
+    "Accuracy of the first cell minus that of the second on the same slices, paired by patient, and on each fold by itself. "
+    "The verdict is on the direction: confirmed or refuted where the 95 % interval lies on one side of 0 and every fold "
+    "points the same way; not decidable otherwise, and so many patients would decide it, if they differed as these do, but "
+    "where folds do not agree; void where both cells are the same training by construction. A size that is said is excluded "
+    "where the interval leaves it out and every fold lies on the same side of it. The interval is over patients, given "
+    "these trainings, one a cell and split: what another training would say shows only in how the folds differ. Each "
+    "interval stands alone; the last p-value is Wilcoxon's raised for asking so many questions (Holm). Cells below the "
+    "floor are less accurate than reading no image: they have learnt too little for a contrast of theirs to speak of "
+    "networks that have. "
+)
+PLAN = (
+    f"SGD's rates are trained at {EPOCHS} / epochs times what is shown, since the source trained for {EPOCHS}. Stated is what "
+    "the source's text says of a cell; all else is reconstructed. "
+)
+CELLS = (
+    "The first row is the floor: the best that reading no image reaches on these slices; sensitivity is held against the best "
+    "at that cell's specificity, and the other way round. * is below its floor. Where the first BatchNorm takes its statistics "
+    "from the batch, cells that differ only in an affine normalisation of the input are equal by construction: one was trained, "
+    "the other is named in its place. "
+)
+WHOLE = [measure for measure in answers.MEASURES if measure not in detection.MATCHED]  # whose floor is one for all cells
+ABOVE, BELOW = "above", "below"  # what is said
+
+
+def of_folder(folder: Path) -> list[Section]:
+    """Every split's cells and claims as sections; what is not trained yet is left out."""
+    facts = answers.read(folder)
+    found = [Section("Cells", plan_table(_cells(facts)), PLAN)]
+    for title, splits in parts(folder):
+        found.append(Section(f"Scores, {title}", cell_table(facts, answers.scores(folder, splits)), CELLS + INTERVAL))
+        answered = answers.answers(folder, splits)
+        if len(answered):
+            found.append(Section(f"Claims, {title}", answer_table(answered), JUDGED))
+    return found
+
+
+def parts(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
+    """What a grid can be judged on: each split, and all folds together; a title and the splits of each."""
+    budget = answers.read(folder)["budget"]
+    wanted = [(f"split {split}", (split,)) for split in budget["splits"]]
+    if budget["folds"]:
+        wanted.append((f"{len(budget['folds'])} patient folds together", tuple(budget["folds"])))
+    return [(title, splits) for title, splits in wanted if answers.trained_on(folder, splits)]
+
+
+def plan_table(cells: Iterable[Cell]) -> pd.DataFrame:
+    """A row a cell: what is trained, and what of it the source says."""
+    return tables.worded(
+        {
+            "cell": cell.name,
+            "network": cell.model,
+            "trains": cell.part,
+            "rate": f"{cell.max_lr:g}, " + ("AdamW" if cell.momentum is None else f"momentum {cell.momentum:g}"),
+            "normalisation": "none" if cell.normalisation == "unit" else cell.normalisation,
+            "flip": "yes" if cell.flip else "no",
+            "first BatchNorm": _batchnorm(cell),
+            "stated": cell.stated or "–",
+        }
+        for cell in cells
+    )
+
+
+def cell_table(facts: dict, scores: pd.DataFrame) -> pd.DataFrame:
+    """A row a cell: its minutes, and each measure with its interval; above them what reading no image reaches."""
+    named = labels(facts)
+    floors = {row.measure: row for row in scores.drop_duplicates("measure").itertuples()}
+    rows = [{"cell": "floor", "minutes": "–"} | {measure: _floor(floors[measure]) for measure in WHOLE}]
+    for name, found in scores.groupby("cell", sort=False):
+        by_measure = found.set_index("measure")
+        minutes = f"= cell {found.equal_to.iloc[0]}" if found.equal_to.iloc[0] else f"{found.minutes.iloc[0]:.1f}"
+        scored = {measure: _score(by_measure.loc[measure]) for measure in answers.MEASURES}
+        rows.append({"cell": named[name], "minutes": minutes} | scored)
+    return tables.worded(rows).fillna("–")
+
+
+def labels(facts: dict) -> dict[str, str]:
+    """A cell's name -> what to call it where its row of :func:`plan_table` is not in sight."""
+    return {cell.name: cell.label for cell in _cells(facts)}
+
+
+def answer_table(answered: pd.DataFrame) -> pd.DataFrame:
+    """A row a claim: what is said, what was found, and the verdict with all that belongs to it."""
+    return tables.worded(
+        {
+            "claim": f"{row.row} {row.claim} ({row.one} - {row.other})",
+            "said": "–" if pd.isna(row.said) else f"{row.said:+.2f}",
+            "found": f"{row.difference:+.3f}, {row.low:+.3f} to {row.high:+.3f}",
+            "p, Holm": intervals.p_in_words(row.p_holm),
+            "verdict": verdict_in_words(row),
+        }
+        for row in answered.itertuples()
+    )
+
+
+def verdict_in_words(row) -> str:
+    """The verdict of a row of :func:`brain_tumor.studies.source_002.answers.answers`, and all that it does not say by itself."""
+    told = [row.verdict]
+    if row.verdict == answers.NOT_DECIDABLE:
+        told.append(f"{tables.patients_needed(row)} patients would decide it")
+    if row.excluded:
+        told.append(f"the {row.said:+.2f} that is said is excluded")
+    if row.same_as:
+        told.append(f"the same trainings as “{row.same_as}”")
+    if row.asked:
+        told.append(row.asked)
+    if row.below_floor:
+        told.append(f"{('one cell is', 'both cells are')[row.below_floor - 1]} below the floor")
+    if len(row.each) > 1 and row.verdict != answers.VOID:
+        told.append("each fold " + ", ".join(f"{value:+.3f}" for value in row.each))
+    told.append(f"{getattr(row, 'on', '')}, {row.patients} patients".removeprefix(", "))
+    return "; ".join(told)
+
+
+def level_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """A row an accuracy that the source says, beside what that cell reached here.
+
+    Args:
+        scores: :func:`brain_tumor.studies.source_002.answers.scores` of one split; cells that are not there are left out.
+    """
+    found = scores[scores.measure == answers.JUDGED_BY].set_index("cell")
+    rows = []
+    for level in LEVELS:
+        if level.cell not in found.index:
+            continue
+        row, said = found.loc[level.cell], level.percent / 100
+        seen = ABOVE if row.low > said else BELOW if row.high < said else "as said"
+        rows.append(
+            {
+                "row": level.row,
+                "what": level.text,
+                "cell": f"{level.cell} (= {row.equal_to})" if row.equal_to else level.cell,
+                "said": f"{said:.2f}",
+                "found": _score(row),
+                "found is": seen,
+                "floor": _floor(row),
+            }
+        )
+    return tables.worded(rows) if rows else pd.DataFrame()
+
+
+def commit(folder: Path) -> Path:
+    """Keep a grid's tables as its record, as far as it has come: from there it goes on, here or elsewhere.
+
+    Raises:
+        RunError: it is of the phantom.
+    """
+    if answers.read(folder)["phantom"]:
+        raise RunError(f"{folder}: a grid on the phantom, which is never published")
+    record = records.records_folder() / folder.name
+    with files.atomic_folder(record) as temporary:
+        for path in (folder / DESCRIPTION, folder / COSTS, *sorted(folder.glob("*-*.csv"))):
+            shutil.copyfile(path, temporary / path.name)
+    for name, digest in answers.read(folder).get("encoders", {}).items():
+        records.keep_weights({"file": name, "sha256": digest})
+    return record
+
+
+def find(name: str) -> Path | None:
+    """A grid by its name, or the beginning of it: its folder here or its record, whichever has come further; None if neither."""
+    roots = (records.records_folder(), runs_folder())
+    found = [path.parent for root in roots for path in sorted(root.glob(f"{glob.escape(name)}*/{DESCRIPTION}"))]
+    return max(found, key=lambda folder: answers.read(folder)["done"], default=None)
+
+
+def _score(row) -> str:
+    return f"{row.value:.3f}{'*' if row.value < row.floor else ''}, {tables.interval(row)}"
+
+
+def _floor(row) -> str:
+    return "–" if pd.isna(row.floor) else f"{row.floor:.3f}, {row.floor_name}"
+
+
+def _cells(facts: dict) -> list[Cell]:
+    return [Cell(**values) for values in facts["cells"]]
+
+
+def _batchnorm(cell: Cell) -> str:
+    if not cell.input_batchnorm:
+        return "removed"
+    return "statistics frozen" if cell.strategy == "frozen" else "statistics of the batch"

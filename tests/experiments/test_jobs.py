@@ -1,0 +1,90 @@
+"""Processes side by side: every task is answered once, each process has one thread, and a failure ends the rest."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from brain_tumor.errors import RunError
+from brain_tumor.experiments.jobs import side_by_side
+
+
+def test_every_task_is_answered_once():
+    assert sorted(side_by_side(pow, [(2, n) for n in range(6)], 2)) == [1, 2, 4, 8, 16, 32]
+
+
+def test_a_process_is_told_to_use_one_thread_on_one_core():
+    assert list(side_by_side(os.getenv, [("OMP_NUM_THREADS",), ("BRAIN_TUMOR_QUIET",)], 1)) == ["1", "1"]
+    if hasattr(os, "sched_getaffinity"):
+        (cores,) = side_by_side(os.sched_getaffinity, [(0,)], 1)
+        assert len(cores) == 1 and cores <= os.sched_getaffinity(0)
+
+
+def test_the_process_that_asks_keeps_its_threads_and_cores(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    assert list(side_by_side(os.getenv, [("OMP_NUM_THREADS",)], 1)) == ["1"]
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+    assert cores is None or os.sched_getaffinity(0) == cores
+
+
+def test_what_work_raises_is_raised_here():
+    with pytest.raises(ValueError, match="invalid literal"):
+        list(side_by_side(int, [("1",), ("x",)], 1))
+
+
+def test_a_process_that_dies_is_told_in_words():
+    with pytest.raises(RunError, match="one of 2 processes side by side has died"):
+        list(side_by_side(os._exit, [(3,), (3,)], 2))
+
+
+TASK = """
+import time
+from pathlib import Path
+
+def at_length(folder, number):
+    path = Path(folder) / str(number)
+    path.write_text("begun")
+    try:
+        time.sleep(120)
+    except KeyboardInterrupt:
+        path.write_text("stopped")
+        raise
+
+if __name__ == "__main__":
+    import sys
+    import at_length
+    from brain_tumor.experiments.jobs import side_by_side
+
+    try:
+        list(side_by_side(at_length.at_length, [(sys.argv[1], number) for number in range(4)], 2))
+    except KeyboardInterrupt:
+        print("stopped")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="Scalings sends Ctrl-C otherwise")
+def test_ctrl_c_stops_those_under_way_and_begins_no_other(tmp_path):
+    (tmp_path / "at_length.py").write_text(TASK)
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    command = [sys.executable, str(tmp_path / "at_length.py"), str(notes)]
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[1]}"}
+    asked = subprocess.Popen(
+        command, env=environment, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        while len(list(notes.iterdir())) < 2 and asked.poll() is None:
+            time.sleep(0.1)
+        os.killpg(asked.pid, signal.SIGINT)  # as a terminal does: to all of them
+        said, _ = asked.communicate(timeout=100)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(asked.pid, signal.SIGKILL)
+    assert said == "stopped\n", "one word, no traceback of another process"
+    assert [path.read_text() for path in notes.iterdir()] == ["stopped"] * 2

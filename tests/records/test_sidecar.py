@@ -1,0 +1,202 @@
+"""The sidecar: every number travels with its protocol, interval, floor and run, from the notebook to the README."""
+
+import json
+import math
+
+import nbformat
+import pytest
+
+from brain_tumor.errors import DataError, RunError
+from brain_tumor.paths import CHECKOUT
+from brain_tumor.records import sidecar
+from brain_tumor.records.sidecar import MIME, Sidecar
+from brain_tumor.report.pages import page, readme
+from brain_tumor.report.pages import run as run_page
+
+
+@pytest.fixture
+def declared(phantom_cohort):
+    """One score and one count."""
+    numbers = Sidecar(phantom_cohort, "split ratio-50", runs=["some/folder/run-1"])
+    numbers.add("Dice, patient mean", 0.8123, 0.7, 0.9, 0.0, protocol="64 px", headline=True)
+    numbers.add("slices", 1234, unit="slices", headline=True)
+    return numbers
+
+
+def test_numbers_travel_as_json_and_are_shown_as_a_table(declared, phantom_cohort, store):
+    bundle = declared._repr_mimebundle_()
+    content = json.loads(json.dumps(bundle[MIME], allow_nan=False))
+    assert (content["cohort"], content["phantom"], content["patients"]) == ("phantom", True, len(phantom_cohort))
+    assert content["data_hash"] == store.data_hash
+    assert content["runs"] == ["run-1"]
+    assert content["numbers"][0]["floor"] == 0.0
+    for word in ("0.812", "0.700 to 0.900", "0.000", "64 px", "1,234 slices", "split ratio-50", "run-1", "PHANTOM"):
+        assert word in bundle["text/html"], word
+
+
+def test_an_interval_that_cannot_be_told_is_none(declared):
+    declared.add("Dice of one patient", 0.5, math.nan, math.nan, math.nan)
+    number = declared.to_json()["numbers"][-1]
+    assert (number["low"], number["high"], number["floor"]) == (None, None, None)
+    assert sidecar.interval_text(number) == "–"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(0.65, "", "0.650"), (1, "", "1.000"), (95, "patients", "95 patients"), (12.5, "minutes", "12.5 minutes")],
+)
+def test_values_are_written_as_people_do(value, unit, text):
+    assert sidecar.value_text({"value": value, "unit": unit}) == text
+
+
+def notebook_with(*sidecars):
+    outputs = [nbformat.v4.new_output("display_data", {MIME: content}) for content in sidecars]
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("sidecar", outputs=outputs)])
+
+
+def test_it_is_collected_from_the_executed_notebook(declared):
+    content = declared.to_json()
+    assert sidecar.collect(notebook_with(content)) == content
+    for several in ([], [content, content]):
+        with pytest.raises(RunError, match=f"{len(several)} sidecars"):
+            sidecar.collect(notebook_with(*several))
+
+
+@pytest.fixture
+def published(declared, reports):
+    """A report and a run of a real cohort, as publishing leaves them; and one of the phantom, which nothing may quote."""
+    (reports / "runs").mkdir(parents=True)
+    for name, phantom in (("01_real", False), ("02_phantom", True), ("runs/run-1", False)):
+        more = {"phantom": phantom, "title": name, "date": "2026-01-01", "commit": "abc", "answer": "Yes <b>indeed</b>."}
+        (reports / f"{name}.json").write_text(json.dumps(declared.to_json() | more))
+        (reports / f"{name}.html").write_text("<p>report</p>")
+    return reports
+
+
+def test_the_index_lists_real_reports_with_interval_and_floor(published):
+    text = page.write_index().read_text()
+    assert 'href="01_real.html"' in text
+    assert 'href="runs/run-1.html"' in text
+    assert 'href="01_real.json"' in text
+    assert "0.700 to 0.900" in text
+    assert "&lt;b&gt;" in text, "words of a sidecar are escaped"
+    assert "02_phantom" not in text
+    assert page.external_requests(text) == []
+
+
+def test_the_readme_quotes_headlines_of_real_reports_only(published):
+    old = f"before\n{readme.BEGIN}\nstale\n{readme.END}\nafter\n"
+    text = readme.rewrite(old)
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "stale" not in text
+    link = "[01_real](reports/01_real.html)"
+    row = f"| Dice, patient mean | 0.812 | 0.700 to 0.900 | 0.000 | 64 px; split ratio-50; 6 patients | {link} |"
+    assert row in text
+    assert "1,234" not in text, "a count is no score"
+    assert "02_phantom" not in text
+    assert "runs/run-1" not in text, "one training is no result"
+    assert readme.rewrite(text) == text
+    with pytest.raises(DataError, match="no results block"):
+        readme.rewrite("a README without one")
+
+
+def test_the_readme_of_this_checkout_quotes_its_reports():
+    text = readme.README.read_text(encoding="utf-8")
+    assert text == readme.rewrite(text), "run: brain-tumor reports"
+
+
+def test_reports_of_this_checkout_keep_the_rules():
+    found = sorted((CHECKOUT / "reports").glob("*.json")) + sorted((CHECKOUT / "reports" / "runs").glob("*.json"))
+    for path in [path for path in found if path.stem != "demo"]:
+        content, html = json.loads(path.read_text()), path.with_suffix(".html").read_text()
+        assert not content["phantom"], path
+        assert len(html.encode()) <= page.MAX_BYTES, path
+        assert page.external_requests(html) == [], path
+        assert all(set(number) >= {"name", "value", "low", "high", "floor", "unit", "protocol"} for number in content["numbers"])
+
+
+def test_a_run_is_published_from_its_record_alone(make_run, reports):
+    from brain_tumor.records import records
+
+    folder = records.commit_record(make_run(phantom=False))
+    path = run_page.publish_record(folder)
+    assert path == reports / "runs" / f"{folder.name}.html"
+    html, content = path.read_text(), json.loads(path.with_suffix(".json").read_text())
+    assert "data:image/jpeg" not in html, "a picture of a patient"
+    assert page.external_requests(html) == []
+    assert len(html) < page.MAX_BYTES
+    for word in ("slice, empty = 1", "95 % interval", "floor", "of them without tumour", "brain-tumor train segmentation"):
+        assert word in html, word
+    assert content["runs"] == [folder.name]
+    assert [number["name"] for number in content["numbers"] if number["headline"]] == [
+        "resunet Dice, slice, empty = 1",
+        "resunet Dice, patient mean",
+    ]
+
+
+def test_the_page_of_ones_own_run_has_pictures_and_stays_at_home(make_run, reports, phantom_cohort, monkeypatch):
+    monkeypatch.setattr(run_page, "open_cohort", lambda name: phantom_cohort)
+    run = make_run()
+    path = run_page.run_page(run)
+    assert path.parent == reports / "local"
+    html = path.read_text()
+    assert "data:image/jpeg" in html
+    assert "<title>PHANTOM" in html
+    assert page.external_requests(html) == []
+    for place in (reports / "mine.html", reports / "runs" / "mine.html"):
+        with pytest.raises(RunError, match="not published"):
+            run_page.run_page(run, place)
+
+
+def test_an_unscored_run_has_no_page(make_run, reports):
+    run = make_run()
+    facts = run.description
+    del facts["scored"]
+    (run.path / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(RunError, match="brain-tumor evaluate"):
+        run_page.run_page(run)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<script src="https://cdn.example/x.js"></script>',
+        "<script>alert(1)</script>",
+        '<link rel="stylesheet" href="style.css">',
+        '<img src="https://example.org/a.png">',
+        '<img src="a.png">',
+        '<img srcset="a.png 2x">',
+        "<style>@import 'x.css';</style>",
+        "<style>p { background: url(https://example.org/a.png) }</style>",
+        '<p style="background: url(a.png)">',
+        '<iframe src="data:text/html,x"></iframe>',
+        '<img src="data:image/png;base64,x" onerror="x()">',
+    ],
+)
+def test_a_page_that_would_fetch_or_run_anything_is_not_saved(html, reports):
+    assert page.external_requests(html)
+    with pytest.raises(RunError, match="load"):
+        page.save(html, reports / "a.html")
+    assert not reports.exists()
+
+
+def test_links_and_inline_images_are_no_requests():
+    assert (
+        page.external_requests(
+            '<a href="https://doi.org/x">x</a><img src="data:image/png;base64,AA"><link rel="icon" href="data:,">'
+        )
+        == []
+    )
+
+
+def test_a_page_that_is_too_large_is_not_saved(reports):
+    with pytest.raises(RunError, match="1,500,000"):
+        page.save("x" * (page.MAX_BYTES + 1), reports / "a.html")
+
+
+def test_a_private_page_goes_home_only(reports, tmp_path):
+    for place in (reports / "local" / "a.html", reports / "demo.html", tmp_path / "elsewhere.html"):
+        page.save("<p>x</p>", place, private="it shows patients")
+    with pytest.raises(RunError, match="it shows patients"):
+        page.save("<p>x</p>", reports / "local" / ".." / "a.html", private="it shows patients")
