@@ -14,6 +14,14 @@ from PIL import Image
 from brain_tumor.data.phantom import open_phantom
 
 
+@pytest.hookimpl(tryfirst=True)  # before unmarked tests are left out
+def pytest_collection_modifyitems(items):
+    """A notebook, where one is run beside the tests, asks a backend too."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker("backend")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quiet_away_from_the_checkout(tmp_path_factory):
     """No test sees or writes the datasets and runs of the checkout; no bars; wide tables."""
