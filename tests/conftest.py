@@ -1,6 +1,8 @@
 """What several test files need: a home that is never the checkout, small cohorts, and the command line as a function."""
 
+import contextlib
 import importlib.util
+import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,14 @@ import pytest
 from PIL import Image
 
 from brain_tumor.data.phantom import open_phantom
+
+
+@pytest.hookimpl(tryfirst=True)  # before unmarked tests are left out
+def pytest_collection_modifyitems(items):
+    """A notebook, where one is run beside the tests, asks a backend too."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker("backend")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,6 +45,12 @@ def home(tmp_path, monkeypatch):
 def phantom_cohort(quiet_away_from_the_checkout):
     """Six small patients: enough sites, sizes and missing sequences to try anything on in seconds."""
     return open_phantom(patients=6, slices=(8, 12), size=64, seed=0)
+
+
+@pytest.fixture
+def small_phantom(monkeypatch):
+    """The cohort ``phantom`` is those six patients: the usual 24 at full size take ten seconds to draw."""
+    monkeypatch.setattr(open_phantom, "__defaults__", (6, (8, 12), 64, 0))
 
 
 @pytest.fixture
@@ -91,19 +107,38 @@ class Answer:
         return True
 
 
-@pytest.fixture
-def command(monkeypatch, capfd):
-    """``command("data", "check")`` runs the entry point in this process and gives its :class:`Answer`."""
+def call_main(words) -> int:
+    """Run the entry point in this process: its exit code."""
     from brain_tumor.cli.main import main
 
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["brain-tumor", *map(str, words)])
-        capfd.readouterr()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["brain-tumor", *map(str, words)])
         try:
             main()
-            code = 0
         except SystemExit as end:
-            code = end.code or 0
-        return Answer(code, *capfd.readouterr())
+            return end.code or 0
+    return 0
+
+
+@pytest.fixture
+def command(capfd):
+    """``command("data", "check")`` runs the entry point in this process and gives its :class:`Answer`."""
+
+    def run(*words):
+        capfd.readouterr()
+        return Answer(call_main(words), *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def shared_command():
+    """The same for fixtures that several tests share; it hears only what Python writes."""
+
+    def run(*words):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = call_main(words)
+        return Answer(code, out.getvalue(), err.getvalue())
 
     return run

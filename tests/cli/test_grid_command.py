@@ -13,12 +13,12 @@ import pytest
     ],
     ids=["cell", "empty", "comma", "cohort"],
 )
-def test_what_there_is_not_is_refused(home, command, words, named):
+def test_what_there_is_not_is_refused(home, small_phantom, command, words, named):
     assert command("grid", "classification", *words).refuses(*named)
     assert not (home / "runs").exists()
 
 
-def test_weights_that_are_not_here_are_named_with_the_command_that_makes_them(home, command):
+def test_weights_that_are_not_here_are_named_with_the_command_that_makes_them(home, small_phantom, command):
     answer = command("grid", "classification", "--cohort", "phantom", "--cells", "3")
     assert answer.refuses("mri4", "brain-tumor pretrain")
     assert not (home / "runs").exists()

@@ -17,8 +17,8 @@ from brain_tumor.experiments.recipe import ClassificationRecipe
 from brain_tumor.training.plan import Stage
 
 RECIPE = ClassificationRecipe(
-    cohort="phantom", split="ratio-33", validation=0.5, size=32, stages=(Stage("all", 1),), batch_size=4, batchnorm_momentum=0.9,
-    flip_tta=False, precision="float32",
+    cohort="phantom", split="ratio-33", validation=0.5, model="plain", size=32, stages=(Stage("all", 1),), batch_size=4,
+    batchnorm_momentum=0.9, flip_tta=False, precision="float32",
 )  # fmt: skip
 
 

@@ -9,6 +9,8 @@ from brain_tumor.errors import DataError
 from brain_tumor.inference import predict
 from brain_tumor.models import saved
 
+pytestmark = pytest.mark.backend
+
 NUMBERS = np.arange(1, 21)
 
 

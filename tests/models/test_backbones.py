@@ -7,6 +7,8 @@ import pytest
 from brain_tumor.models import precision
 from brain_tumor.models.backbones import INPUT_BATCHNORM, resnet
 
+pytestmark = pytest.mark.backend
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3)).astype(np.float32)
 MEAN, DEVIATION = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 RANGES = {"raw": IMAGES, "unit": IMAGES / 255, "imagenet": (IMAGES / 255 - MEAN) / DEVIATION}

@@ -8,6 +8,8 @@ from brain_tumor.errors import ModelError
 from brain_tumor.models import freezing, saved
 from brain_tumor.models.classifier import classifier, plain
 
+pytestmark = pytest.mark.backend
+
 BATCH = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
 
 

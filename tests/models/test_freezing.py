@@ -10,6 +10,8 @@ from brain_tumor.errors import ModelError
 from brain_tumor.models import freezing, unet
 from brain_tumor.models.classifier import classifier, plain
 
+pytestmark = pytest.mark.backend
+
 
 def trainable_scalars(model):
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)

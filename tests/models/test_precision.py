@@ -6,6 +6,8 @@ import pytest
 from brain_tumor.errors import ModelError
 from brain_tumor.models import precision, saved
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.fixture(autouse=True)
 def untouched_policy():

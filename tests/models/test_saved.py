@@ -9,6 +9,8 @@ import pytest
 from brain_tumor.errors import ModelError
 from brain_tumor.models import saved
 
+pytestmark = pytest.mark.backend
+
 DESCRIPTION = saved.describe("resunet", size=16, filters=[4, 8])
 
 

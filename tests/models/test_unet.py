@@ -7,6 +7,8 @@ import pytest
 from brain_tumor.errors import ModelError
 from brain_tumor.models import precision, saved, unet
 
+pytestmark = pytest.mark.backend
+
 ARCHITECTURES = ("unet-resnet18", "unet-resnet34", "unet-resnet50", "resunet")
 
 

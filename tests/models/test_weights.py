@@ -19,6 +19,8 @@ from brain_tumor.models import weights
 from brain_tumor.models.backbones import BACKBONES, resnet
 from brain_tumor.models.classifier import classifier, plain
 
+pytestmark = pytest.mark.backend
+
 LAYERS, SCALARS = 40, 11_186_889  # of ResNet18: 20 convolutions and 20 BatchNorms
 
 

@@ -13,6 +13,8 @@ from brain_tumor.training.batches import SliceArrays, TrainingBatches
 from brain_tumor.training.runs import RunFolder
 from brain_tumor.training.stages import Stage, train
 
+pytestmark = pytest.mark.backend
+
 SIZE, BATCH = 16, 4
 FLIPS = Augmentation(flip=True, rotation_degrees=0.0, zoom=0.0, gamma=0.0, sequence_dropout=0.0)
 PLAN = (Stage("head", 2, 3e-2, part="head"), Stage("all", 1, 1e-3))

@@ -10,6 +10,8 @@ from brain_tumor.errors import DataError, ModelError
 from brain_tumor.training import losses
 from brain_tumor.training.losses import LOSSES, accuracy, bce, bce_dice, cce, dice_area, dice_hits, focal_tversky
 
+pytestmark = pytest.mark.backend
+
 HALF = np.repeat([1.0, 0.0], 8).reshape(1, 4, 4, 1).astype(np.float32)  # 8 of 16 pixels are tumour
 EMPTY = np.zeros_like(HALF)
 FULL = np.ones_like(HALF)

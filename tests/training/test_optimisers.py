@@ -11,6 +11,8 @@ from brain_tumor.training.optimisers import PerDepth
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.schedules import OneCycle
 
+pytestmark = pytest.mark.backend
+
 LAYERS = ("conv0", "stage1_unit1_conv1", "stage2_unit1_conv1", "stage3_unit1_conv1", "stage4_unit1_conv1", "head_linear1")
 START = np.array([1.1, 0.9, 1.2, 0.8, 1.0, 0.7, 0.5])  # a kernel of each layer, then the last one's bias
 DECAYED = np.array([1, 1, 1, 1, 1, 1, 0])

@@ -137,6 +137,7 @@ def test_a_run_is_named_by_recipe_and_pictures(material):
     assert len({name, pretrain.run_id(replace(RECIPE, epochs=3), material), pretrain.run_id(RECIPE, fewer)}) == 3
 
 
+@pytest.mark.backend
 def test_a_finished_run_leaves_its_facts_and_no_checkpoint(trained, material):
     facts = trained.description
     assert trained.path.parent == runs_folder() / "pretraining"
@@ -147,6 +148,7 @@ def test_a_finished_run_leaves_its_facts_and_no_checkpoint(trained, material):
     assert all_runs() == [], "it is no run of a recipe, which could be evaluated on a cohort"
 
 
+@pytest.mark.backend
 def test_the_record_says_where_the_weights_come_from(trained):
     record = weights.read_record(RECIPE.weights_file)
     assert RECIPE.weights_file.name == "drawn-resnet18-32-volume.weights.h5"
@@ -158,6 +160,7 @@ def test_the_record_says_where_the_weights_come_from(trained):
     assert {"minutes", "environment", "scaling", "recipe"} <= record.keys()
 
 
+@pytest.mark.backend
 def test_the_weights_are_those_that_were_trained(trained):
     model, fresh = saved.load(trained.path), saved.build(saved.describe("resnet18", size=32))
     facts = weights.load_encoder(fresh, str(RECIPE.weights_file), "volume")
@@ -167,6 +170,7 @@ def test_the_weights_are_those_that_were_trained(trained):
             np.testing.assert_array_equal(weight, twin)
 
 
+@pytest.mark.backend
 def test_a_finished_run_is_taken_as_it_is_and_lost_weights_are_written_again(trained, material, monkeypatch):
     monkeypatch.setattr(stages, "train", lambda *_: pytest.fail("trained again"))
     written = RECIPE.weights_file.stat().st_mtime_ns
@@ -177,6 +181,7 @@ def test_a_finished_run_is_taken_as_it_is_and_lost_weights_are_written_again(tra
     assert weights.read_record(RECIPE.weights_file)["run"] == trained.path.name, "whole again"
 
 
+@pytest.mark.backend
 def test_an_interrupted_run_goes_on_where_it_was(stopped, trained):
     facts, history, weights_there = stopped
     assert facts["status"] == "stopped" and "held_out" not in facts and not weights_there
@@ -221,6 +226,7 @@ def test_without_a_test_part_there_is_no_held_out_figure():
     assert pretrain.held_out(Answers([]), parts_of(train=[0, 1], test=[]), ("a", "b"), 2) is None
 
 
+@pytest.mark.backend
 def test_the_loss_of_several_classes_is_ours():
     truth, probability = np.array([[0.0], [2.0]], np.float32), np.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]], np.float32)
     value = keras.ops.convert_to_numpy(stages.losses.make(pretrain.LOSS)(truth, keras.ops.convert_to_tensor(probability)))

@@ -12,6 +12,8 @@ from brain_tumor.errors import RunError
 from brain_tumor.training import runs
 from brain_tumor.training.runs import RunFolder
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.fixture
 def run(tmp_path):

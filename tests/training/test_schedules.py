@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from brain_tumor.training.optimisers import OneCycleAdamW
 from brain_tumor.training.schedules import DIV, MOMENTUM_HIGH, MOMENTUM_LOW, OneCycle
 
+pytestmark = pytest.mark.backend
+
 LONG = OneCycle(max_lr=0.01, steps=1000, pct_start=0.3)
 
 

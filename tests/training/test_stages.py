@@ -9,6 +9,8 @@ from brain_tumor.training import stages
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
 
+pytestmark = pytest.mark.backend
+
 BY_DEPTH = {name: (Stage("by depth", 2, 1e-2, optimiser=name, layer_decay=0.1),) for name in ("sgd", "adamw")}
 TWO_STAGES = (Stage("decoder first", 2, 1e-2, part="decoder"), Stage("all", 2, 1e-3))
 
