@@ -57,6 +57,7 @@ def cross_validate(
     runs = [run_folder(of_fold, store) for of_fold in recipes]
     folder = runs_folder() / crossval_name(recipe, unit, len(names), store)
     began = now()
+    identity_of_data = training.data_identity(recipe, store)
     if (folder / DESCRIPTION).is_file():
         earlier = read(folder)
         if earlier["status"] == "finished" and all((folder / name).is_file() for name in tables(task)):
@@ -67,7 +68,7 @@ def cross_validate(
         "unit": unit,
         "folds": len(names),
         "recipe": _shared(recipe),
-        "data_hash": store.data_hash,
+        **identity_of_data,
         "phantom": cohort.phantom,
         "patients": int(tested.nunique()),
         "slices": len(tested),

@@ -17,14 +17,15 @@ from brain_tumor.data import splits
 from brain_tumor.data.cache import Store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import DataError
-from brain_tumor.evaluation import calibration, components, detection, overlap, subgroups, surface
+from brain_tumor.evaluation import calibration, ceiling, components, detection, overlap, subgroups, surface
 from brain_tumor.experiments.recipe import Recipe
-from brain_tumor.inference.predict import Prediction
+from brain_tumor.inference.predict import Prediction, at_native_size
 from brain_tumor.training.runs import RunFolder
 
 # Of every slice or case, as they were counted.
 SLICES = "slices.csv"
 COUNTS, LARGEST, FLOORS, SLICE_FLOORS = "counts.csv", "counts_largest.csv", "floors.csv", "slice_floors.csv"
+CEILING = "ceiling.csv"
 BOUNDARY, BOUNDARY_SLICES, PIXELS, CASES = "boundary.csv", "boundary_slices.csv", "pixels.csv", "cases.csv"
 # What follows from them.
 SCORES, BOUNDARY_SCORES, SUBGROUPS = "scores.csv", "boundary_scores.csv", "subgroups.csv"
@@ -121,6 +122,7 @@ def of_case(prediction: Prediction, truth: Mapping[int, np.ndarray], threshold: 
         COUNTS: _counts(prediction, found, truth, threshold),
         BOUNDARY_SLICES: _boundary_slices(prediction, masks, threshold),
         PIXELS: _pixels(prediction, masks),
+        CEILING: _ceiling(prediction, truth[prediction.working.shape[1]], masks),
     }
     if whole:
         kept = {size: components.keep_largest_probability(probability, threshold) for size, probability in found.items()}
@@ -207,6 +209,13 @@ def _counts(
     where = {"case_id": prediction.case_id, "slice": prediction.slice_numbers}
     tables = [overlap.count(planes, truth[size], threshold).assign(size=size, **where) for size, planes in found.items()]
     return pd.concat(tables)[list(overlap.COLUMNS)]
+
+
+def _ceiling(prediction: Prediction, working: np.ndarray, native: np.ndarray) -> pd.DataFrame:
+    """The counts of the truth that was resized to the working size and is brought back as a prediction is."""
+    counts = ceiling.count(at_native_size(working.astype(np.float32), native.shape[1:]), native)
+    where = {"case_id": prediction.case_id, "slice": prediction.slice_numbers[counts.index], "size": native.shape[1]}
+    return counts.assign(**where)[list(ceiling.COLUMNS)]
 
 
 def _boundary_slices(prediction: Prediction, truth: np.ndarray, threshold: float) -> pd.DataFrame:

@@ -68,6 +68,7 @@ def commit_crossval(folder: Path) -> Path:
     if facts["status"] != "finished":
         raise RunError(f"{folder}: the cross-validation is {facts['status']}, only finished ones are recorded")
     names = [name for name in crossval.tables(tasks.of(facts["recipe"]["task"])) if name != stored.PREDICTIONS]
+    names += [scoring.CEILING] if (folder / scoring.CEILING).is_file() else []
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
         raise RunError(f"{folder}: no {absent[0]}; give its command again")

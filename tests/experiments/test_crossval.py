@@ -12,11 +12,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from brain_tumor import files
-from brain_tumor.data import splits
+from brain_tumor.data import intensity, splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import BrainTumorError, DataError, ModelError, RunError, SplitError
-from brain_tumor.evaluation import detection, overlap, protocols
+from brain_tumor.evaluation import ceiling, detection, overlap, protocols
 from brain_tumor.experiments import crossval, out_of_fold, segmentation
 from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.crossval import cross_validate
@@ -84,6 +84,7 @@ def test_every_fold_is_an_ordinary_run(done, phantom_cohort):
 def test_the_files_of_a_cross_validation(done):
     assert {path.name for path in done.iterdir()} == {
         "crossval.json", "counts.csv", "floors.csv", "cases.csv", "scores.csv", "fold_scores.csv", "predictions.npz",
+        "ceiling.csv",
     }, "nothing half written"  # fmt: skip
 
 
@@ -111,7 +112,10 @@ def test_scores_are_of_all_patients_and_floors_each_folds_own(done):
     )
     assert (scores.patients == 6).all()
     apart = dict(list(floors.groupby("floor")))
-    pd.testing.assert_frame_equal(scores, protocols.score(counts, floor_counts=apart))
+    ceilings = pd.read_csv(done / "ceiling.csv")
+    expected_scores = ceiling.beside(protocols.score(counts, floor_counts=apart), counts, ceilings)
+    pd.testing.assert_frame_equal(scores, expected_scores)
+    assert len(ceilings) == cases.tumour_slices.sum()
     for fold, run in enumerate(crossval.read(done)["runs"], 1):
         stored = done.parent / run["run"]
         mine = floors[floors.fold == fold].drop(columns="fold")
@@ -152,6 +156,24 @@ def test_folds_that_finished_alone_are_taken_as_they_are(done, phantom_cohort, t
     again = cross_validate(RECIPE, phantom_cohort, folds=2)
     for name in crossval.tables("segmentation"):
         assert (again / name).read_bytes() == (done / name).read_bytes(), name
+
+
+def test_one_whose_masks_were_prepared_otherwise_is_refused(done, phantom_cohort, monkeypatch):
+    assert crossval.read(done)["preparation"] == intensity.PREPARATION
+    monkeypatch.setattr(intensity, "PREPARATION", 3)
+    with pytest.raises(RunError, match="begun with preparation 2, now 3; remove the folder to begin anew"):
+        cross_validate(RECIPE, phantom_cohort, folds=2)
+
+
+def test_runs_from_before_there_were_ceilings_are_gathered_without(done, phantom_cohort):
+    runs = [RunFolder(done.parent / fold["run"]) for fold in crossval.read(done)["runs"]]
+    whole = (runs[1].path / "ceiling.csv").read_bytes()
+    (runs[1].path / "ceiling.csv").unlink()
+    try:
+        gathered = out_of_fold.gather(runs, "segmentation", open_store(phantom_cohort), "patient")
+    finally:
+        (runs[1].path / "ceiling.csv").write_bytes(whole)
+    assert "ceiling.csv" not in gathered and "ceiling" not in gathered["scores.csv"]
 
 
 def test_folds_of_other_data_are_refused(done, phantom_cohort, tmp_path, monkeypatch):

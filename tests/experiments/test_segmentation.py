@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from brain_tumor import files
-from brain_tumor.data import splits
+from brain_tumor.data import intensity, splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import BrainTumorError, DataError, ModelError, RunError, SplitError
-from brain_tumor.evaluation import calibration, components, detection, overlap, protocols, surface
+from brain_tumor.evaluation import calibration, ceiling, components, detection, overlap, protocols, surface
 from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments import scoring, segmentation
 from brain_tumor.experiments.recipe import SegmentationRecipe
@@ -63,6 +63,7 @@ def test_the_record_of_a_run(finished):
     store = open_store(finished.cohort)
     assert facts["data_hash"] == store.data_hash
     assert facts["split_hash"] == splits.load(finished.run.path / "split.json").hash
+    assert facts["preparation"] == intensity.PREPARATION == 2
     parts = facts["parts"]
     assert [parts[part]["patients"] for part in ("train", "validation", "test")] == [4, 0, 2]
     assert sum(parts[part]["slices"] for part in parts) == len(store.slices)
@@ -76,8 +77,8 @@ def test_the_record_of_a_run(finished):
 def test_the_files_of_a_run(finished):
     found = {path.name for path in finished.run.path.iterdir()}
     assert found == {
-        "run.json", "split.json", "history.csv", "model.json", "model.weights.h5",
-        "predictions", "counts.csv", "cases.csv", "scores.csv", "floors.csv", "slice_floors.csv", "counts_largest.csv",
+        "run.json", "split.json", "history.csv", "model.json", "model.weights.h5", "predictions",
+        "counts.csv", "ceiling.csv", "cases.csv", "scores.csv", "floors.csv", "slice_floors.csv", "counts_largest.csv",
         "boundary.csv", "boundary_slices.csv", "boundary_scores.csv", "pixels.csv", "subgroups.csv", "detection.csv",
         "calibration.csv",
     }, "no checkpoint is left, and nothing half written"  # fmt: skip
@@ -109,10 +110,46 @@ def test_counts_are_those_of_the_stored_predictions(finished):
 def test_scores_are_rebuilt_from_the_counts(finished):
     counts, floors = (pd.read_csv(finished.run.path / name) for name in ("counts.csv", "floors.csv"))
     assert set(floors.floor) == {"all empty", "mean mask at position"}, "on a patient split there is nothing to interpolate"
-    pd.testing.assert_frame_equal(protocols.score(counts, floor_counts=scoring.by_floor(floors)), finished.scores)
+    ceilings = pd.read_csv(finished.run.path / "ceiling.csv")
+    scores = protocols.score(counts, floor_counts=scoring.by_floor(floors))
+    pd.testing.assert_frame_equal(ceiling.beside(scores, counts, ceilings), finished.scores)
     pd.testing.assert_frame_equal(segmentation.read_scores(finished.run), finished.scores)
     cases = pd.read_csv(finished.run.path / "cases.csv").set_index("case_id")
     pd.testing.assert_frame_equal(cases, overlap.per_case(counts[counts["size"] == 64]))
+
+
+def test_the_ceiling_is_the_truth_there_and_back(finished):
+    """Counted here slice by slice, all slices; the table holds those with tumour only."""
+    store = open_store(finished.cohort)
+    rows = splits.load(finished.run.path / "split.json").rows("test", store.slices)
+    truth, small = store.masks[rows], open_store(finished.cohort, 32).masks[rows]
+    grown = intensity.resize_probabilities(small.astype(np.float32), 64)
+    returned = np.rint(grown * 255).astype(np.uint8)
+    where = store.slices.iloc[rows][["case_id", "slice"]].reset_index(drop=True)
+    counts = pd.concat([where, overlap.count(returned, truth)], axis=1)
+    scores = finished.scores.set_index(["size", "protocol"])
+    for protocol in protocols.PROTOCOLS:
+        assert scores.ceiling[64, protocol.name] == pytest.approx(protocols.dice(protocol, counts))
+    assert scores.ceiling[32].isna().all(), "at its own size a network has no such bound"
+    assert 0.75 < scores.ceiling[64, "patient mean"] < 1
+    table = pd.read_csv(finished.run.path / "ceiling.csv")
+    assert list(table.columns) == list(ceiling.COLUMNS)
+    assert len(table) == (store.slices.tumour_px.iloc[rows] > 0).sum()
+
+
+def test_a_run_whose_masks_were_prepared_otherwise_is_neither_taken_nor_continued(finished, monkeypatch):
+    monkeypatch.setattr(training, "train_stages", never)
+    path = finished.run.path / "run.json"
+    whole = path.read_bytes()
+    try:
+        facts = files.read_json(path)
+        del facts["preparation"]  # as runs were before there were two
+        for status in ("finished", "stopped"):
+            files.write_json(path, facts | {"status": status})
+            with pytest.raises(RunError, match="begun with preparation 1, now 2; remove the folder to train anew"):
+                experiment.train(RECIPE, finished.cohort)
+    finally:
+        path.write_bytes(whole)
 
 
 @pytest.fixture

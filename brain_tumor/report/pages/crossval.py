@@ -38,7 +38,8 @@ def of_folder(folder: Path) -> list[Section]:
         Section(
             sections.SCORES,
             view.scores(scores),
-            f"{facts['slices']:,} slices of {facts['patients']} patients, each predicted once.{spared} {sections.INTERVAL}",
+            f"{facts['slices']:,} slices of {facts['patients']} patients, each predicted once.{spared} "
+            f"{sections.dice_columns(scores)}",
         ),
         Section(
             FOLDS,

@@ -21,6 +21,7 @@ BRIEF_SUBGROUPS = (subgroups.FIELDS["site"], subgroups.AREA)
 MEANING = "what it means"  # the column that a terminal has no room for
 
 INTERVAL = "Interval: bootstrap over patients. Floor: the best score of predictors that read no image."
+CEILING = "Ceiling: the truth itself resized to the network's size and back, which no prediction of that size can much exceed."
 FLOORS = (
     "A constant answer brings sensitivity, specificity or precision to 1, so the floor of the first is the best at no lower "
     "specificity, and those of the others at no lower sensitivity, wherever on these very slices that is."
@@ -114,6 +115,11 @@ def floors_in_words(scores: pd.DataFrame) -> str:
     """What is said of floors; runs that were scored by earlier versions have none where a constant answer reaches 1."""
     matched = scores[scores.measure.isin(detection.MATCHED)]
     return FLOORS if matched.floor.notna().any() else "Measures that a constant answer brings to 1 have no floor."
+
+
+def dice_columns(scores: pd.DataFrame) -> str:
+    """What the columns of a table of scores mean; what is no Dice, or was scored by an earlier version, has no ceiling."""
+    return f"{INTERVAL} {CEILING}" if "ceiling" in scores else INTERVAL
 
 
 def test_part(facts: dict) -> str:

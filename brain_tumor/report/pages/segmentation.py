@@ -13,7 +13,7 @@ from brain_tumor.records import records
 from brain_tumor.report import figures
 from brain_tumor.report.figures.drawing import Drawing
 from brain_tumor.report.pages import numbers, sections, tables
-from brain_tumor.report.pages.sections import INTERVAL, Section
+from brain_tumor.report.pages.sections import Section
 
 HEADLINES = ("slice, empty = 1", "patient mean")
 PICTURED_WORST = 2
@@ -30,7 +30,7 @@ def of_run(folder: Path, facts: dict) -> list[Section]:
             "Dice of each patient's volume at native size, best first; in a missed slice none of the tumour was called, in a "
             "false alarm there was none.",
         ),
-        Section(sections.SCORES, tables.score_table(scores), f"{sections.test_part(facts)} {INTERVAL}"),
+        Section(sections.SCORES, tables.score_table(scores), f"{sections.test_part(facts)} {sections.dice_columns(scores)}"),
     ]
     if (folder / "counts_largest.csv").is_file():
         spread = protocols.spread(_variants(folder))
