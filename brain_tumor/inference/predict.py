@@ -12,6 +12,7 @@ from brain_tumor import files
 from brain_tumor.data import channels, intensity
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation.calibration import check_probabilities
+from brain_tumor.models import decision
 
 BATCH = 16  # always padded to this, so that a slice alone and a slice in a series give the same bits
 
@@ -79,13 +80,13 @@ def slice_probabilities(model: keras.Model, images: np.ndarray, scaling: np.ndar
 
 
 def _run(model: keras.Model, images: np.ndarray, scaling: np.ndarray) -> np.ndarray:
-    """The network's output for each slice, in batches of one fixed size."""
+    """The probabilities of each slice, from the network's logits, in batches of one fixed size."""
     found = np.empty((len(images), *model.output_shape[1:]), np.float32)
     for start in range(0, len(images), BATCH):
         batch = intensity.normalise(images[start : start + BATCH], scaling)
         padded = np.zeros((BATCH, *batch.shape[1:]), np.float32)
         padded[: len(batch)] = batch
-        found[start : start + BATCH] = np.asarray(model.predict_on_batch(padded))[: len(batch)]
+        found[start : start + BATCH] = decision.probabilities(model.predict_on_batch(padded)[: len(batch)])
     return found
 
 

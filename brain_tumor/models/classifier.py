@@ -28,14 +28,14 @@ def classifier(
         backbone: ``resnet18``, ``resnet34`` or ``resnet50``; random weights.
         size: input height and width in pixels, a multiple of 32; 224 is that of source 002 and of ImageNet's weights.
         channels: input channels.
-        classes: 1 for the probability of tumour; from 2 on, one probability a class.
+        classes: 1 for the logit of tumour; from 2 on, one logit a class.
         dropout: share of the head's activations dropped in training.
         batchnorm_momentum: 0.99 needs about 300 steps before validation means anything; short runs take 0.9.
         input_batchnorm: False leaves out the BatchNorm of the input (:func:`brain_tumor.models.backbones.resnet`).
 
     Returns:
-        ``(B, size, size, channels)`` float32 -> probability of tumour ``(B, 1)``, or of each class ``(B, classes)`` with sum 1,
-        float32; the last layer is float32 whatever the precision.
+        ``(B, size, size, channels)`` float32 -> logit of tumour ``(B, 1)``, or of each class ``(B, classes)``, float32; the
+        last layer is float32 whatever the precision. :func:`brain_tumor.models.decision.probabilities` makes probabilities.
 
     Raises:
         ModelError: unknown backbone, a size that it cannot take, or no class.
@@ -50,7 +50,7 @@ def classifier(
     x = keras.layers.Dropout(dropout, name="head_dropout1")(x)
     x = keras.layers.Dense(HEAD_WIDTHS[1], name="head_linear2")(x)
     x = keras.layers.Dropout(dropout, name="head_dropout2")(x)
-    return keras.Model(network.input, _probability(x, classes), name=f"classifier_{backbone}")
+    return keras.Model(network.input, _head(x, classes), name=f"classifier_{backbone}")
 
 
 def plain(size: int = SIZE, channels: int = 3, classes: int = 1, dropout: float = DROPOUT) -> keras.Model:
@@ -80,7 +80,7 @@ def plain(size: int = SIZE, channels: int = 3, classes: int = 1, dropout: float 
     for number, width in enumerate(PLAIN_WIDTHS, 1):
         x = keras.layers.Dense(width, activation="relu", name=f"head_linear{number}")(x)
         x = keras.layers.Dropout(dropout, name=f"head_dropout{number}")(x)
-    return keras.Model(images, _probability(x, classes), name="classifier_plain")
+    return keras.Model(images, _head(x, classes), name="classifier_plain")
 
 
 def _check(size: int, stride: int, classes: int) -> None:
@@ -89,7 +89,5 @@ def _check(size: int, stride: int, classes: int) -> None:
         raise ModelError(f"{classes} classes, expected 1 (is there tumour?) or one for each class, 2 or more")
 
 
-def _probability(features, classes: int):
-    logits = keras.layers.Dense(classes, dtype="float32", name="head_linear3")(features)
-    kind = "sigmoid" if classes == 1 else "softmax"
-    return keras.layers.Activation(kind, dtype="float32", name="head_probability")(logits)
+def _head(features, classes: int):
+    return keras.layers.Dense(classes, dtype="float32", name="head_linear3")(features)

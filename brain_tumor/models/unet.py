@@ -1,7 +1,7 @@
 """Segmentation networks: the U-Net of `segmentation-models` on a ResNet encoder, and a ResUNet of our own blocks.
 
-Both take ``(B, size, size, channels)`` float32 and give ``(B, size, size, 1)`` float32 probabilities; the last convolution
-and activation stay float32 whatever the precision (bfloat16 probabilities tie).
+Both take ``(B, size, size, channels)`` float32 and give ``(B, size, size, 1)`` float32 logits; the last convolution stays
+float32 whatever the precision (bfloat16 logits tie). :func:`brain_tumor.models.decision.probabilities` makes probabilities.
 """
 
 import keras
@@ -72,5 +72,4 @@ def _residual_block(x, filters: int, momentum: float, name: str):
 
 
 def _head(features):
-    logits = keras.layers.Conv2D(1, 3, padding="same", dtype="float32", name="final_conv")(features)
-    return keras.layers.Activation("sigmoid", dtype="float32", name="probability")(logits)
+    return keras.layers.Conv2D(1, 3, padding="same", dtype="float32", name="final_conv")(features)

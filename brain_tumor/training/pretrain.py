@@ -28,7 +28,7 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.deduplicate import Deduplicated, deduplicate
 from brain_tumor.data.readers.folders import KNOWN_SETS, check_name, open_pictures, read_folders
 from brain_tumor.errors import DataError, ModelError, check_seed, check_word
-from brain_tumor.models import precision, saved, weights
+from brain_tumor.models import decision, precision, saved, weights
 from brain_tumor.models.architectures import BACKBONES, RESNET_STRIDE
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import tracked
@@ -198,11 +198,10 @@ def held_out(model: keras.Model, parts: dict[str, SliceArrays], classes: tuple[s
     if not len(test.rows):
         return None
     batches = ValidationBatches(test, batch_size)
-    called = [
-        model.predict_on_batch(batches[i][0]).argmax(axis=1) for i in tracked(range(len(batches)), "scoring held-out pictures")
-    ]
+    steps = tracked(range(len(batches)), "scoring held-out pictures")
+    answers = [decision.probabilities(model.predict_on_batch(batches[i][0])).argmax(axis=1) for i in steps]
     confusion = np.zeros((len(classes), len(classes)), int)
-    np.add.at(confusion, (test.targets[test.rows], np.concatenate(called)), 1)
+    np.add.at(confusion, (test.targets[test.rows], np.concatenate(answers)), 1)
     of_class = confusion.sum(axis=1)
     commonest = int(np.bincount(test.targets[parts["train"].rows]).argmax())
     right = np.diag(confusion)

@@ -33,7 +33,7 @@ def three_convolutions() -> keras.Model:
         x = keras.layers.Conv2D(4, 3, padding="same", use_bias=False, name=f"{part}_conv")(x)
         x = keras.layers.BatchNormalization(momentum=0.9, name=f"{part}_bn")(x)
         x = keras.layers.Activation("relu", name=f"{part}_relu")(x)
-    head = keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid", dtype="float32", name="final_conv")
+    head = keras.layers.Conv2D(1, 3, padding="same", dtype="float32", name="final_conv")
     return keras.Model(images, head(x))
 
 
