@@ -7,8 +7,8 @@ import typer
 
 from brain_tumor import files
 from brain_tumor.cli import recipe_options, resumable
-from brain_tumor.cli.backend import load_keras
 from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe
+from brain_tumor.models.backend import load_keras
 
 app = typer.Typer(help="Train and score every fold, then gather what was predicted out of fold; the same command again resumes.")
 Folds = Annotated[int, typer.Option(help="How many; 5, or as many as there are sites.", show_default=False)]

@@ -2,8 +2,6 @@
 
 import typer
 
-from brain_tumor.cli.backend import load_keras
-
 # Small enough for a few minutes on two cores, hard enough that nothing but learning scores well.
 RECIPE = {"cohort": "phantom", "split": "ratio-25", "model": "resunet", "size": 128, "batchnorm_momentum": 0.9}
 EPOCHS, MAX_LR = 12, 3e-3
@@ -11,6 +9,8 @@ EPOCHS, MAX_LR = 12, 3e-3
 
 def demo() -> None:
     """Draw a synthetic cohort, explore it, train on it, score, and write reports/demo.html."""
+    from brain_tumor.models.backend import load_keras
+
     load_keras()
     from brain_tumor.cli.data import print_facts
     from brain_tumor.cli.evaluate import print_sections

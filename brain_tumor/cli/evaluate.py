@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from brain_tumor.cli.backend import load_keras
+from brain_tumor.models.backend import load_keras
 
 
 def evaluate(
@@ -23,6 +23,7 @@ def evaluate(
         raise DataError("--margin is of a comparison: it needs --against RUN")
     if margin is not None and not (math.isfinite(margin) and margin > 0):
         raise DataError(f"--margin {margin:g}, expected a number above 0")
+
     load_keras()
     from brain_tumor import files
     from brain_tumor.data.opening import open_cohort
@@ -53,6 +54,7 @@ def evaluate(
 
 def runs() -> None:
     """List the runs of this home with their state and scores."""
+
     load_keras()
     from rich.console import Console
     from rich.table import Column, Table

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 import typer
 
 from brain_tumor.cli import resumable
-from brain_tumor.cli.backend import load_keras
 
 app = typer.Typer(help="A table of experiments, each trained and scored; the same command again resumes.", no_args_is_help=True)
 BudgetName = Annotated[Literal["cpu", "full"], typer.Option(help="cpu: 128 px, 4 epochs. full: 224 px, 30 epochs, for a GPU.")]
@@ -21,6 +20,8 @@ def grid() -> None:
 @app.command()
 def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells = None, workers: Workers = 1) -> None:
     """Is there tumour in this slice? ResNet-18 and 50, frozen and fine-tuned, with and without normalisation and flips."""
+    from brain_tumor.models.backend import load_keras
+
     load_keras()
     from brain_tumor.cli.evaluate import print_sections
     from brain_tumor.data.opening import open_cohort

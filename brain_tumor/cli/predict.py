@@ -4,8 +4,6 @@ from pathlib import Path
 
 import typer
 
-from brain_tumor.cli.backend import load_keras
-
 PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
 
@@ -18,6 +16,8 @@ def predict(
     mask: Path = typer.Option(None, help="Also write the mask, 0 and 255: one picture, or a folder for a case."),
 ) -> None:
     """Outline the tumour in one slice or one case, or tell which slices show one. Research use only: not for diagnosis."""
+    from brain_tumor.models.backend import load_keras
+
     load_keras()
     from brain_tumor.errors import DataError
     from brain_tumor.experiments.run import finished_recipe

@@ -6,8 +6,8 @@ from pathlib import Path
 import typer
 
 from brain_tumor.cli import recipe_options, resumable
-from brain_tumor.cli.backend import load_keras
 from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.models.backend import load_keras
 from brain_tumor.training.plan import Stage
 
 _RECIPE = {item.name: recipe_options.option(item).annotation for item in (*fields(Recipe), *fields(Stage))}
@@ -37,6 +37,7 @@ def pretrain(
 
     Give --data again for a second folder. About twenty minutes for resnet18 at 128 on two cores, an hour for resnet50.
     """
+
     load_keras()
     from brain_tumor.training import pretrain as pretraining
 

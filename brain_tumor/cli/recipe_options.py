@@ -9,21 +9,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from brain_tumor.cli.backend import load_keras
 from brain_tumor.errors import ModelError
 from brain_tumor.experiments import recipe as recipes
 from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.models.backend import load_keras
 from brain_tumor.training import plan
 from brain_tumor.training.augment import Augmentation
 
 STRATEGY_HELP = "Train everything; the new layers alone; or those, then all, then all with rates by depth."
 EPOCHS = 12
-# Options that had another name until version 0.3.
-RENAMED = {
-    "--tune": "--validation", "--peak-rate": "--max-lr", "--rise": "--pct-start", "--average-flips": "--flip-tta",
-    "--no-average-flips": "--no-flip-tta", "--lighting": "--gamma", "--missing": "--sequence-dropout",
-    "--depth-factor": "--layer-decay",
-}  # fmt: skip
 
 
 def option(item: Field, default: Any = MISSING) -> inspect.Parameter:

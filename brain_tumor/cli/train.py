@@ -5,8 +5,8 @@ from pathlib import Path
 import typer
 
 from brain_tumor.cli import recipe_options, resumable
-from brain_tumor.cli.backend import load_keras
 from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe
+from brain_tumor.models.backend import load_keras
 
 app = typer.Typer(help="Train a network; an interrupted run resumes when the same command is given again.")
 

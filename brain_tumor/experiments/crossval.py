@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import keras
-
 from brain_tumor import files
 from brain_tumor.data import splits
 from brain_tumor.data.cache import Store, open_store
@@ -21,6 +19,7 @@ from brain_tumor.experiments.recipe import Recipe, identity
 from brain_tumor.experiments.run import content, evaluate, make_split, run_folder, train
 from brain_tumor.experiments.tasks import Task
 from brain_tumor.inference import stored
+from brain_tumor.models import settings
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import within
 from brain_tumor.training.runs import RunFolder, environment, now
@@ -57,7 +56,6 @@ def cross_validate(
     runs = [run_folder(of_fold, store) for of_fold in recipes]
     folder = runs_folder() / crossval_name(recipe, unit, len(names), store)
     began = now()
-    identity_of_data = training.data_identity(recipe, store)
     if (folder / DESCRIPTION).is_file():
         earlier = read(folder)
         if earlier["status"] == "finished" and all((folder / name).is_file() for name in tables(task)):
@@ -68,7 +66,7 @@ def cross_validate(
         "unit": unit,
         "folds": len(names),
         "recipe": _shared(recipe),
-        **identity_of_data,
+        **content(recipe, store, None),
         "phantom": cohort.phantom,
         "patients": int(tested.nunique()),
         "slices": len(tested),
@@ -90,7 +88,7 @@ def cross_validate(
                 on_fold(number, len(names), run)
             with within(f"fold {number} of {len(names)}"):
                 if run.status != "finished":
-                    keras.utils.clear_session()  # else each fold's network stays in memory beside the next
+                    settings.clear_session()  # else each fold's network stays in memory beside the next
                 train(of_fold, cohort, on_start=lambda _run: note("running"))
                 if not _scored(run, task, dealt[number - 1]):
                     evaluate(run, cohort)

@@ -15,7 +15,7 @@ from brain_tumor.errors import RunError
 from brain_tumor.experiments import scoring, tasks
 from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.recipe import Recipe, identity
-from brain_tumor.models import freezing, precision, saved, weights
+from brain_tumor.models import freezing, precision, saved, settings, weights
 from brain_tumor.paths import runs_folder
 from brain_tumor.training import features, losses
 from brain_tumor.training.batches import SliceArrays, TrainingBatches
@@ -26,6 +26,7 @@ SPLIT = "split.json"
 BY_CONTENT = ("cohort", "split", "split_seed", "validation")  # what these say of a run, its cohort and split say better
 
 
+@settings.fixed()
 def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] | None = None) -> RunFolder:
     """Train a recipe; a finished run is returned as it is, an interrupted one resumed.
 

@@ -10,7 +10,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import pandas as pd
 
 from brain_tumor import files
@@ -20,6 +19,7 @@ from brain_tumor.errors import BrainTumorError, ModelError, RunError
 from brain_tumor.experiments import scoring
 from brain_tumor.experiments.recipe import Recipe, identity
 from brain_tumor.experiments.run import content, run_folder, train
+from brain_tumor.models import settings
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import within
 from brain_tumor.training import plan
@@ -108,7 +108,7 @@ def search(
         except BrainTumorError:
             study.tell(trial, state=state.FAIL)
             raise
-        keras.utils.clear_session()  # else each network stays in memory beside the next
+        settings.clear_session()  # else each network stays in memory beside the next
         study.tell(trial, float(run.history[MEASURE].iloc[-1]))
         scoring.write({TRIALS: _table(study, recipe, store)}, RunFolder(folder))
     return folder

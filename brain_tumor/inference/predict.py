@@ -12,7 +12,7 @@ from brain_tumor import files
 from brain_tumor.data import channels, intensity
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation.calibration import check_probabilities
-from brain_tumor.models import decision
+from brain_tumor.models import decision, settings
 
 BATCH = 16  # always padded to this, so that a slice alone and a slice in a series give the same bits
 
@@ -79,6 +79,7 @@ def slice_probabilities(model: keras.Model, images: np.ndarray, scaling: np.ndar
     return (found + _run(model, images[:, :, ::-1], scaling)[:, 0]) / 2 if flip_tta else found
 
 
+@settings.fixed()
 def _run(model: keras.Model, images: np.ndarray, scaling: np.ndarray) -> np.ndarray:
     """The probabilities of each slice, from the network's logits, in batches of one fixed size."""
     found = np.empty((len(images), *model.output_shape[1:]), np.float32)

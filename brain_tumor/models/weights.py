@@ -18,7 +18,7 @@ from classification_models.weights import WEIGHTS_COLLECTION
 
 from brain_tumor import files
 from brain_tumor.errors import BrainTumorError, ModelError
-from brain_tumor.models import freezing
+from brain_tumor.models import freezing, settings
 from brain_tumor.models.architectures import BACKBONES, RESNET_STRIDE
 from brain_tumor.models.backbones import INPUT_BATCHNORM, resnet
 from brain_tumor.paths import data_folder, readable
@@ -103,6 +103,7 @@ def imagenet_file(backbone: str) -> Path:
     return path
 
 
+@settings.fixed()
 def save_encoder(model: keras.Model, path: Path, record: dict) -> None:
     """Write the encoder of a classifier or U-Net, then its record beside it.
 
@@ -157,6 +158,7 @@ def read_record(path: Path) -> dict:
     return record
 
 
+@settings.fixed()
 def load_encoder(model: keras.Model, source: str, normalisation: str) -> dict | None:
     """Give a classifier's or U-Net's encoder the weights of ``source``, in place; the rest of the network is left as it is.
 

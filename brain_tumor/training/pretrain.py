@@ -28,7 +28,7 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.deduplicate import Deduplicated, deduplicate
 from brain_tumor.data.readers.folders import KNOWN_SETS, check_name, open_pictures, read_folders
 from brain_tumor.errors import DataError, ModelError, check_seed, check_word
-from brain_tumor.models import decision, precision, saved, weights
+from brain_tumor.models import decision, precision, saved, settings, weights
 from brain_tumor.models.architectures import BACKBONES, RESNET_STRIDE
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import tracked
@@ -125,6 +125,7 @@ def gather(recipe: Pretraining, roots: Sequence[Path]) -> Deduplicated:
     return material
 
 
+@settings.fixed()
 def pretrain(recipe: Pretraining, material: Deduplicated, on_start: Callable[[RunFolder], None] | None = None) -> RunFolder:
     """Train, score the held-out pictures once, and write the encoder's weights with their record.
 
@@ -187,6 +188,7 @@ def arrays(material: Deduplicated, normalisation: str) -> dict[str, SliceArrays]
     }
 
 
+@settings.fixed()
 def held_out(model: keras.Model, parts: dict[str, SliceArrays], classes: tuple[str, ...], batch_size: int) -> dict | None:
     """The test part's scores, as JSON; None where there is no such part.
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from brain_tumor.errors import RunError
-from brain_tumor.models import freezing
+from brain_tumor.models import freezing, settings
 from brain_tumor.progress import Bar
 from brain_tumor.training import features
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
@@ -20,6 +20,7 @@ from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
 
 
+@settings.fixed()
 def train(
     model: keras.Model,
     stages: tuple[Stage, ...],

@@ -182,3 +182,15 @@ def test_a_network_that_answers_nan_is_refused_not_stored_as_no_tumour(exam):
     broken.set_weights([np.full_like(weight, np.nan) for weight in broken.get_weights()])
     with pytest.raises(DataError, match="A: the network's answer: expected probabilities from 0 to 1"):
         predict.predict_case(broken, exam, "unit", "A", NUMBERS)
+
+
+def test_a_prediction_is_the_same_whatever_the_user_has_set(exam, users_settings):
+    def ask():
+        keras.utils.set_random_seed(0)
+        return predict.predict_case(saved.build(saved.describe("resunet", size=16)), exam, "unit", "A", NUMBERS, True)
+
+    expected = ask()
+    read = users_settings()
+    before = read()
+    np.testing.assert_array_equal(ask().working, expected.working)
+    assert read() == before

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from brain_tumor.data import intensity
-from brain_tumor.models import precision, unet
+from brain_tumor.models import settings, unet
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.batches import SliceArrays, TrainingBatches
 from brain_tumor.training.runs import RunFolder
@@ -47,7 +47,7 @@ def train_into(
 ):
     """Train a small network into ``folder``: the model and its history. ``on_epoch`` is called as epochs' batches are made."""
     keras.utils.set_random_seed(seed)
-    with precision.policy(number_format):
+    with settings.fixed(number_format):
         model = network()
     arrays = make_slices()
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import keras
 import pandas as pd
 
 from brain_tumor import files
@@ -20,7 +19,7 @@ from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments import scoring
 from brain_tumor.experiments.jobs import side_by_side
 from brain_tumor.experiments.recipe import ClassificationRecipe
-from brain_tumor.models import weights
+from brain_tumor.models import settings, weights
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import within
 from brain_tumor.studies.source_002.cells import CELLS, CLAIMS, QUESTIONS, WITHOUT_INPUT_BATCHNORM, Cell
@@ -275,7 +274,7 @@ def _train(wants: ClassificationRecipe, cohort: Cohort) -> str:
     """Train and score one run; its name."""
     run = experiment.train(wants, cohort)
     experiment.evaluate(run, cohort)
-    keras.utils.clear_session()  # else each network stays in memory beside the next
+    settings.clear_session()  # else each network stays in memory beside the next
     return run.path.name
 
 
