@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from brain_tumor.data.cache import Store
 
 CHANNELS = ("sequences", "flair", "neighbours", "sequences+mask")
+SEQUENCES = 3  # what a slice has, and a network is given some of
 COUNTS = {"sequences": 3, "flair": 3, "neighbours": 3, "sequences+mask": 4}
 IN_WORDS = {
     "sequences": "three sequences",

@@ -14,7 +14,7 @@ from brain_tumor.experiments import scoring
 from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.experiments.scoring import Part, Result, Tables
-from brain_tumor.inference.predict import slice_probabilities
+from brain_tumor.inference.predict import probabilities
 from brain_tumor.models import saved
 from brain_tumor.progress import tracked
 
@@ -164,13 +164,13 @@ def _slices(part: Part, again: bool) -> tuple[pd.DataFrame, bool]:
         stored = _read_slices(path)
         if stored[["case_id", "slice"]].equals(truth[["case_id", "slice"]]):
             return truth.assign(probability=stored.probability), False
-    model = saved.load(part.run.path, part.run.description["precision"])
+    model = saved.load(part.run.path)
     inputs, scalings = network_inputs(part.recipe, part.store)
     probability = np.empty(len(part.rows))
     by_case = truth.groupby("case_id").groups
     for places in tracked(by_case.values(), f"scoring {part.name}", len(by_case)):
         rows = part.rows[places]
-        probability[places] = slice_probabilities(model, inputs[rows], scalings[rows[0]], part.recipe.flip_tta)
+        probability[places] = probabilities(model, inputs[rows], scalings[rows[0]], part.recipe.flip_tta)
     calibration.check_probabilities(probability, f"{part.run.path.name}, {part.name} part")  # before anything is written
     table = truth.assign(probability=probability.round(DECIMALS))
     scoring.write({path.name: table}, part.run)

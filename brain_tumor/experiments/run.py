@@ -87,7 +87,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         loss = losses.make(recipe.loss, class_weights, task.losses)
         short = features.represents(recipe.augmentation)
         train_stages(model, recipe.stages, epoch_batches, loss, run, validation, task.metrics, on_features=short)
-        saved.save(model, description, run.path)
+        saved.save(model, description | {"precision": number_format, "predictor": _predictor(recipe)}, run.path)
     run.drop_checkpoints()
     return run
 
@@ -111,6 +111,8 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
     if part == "test":
         scoring.write(result.tables, run)
         run.update(scored=now(), **result.facts)
+        if "threshold" in result.facts:
+            saved.decide(run.path, result.facts["threshold"])
     return result.tables[scoring.SCORES]
 
 
@@ -178,6 +180,11 @@ def check_content(run: RunFolder, facts: dict[str, Any]) -> None:
         if earlier != value:
             begun = f"begun with {name} {str(earlier)[:12]}, now {str(value)[:12]}"
             raise RunError(f"{run.path}: {begun}; remove the folder to train anew")
+
+
+def _predictor(recipe: Recipe) -> dict[str, Any]:
+    """How the model's inputs are prepared and its answer is decided (:class:`brain_tumor.inference.predictor.Predictor`)."""
+    return {name: getattr(recipe, name) for name in ("normalisation", "channels", "flip_tta", "threshold", "cohort")}
 
 
 def _part_size(split: splits.Split, part: str, store: Store) -> dict[str, int]:

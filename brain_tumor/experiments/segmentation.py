@@ -15,8 +15,9 @@ from brain_tumor.evaluation import ceiling, floors, overlap, protocols
 from brain_tumor.experiments import classification, scoring
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.experiments.scoring import Part, Result
-from brain_tumor.inference.predict import Prediction, load_prediction, predict_case
-from brain_tumor.models import saved
+from brain_tumor.inference.intake import Exam
+from brain_tumor.inference.predict import Prediction, load_prediction
+from brain_tumor.inference.predictor import Predictor
 from brain_tumor.progress import tracked
 
 PREDICTIONS = "predictions"
@@ -38,7 +39,7 @@ def evaluate(part: Part, again: bool) -> Result:
     """
     recipe, store = part.recipe, part.store
     truth = {size: open_store(part.cohort, size).masks for size in (recipe.size, store.size)}
-    model = saved.load(part.run.path, part.run.description["precision"])
+    predictor = Predictor.load(part.run.path)
     whole = scoring.whole_cases(store, part.rows)
     cases, seconds = [], []
     by_case = store.slices.iloc[part.rows].groupby("case_id").slice
@@ -48,9 +49,9 @@ def evaluate(part: Part, again: bool) -> Result:
             begun = time.monotonic()
             images = store.images[store.rows_of(case_id)]
             scaling = store.scalings[recipe.normalisation][store.cases.index.get_loc(case_id)]
-            prediction = predict_case(
-                model, images, recipe.normalisation, str(case_id), numbers, recipe.flip_tta, scaling, recipe.channels
-            )
+            places = numbers.to_numpy() - 1
+            exam = Exam(str(case_id), images, np.arange(1, len(images) + 1), places, scaling=scaling)
+            prediction = predictor.predict(exam)
             seconds.append(time.monotonic() - begun)
             prediction.save(part.run.path / PREDICTIONS)
         cases.append(

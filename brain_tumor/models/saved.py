@@ -51,8 +51,24 @@ def save(model: keras.Model, description: dict, folder: Path) -> None:
 
 
 @settings.fixed()
-def load(folder: Path, number_format: str = "float32") -> keras.Model:
-    """Rebuild the model of a run folder.
+def decide(folder: Path, threshold: float) -> None:
+    """Change the threshold of a saved model to the one that was chosen on validation."""
+    description = files.read_json(folder / DESCRIPTION)
+    description["predictor"]["threshold"] = threshold
+    files.write_json(folder / DESCRIPTION, description)
+
+
+def load(folder: Path) -> keras.Model:
+    """Rebuild the model of a run folder, in the number format that it was trained in.
+
+    Raises:
+        ModelError: as of :func:`load_described`.
+    """
+    return load_described(folder)[0]
+
+
+def load_described(folder: Path) -> tuple[keras.Model, dict]:
+    """The model of a run folder, and its description.
 
     Raises:
         ModelError: a file is missing or damaged, describes no network of ours, or its weights are not those that were saved.
@@ -68,8 +84,8 @@ def load(folder: Path, number_format: str = "float32") -> keras.Model:
     if found != expected:
         raise ModelError(f"{folder / WEIGHTS}: SHA-256 {found[:12]}, expected {expected[:12]}; the file is damaged or another's")
     try:
-        model = build(description, number_format)
+        model = build(description, description.get("precision", "float32"))
         model.load_weights(folder / WEIGHTS)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: describes no network that fits {WEIGHTS}") from error
-    return model
+    return model, description

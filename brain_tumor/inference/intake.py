@@ -1,0 +1,116 @@
+"""Anything that a person hands us, as an exam: a picture, an exam's folder, an array, or a case of a cohort.
+
+The size of a picture is checked before a pixel is decoded (:mod:`brain_tumor.data.picture`).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from brain_tumor.data.cache import SMALLEST
+from brain_tumor.data.cohort import Case
+from brain_tumor.data.fingerprints import is_blank
+from brain_tumor.data.picture import read_picture
+from brain_tumor.data.readers import lgg
+from brain_tumor.errors import DataError
+
+PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+MODES = ("RGB", "L", "RGBA", "LA")
+GREY = "one channel, taken as FLAIR and given to all three, as the dataset does for missing sequences"
+ALONE = "a slice without its exam, which this network takes into account: trust the answer less"
+
+
+@dataclass(frozen=True)
+class Exam:
+    """An exam, or as much of it as there is.
+
+    Attributes:
+        name: a case's id, or what a folder or file is called.
+        images: ``(Z, H, W, C)`` uint8, all slices that are known: their scaling is taken from all of them.
+        slice_numbers: ``(Z,)`` int, the number of each slice.
+        rows: ``(n,)`` int, the places of the slices that are asked for.
+        notes: what a person should know of the answer, a line each.
+        scaling: ``(4, C)`` float32 where the images were changed since it was measured (padded); None: measured from them.
+    """
+
+    name: str
+    images: np.ndarray
+    slice_numbers: np.ndarray
+    rows: np.ndarray
+    notes: tuple[str, ...] = ()
+    scaling: np.ndarray | None = None
+
+    @property
+    def asked(self) -> np.ndarray:
+        """``(n,)``: the numbers of the slices that are asked for."""
+        return self.slice_numbers[self.rows]
+
+
+def exam(source: str | Path | np.ndarray | Case, by_exam: bool = False, name: str = "array") -> Exam:
+    """Read an exam.
+
+    Args:
+        source: a picture file; a folder of one exam's slices; ``(H, W)``, ``(H, W, C)`` or ``(Z, H, W, C)`` uint8; or a case.
+        by_exam: the network's answer for a slice depends on its whole exam (normalisation ``volume``, or neighbours), so
+            the other slices are read too where they lie beside a picture.
+        name: what to call an array.
+
+    Raises:
+        DataError: a file is missing, damaged, too small or blank, or an array is of another shape or type.
+    """
+    if isinstance(source, Case):
+        return _whole(source.case_id, source.load()[0], np.array(source.slice_numbers))
+    if isinstance(source, np.ndarray):
+        return _array(source, by_exam, name)
+    path = Path(source)
+    if path.is_dir():
+        images, numbers = lgg.read_images(path)
+        return _whole(path.resolve().name, images, numbers)
+    if path.suffix.lower() not in PICTURES:
+        raise DataError(f"{path}: no folder, and no picture ({', '.join(PICTURES)})")
+    image = _opaque(read_picture(path, MODES))
+    _check(image, str(path))
+    if image.ndim == 3 and by_exam and lgg.has_its_exam(path):
+        images, numbers = lgg.read_images(path.parent)
+        return Exam(path.stem, images, numbers, np.flatnonzero(numbers == int(path.stem.rsplit("_", 1)[1])))
+    return _slice(image, by_exam, path.stem, str(path))
+
+
+def _whole(name: str, images: np.ndarray, numbers: np.ndarray) -> Exam:
+    return Exam(name, images, numbers, np.arange(len(images)))
+
+
+def _array(source: np.ndarray, by_exam: bool, name: str) -> Exam:
+    if source.dtype != np.uint8:
+        raise DataError(f"{name}: an array of {source.dtype}, expected uint8")
+    if source.ndim == 4:
+        _check(source[0], name)
+        return _whole(name, source, np.arange(1, len(source) + 1))
+    if source.ndim not in (2, 3):
+        raise DataError(f"{name}: an array of shape {source.shape}, expected (H, W), (H, W, C) or (Z, H, W, C)")
+    image = _opaque(source)
+    _check(image, name)
+    return _slice(image, by_exam, name, name)
+
+
+def _slice(image: np.ndarray, by_exam: bool, name: str, source: str) -> Exam:
+    """A lone slice; a grey one stands for all three sequences."""
+    notes = [f"{source}: {GREY}"] if image.ndim == 2 else []
+    notes += [f"{source}: {ALONE}"] if by_exam else []
+    images = np.repeat(image[..., None], 3, axis=-1) if image.ndim == 2 else image
+    return Exam(name, images[None], np.array([1]), np.array([0]), tuple(notes))
+
+
+def _opaque(image: np.ndarray) -> np.ndarray:
+    """Without its last channel where that is transparency: how much of a screenshot shines through is no part of an exam."""
+    if image.ndim == 3 and image.shape[2] in (2, 4):
+        return image[..., :3] if image.shape[2] == 4 else image[..., 0]
+    return image
+
+
+def _check(image: np.ndarray, source: str) -> None:
+    if min(image.shape[:2]) < SMALLEST:
+        raise DataError(f"{source}: {image.shape[1]} x {image.shape[0]} pixels, expected at least {SMALLEST} x {SMALLEST}")
+    if is_blank(image):
+        raise DataError(f"{source}: a picture of nearly one grey value: there is nothing to see on it")

@@ -1,0 +1,107 @@
+"""A trained model with everything needed to apply it: ``Predictor.load(folder).predict(exam)``.
+
+A model's folder is self-contained: ``model.json`` says how the network is built, how its inputs are prepared and how its answer is
+decided; beside it lie the weights. Command line, notebooks and evaluation all predict through this class, so that an exam gets the
+same bits from each. A predictor is loaded once; the first call compiles the network for one fixed batch, later calls are hot.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from brain_tumor.data import channels, intensity
+from brain_tumor.errors import DataError, ModelError
+from brain_tumor.evaluation.calibration import check_probabilities
+from brain_tumor.inference.intake import Exam
+from brain_tumor.inference.predict import Prediction, at_native_size, probabilities, to_bytes
+from brain_tumor.models import saved
+
+
+@dataclass(frozen=True)
+class SlicePrediction:
+    """The probability of tumour of one exam's slices.
+
+    Attributes:
+        case_id: whose.
+        slice_numbers: ``(n,)`` int, the slices predicted.
+        probability: ``(n,)`` float32 in [0, 1].
+    """
+
+    case_id: str
+    slice_numbers: np.ndarray
+    probability: np.ndarray
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network, the preparation of its inputs, and the decision.
+
+    Attributes:
+        model: ends in logits: ``(B, S, S, 1)`` for masks, or ``(B, 1)`` for slices.
+        normalisation: how pixel values are brought to one scale (:mod:`brain_tumor.data.intensity`).
+        channels: the channels that the network takes (:mod:`brain_tumor.data.channels`).
+        flip_tta: predict each slice as it is and mirrored, and take the mean.
+        threshold: tumour is called where the probability is above this.
+        cohort: the cohort that it was trained on.
+    """
+
+    model: keras.Model
+    normalisation: str = "volume"
+    channels: str = "sequences"
+    flip_tta: bool = False
+    threshold: float = 0.5
+    cohort: str = ""
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Predictor":
+        """The predictor in a model's folder, such as a finished run's; nothing that a file says is run.
+
+        Raises:
+            ModelError: a file is missing or damaged, or does not say how inputs are prepared.
+        """
+        folder = Path(folder)
+        model, description = saved.load_described(folder)
+        try:
+            return cls(model, **description["predictor"])
+        except (KeyError, TypeError) as error:
+            raise ModelError(
+                f"{folder / saved.DESCRIPTION}: does not say how inputs are prepared ({error}); a version before 0.3 wrote it, "
+                "so train the run again"
+            ) from None
+
+    @property
+    def outlines(self) -> bool:
+        """Whether it predicts masks, and not a probability a slice."""
+        return len(self.model.output_shape) == 4
+
+    @property
+    def by_exam(self) -> bool:
+        """Whether its answer for a slice depends on the other slices of the exam."""
+        return self.normalisation == "volume" or self.channels == "neighbours"
+
+    def predict(self, exam: Exam) -> Any:
+        """Predict the slices that are asked for, at the exam's own size.
+
+        Slices that are not square are padded for the network, and the answer is cut back.
+
+        Returns:
+            A :class:`~brain_tumor.inference.predict.Prediction` of a network for masks, else a :class:`SlicePrediction`.
+
+        Raises:
+            DataError: another number of channels than the network's, or an answer that is no probability.
+        """
+        expected = self.model.input_shape[-1]
+        images = channels.exam_inputs(exam.images, self.channels)[exam.rows]
+        if images.shape[-1] != expected or exam.images.shape[-1] != channels.SEQUENCES:
+            raise DataError(f"{exam.name}: {exam.images.shape[-1]} channels, the network was trained on {expected}")
+        measured = intensity.scaling(exam.images, self.normalisation) if exam.scaling is None else exam.scaling
+        scaling = channels.arranged(measured, self.channels)
+        resized = intensity.resize_images(intensity.pad_to_square(images), self.model.input_shape[1])
+        answer = probabilities(self.model, resized, scaling, self.flip_tta)
+        check_probabilities(answer, f"{exam.name}: the network's answer")  # NaN would be stored as "no tumour"
+        if not self.outlines:
+            return SlicePrediction(exam.name, exam.asked, answer)
+        return Prediction(exam.name, exam.asked, at_native_size(answer, exam.images.shape[1:3]), to_bytes(answer))
