@@ -1,6 +1,6 @@
 """Finished, scored runs made by hand, so that no test here has to train: moved masks, or noisy labels, as the prediction."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -47,16 +47,16 @@ def store(phantom_cohort):
 @pytest.fixture
 def trained(tmp_path, store, monkeypatch):
     """``trained(recipe, phantom)``: a run folder as training leaves it behind; its network is never asked."""
-    monkeypatch.setattr(saved, "load", lambda *_arguments: None)
+    monkeypatch.setattr(saved, "load_described", lambda *_arguments: (None, {"predictor": {}}))
 
     def train(recipe, phantom):
-        run = RunFolder(tmp_path / "runs" / recipe.run_id)
+        run = RunFolder(tmp_path / "runs" / experiment.run_folder(recipe, store).path.name)
         split = named(recipe.split, store.cases, store.slices, recipe.validation)
         split.save(run.path / "split.json")
         epochs, watched = np.arange(1, 4), "dice" if recipe.TASK == "segmentation" else "accuracy"
         history = pd.DataFrame({"epoch": epochs, "stage": "all", "loss": 1 / epochs, watched: 1 - 1 / epochs})
         history.assign(learning_rate=1e-3, seconds=2.0).to_csv(run.path / "history.csv", index=False)
-        model = {"constructor": recipe.model, "arguments": {"size": 32}, "weights_sha256": "0" * 64}
+        model = {"constructor": recipe.model, "arguments": {"size": 32}, "weights_sha256": "0" * 64, "predictor": {}}
         files.write_json(run.path / "model.json", model)
         (run.path / "model.weights.h5").write_bytes(b"weights that no record may hold")
         parts = {}
@@ -66,9 +66,9 @@ def trained(tmp_path, store, monkeypatch):
             parts[name] = {"patients": rows.case_id.nunique(), "slices": len(rows), "tumour_slices": with_tumour}
         machine = {"backend": "tensorflow", "cores": 2, "machine": "x86_64", "packages": {"keras": "3.15.1"}, "python": "3.11.7"}
         run.update(
-            status="finished", started="2026-01-01T00:00:00Z", ended="2026-01-01T00:10:00Z", recipe=asdict(recipe),
+            status="finished", started="2026-01-01T00:00:00Z", ended="2026-01-01T00:10:00Z", recipe=recipe.to_json(),
             precision="float32", parameters=2_078_961, phantom=phantom, environment=machine, parts=parts,
-            data_hash=store.data_hash, split_hash=split.hash, training_seconds=600.0,
+            training_seconds=600.0, **experiment.content(recipe, store, split),
         )  # fmt: skip
         return run, split
 

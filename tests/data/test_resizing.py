@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from brain_tumor.data import intensity
+from brain_tumor.data.phantom import open_phantom
 
 DISCS = 48  # the outline of one disc rounds to whole pixels by chance; the mean over many tells a shift from that
 TOLERANCE = 0.05  # px of the resized grid
@@ -120,8 +121,8 @@ def test_nothing_is_stretched(resize):
         resize(np.zeros((1, 200, 400), np.uint8), 128)
 
 
-def test_a_perfect_prediction_comes_back_better_than_from_the_nearest_pixel(phantom_cohort):
-    """The resolution ceiling of the phantom at half its size, beside that of masks that are shifted by half a pixel."""
+def test_a_perfect_prediction_comes_back_better_than_from_the_nearest_pixel(home):
+    """At 128 px, on some of the phantom; on all of it the patient mean is 0.973, and 0.967 by the nearest pixel."""
 
     def patient_mean(small):
         scores = []
@@ -130,9 +131,8 @@ def test_a_perfect_prediction_comes_back_better_than_from_the_nearest_pixel(phan
             scores.append(2 * (called & (truth > 0)).sum() / (called.sum() + truth.sum()))
         return np.mean(scores)
 
-    truths = [case.load()[1] for case in phantom_cohort]
-    half = truths[0].shape[1] // 2
-    nearest = [
-        np.stack([cv2.resize(plane, (half, half), interpolation=cv2.INTER_NEAREST) for plane in truth]) for truth in truths
-    ]
-    assert patient_mean([intensity.resize_masks(truth, half) for truth in truths]) > patient_mean(nearest) + 0.004
+    truths = [case.load()[1] for case in open_phantom(patients=3, slices=(6, 8))]
+    nearest = [np.stack([cv2.resize(plane, (128, 128), interpolation=cv2.INTER_NEAREST) for plane in truth]) for truth in truths]
+    ceiling = patient_mean([intensity.resize_masks(truth, 128) for truth in truths])
+    assert ceiling > patient_mean(nearest) + 0.004
+    assert ceiling > 0.965

@@ -19,16 +19,8 @@ from brain_tumor.report.pages import crossval as crossval_page
 from brain_tumor.report.pages import page, readme
 
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
-SEGMENTATION = {
-    "counts.csv",
-    "ceiling.csv",
-    "crossval.json",
-    "history.csv",
-    "floors.csv",
-    "cases.csv",
-    "scores.csv",
-    "fold_scores.csv",
-}
+BOTH = {"crossval.json", "history.csv", "floors.csv", "cases.csv", "scores.csv", "fold_scores.csv"}
+FILES = {"segmentation": BOTH | {"counts.csv", "ceiling.csv"}, "classification": BOTH | {"slices.csv", "subgroups.csv"}}
 
 
 @pytest.fixture
@@ -55,10 +47,7 @@ def test_a_record_holds_tables_and_json_and_nothing_else(validated, reports, tmp
     folder = validated(task, folds=2)
     record = crossval_record.commit_crossval(folder)
     assert record == reports / "records" / folder.name
-    found = (
-        SEGMENTATION if task == "segmentation" else SEGMENTATION - {"counts.csv", "ceiling.csv"} | {"slices.csv", "subgroups.csv"}
-    )
-    assert {path.name for path in record.iterdir()} == found
+    assert {path.name for path in record.iterdir()} == FILES[task]
     assert str(tmp_path) not in "".join(path.read_text() for path in record.iterdir()), "a path of this machine"
     history = pd.read_csv(record / "history.csv")
     assert history.fold.tolist() == [1, 2]

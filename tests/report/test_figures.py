@@ -182,6 +182,7 @@ def test_a_ceiling_stands_beside_scores_that_have_one(counts):
     table = tables.score_table(scores)
     assert list(table.columns) == ["size", "score", "95 % interval", "floor", "ceiling", "empty slices", "what it means"]
     assert table.ceiling.tolist()[:2] == ["0.973", "–"]
+    assert "ceiling" not in tables.score_table(scores[scores.ceiling.isna()])
 
 
 def test_a_score_below_its_floor_says_so(counts):
