@@ -36,8 +36,8 @@ def main(
     json: Path = typer.Option(None, help="Also write the numbers here."),
 ) -> None:
     """Measure this machine: data, batches, training and inference."""
-    from brain_tumor.cli.backend import load_keras
     from brain_tumor.data.opening import lgg_folder
+    from brain_tumor.models.backend import load_keras
 
     real = None if quick or not lgg_folder().is_dir() else lgg_folder()
     steps = 2 if quick else 16

@@ -10,7 +10,7 @@ The map, from the ground up; imports go only downward (``tests/test_layout.py`` 
 ``data/``           cohorts, readers, phantom, cache, splits: arrays and tables, no Keras
 ``evaluation/``     Dice by name, floors, boundary, calibration, intervals: tables in, numbers out, no Keras
 ``leakage/``        the split auditor: patients on both sides, copies, neighbours
-``models/``         backbones, U-Nets, classifier, weights, freezing, precision: Keras, knows no data
+``models/``         backbones, U-Nets, classifier, weights, freezing, settings: Keras, knows no data
 ``training/``       batches, augmentation, losses, optimisers, stages, pretraining, run folders
 ``inference/``      whole cases to predictions at native size
 ``experiments/``    recipes, and the one place that joins all rooms: train, predict, score, cross-validate, search

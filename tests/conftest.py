@@ -90,6 +90,33 @@ def stubs():
     return module
 
 
+@pytest.fixture
+def users_settings():
+    """Keras as an old ``keras.json`` or a cell of a notebook may leave it: ``users_settings()`` sets it and gives a function that
+    reads it anew.
+    """
+    import keras
+
+    def read():
+        policy = keras.config.dtype_policy().name
+        return policy, keras.config.floatx(), keras.config.image_data_format(), keras.config.epsilon()
+
+    def change(policy, floatx, image_format, epsilon):
+        keras.config.set_dtype_policy(policy)
+        keras.config.set_floatx(floatx)
+        keras.config.set_image_data_format(image_format)
+        keras.config.set_epsilon(epsilon)
+
+    before = read()
+
+    def apply():
+        change("mixed_float16", "float16", "channels_first", 1e-3)
+        return read
+
+    yield apply
+    change(*before)
+
+
 @dataclass
 class Answer:
     """How a command ended."""

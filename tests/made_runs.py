@@ -10,12 +10,12 @@ from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.splits import named
 from brain_tumor.evaluation import intervals
-from brain_tumor.experiments import classification, segmentation
+from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.inference.predict import Prediction
 from brain_tumor.models import saved
+from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
-from brain_tumor.training.stages import Stage
 
 SAME = {"cohort": "phantom", "split": "ratio-50", "size": 32, "stages": (Stage("all", epochs=3),), "batchnorm_momentum": 0.9}
 RECIPE = SegmentationRecipe(**SAME, model="resunet")
@@ -90,7 +90,7 @@ def make_run(trained, phantom_cohort, store):
             found = {size: np.roll(of_size, shift, axis=1) * np.uint8(255) for size, of_size in masks.items()}
             numbers = np.arange(1, len(found[store.size]) + 1)
             Prediction(case_id, numbers, found[store.size], found[recipe.size]).save(run.path / "predictions")
-        segmentation.evaluate(run, phantom_cohort)
+        experiment.evaluate(run, phantom_cohort)
         run.update(scored="2026-01-01T00:11:00Z", inference_seconds=3.0)
         if earlier:
             for path in set(run.path.glob("*.csv")) - {run.path / name for name in EARLIER}:
@@ -115,7 +115,7 @@ def make_classifier(trained, phantom_cohort, store):
             tumour = slices.tumour_px > 0
             probability = np.clip(0.2 + 0.6 * tumour + rng.normal(0, noise, len(slices)), 0, 1).round(6)
             slices[["case_id", "slice"]].assign(tumour=tumour, probability=probability).to_csv(run.path / name, index=False)
-        classification.evaluate(run, phantom_cohort)
+        experiment.evaluate(run, phantom_cohort)
         run.update(scored="2026-01-01T00:11:00Z")
         return run
 

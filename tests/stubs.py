@@ -17,7 +17,8 @@ import pytest
 from brain_tumor.data.cache import Store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.evaluation import intervals, overlap
-from brain_tumor.experiments import classification, crossval, segmentation, training
+from brain_tumor.experiments import classification, crossval, segmentation
+from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.inference.predict import Prediction
 from brain_tumor.paths import runs_folder
@@ -51,9 +52,9 @@ def stubbed(store, home, threshold=0.5):
 
     def train(recipe, cohort, on_start=None):
         run = RunFolder(runs_folder() / recipe.run_id)
-        split = training.make_split(recipe, store)
+        split = experiment.make_split(recipe, store)
         if run.exists:
-            training.check_data(run, {"data_hash": store.data_hash, "split_hash": split.hash})
+            experiment.check_content(run, {"data_hash": store.data_hash, "split_hash": split.hash})
         if run.status != "finished":
             made.append(recipe.split)
             run.update(
@@ -69,7 +70,7 @@ def stubbed(store, home, threshold=0.5):
         return run
 
     def tested(run):
-        split = training.make_split(training.finished_recipe(run), store)
+        split = experiment.make_split(experiment.finished_recipe(run), store)
         return store.slices.iloc[split.rows("test", store.slices)]
 
     def outline(run, cohort):
@@ -104,7 +105,7 @@ def stubbed(store, home, threshold=0.5):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(home))
         patch.setattr(crossval, "open_store", lambda _cohort: store)
-        patch.setattr(training, "train", train)
+        patch.setattr(experiment, "train", train)
         patch.setattr(segmentation, "evaluate", outline)
         patch.setattr(classification, "evaluate", call)
         patch.setattr(keras.utils, "clear_session", lambda: None)

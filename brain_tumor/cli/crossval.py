@@ -1,34 +1,49 @@
 """``brain-tumor crossval``: a recipe on the command line, trained and scored on every fold."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from brain_tumor import files
 from brain_tumor.cli import recipe_options, resumable
+from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe
+from brain_tumor.models.backend import load_keras
 
-app = typer.Typer(
-    help="Train and score every fold, then gather what was predicted out of fold; the same command again resumes.",
-    no_args_is_help=True,
-)
+app = typer.Typer(help="Train and score every fold, then gather what was predicted out of fold; the same command again resumes.")
 Folds = Annotated[int, typer.Option(help="How many; 5, or as many as there are sites.", show_default=False)]
 Unit = Annotated[str, typer.Option(help="What is dealt out: patient, slice (to measure the leak) or site (each left out once).")]
 
 
+@app.callback(invoke_without_command=True)
+def crossval(
+    context: typer.Context,
+    recipe: Path = typer.Option(None, help="Cross-validate the recipe in this JSON file, such as a record's crossval.json."),
+    folds: Folds = None,
+    unit: Unit = "patient",
+) -> None:
+    """Train and score every fold, then gather what was predicted out of fold; the same command again resumes."""
+    if recipe_options.is_from_file(context, recipe):
+        load_keras()
+        content = files.read_json(recipe)
+        _crossval(recipe_options.from_file(recipe), folds or content.get("folds"), content.get("unit", unit))
+
+
 @app.command()
-@recipe_options.takes(recipe_options.segmentation, but=("split",))
-def segmentation(recipe, folds: Folds = None, unit: Unit = "patient") -> None:
+@recipe_options.takes(SegmentationRecipe, but=("split",))
+def segmentation(recipe: Recipe, folds: Folds = None, unit: Unit = "patient") -> None:
     """Cross-validate a segmentation network. Prints each fold's run, then the scores over all patients."""
     _crossval(recipe, folds, unit)
 
 
 @app.command()
-@recipe_options.takes(recipe_options.classification, but=("split",))
-def classification(recipe, folds: Folds = None, unit: Unit = "patient") -> None:
+@recipe_options.takes(ClassificationRecipe, but=("split",))
+def classification(recipe: Recipe, folds: Folds = None, unit: Unit = "patient") -> None:
     """Cross-validate a slice classifier. Prints each fold's run, then the scores over all patients."""
     _crossval(recipe, folds, unit)
 
 
-def _crossval(recipe, folds: int | None, unit: str) -> None:
+def _crossval(recipe: Recipe, folds: int | None, unit: str) -> None:
     from brain_tumor.cli.evaluate import print_sections
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.experiments import crossval

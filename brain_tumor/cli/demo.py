@@ -2,8 +2,6 @@
 
 import typer
 
-from brain_tumor.cli.backend import load_keras
-
 # Small enough for a few minutes on two cores, hard enough that nothing but learning scores well.
 RECIPE = {"cohort": "phantom", "split": "ratio-25", "model": "resunet", "size": 128, "batchnorm_momentum": 0.9}
 EPOCHS, MAX_LR = 12, 3e-3
@@ -11,18 +9,20 @@ EPOCHS, MAX_LR = 12, 3e-3
 
 def demo() -> None:
     """Draw a synthetic cohort, explore it, train on it, score, and write reports/demo.html."""
+    from brain_tumor.models.backend import load_keras
+
     load_keras()
     from brain_tumor.cli.data import print_facts
     from brain_tumor.cli.evaluate import print_sections
     from brain_tumor.data.cache import open_store
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.data.profile import profile
-    from brain_tumor.experiments import segmentation, training
+    from brain_tumor.experiments import run as experiment
     from brain_tumor.experiments.recipe import SegmentationRecipe
     from brain_tumor.paths import readable
     from brain_tumor.report.pages import run as run_page
-    from brain_tumor.report.pages import sections
-    from brain_tumor.training.stages import Stage
+    from brain_tumor.report.pages import views
+    from brain_tumor.training.plan import Stage
 
     recipe = SegmentationRecipe(**RECIPE, stages=(Stage("all", EPOCHS, MAX_LR),))
     typer.echo("1. draw: a PHANTOM cohort, in the layout of the real one; no number below is about patients")
@@ -31,11 +31,11 @@ def demo() -> None:
     facts = profile(open_store(cohort))
     print_facts(facts)
     typer.echo(f"3. train: {recipe.model} at {recipe.size} x {recipe.size}, {EPOCHS} epochs; a few minutes on two cores")
-    run = training.train(recipe, cohort)
+    run = experiment.train(recipe, cohort)
     typer.echo(f"   {run.description['training_seconds'] / 60:.1f} minutes")
     typer.echo("4. score, on patients the network has never seen")
-    segmentation.evaluate(run, cohort)
-    print_sections(f"PHANTOM data, not patients: {run.path.name}", f"split {recipe.split}", sections.of_folder(run.path))
+    experiment.evaluate(run, cohort)
+    print_sections(f"PHANTOM data, not patients: {run.path.name}", f"split {recipe.split}", views.sections_of(run.path))
     page = run_page.demo_page(run, facts)
     typer.echo(f"\nreport: {readable(page)}")
     typer.echo("next:")

@@ -5,10 +5,7 @@ from pathlib import Path
 
 import typer
 
-from brain_tumor.cli.backend import load_keras
-
-# What a list of runs tells of each task, from its ``scores.csv``: the column that names a score, and the scores.
-LISTED = {"segmentation": ("protocol", ("slice, empty = 1", "patient mean")), "classification": ("measure", ("AUC", "accuracy"))}
+from brain_tumor.models.backend import load_keras
 
 
 def evaluate(
@@ -26,37 +23,38 @@ def evaluate(
         raise DataError("--margin is of a comparison: it needs --against RUN")
     if margin is not None and not (math.isfinite(margin) and margin > 0):
         raise DataError(f"--margin {margin:g}, expected a number above 0")
+
     load_keras()
     from brain_tumor import files
     from brain_tumor.data.opening import open_cohort
-    from brain_tumor.experiments import classification, segmentation, training
+    from brain_tumor.experiments import run as experiment
     from brain_tumor.records import comparison
-    from brain_tumor.report.pages import sections
+    from brain_tumor.report.pages import sections, views
     from brain_tumor.training.runs import find_run
 
     folder = find_run(run)
-    recipe = training.finished_recipe(folder)
+    recipe = experiment.finished_recipe(folder)
     other = comparison.find(against) if against else None
-    task = {"segmentation": segmentation, "classification": classification}[recipe.TASK]
-    task.evaluate(folder, open_cohort(recipe.cohort), again=again)
-    found = sections.of_folder(folder.path)
+    experiment.evaluate(folder, open_cohort(recipe.cohort), again=again)
+    parts = views.sections_of(folder.path)
     if other:
         compared = comparison.compare(folder.path, other, margin)
         with files.atomic_path(folder.path / f"against-{other.name}.csv") as temporary:
             compared.to_csv(temporary, index=False)
-        found.append(sections.of_comparison(compared, folder.path.name, other.name, margin))
+        parts.append(sections.of_comparison(compared, folder.path.name, other.name, margin))
     title = f"{'PHANTOM data, not patients: ' if folder.description['phantom'] else ''}{folder.path.name}"
-    print_sections(title, f"split {recipe.split}", found)
+    print_sections(title, f"split {recipe.split}", parts)
     if markdown:
-        files.write_text(markdown, sections.markdown(title, found))
+        files.write_text(markdown, sections.markdown(title, parts))
     if html:
-        sections.save_html(title, found, html, folder.description["phantom"])
+        sections.save_html(title, parts, html, folder.description["phantom"])
     written = "".join(f"\n{kind}: {path}" for kind, path in (("markdown", markdown), ("html", html)) if path)
     typer.echo(f"files: {folder.path}{written}\nnext: brain-tumor report {folder.path.name}")
 
 
 def runs() -> None:
     """List the runs of this home with their state and scores."""
+
     load_keras()
     from rich.console import Console
     from rich.table import Column, Table
@@ -75,17 +73,20 @@ def runs() -> None:
 
 def _listed(run, recipe: dict) -> list[str]:
     """A line a main score of a run's task, with its floor; none of a run that is not scored."""
-    from brain_tumor.experiments.recipe import from_json
-    from brain_tumor.experiments.segmentation import read_scores
+    import pandas as pd
 
-    scores = read_scores(run)
-    if scores is None:
+    from brain_tumor.experiments import scoring, tasks
+
+    path = run.path / scoring.SCORES
+    if not path.is_file():
         return []
-    names, chosen = LISTED[from_json(recipe).TASK]
+    task = tasks.of(recipe["task"])
+    name, value = task.scored
+    scores = pd.read_csv(path)
     if "size" in scores:
-        scores = scores[scores["size"] == recipe["size"]].rename(columns={"dice": "value"})
-    rows = scores.set_index(names)
-    return [f"{name} {rows.value[name]:.3f} ({rows.floor[name]:.3f})" for name in chosen]
+        scores = scores[scores["size"] == recipe["size"]]
+    rows = scores.set_index(name)
+    return [f"{headline} {rows[value][headline]:.3f} ({rows.floor[headline]:.3f})" for headline in task.headlines]
 
 
 def print_sections(title: str, protocol: str, sections: list) -> None:

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 import typer
 
 from brain_tumor.cli import resumable
-from brain_tumor.cli.backend import load_keras
 
 app = typer.Typer(help="A table of experiments, each trained and scored; the same command again resumes.", no_args_is_help=True)
 BudgetName = Annotated[Literal["cpu", "full"], typer.Option(help="cpu: 128 px, 4 epochs. full: 224 px, 30 epochs, for a GPU.")]
@@ -21,6 +20,8 @@ def grid() -> None:
 @app.command()
 def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells = None, workers: Workers = 1) -> None:
     """Is there tumour in this slice? ResNet-18 and 50, frozen and fine-tuned, with and without normalisation and flips."""
+    from brain_tumor.models.backend import load_keras
+
     load_keras()
     from brain_tumor.cli.evaluate import print_sections
     from brain_tumor.data.opening import open_cohort
@@ -31,12 +32,12 @@ def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells
     opened = open_cohort(cohort)
     names = () if cells is None else resumable.listed(cells) or (cells,)
     wanted = grid.cells(names)
-    trainings = {grid.recipe(cell, chosen, split, cohort).run_id for split, cell in grid.plan(chosen, wanted)}
+    trainings = {grid.recipe(cell, chosen, split, cohort) for split, cell in grid.plan(chosen, wanted)}
     typer.echo(f"{len(wanted)} cells, {len(trainings)} trainings at {chosen.size} px; each is told of as it ends")
     if not names:
         typer.echo(f"all of it takes {chosen.cost}")
     with resumable.stoppable():
-        record = grid_tables.find(grid.grid_name(chosen, opened, wanted))
+        record = grid_tables.stored(chosen, opened, wanted)
         folder = grid.train(chosen, opened, names, _tell, record, workers)
     print_sections(folder.name, f"{len(wanted)} cells", grid_tables.of_folder(folder))
     typer.echo(f"finished: {folder}")

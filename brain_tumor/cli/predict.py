@@ -4,8 +4,6 @@ from pathlib import Path
 
 import typer
 
-from brain_tumor.cli.backend import load_keras
-
 PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
 
@@ -18,9 +16,11 @@ def predict(
     mask: Path = typer.Option(None, help="Also write the mask, 0 and 255: one picture, or a folder for a case."),
 ) -> None:
     """Outline the tumour in one slice or one case, or tell which slices show one. Research use only: not for diagnosis."""
+    from brain_tumor.models.backend import load_keras
+
     load_keras()
     from brain_tumor.errors import DataError
-    from brain_tumor.experiments.training import finished_recipe
+    from brain_tumor.experiments.run import finished_recipe
     from brain_tumor.models import saved
     from brain_tumor.training.runs import find_run
 
@@ -28,7 +28,7 @@ def predict(
         raise DataError(f"{out}: an overlay is written as {', '.join(PICTURES)}")
     folder = find_run(run)
     recipe = finished_recipe(folder)
-    outlines = recipe.TASK == "segmentation"
+    outlines = recipe.LEARNS_MASKS
     if outlines and not out:
         raise DataError(f"{folder.path.name}: outlines tumours; say where the overlay goes with --out")
     if not outlines and (out or mask):
@@ -102,7 +102,7 @@ def _read(what: str, recipe) -> tuple:
         raise DataError(f"{path}: {image.shape[1]} x {image.shape[0]} pixels, expected at least {SMALLEST} x {SMALLEST}")
     if is_blank(image):
         raise DataError(f"{path}: a picture of nearly one grey value: there is nothing to see on it")
-    by_exam = recipe.normalisation == "volume" or getattr(recipe, "channels", "") == "neighbours"
+    by_exam = recipe.normalisation == "volume" or recipe.channels == "neighbours"
     if image.ndim == 3 and by_exam and lgg.has_its_exam(path):
         images, numbers = lgg.read_images(path.parent)
         return images, numbers, path.stem, np.flatnonzero(numbers == int(path.stem.rsplit("_", 1)[1]))

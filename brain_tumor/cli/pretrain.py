@@ -1,12 +1,18 @@
 """``brain-tumor pretrain``: from folders of classes to an encoder's weights."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import typer
 
 from brain_tumor.cli import recipe_options, resumable
-from brain_tumor.cli.backend import load_keras
+from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.models.backend import load_keras
+from brain_tumor.training.plan import Stage
 
+_RECIPE = {item.name: recipe_options.option(item).annotation for item in (*fields(Recipe), *fields(Stage))}
+Size, Epochs, Normalisation = (_RECIPE[name] for name in ("size", "epochs", "normalisation"))
+BatchSize, Seed, Precision = (_RECIPE[name] for name in ("batch_size", "seed", "precision"))
 DROPPED = {
     "blank": "with nothing to see",
     "patients": "that are nearly a slice of the cohort",
@@ -20,17 +26,18 @@ def pretrain(
     data: list[Path] = typer.Option(..., metavar="FOLDER", help="A folder per class, perhaps in Training/ and Testing/."),
     name: str = typer.Option(..., help="What to call the weights; mri4 for Kaggle's masoudnickparvar/brain-tumor-mri-dataset."),
     backbone: str = typer.Option("resnet18", help="resnet18, resnet34 or resnet50."),
-    size: recipe_options.Size = 128,
-    epochs: recipe_options.Epochs = 9,
-    normalisation: recipe_options.Normalisation = "volume",
-    batch_size: recipe_options.BatchSize = 16,
-    seed: recipe_options.Seed = 0,
-    precision: recipe_options.Precision = "auto",
+    size: Size = 128,
+    epochs: Epochs = 9,
+    normalisation: Normalisation = "volume",
+    batch_size: BatchSize = 16,
+    seed: Seed = 0,
+    precision: Precision = "auto",
 ) -> None:
     """Train an encoder on a public picture set, less its copies and slices of the LGG data; the same command again resumes.
 
     Give --data again for a second folder. About twenty minutes for resnet18 at 128 on two cores, an hour for resnet50.
     """
+
     load_keras()
     from brain_tumor.training import pretrain as pretraining
 

@@ -1,160 +1,156 @@
-"""What a recipe is told by on the command line: said once, taken by every command that trains.
-
-A command that is decorated with :func:`takes` shows the options of :func:`segmentation` or :func:`classification` behind its own,
-and is called with the recipe that they make.
-"""
+"""A recipe's fields as options of the command line: their names, defaults, limits and help are said once, in the recipe."""
 
 import inspect
+import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from typer import Option
+import typer
 
-from brain_tumor.cli.backend import load_keras
-from brain_tumor.errors import LARGEST_SEED
+from brain_tumor.errors import ModelError
+from brain_tumor.experiments import recipe as recipes
+from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.models.backend import load_keras
+from brain_tumor.training import plan
+from brain_tumor.training.augment import Augmentation
 
-if TYPE_CHECKING:
-    from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe
-
-SPLIT_HELP = (
-    "source-004, source-002, ratio-20, fold-1-of-5, slice-fold-1-of-5, site-HT, clean-1-of-3, leaky-1-of-3, or a JSON file."
-)
-
-CohortName = Annotated[str, Option(help="lgg or phantom.")]
-SplitName = Annotated[str, Option(help=SPLIT_HELP)]
-SplitSeed = Annotated[int, Option(min=0, max=LARGEST_SEED, help="Decides the draw of a split that is drawn.")]
-Validation = Annotated[float, Option(min=0.0, max=0.9, help="Share of training patients set aside to choose on.")]
-SegmentationModel = Annotated[str, Option(help="unet-resnet18, unet-resnet34, unet-resnet50 or resunet.")]
-ClassificationModel = Annotated[str, Option(help="resnet18, resnet34, resnet50, or plain (two convolutions).")]
-Weights = Annotated[str, Option(help="The encoder's: none, imagenet, mri4 (made by brain-tumor pretrain), or a file of weights.")]
-Channels = Annotated[
-    Literal["sequences", "flair", "neighbours", "sequences+mask"], Option(help="What the network is shown of a slice.")
-]
-MaskFrom = Annotated[str, Option(help="For sequences+mask: the cross-validation whose out-of-fold masks are shown.")]
-InputBatchNorm = Annotated[bool, Option(help="The BatchNorm that a ResNet begins with; it undoes most of a normalisation.")]
-Balance = Annotated[Literal["none", "weights", "sampling"], Option(help="What is done about slices with tumour being fewer.")]
-Size = Annotated[int, Option(min=16, help="Slice height and width in pixels.")]
-Epochs = Annotated[int, Option(min=1, help="Passes over the training slices.")]
-MaxLr = Annotated[float, Option(min=1e-7, max=1.0, help="Top of the 1cycle learning rate.")]
-Strategy = Annotated[
-    Literal["all", "frozen", "gradual"], Option(help="Train everything; the new layers alone; or those, then all, then by depth.")
-]
-Optimiser = Annotated[Literal["adamw", "sgd"], Option(help="Which optimiser.")]
-Momentum = Annotated[float, Option(min=0.0, max=0.999, help="Of sgd.")]
-Schedule = Annotated[Literal["1cycle", "constant"], Option(help="What the learning rate does.")]
-BatchSize = Annotated[int, Option(min=1, help="Slices a step.")]
-SegmentationLoss = Annotated[Literal["bce-dice", "focal-tversky"], Option(help="What is minimised.")]
-Normalisation = Annotated[Literal["unit", "imagenet", "volume", "raw"], Option(help="What happens to pixel values.")]
-Flip = Annotated[bool, Option(help="Mirror every second training slice.")]
-Rotation = Annotated[float, Option(min=0.0, max=180.0, help="Turn training slices by up to this, either way.")]
-Zoom = Annotated[float, Option(min=0.0, max=1.0, help="Enlarge or shrink them by up to this share.")]
-Gamma = Annotated[float, Option(min=0.0, max=2.0, help="Bend brightness by a gamma of up to 1 + this, either way.")]
-SequenceDropout = Annotated[float, Option(min=0.0, max=1.0, help="Share of slices in which sequences become copies of FLAIR.")]
-FlipTta = Annotated[bool, Option(help="Predict each slice as it is and mirrored, and take the mean.")]
-BatchNormMomentum = Annotated[float, Option(min=0.0, max=0.999, help="0.9 for runs under some 300 steps.")]
-Precision = Annotated[Literal["auto", "float32", "mixed_bfloat16"], Option(help="auto measures the machine.")]
-Seed = Annotated[int, Option(min=0, max=LARGEST_SEED, help="Initial weights, shuffling, augmentation.")]
+STRATEGY_HELP = "Train everything; the new layers alone; or those, then all, then all with rates by depth."
+EPOCHS = 12
 
 
-def segmentation(
-    cohort: CohortName = "lgg",
-    split: SplitName = "source-004",
-    split_seed: SplitSeed = 0,
-    validation: Validation = 0.0,
-    model: SegmentationModel = "unet-resnet18",
-    size: Size = 128,
-    epochs: Epochs = 12,
-    max_lr: MaxLr = 1e-3,
-    batch_size: BatchSize = 16,
-    loss: SegmentationLoss = "bce-dice",
-    normalisation: Normalisation = "volume",
-    flip: Flip = True,
-    rotation_degrees: Rotation = 15.0,
-    zoom: Zoom = 0.1,
-    gamma: Gamma = 0.2,
-    sequence_dropout: SequenceDropout = 0.15,
-    flip_tta: FlipTta = True,
-    batchnorm_momentum: BatchNormMomentum = 0.99,
-    precision: Precision = "auto",
-    seed: Seed = 0,
-    weights: Weights = "none",
-    strategy: Strategy = "all",
-    optimiser: Optimiser = "adamw",
-    momentum: Momentum = 0.5,
-    schedule: Schedule = "1cycle",
-) -> "SegmentationRecipe":
-    """The recipe of a segmentation network."""
-    return _recipe("SegmentationRecipe", **locals())
+def option(item: Field, default: Any = MISSING) -> inspect.Parameter:
+    """A dataclass field made by :func:`brain_tumor.training.fields.setting` as a command's parameter."""
+    limits = item.metadata
+    kind: Any = Literal[limits["choices"]] if "choices" in limits else item.type
+    bounds = {"min": limits.get("low", limits.get("above")), "max": limits.get("high", limits.get("below"))}
+    about = {"help": limits.get("help")} | (bounds if item.type in (int, float) else {})
+    default = item.default if default is MISSING else default
+    annotation = Annotated[kind, typer.Option(**about)]
+    return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def classification(
-    cohort: CohortName = "lgg",
-    split: SplitName = "source-004",
-    split_seed: SplitSeed = 0,
-    validation: Validation = 0.0,
-    model: ClassificationModel = "resnet18",
-    size: Size = 128,
-    epochs: Epochs = 12,
-    max_lr: MaxLr = 1e-3,
-    batch_size: BatchSize = 16,
-    normalisation: Normalisation = "volume",
-    flip: Flip = True,
-    rotation_degrees: Rotation = 15.0,
-    zoom: Zoom = 0.1,
-    gamma: Gamma = 0.2,
-    sequence_dropout: SequenceDropout = 0.15,
-    flip_tta: FlipTta = True,
-    batchnorm_momentum: BatchNormMomentum = 0.99,
-    precision: Precision = "auto",
-    seed: Seed = 0,
-    weights: Weights = "none",
-    strategy: Strategy = "all",
-    optimiser: Optimiser = "adamw",
-    momentum: Momentum = 0.5,
-    schedule: Schedule = "1cycle",
-    channels: Channels = "sequences",
-    mask_from: MaskFrom = "",
-    input_batchnorm: InputBatchNorm = True,
-    balance: Balance = "none",
-) -> "ClassificationRecipe":
-    """The recipe of a slice classifier."""
-    return _recipe("ClassificationRecipe", **locals())
+def options(kind: type[Recipe]) -> list[inspect.Parameter]:
+    """Every option of a kind of recipe: its own fields, those of its stages, those of its augmentation."""
+    parameters = []
+    for item in fields(kind):
+        if item.name == "stages":
+            parameters += _stage_options()
+        elif item.name == "augmentation":
+            parameters += [option(part) for part in fields(Augmentation)]
+        elif item.name == "model_arguments":
+            annotation = Annotated[list[str], typer.Option("--model-argument", metavar="NAME=VALUE", help=item.metadata["help"])]
+            parameters.append(inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=[], annotation=annotation))
+        else:
+            parameters.append(option(item))
+    return parameters
 
 
-def takes(recipe: Callable, but: tuple[str, ...] = ()) -> Callable[[Callable], Callable]:
-    """Give a command the options of ``recipe`` (:func:`segmentation`, :func:`classification`) behind its own.
+def _stage_options() -> list[inspect.Parameter]:
+    strategy = Annotated[Literal[plan.STRATEGIES], typer.Option(help=STRATEGY_HELP)]  # type: ignore[valid-type]
+    named = {item.name: item for item in fields(plan.Stage)}
+    chosen = [option(named["epochs"], EPOCHS), *(option(named[name]) for name in ("max_lr", *plan.OF_THE_OPTIMISER))]
+    return [inspect.Parameter("strategy", inspect.Parameter.KEYWORD_ONLY, default="all", annotation=strategy), *chosen]
 
-    Keras is loaded and the recipe made when the command is called, so that ``--help`` waits for neither.
+
+def takes(kind: type[Recipe], but: tuple[str, ...] = ()) -> Callable[[Callable], Callable]:
+    """Give a command the options of a kind of recipe behind its own; the command is called with the recipe.
+
+    Keras is loaded when the command is called, so that ``--help`` does not wait for it.
 
     Args:
         but: options that the command does without; the recipe keeps their defaults.
     """
-    options = [option for option in inspect.signature(recipe).parameters.values() if option.name not in but]
+    parameters = [parameter for parameter in options(kind) if parameter.name not in but]
 
     def decorate(command: Callable) -> Callable:
-        own = [option for option in inspect.signature(command).parameters.values() if option.name != "recipe"]
+        own = [parameter for parameter in inspect.signature(command).parameters.values() if parameter.name != "recipe"]
 
-        def called(**values) -> None:
+        def called(**values: Any) -> None:
             load_keras()
-            command(recipe=recipe(**{option.name: values.pop(option.name) for option in options}), **values)
+            command(recipe=make(kind, {item.name: values.pop(item.name) for item in parameters}), **values)
 
         called.__name__, called.__doc__ = command.__name__, command.__doc__
-        shown = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in (*own, *options)]
-        called.__signature__ = inspect.Signature(shown)
-        called.__annotations__ = {option.name: option.annotation for option in shown}
+        signature = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in (*own, *parameters)]
+        called.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+        called.__annotations__ = {item.name: item.annotation for item in signature}
         return called
 
     return decorate
 
 
-def _recipe(kind: str, **options) -> "Recipe":
-    from brain_tumor.experiments import recipe as recipes
-    from brain_tumor.training import strategies
-    from brain_tumor.training.augment import Augmentation
+def make(kind: type[Recipe], values: dict[str, Any]) -> Recipe:
+    """The recipe that options describe.
 
-    changes = ("flip", "rotation_degrees", "zoom", "gamma", "sequence_dropout")
-    moved = Augmentation(**{name: options.pop(name) for name in changes})
-    planned = ("strategy", "epochs", "max_lr", "optimiser", "momentum", "schedule")
-    asked = getattr(recipes, kind)
-    plan = strategies.stages(**{name: options.pop(name) for name in planned}, new_layers=asked.NEW_LAYERS)
-    return asked(**options, augmentation=moved, stages=plan)
+    Raises:
+        ModelError: a value is beyond its limits.
+    """
+    values = dict(values)
+    augmentation = Augmentation(**{item.name: values.pop(item.name) for item in fields(Augmentation)})
+    planned = {name: values.pop(name) for name in ("strategy", "epochs", "max_lr", *plan.OF_THE_OPTIMISER)}
+    stages = plan.stages(**planned, new_layers=kind.NEW_LAYERS)
+    own = tuple(_argument(text) for text in values.pop("model_arguments", ()))
+    return kind(**values, augmentation=augmentation, stages=stages, model_arguments=own)
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    """``filters=8,16`` -> ``("filters", (8, 16))``."""
+    name, _, value = text.partition("=")
+    if not (name.isidentifier() and value):
+        raise ModelError(f"--model-argument {text}: expected NAME=VALUE, such as filters=8,16")
+    parts = [_number(part) for part in value.split(",")]
+    return name, tuple(parts) if len(parts) > 1 else parts[0]
+
+
+def _number(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def is_from_file(context: typer.Context, path: Path | None) -> bool:
+    """Whether a verb is to take its recipe from a file; without file and task it prints its help and ends.
+
+    Raises:
+        ModelError: both a file and a task were given.
+    """
+    if context.invoked_subcommand is None and path is None:
+        typer.echo(context.get_help())
+        raise typer.Exit
+    if context.invoked_subcommand and path:
+        raise ModelError(f"--recipe {path}: the file says the task and all options, so leave out what follows it")
+    return path is not None
+
+
+def from_file(path: Path) -> Recipe:
+    """The recipe in a JSON file: a recipe by itself, or the ``run.json`` or ``crossval.json`` of a run or record.
+
+    A split that was a file is taken from ``split.json`` beside it, where the path that the recipe names is not here.
+
+    Raises:
+        RunError: no such file, or no recipe in it.
+        ModelError: a value is beyond its limits.
+    """
+    from dataclasses import replace
+
+    from brain_tumor import files
+    from brain_tumor.errors import RunError
+    from brain_tumor.experiments import tasks
+    from brain_tumor.records import upgrade
+
+    try:
+        content = files.read_json(path)
+        recipe = tasks.recipe_from_json(upgrade.recipe(content.get("recipe", content)) | _whole(content))
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise RunError(f"{path}: no recipe in JSON ({error})") from None
+    beside = path.parent / "split.json"
+    if recipe.split.endswith(".json") and not Path(recipe.split).is_file() and beside.is_file():
+        return replace(recipe, split=str(beside))
+    return recipe
+
+
+def _whole(content: dict[str, Any]) -> dict[str, str]:
+    """A cross-validation's recipe names no split; each fold has its own."""
+    return {"split": recipes.Recipe.split} if "folds" in content else {}

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import typer
 
-from brain_tumor.cli.backend import load_keras
-
 
 def report(
     run: str = typer.Argument(
@@ -14,6 +12,8 @@ def report(
     publish: bool = typer.Option(False, "--publish", help="Keep the run's record and write reports/runs/, without any picture."),
 ) -> None:
     """One run as a single HTML file: scores with interval and floor, every patient, curves, and pictures for you alone."""
+    from brain_tumor.models.backend import load_keras
+
     load_keras()
     from brain_tumor.paths import readable
     from brain_tumor.records import crossval as crossval_record
@@ -79,6 +79,8 @@ def notebooks(
     out: Path = typer.Option(None, help="A folder for the executed copies."),
 ) -> None:
     """Run notebooks from top to bottom and say whether they work."""
+    from brain_tumor.models.backend import load_keras
+
     load_keras()
     from brain_tumor.report.pages import notebook
 
@@ -92,6 +94,8 @@ def reports(
     local: bool = typer.Option(False, "--local", help="Keep the patients' pictures, in the git-ignored reports/local/."),
 ) -> None:
     """Publish the notebooks as HTML, then anew the page of each record that has one, the index, and the README's results."""
+    from brain_tumor.models.backend import load_keras
+
     load_keras()
     from brain_tumor.paths import readable, reports_folder
     from brain_tumor.records import crossval as crossval_record

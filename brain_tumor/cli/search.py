@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from brain_tumor.cli import recipe_options, resumable
+from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe
 
 app = typer.Typer(
     help="Look for good settings on patients set aside from training; the same command again goes on.", no_args_is_help=True
@@ -14,41 +15,41 @@ Vary = Annotated[str, typer.Option(help="What to vary, such as max_lr,strategy; 
 
 
 @app.command()
-@recipe_options.takes(recipe_options.segmentation)
-def segmentation(recipe, trials: Trials = 20, vary: Vary = "") -> None:
+@recipe_options.takes(SegmentationRecipe)
+def segmentation(recipe: Recipe, trials: Trials = 20, vary: Vary = "") -> None:
     """Search settings of a segmentation network. Needs --validation; prints every trial, best first."""
     _search(recipe, trials, vary)
 
 
 @app.command()
-@recipe_options.takes(recipe_options.classification)
-def classification(recipe, trials: Trials = 20, vary: Vary = "") -> None:
+@recipe_options.takes(ClassificationRecipe)
+def classification(recipe: Recipe, trials: Trials = 20, vary: Vary = "") -> None:
     """Search settings of a slice classifier. Needs --validation; prints every trial, best first."""
     _search(recipe, trials, vary)
 
 
-def _search(recipe, trials: int, vary: str) -> None:
+def _search(recipe: Recipe, trials: int, vary: str) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.experiments import search
-    from brain_tumor.records import records
-    from brain_tumor.training.runs import find_run
+    from brain_tumor.paths import readable
+    from brain_tumor.training.runs import DESCRIPTION, find_run
 
     with resumable.stoppable("the same command goes on with this trial"):
         folder = search.search(
             recipe, open_cohort(recipe.cohort), trials, resumable.listed(vary), on_trial=resumable.tell_of("trial")
         )
-    found = search.read(folder)
-    table = Table(*found.columns, box=SIMPLE_HEAD, title=f"{folder.name}: loss on the validation part, best first")
+    trials_table = search.read(folder)
+    table = Table(*trials_table.columns, box=SIMPLE_HEAD, title=f"{folder.name}: loss on the validation part, best first")
     table.columns[-1].overflow = "fold"  # a run's name is there to be copied
-    for row in found.itertuples(index=False):
+    for row in trials_table.itertuples(index=False):
         table.add_row(*map(str, row))
     Console().print(table)
-    best = find_run(found.run[0])
+    best = find_run(trials_table.run[0])
     typer.echo(f"finished: {folder}")
     typer.echo("the best of many on few patients flatters itself; score it on patients that no trial was chosen on:")
     typer.echo(f"next: brain-tumor evaluate {best.path.name}")
-    typer.echo(f"its command: {records.retrain_command(best.description['recipe'], best.path)}")
+    typer.echo(f"train it again: brain-tumor train --recipe {readable(best.path / DESCRIPTION)}")

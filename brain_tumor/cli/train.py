@@ -1,35 +1,50 @@
-"""``brain-tumor train``: from a recipe on the command line to a finished run folder."""
+"""``brain-tumor train``: from a recipe on the command line, or in a file, to a finished run folder."""
+
+from pathlib import Path
 
 import typer
 
 from brain_tumor.cli import recipe_options, resumable
+from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe
+from brain_tumor.models.backend import load_keras
 
-app = typer.Typer(help="Train a network; an interrupted run resumes when the same command is given again.", no_args_is_help=True)
+app = typer.Typer(help="Train a network; an interrupted run resumes when the same command is given again.")
+
+
+@app.callback(invoke_without_command=True)
+def train(
+    context: typer.Context,
+    recipe: Path = typer.Option(None, help="Train the recipe in this JSON file: a recipe, or a run's or record's run.json."),
+) -> None:
+    """Train a network; an interrupted run resumes when the same command is given again."""
+    if recipe_options.is_from_file(context, recipe):
+        load_keras()
+        _train(recipe_options.from_file(recipe))
 
 
 @app.command()
-@recipe_options.takes(recipe_options.segmentation)
-def segmentation(recipe) -> None:
+@recipe_options.takes(SegmentationRecipe)
+def segmentation(recipe: Recipe) -> None:
     """Train a segmentation network: which pixels are tumour. Prints the run's name."""
     _train(recipe)
 
 
 @app.command()
-@recipe_options.takes(recipe_options.classification)
-def classification(recipe) -> None:
+@recipe_options.takes(ClassificationRecipe)
+def classification(recipe: Recipe) -> None:
     """Train a slice classifier: is there tumour in this slice? Prints the run's name."""
     _train(recipe)
 
 
-def _train(recipe) -> None:
+def _train(recipe: Recipe) -> None:
     from brain_tumor.data.opening import open_cohort
-    from brain_tumor.experiments import training
+    from brain_tumor.experiments import run as experiment
 
     with resumable.stoppable():
-        run = training.train(recipe, open_cohort(recipe.cohort), on_start=_describe)
+        run = experiment.train(recipe, open_cohort(recipe.cohort), on_start=_describe)
     minutes = run.description["training_seconds"] / 60
     typer.echo(f"finished in {minutes:.1f} minutes: {run.path}")
-    typer.echo(f"next: brain-tumor evaluate {recipe.run_id}")
+    typer.echo(f"next: brain-tumor evaluate {run.path.name}")
 
 
 def _describe(run) -> None:

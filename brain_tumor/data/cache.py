@@ -38,13 +38,13 @@ class Store:
     Attributes:
         cohort: where the slices came from.
         folder: where the store lies.
-        size: their height and width in pixels.
+        size: their height and width in pixels. Slices that are not square lie padded with background to a square, natively too.
         images: ``(N, size, size, C)`` uint8 memory map, cases in order, slices ascending.
         masks: ``(N, size, size)`` uint8 memory map in {0, 1}.
         slices: a row a slice: ``case_id, site, slice, tumour_px`` (at native size).
         cases: a row a case, indexed by ``case_id``: ``site, slices, tumour_slices, missing`` (sequences, joined by ``+``).
-        scalings: normalisation method -> ``(cases, 4, C)`` float32, of the native volumes.
-        data_hash: SHA-256 of all native pixels and masks; the same data anywhere has the same hash.
+        scalings: normalisation method -> ``(cases, 4, C)`` float32, of the native volumes before padding.
+        data_hash: SHA-256 of all native pixels and masks, unpadded; the same data anywhere has the same hash.
     """
 
     cohort: Cohort
@@ -73,15 +73,17 @@ def open_store(cohort: Cohort, size: int | None = None) -> Store:
     Raises:
         DataError: a source file is refused by its reader, slices of unlike sizes, or the disk is full; nothing is left behind.
     """
-    native = _open_or_build(cohort, "native", lambda folder: _build_native(cohort, folder))
+    native = _open_or_build(cohort, "native", [LAYOUT], lambda folder: _build_native(cohort, folder))
     if size is None or size == native.size:
         return native
-    return _open_or_build(cohort, str(size), lambda folder: _build_resized(native, size, folder))
+    made_by = [LAYOUT, intensity.PREPARATION]
+    return _open_or_build(cohort, str(size), made_by, lambda folder: _build_resized(native, size, folder))
 
 
-def _open_or_build(cohort: Cohort, label: str, build: Callable[[Path], None]) -> Store:
+def _open_or_build(cohort: Cohort, label: str, made_by: list[int], build: Callable[[Path], None]) -> Store:
+    """The store of that label; ``made_by`` holds the versions of the code that decide what lies in it."""
     place = hashlib.sha256(str(cohort.root.resolve()).encode()).hexdigest()[:6]
-    fingerprint = files.sha256_json([LAYOUT, cohort.fingerprint()])[:12]
+    fingerprint = files.sha256_json([*made_by, cohort.fingerprint()])[:12]
     stem = f"{cohort.name}-{label}-{place}"
     folder = data_folder() / "cache" / f"{stem}-{fingerprint}"
     if not folder.is_dir():
@@ -120,15 +122,17 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
         writers: list[_ArrayWriter] = []
         for case, (images, masks) in _read_ahead(cohort):
             if not writers:
-                if images.shape[1] != images.shape[2] or images.shape[1] < SMALLEST:
-                    found = f"{images.shape[2]} x {images.shape[1]} pixels"
-                    raise DataError(f"{case.sources[0]}: {found}, expected a square of at least {SMALLEST} x {SMALLEST}")
-                for name, array in (("images.npy", images), ("masks.npy", masks)):
-                    writers.append(stack.enter_context(_ArrayWriter(folder / name, (cohort.n_slices, *array.shape[1:]))))
-            if images.shape[1:] != writers[0].shape[1:]:
-                raise DataError(f"{case.sources[0]}: slices of {images.shape[1:]}, the first case has {writers[0].shape[1:]}")
+                shape = images.shape[1:]
+                if min(shape[:2]) < SMALLEST:
+                    pixels = f"{shape[1]} x {shape[0]} pixels"
+                    raise DataError(f"{case.sources[0]}: {pixels}, expected at least {SMALLEST} x {SMALLEST}")
+                for name, rest in (("images.npy", shape[2:]), ("masks.npy", ())):
+                    square = (cohort.n_slices, max(shape[:2]), max(shape[:2]), *rest)
+                    writers.append(stack.enter_context(_ArrayWriter(folder / name, square)))
+            if images.shape[1:] != shape:
+                raise DataError(f"{case.sources[0]}: slices of {images.shape[1:]}, the first case has {shape}")
             for writer, planes in zip(writers, (images, masks), strict=True):
-                writer.append(planes)
+                writer.append(intensity.pad_to_square(planes))
             for planes in (case.case_id.encode(), images, masks):
                 digest.update(planes)
             scalings.append(intensity.scaling(images, "volume").tolist())

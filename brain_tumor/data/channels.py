@@ -5,12 +5,15 @@ augmentation that replaces sequences by FLAIR then replaces a neighbour by the s
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from brain_tumor.data.cache import Store
 from brain_tumor.data.readers.lgg import FLAIR
 from brain_tumor.errors import DataError
+
+if TYPE_CHECKING:
+    from brain_tumor.data.cache import Store
 
 CHANNELS = ("sequences", "flair", "neighbours", "sequences+mask")
 COUNTS = {"sequences": 3, "flair": 3, "neighbours": 3, "sequences+mask": 4}
@@ -61,7 +64,7 @@ class SliceInputs:
         return np.concatenate([self.images[rows], self.masks[rows][..., None]], axis=-1)
 
 
-def slice_inputs(store: Store, channels: str, masks: np.ndarray | None = None) -> SliceInputs:
+def slice_inputs(store: "Store", channels: str, masks: np.ndarray | None = None) -> SliceInputs:
     """A store's slices with the channels of that name.
 
     Args:
@@ -90,7 +93,7 @@ def exam_inputs(images: np.ndarray, channels: str) -> SliceInputs:
     return SliceInputs(images, channels, *_neighbours(np.zeros(len(images))))
 
 
-def slice_scalings(store: Store, channels: str, normalisation: str) -> np.ndarray:
+def slice_scalings(store: "Store", channels: str, normalisation: str) -> np.ndarray:
     """``(N, 4, C)`` float32: the scaling that go with :func:`slice_inputs`."""
     return arranged(store.slice_scalings(normalisation), channels)
 

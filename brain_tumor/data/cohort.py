@@ -14,6 +14,8 @@ from brain_tumor.errors import DataError
 
 Volume = tuple[np.ndarray, np.ndarray]
 
+COHORTS = ("lgg", "phantom")  # those that a name opens
+
 
 @dataclass(frozen=True)
 class Case:

@@ -1,5 +1,7 @@
 """What happens to pixel values and sizes before a network sees them.
 
+Image, mask and prediction lie on one grid: all are resized about pixel centres. What is not square is padded, never stretched.
+
 Each normalisation is one clipped affine map a case and channel, ``(clip(x, low, high) - offset) * scale``, so a batch is
 normalised in one expression whatever the method, and masks are never touched (source 000 normalised them too: row 000.09).
 """
@@ -13,6 +15,11 @@ IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 # Percentiles that bound a volume before its z-score; the reference loader of Buda 2019 clips at 10 and 99.
 VOLUME_PERCENTILES = (10.0, 99.0)
+# The version of the grid that images and masks of a working size lie on. Raise it when :func:`resize_images` or
+# :func:`resize_masks` give other pixels: caches of another version are made anew, and a run in which a mask is trained on is not
+# continued. Version 1, until 0.2: masks by the nearest pixel, half a native pixel off their images. Version 2: masks by area.
+PREPARATION = 2
+HALF = 0.5 - 1e-4  # sums of float32 shares may come to just below a half
 
 
 def scaling(volume: np.ndarray, method: str) -> np.ndarray:
@@ -57,25 +64,62 @@ def normalise(images: np.ndarray, scalings: np.ndarray) -> np.ndarray:
     return (np.clip(images.astype(np.float32), low, high) - offset) * scale
 
 
+def pad_to_square(planes: np.ndarray) -> np.ndarray:
+    """``(Z, H, W)`` or ``(Z, H, W, C)`` to ``(Z, S, S, ...)`` with ``S = max(H, W)``: as much background (0) on either side.
+
+    Take normalisation statistics from the planes before they are padded.
+    """
+    height, width = planes.shape[1:3]
+    if height == width:
+        return planes
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    margins = (0, 0), (top, side - height - top), (left, side - width - left), *[(0, 0)] * (planes.ndim - 3)
+    return np.pad(planes, margins)
+
+
+def crop_back(planes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """``(Z, S, S, ...)`` to ``(Z, *shape, ...)``: the part that :func:`pad_to_square` was given planes of ``shape`` for."""
+    (height, width), side = shape, planes.shape[1]
+    top, left = (side - height) // 2, (side - width) // 2
+    return planes[:, top : top + height, left : left + width]
+
+
 def resize_images(images: np.ndarray, size: int) -> np.ndarray:
-    """``(Z, H, W, C)`` uint8 to ``(Z, size, size, C)``: area means when shrinking, linear when growing."""
-    if images.shape[1:3] == (size, size):
-        return images
-    shrinking = size < max(images.shape[1:3])
-    return _each(images, size, cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    """``(Z, S, S, C)`` uint8 to ``(Z, size, size, C)``: area means when shrinking, linear when growing."""
+    return _resize(images, size)
 
 
 def resize_masks(masks: np.ndarray, size: int) -> np.ndarray:
-    """``(Z, H, W)`` labels to ``(Z, size, size)``, nearest neighbour: no new label can appear."""
-    return masks if masks.shape[1:3] == (size, size) else _each(masks, size, cv2.INTER_NEAREST)
+    """``(Z, S, S)`` uint8 labels to ``(Z, size, size)``, on the grid of :func:`resize_images`.
+
+    A pixel is tumour where at least half of it is, and its label is the one with the largest share of it. So no new label can
+    appear, and of equal shares the lowest label wins.
+    """
+    if masks.shape[1:] == (size, size):
+        return masks
+    tumour = _resize((masks > 0).astype(np.float32), size) > HALF
+    labels = [label for label in np.unique(masks) if label > 0]
+    if len(labels) < 2:
+        return tumour * np.uint8(labels[0] if labels else 0)
+    shares = np.stack([_resize((masks == label).astype(np.float32), size) for label in labels])
+    return np.where(tumour, np.array(labels)[shares.round(4).argmax(axis=0)], 0).astype(np.uint8)
 
 
-def resize_probabilities(probabilities: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """``(Z, h, w)`` float32 to ``(Z, *shape)``, linear: how a prediction returns to its native size."""
-    if probabilities.shape[1:3] == shape:
-        return probabilities
-    return np.stack([cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_LINEAR) for plane in probabilities])
+def resize_probabilities(probabilities: np.ndarray, size: int) -> np.ndarray:
+    """``(Z, S, S)`` float32 to ``(Z, size, size)``, on the same grid: how a prediction returns to its native size."""
+    return _resize(probabilities, size)
 
 
-def _each(planes: np.ndarray, size: int, interpolation: int) -> np.ndarray:
-    return np.stack([cv2.resize(plane, (size, size), interpolation=interpolation) for plane in planes])
+def _resize(planes: np.ndarray, size: int) -> np.ndarray:
+    """OpenCV's area and linear sampling both go by pixel centres; its nearest neighbour does not, and is half a pixel off."""
+    height, width = planes.shape[1:3]
+    if height != width:
+        raise ValueError(f"planes of {height} x {width} would be stretched to {size} x {size}: pad them to a square first")
+    if height == size:
+        return planes
+    interpolation = cv2.INTER_AREA if size < height else cv2.INTER_LINEAR
+    resized = np.empty((len(planes), size, size, *planes.shape[3:]), planes.dtype)
+    for plane, target in zip(planes, resized, strict=True):
+        target[...] = cv2.resize(plane, (size, size), interpolation=interpolation).reshape(target.shape)
+    return resized

@@ -4,12 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from brain_tumor.data import phantom
-from brain_tumor.data.cohort import Cohort
+from brain_tumor.data.cohort import COHORTS, Cohort
 from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
-
-COHORTS = ("lgg", "phantom")
 
 
 def lgg_folder() -> Path:

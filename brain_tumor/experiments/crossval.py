@@ -6,19 +6,20 @@ A fold is an ordinary run on a named split, trained and scored as any other. Bes
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-
-import keras
 
 from brain_tumor import files
 from brain_tumor.data import splits
-from brain_tumor.data.cache import open_store
+from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
-from brain_tumor.experiments import classification, out_of_fold, scoring, segmentation, training
+from brain_tumor.experiments import out_of_fold, scoring, segmentation, tasks
 from brain_tumor.experiments.recipe import Recipe, identity
+from brain_tumor.experiments.run import content, evaluate, make_split, run_folder, train
+from brain_tumor.experiments.tasks import Task
 from brain_tumor.inference import stored
+from brain_tumor.models import settings
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import within
 from brain_tumor.training.runs import RunFolder, environment, now
@@ -48,30 +49,24 @@ def cross_validate(
         RunError: begun on other data, or the folds' runs do not cover the cohort; no table is written.
         DataError, SplitError, ModelError: recipe or folds do not fit the cohort; nothing is written.
     """
-    store = open_store(cohort)
+    store, task = open_store(cohort), tasks.of(recipe.TASK)
     names = splits.fold_names(unit, folds, store.cases, store.slices)
     recipes = [replace(recipe, split=name) for name in names]
-    made = [training.make_split(of_fold, store) for of_fold in recipes]
-    runs = [RunFolder(runs_folder() / of_fold.run_id) for of_fold in recipes]
-    folder = runs_folder() / crossval_name(recipe, unit, len(names))
+    dealt = [make_split(of_fold, store) for of_fold in recipes]
+    runs = [run_folder(of_fold, store) for of_fold in recipes]
+    folder = runs_folder() / crossval_name(recipe, unit, len(names), store)
     began = now()
     if (folder / DESCRIPTION).is_file():
         earlier = read(folder)
-        if earlier["data_hash"] != store.data_hash:
-            raise RunError(
-                f"{folder}: begun with data_hash {earlier['data_hash'][:12]}, now {store.data_hash[:12]}; remove the folder to "
-                "begin anew"
-            )
-        if earlier["status"] == "finished" and all((folder / name).is_file() for name in tables(recipe.TASK)):
+        if earlier["status"] == "finished" and all((folder / name).is_file() for name in tables(task)):
             return folder
         began = earlier["started"]
     tested = store.slices.case_id.iloc[splits.testable_rows(unit, store.cases, store.slices)]
     facts = {
-        "kind": recipe.TASK,
         "unit": unit,
         "folds": len(names),
         "recipe": _shared(recipe),
-        "data_hash": store.data_hash,
+        **content(recipe, store, None),
         "phantom": cohort.phantom,
         "patients": int(tested.nunique()),
         "slices": len(tested),
@@ -81,9 +76,10 @@ def cross_validate(
     }
 
     def note(status: str) -> None:
-        told = [_told(*fold) for fold in zip(range(1, len(names) + 1), names, made, runs, strict=True)]
-        seconds = round(sum(fold["seconds"] for fold in told), 1)
-        files.write_json(folder / DESCRIPTION, facts | {"status": status, "ended": now(), "seconds": seconds, "runs": told})
+        of_folds = [_fold(*fold) for fold in zip(range(1, len(names) + 1), names, dealt, runs, strict=True)]
+        seconds = round(sum(fold["seconds"] for fold in of_folds), 1)
+        ending = {"status": status, "ended": now(), "seconds": seconds, "runs": of_folds}
+        files.write_json(folder / DESCRIPTION, facts | ending)
 
     ending = "failed"
     try:
@@ -92,16 +88,15 @@ def cross_validate(
                 on_fold(number, len(names), run)
             with within(f"fold {number} of {len(names)}"):
                 if run.status != "finished":
-                    keras.utils.clear_session()  # else each fold's network stays in memory beside the next
-                training.train(of_fold, cohort, on_start=lambda _run: note("running"))
-                if not _scored(run, recipe.TASK, made[number - 1]):
-                    {"segmentation": segmentation, "classification": classification}[recipe.TASK].evaluate(run, cohort)
+                    settings.clear_session()  # else each fold's network stays in memory beside the next
+                train(of_fold, cohort, on_start=lambda _run: note("running"))
+                if not _scored(run, task, dealt[number - 1]):
+                    evaluate(run, cohort)
             note("running")
-        found = out_of_fold.gather(runs, recipe.TASK, store, unit)
-        if recipe.TASK == "segmentation":
-            counts = found[scoring.COUNTS]
-            out_of_fold.write_predictions(folder / stored.PREDICTIONS, runs, counts, store, recipe.size)
-        scoring.write(found, RunFolder(folder))
+        gathered = out_of_fold.gather(runs, task, store, unit)
+        if task.predictions:
+            out_of_fold.write_predictions(folder / stored.PREDICTIONS, runs, gathered[task.main], store, recipe.size)
+        scoring.write(gathered, RunFolder(folder))
         ending = "finished"
     except KeyboardInterrupt:
         ending = "stopped"
@@ -112,17 +107,19 @@ def cross_validate(
     return folder
 
 
-def crossval_name(recipe: Recipe, unit: str, folds: int) -> str:
+def crossval_name(recipe: Recipe, unit: str, folds: int, store: Store) -> str:
     """The folder's name: what a person looks for first, then a hash of all that decides it."""
-    shared = {name: value for name, value in identity(recipe).items() if name != "split"}
-    digest = files.sha256_json([shared, unit, folds])[:8]
-    return f"{recipe.cohort}-crossval-{folds}-{unit}-{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}"
+    by_content = content(recipe, store, None)
+    shared = {name: value for name, value in identity(recipe).items() if name not in ("cohort", "split")}
+    digest = files.sha256_json([recipe.TASK, shared, unit, folds, by_content])[:8]
+    return f"{store.cohort.name}-crossval-{folds}-{unit}-{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}"
 
 
-def tables(task: str) -> tuple[str, ...]:
+def tables(task: Task) -> tuple[str, ...]:
     """The files, besides its description, that a finished cross-validation holds."""
-    held = (out_of_fold.MAIN[task], scoring.FLOORS, scoring.CASES, scoring.SCORES, out_of_fold.FOLD_SCORES)
-    return (*held, stored.PREDICTIONS if task == "segmentation" else scoring.SUBGROUPS)
+    more = [stored.PREDICTIONS] if task.predictions else []
+    more += [scoring.SUBGROUPS] if task.fold_tables else []
+    return (task.main, scoring.FLOORS, scoring.CASES, scoring.SCORES, out_of_fold.FOLD_SCORES, *more)
 
 
 def read(folder: Path) -> dict:
@@ -133,7 +130,7 @@ def read(folder: Path) -> dict:
     """
     try:
         facts = files.read_json(folder / DESCRIPTION)
-        absent = {"kind", "unit", "runs", "data_hash", "status", "started"} - set(facts)
+        absent = {"recipe", "unit", "runs", "data_hash", "status", "started"} - set(facts)
     except FileNotFoundError:
         raise RunError(f"{folder}: no such cross-validation (no {DESCRIPTION})") from None
     except (ValueError, TypeError) as error:
@@ -150,11 +147,11 @@ def all_crossvals(root: Path) -> list[Path]:
 
 def _shared(recipe: Recipe) -> dict:
     """What all folds have in common: the recipe but for its split."""
-    return {name: value for name, value in asdict(recipe).items() if name != "split"}
+    return {name: value for name, value in recipe.to_json().items() if name != "split"}
 
 
-def _told(number: int, name: str, split: splits.Split, run: RunFolder) -> dict:
-    """A fold as ``crossval.json`` tells it; seconds are of training and inference, over all sittings."""
+def _fold(number: int, name: str, split: splits.Split, run: RunFolder) -> dict:
+    """A fold as ``crossval.json`` describes it; seconds are of training and inference, over all sittings."""
     facts = run.description if run.exists else {}
     return {
         "fold": number,
@@ -166,10 +163,10 @@ def _told(number: int, name: str, split: splits.Split, run: RunFolder) -> dict:
     }
 
 
-def _scored(run: RunFolder, task: str, split: splits.Split) -> bool:
+def _scored(run: RunFolder, task: Task, split: splits.Split) -> bool:
     """Whether scoring the run left all that is gathered from it."""
-    needed = [out_of_fold.MAIN[task], scoring.FLOORS]
-    if task == "segmentation":
+    needed = [task.main, scoring.FLOORS]
+    if task.predictions:
         cases = sorted({key.split("/")[0] for key in split.test})
         needed += [f"{segmentation.PREDICTIONS}/{case_id}.npz" for case_id in cases]
     return "scored" in run.description and all((run.path / name).is_file() for name in needed)

@@ -25,9 +25,8 @@ def network_inputs(recipe: Recipe, store: Store) -> tuple[SliceInputs, np.ndarra
         DataError: the recipe's masks are not here, damaged, or not of all slices of this cohort.
     """
     working = open_store(store.cohort, recipe.size)
-    channels = getattr(recipe, "channels", "sequences")
-    masks = _masks(recipe.mask_from, working) if channels == "sequences+mask" else None
-    return slice_inputs(working, channels, masks), slice_scalings(working, channels, recipe.normalisation)
+    masks = _masks(recipe.mask_from, working) if recipe.mask_from else None
+    return slice_inputs(working, recipe.channels, masks), slice_scalings(working, recipe.channels, recipe.normalisation)
 
 
 def _masks(crossval: str, store: Store) -> np.ndarray:

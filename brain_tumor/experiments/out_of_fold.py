@@ -15,27 +15,24 @@ from brain_tumor import files
 from brain_tumor.data import splits
 from brain_tumor.data.cache import Store
 from brain_tumor.errors import DataError, RunError
-from brain_tumor.evaluation import detection, overlap, protocols
 from brain_tumor.experiments import scoring, segmentation
-from brain_tumor.experiments.classification import SLICES, subgroup_table
+from brain_tumor.experiments.tasks import Task
 from brain_tumor.inference.predict import Prediction, load_prediction
 from brain_tumor.inference.stored import NUMBERS
 from brain_tumor.progress import tracked
 from brain_tumor.training.runs import RunFolder
 
 FOLD_SCORES = "fold_scores.csv"
-MAIN = {"segmentation": scoring.COUNTS, "classification": SLICES}  # by task, the table that all scores follow from
 SLICE = ["case_id", "slice"]
 SORTED = ("floor", "case_id", "size", "slice")
 
 
-def gather(runs: Sequence[RunFolder], task: str, store: Store, unit: str) -> scoring.Tables:
-    """The tables of all folds as one cohort's: ``counts.csv`` or ``slices.csv``, ``floors.csv``, ``cases.csv``, ``scores.csv``,
-    ``fold_scores.csv`` and, of a classification, ``subgroups.csv``.
+def gather(runs: Sequence[RunFolder], task: Task, store: Store, unit: str) -> scoring.Tables:
+    """The tables of all folds as one cohort's: the task's main table, ``floors.csv``, ``cases.csv``, ``scores.csv``,
+    ``fold_scores.csv``, and what else the task has.
 
     Args:
         runs: the scored runs of fold 1, 2, ...
-        task: ``segmentation`` or ``classification``.
         store: at native size.
         unit: what was dealt out to the folds.
 
@@ -43,74 +40,46 @@ def gather(runs: Sequence[RunFolder], task: str, store: Store, unit: str) -> sco
         DataError: a table is damaged.
         RunError: a slice that this unit can test is missing, or was predicted by two folds.
     """
-    found = _stacked(runs, MAIN[task])
-    for _, rows in found.groupby("size") if "size" in found else [("", found)]:
-        _check_cover(rows, runs, store, unit)
-    floors = _stacked(runs, scoring.FLOORS)
+    rows = _stacked(runs, task.main)
+    for _, of_size in rows.groupby("size") if "size" in rows else [("", rows)]:
+        _check_cover(of_size, runs, store, unit)
+    tables = {task.main: rows, scoring.FLOORS: _stacked(runs, scoring.FLOORS)}
+    if all((run.path / scoring.CEILING).is_file() for run in runs):  # of masks alone, and runs of earlier versions have none
+        tables[scoring.CEILING] = _stacked(runs, scoring.CEILING)
     by_fold = [
-        score(found[found.fold == fold], floors[floors.fold == fold]).assign(fold=fold) for fold in range(1, len(runs) + 1)
+        score({name: table[table.fold == fold] for name, table in tables.items()}, task).assign(fold=fold)
+        for fold in range(1, len(runs) + 1)
     ]
-    gathered = {
-        MAIN[task]: found,
-        scoring.FLOORS: floors,
-        scoring.CASES: _cases(found, store.size, unit),
-        scoring.SCORES: score(found, floors),
+    cases = task.per_case(rows, store.size)
+    if unit != "slice":
+        cases = cases.assign(fold=rows.groupby("case_id").fold.first())
+    more = task.fold_tables(rows, _everywhere(tables, task), store) if task.fold_tables else {}
+    return tables | more | {
+        scoring.CASES: cases.reset_index(),
+        scoring.SCORES: score(tables, task),
         FOLD_SCORES: pd.concat(by_fold, ignore_index=True),
-    }
-    if task == "classification":
-        gathered[scoring.SUBGROUPS] = subgroup_table(found, _everywhere(found, floors), store)
-    return gathered
+    }  # fmt: skip
 
 
-def score(found: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:
+def score(tables: scoring.Tables, task: Task) -> pd.DataFrame:
     """Scores with floors and intervals over patients, of all folds together or of the rows of one.
 
-    A floor counts where every fold has it: in a fold that holds all slices of some patient, neighbours cannot be copied. Of a
-    classification, AUC and AUPRC rank slices of different networks against each other, which can lower them against the mean of
-    the folds' own (Forman & Scholz 2010, SIGKDD Explorations 12(1)); those stand in ``fold_scores.csv``.
+    A floor counts where every fold has it: in a fold that holds all slices of some patient, neighbours cannot be copied.
 
     Args:
-        found: ``counts`` rows (:mod:`brain_tumor.evaluation.overlap`), or ``case_id, slice, tumour, probability, threshold``;
-            with ``fold``.
-        floors: the same of each predictor that reads no image, told apart by ``floor``.
+        tables: the task's main table and ``floors.csv``, with a column ``fold``.
 
     Returns:
-        As :func:`brain_tumor.evaluation.protocols.score` or :func:`brain_tumor.evaluation.detection.score_with_floors`;
-        ``threshold`` is NaN where folds have chosen their own.
+        The task's scores; ``threshold`` is NaN where folds have chosen their own.
     """
-    everywhere = _everywhere(found, floors)
-    if "tp" in found:
-        return protocols.score(found, floor_counts=scoring.by_floor(everywhere))
-    scores = detection.score_with_floors(found, everywhere, float(found.threshold.iloc[0]))
-    if found.threshold.nunique() == 1:
-        return scores
-    by_call = detection.score_with_floors(_called(found), everywhere, 0.5).assign(threshold=np.nan)
-    return by_call.where(scores.threshold.notna(), scores)
+    return task.score(tables | {scoring.FLOORS: _everywhere(tables, task)}, task.recipe().threshold)
 
 
-def compare(found: pd.DataFrame, against: pd.DataFrame) -> pd.DataFrame:
-    """Two classifications of one cohort, paired by patient, each slice called by the threshold of its own fold.
-
-    Args:
-        found, against: ``case_id, slice, tumour, probability, threshold`` of either, as :func:`gather` leaves them.
-
-    Returns:
-        As :func:`brain_tumor.evaluation.detection.compare`.
-    """
-    by_rank = detection.compare(found, against, 0.5, 0.5)
-    by_call = detection.compare(*(_called(table) for table in (found, against)), 0.5, 0.5)
-    return by_rank.where(by_rank.measure.isin(("AUC", "AUPRC")), by_call)
-
-
-def _everywhere(found: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:
+def _everywhere(tables: scoring.Tables, task: Task) -> pd.DataFrame:
     """The rows of those floors that every fold has."""
+    floors = tables[scoring.FLOORS]
     folds = floors.groupby("floor").fold.nunique()
-    return floors[floors.floor.isin(folds.index[folds == found.fold.nunique()])]
-
-
-def _called(found: pd.DataFrame) -> pd.DataFrame:
-    """With the call of each slice, 0 or 1, in place of its probability."""
-    return found.assign(probability=(found.probability > found.threshold).astype(float))
+    return floors[floors.floor.isin(folds.index[folds == tables[task.main].fold.nunique()])]
 
 
 def write_predictions(path: Path, runs: Sequence[RunFolder], counts: pd.DataFrame, store: Store, working_size: int) -> None:
@@ -146,7 +115,7 @@ def _stacked(runs: Sequence[RunFolder], name: str) -> pd.DataFrame:
             table = table.astype({"slice": int})  # also refuses a table that is none of slices
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{path}: no table of slices: {error}") from None
-        if name == SLICES:
+        if name == scoring.SLICES:  # each slice is called by the threshold of its own fold
             table["threshold"] = run.description["threshold"]
         tables.append(table.assign(fold=fold))
     whole = pd.concat(tables, ignore_index=True)
@@ -169,16 +138,6 @@ def _check_cover(found: pd.DataFrame, runs: Sequence[RunFolder], store: Store, u
                 f"{runs[0].path.parent}: the {len(runs)} folds do not cover the cohort: {len(slices)} of {len(expected)} slices "
                 f"{what}, such as {case_id}/{number}; score the folds again, or remove their runs"
             )
-
-
-def _cases(found: pd.DataFrame, size: int, unit: str) -> pd.DataFrame:
-    """A row a case, with its ``fold`` where it has one."""
-    if "tp" in found:
-        native = found[found["size"] == size]
-        cases = overlap.per_case(native)
-    else:
-        cases = detection.per_case(found, found.threshold)
-    return (cases if unit == "slice" else cases.assign(fold=found.groupby("case_id").fold.first())).reset_index()
 
 
 def _stored(run: RunFolder, case_id: str, size: int, working_size: int) -> Prediction:

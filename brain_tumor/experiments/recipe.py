@@ -1,29 +1,33 @@
 """The frozen description of a run: two runs of one recipe on the same data, machine and versions give the same weights.
 
 A field that is marked ``since`` came after the first published runs. At its default it changes nothing and is no part of a run's
-identity, so that runs and records from before it keep their names, and are found.
+identity, so that recipes from before it still describe the same run. :mod:`brain_tumor.experiments.tasks` says which recipes
+there are.
 """
 
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import ClassVar
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import Any, ClassVar
 
-from brain_tumor import files
-from brain_tumor.data.channels import CHANNELS
+from brain_tumor.data.channels import CHANNELS, COUNTS
+from brain_tumor.data.cohort import COHORTS
 from brain_tumor.data.intensity import NORMALISATIONS
-from brain_tumor.errors import ModelError, RunError, check_seed, check_word
-from brain_tumor.models.precision import PRECISIONS
-from brain_tumor.models.saved import CLASSIFICATION, SEGMENTATION
+from brain_tumor.errors import LARGEST_SEED, ModelError, RunError
+from brain_tumor.models.architectures import CLASSIFICATION, PRECISIONS, SEGMENTATION, check_size, stride
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.batches import BALANCES
-from brain_tumor.training.stages import Stage
+from brain_tumor.training.fields import check, setting
+from brain_tumor.training.plan import Stage
 
-SINCE = {"since": "0.2"}
+SPLIT_HELP = (
+    "source-004, source-002, ratio-20, fold-1-of-5, slice-fold-1-of-5, site-HT, clean-1-of-3, leaky-1-of-3, or a JSON file."
+)
+TWELVE_EPOCHS = (Stage("all", epochs=12),)
+SMALLEST = 16  # px; below this no network here can halve its input often enough
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a run, but for the data itself; :class:`SegmentationRecipe` and :class:`ClassificationRecipe`
-    say for which task.
+    """Everything that decides a run, but for the data itself; a subclass says for which task.
 
     Attributes:
         cohort: ``lgg`` or ``phantom``.
@@ -35,58 +39,76 @@ class Recipe:
         weights: where the encoder's come from: ``none`` (random), or a source of :mod:`brain_tumor.models.weights`.
         normalisation: ``unit``, ``imagenet``, ``volume`` or ``raw``. The 99th percentile of FLAIR differs twofold between the
             training patients of ``source-004``, which ``volume`` takes out; with ``unit`` a lone slice is seen as in its volume.
-        augmentation: how slices are moved in training.
+        augmentation: how slices are changed in training.
         loss: a name of the task's ``LOSSES``.
-        stages: what trains, how long, at which peak rate.
+        stages: what trains, how long, at which rate.
         batch_size: slices a step.
         batchnorm_momentum: 0.99, or 0.9 for runs of a few hundred steps.
         flip_tta: predict each slice as it is and mirrored, and take the mean.
         threshold: a pixel, or slice, is called tumour where its probability is above this; fixed before training.
         precision: ``auto`` (measured), ``float32`` or ``mixed_bfloat16``.
         seed: initial weights, shuffling and augmentation.
+        channels: the channels that the network takes (:mod:`brain_tumor.data.channels`).
+        mask_from: for ``sequences+mask``, the cross-validation of a segmentation network whose out-of-fold masks it takes.
+        model_arguments: more arguments of the network's constructor, as pairs of name and value: ``(("filters", (8, 16)),)``.
+
+    Raises:
+        ModelError: a word that names nothing, a number beyond its limits, or settings that exclude each other.
     """
 
     TASK: ClassVar[str] = ""
     MODELS: ClassVar[tuple[str, ...]] = ()
     LOSSES: ClassVar[tuple[str, ...]] = ()
-    NEW_LAYERS: ClassVar[str] = ""  # the part of its networks for which no weights are learnt elsewhere
+    NEW_LAYERS: ClassVar[str] = ""  # the group of layers for which no weights are learnt elsewhere
+    LEARNS_MASKS: ClassVar[bool] = False  # so the way in which masks are resized is part of a run's identity
+    balance: ClassVar[str] = "none"
 
-    cohort: str = "lgg"
-    split: str = "source-004"
-    split_seed: int = 0
-    validation: float = 0.0
-    model: str = ""
-    size: int = 128
-    normalisation: str = "volume"
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    loss: str = ""
-    stages: tuple[Stage, ...] = (Stage("all", epochs=12),)
-    batch_size: int = 16
-    batchnorm_momentum: float = 0.99
-    flip_tta: bool = True
-    threshold: float = 0.5
-    precision: str = "auto"
-    seed: int = 0
-    weights: str = field(default="none", metadata=SINCE)
+    cohort: str = setting("lgg", "Whose exams.", choices=COHORTS)
+    split: str = setting("source-004", SPLIT_HELP)
+    split_seed: int = setting(0, "Decides the draw of a split that is drawn.", low=0, high=LARGEST_SEED)
+    validation: float = setting(0.0, "Share of training patients set aside to choose on.", low=0, high=0.9)
+    model: str = setting("", "Which network.")
+    size: int = setting(128, "Slice height and width in pixels.", low=SMALLEST)
+    normalisation: str = setting("volume", "How pixel values are brought to one scale.", choices=NORMALISATIONS)
+    augmentation: Augmentation = setting(factory=Augmentation)
+    loss: str = setting("", "What is minimised.")
+    stages: tuple[Stage, ...] = TWELVE_EPOCHS
+    batch_size: int = setting(16, "Slices a step.", low=1)
+    batchnorm_momentum: float = setting(0.99, "0.9 for runs under some 300 steps.", low=0, below=1)
+    flip_tta: bool = setting(True, "Predict each slice as it is and mirrored, and take the mean.")
+    threshold: float = setting(0.5, "Call tumour where the probability is above this.", low=0, high=1)
+    precision: str = setting("auto", "auto measures the machine once.", choices=("auto", *PRECISIONS))
+    seed: int = setting(0, "Initial weights, shuffling, augmentation.", low=0, high=LARGEST_SEED)
+    weights: str = setting(
+        "none", "The encoder's: none, imagenet, mri4 (made by brain-tumor pretrain), or a file of weights.", since="0.2"
+    )
+    channels: str = setting("sequences", "The channels that the network takes.", choices=CHANNELS, since="0.2")
+    mask_from: str = setting("", "For sequences+mask: the cross-validation that predicted the masks.", since="0.2")
+    model_arguments: tuple[tuple[str, Any], ...] = setting(
+        (), "An argument of the network's constructor, such as filters=8,16; may be given again.", since="0.3"
+    )
 
     def __post_init__(self):
-        """Refuse a word that names nothing, before a run is begun with it."""
-        choices = {
-            "model": self.MODELS,
-            "loss": self.LOSSES,
-            "normalisation": NORMALISATIONS,
-            "precision": ("auto", *PRECISIONS),
-        }
-        for name, known in choices.items():
-            check_word(name, getattr(self, name), known)
-        for name in ("seed", "split_seed"):
-            check_seed(name, getattr(self, name))
+        """Refuse what cannot be trained, before a run is begun with it."""
+        check(self)
+        for name, known in (("model", self.MODELS), ("loss", self.LOSSES)):
+            if getattr(self, name) not in known:
+                raise ModelError(f"{name} {getattr(self, name)!r}, expected one of {', '.join(known)}")
+        own = dict(self.model_arguments)
+        check_size(self.size, stride(self.model, **{name: own[name] for name in ("filters",) if name in own}))
+        if not self.stages or not any(stage.epochs for stage in self.stages):
+            raise ModelError("a recipe without an epoch, expected at least one stage of at least one")
+        if bool(self.mask_from) != (self.channels == "sequences+mask"):
+            raise ModelError(f"channels {self.channels!r} with mask_from {self.mask_from!r}: 'sequences+mask' needs it, no other")
 
-    @property
-    def run_id(self) -> str:
-        """The run folder's name: what a person looks for first, then a hash of all of it."""
-        split = self.split.rsplit("/", 1)[-1].removesuffix(".json")
-        return f"{self.cohort}-{split}-{self.model}-{self.size}-seed{self.seed}-{files.sha256_json(identity(self))[:8]}"
+    def network_arguments(self) -> dict[str, Any]:
+        """What the network is built with; the default number of channels is left out, as before it could be said."""
+        channels = {"channels": COUNTS[self.channels]} if COUNTS[self.channels] != 3 else {}
+        return {"size": self.size, "batchnorm_momentum": self.batchnorm_momentum} | channels | dict(self.model_arguments)
+
+    def to_json(self) -> dict[str, Any]:
+        """Its task and fields as JSON values; :func:`brain_tumor.experiments.tasks.recipe_from_json` reads them again."""
+        return {"task": self.TASK} | asdict(self)
 
 
 @dataclass(frozen=True)
@@ -97,9 +119,10 @@ class SegmentationRecipe(Recipe):
     MODELS: ClassVar[tuple[str, ...]] = SEGMENTATION
     LOSSES: ClassVar[tuple[str, ...]] = ("bce-dice", "focal-tversky")
     NEW_LAYERS: ClassVar[str] = "decoder"
+    LEARNS_MASKS: ClassVar[bool] = True
 
-    model: str = "unet-resnet18"
-    loss: str = "bce-dice"
+    model: str = setting("unet-resnet18", "Which network.", choices=SEGMENTATION)
+    loss: str = setting("bce-dice", "What is minimised.", choices=LOSSES)
 
 
 @dataclass(frozen=True)
@@ -107,11 +130,9 @@ class ClassificationRecipe(Recipe):
     """Is there tumour in this slice?
 
     Attributes:
-        channels: what the network is shown (:mod:`brain_tumor.data.channels`).
-        mask_from: for ``sequences+mask``, the cross-validation of a segmentation network whose out-of-fold masks are shown.
         input_batchnorm: False takes away the BatchNorm that these ResNets begin with, which undoes most of a normalisation.
         balance: there are two slices without tumour for each with one: ``none`` leaves it so, ``weights`` lets the latter count
-            more in the loss, ``sampling`` shows both equally often.
+            more in the loss, ``sampling`` takes both equally often.
     """
 
     TASK: ClassVar[str] = "classification"
@@ -119,51 +140,59 @@ class ClassificationRecipe(Recipe):
     LOSSES: ClassVar[tuple[str, ...]] = ("bce",)
     NEW_LAYERS: ClassVar[str] = "head"
 
-    model: str = "resnet18"
-    loss: str = "bce"
-    channels: str = field(default="sequences", metadata=SINCE)
-    mask_from: str = field(default="", metadata=SINCE)
-    input_batchnorm: bool = field(default=True, metadata=SINCE)
-    balance: str = field(default="none", metadata=SINCE)
+    model: str = setting("resnet18", "Which network; plain has two convolutions.", choices=CLASSIFICATION)
+    loss: str = setting("bce", "What is minimised.", choices=LOSSES)
+    input_batchnorm: bool = setting(
+        True, "The BatchNorm that a ResNet begins with; it undoes most of a normalisation.", since="0.2"
+    )
+    balance: str = setting("none", "What is done about slices with tumour being fewer.", choices=BALANCES, since="0.2")
 
     def __post_init__(self):
-        """As of every recipe, and that a mask comes from somewhere just where one is shown."""
+        """As of every recipe; and the plain network has no BatchNorm."""
         super().__post_init__()
-        for name, known in (("channels", CHANNELS), ("balance", BALANCES)):
-            check_word(name, getattr(self, name), known)
-        if bool(self.mask_from) != (self.channels == "sequences+mask"):
-            raise ModelError(f"channels {self.channels!r} with mask_from {self.mask_from!r}: 'sequences+mask' needs it, no other")
         if self.model == "plain" and not self.input_batchnorm:
             raise ModelError("model 'plain' has no BatchNorm to take away")
 
+    def network_arguments(self) -> dict[str, Any]:
+        """As of every recipe; a first BatchNorm is left unsaid, as before it could be left out."""
+        return super().network_arguments() | ({} if self.input_batchnorm else {"input_batchnorm": False})
 
-def identity(described: object) -> object:
+
+def identity(described: object) -> Any:
     """What decides a run, as JSON values: fields marked ``since`` are left out at their defaults."""
     if isinstance(described, tuple):
         return [identity(item) for item in described]
     if not is_dataclass(described):
         return described
-    found = {item.name: (getattr(described, item.name), "since" in item.metadata, item.default) for item in fields(described)}
-    return {name: identity(value) for name, (value, later, default) in found.items() if not (later and value == default)}
+    values = {item.name: getattr(described, item.name) for item in fields(described)}
+    defaults = {item.name: item.default for item in fields(described) if "since" in item.metadata}
+    return {name: identity(value) for name, value in values.items() if name not in defaults or value != defaults[name]}
 
 
-def from_json(values: dict) -> Recipe:
-    """The recipe that ``dataclasses.asdict`` turned into JSON; its model says of which task.
+def from_json(kind: type[Recipe], values: dict[str, Any]) -> Recipe:
+    """The recipe of ``kind`` whose fields were written as JSON.
 
     Raises:
         RunError: it lacks a field, or has one too many; a field marked ``since`` may be absent.
+        ModelError: a value is beyond its limits.
     """
-    kind = ClassificationRecipe if values["model"] in CLASSIFICATION else SegmentationRecipe
-    parts = {
+    parts: dict[str, Any] = {
         "augmentation": _made(Augmentation, values.get("augmentation", {})),
         "stages": tuple(_made(Stage, stage) for stage in values.get("stages", ())),
     }
-    return _made(kind, values | parts)
+    if "model_arguments" in values:
+        parts["model_arguments"] = tuple((name, _tuples(value)) for name, value in values["model_arguments"])
+    return _made(kind, {name: value for name, value in values.items() if name != "task"} | parts)
 
 
-def _made(kind: type, values: dict):
-    expected = {item.name: "since" in item.metadata for item in fields(kind)}
-    wrong = (values.keys() - expected) | {name for name, later in expected.items() if name not in values and not later}
+def _tuples(value: Any) -> Any:
+    """JSON's lists as tuples, all the way down."""
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def _made(kind: type, values: dict[str, Any]) -> Any:
+    required = {item.name: "since" not in item.metadata for item in fields(kind)}
+    wrong = (values.keys() - required) | {name for name, needed in required.items() if needed and name not in values}
     if wrong:
         raise RunError(f"a recipe of another version of this package ({', '.join(sorted(wrong))}); train it anew")
     return kind(**values)

@@ -1,27 +1,31 @@
 """The tables of a scored part: all that is counted while pixels are at hand, so that no later question needs them again.
 
-Segmentation and classification begin alike (:func:`scored_part`) and write alike (:func:`write`). Between the two,
-:func:`of_case` turns one prediction into rows, and :func:`judge` the rows of all cases into scores with intervals and floors.
+Every task is given a :class:`Part` and returns a :class:`Result`. :func:`of_case` turns one predicted mask into rows, and
+:func:`judge` the rows of all cases into scores with intervals and floors.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.data import splits
-from brain_tumor.data.cache import Store, open_store
+from brain_tumor.data.cache import Store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.errors import DataError, RunError
-from brain_tumor.evaluation import calibration, components, detection, overlap, subgroups, surface
+from brain_tumor.errors import DataError
+from brain_tumor.evaluation import calibration, ceiling, components, detection, overlap, subgroups, surface
 from brain_tumor.experiments.recipe import Recipe
-from brain_tumor.experiments.training import SPLIT, check_data, finished_recipe
-from brain_tumor.inference.predict import Prediction
+from brain_tumor.inference.predict import Prediction, at_native_size
 from brain_tumor.training.runs import RunFolder
 
 # Of every slice or case, as they were counted.
+SLICES = "slices.csv"
 COUNTS, LARGEST, FLOORS, SLICE_FLOORS = "counts.csv", "counts_largest.csv", "floors.csv", "slice_floors.csv"
+CEILING = "ceiling.csv"
 BOUNDARY, BOUNDARY_SLICES, PIXELS, CASES = "boundary.csv", "boundary_slices.csv", "pixels.csv", "cases.csv"
 # What follows from them.
 SCORES, BOUNDARY_SCORES, SUBGROUPS = "scores.csv", "boundary_scores.csv", "subgroups.csv"
@@ -31,20 +35,47 @@ OUTLINES = {BOUNDARY: "cases, 3-D", BOUNDARY_SLICES: "tumour slices, 2-D"}  # wh
 Tables = dict[str, pd.DataFrame]
 
 
-def scored_part(run: RunFolder, cohort: Cohort, part: str) -> tuple[Recipe, Store, splits.Split, np.ndarray]:
-    """What scoring a part of a run's split begins with: its recipe, the native store, the split and the part's rows.
+@dataclass(frozen=True)
+class Part:
+    """A part of a finished run's split: ``test``, or ``validation`` while choosing.
 
-    Raises:
-        RunError: the run did not finish, was trained on other data, or its split has no such part.
+    Attributes:
+        run: the run.
+        cohort: whose slices are scored; those that the run was trained on.
+        recipe: the run's.
+        store: the cohort at native size.
+        split: the run's.
+        name: which part.
     """
-    recipe = finished_recipe(run)
-    store = open_store(cohort)
-    split = splits.load(run.path / SPLIT)
-    check_data(run, {"data_hash": store.data_hash, "split_hash": split.hash})
-    rows = split.rows(part, store.slices)
-    if not len(rows):
-        raise RunError(f"{run.path}: the {part} part of its split is empty")
-    return recipe, store, split, rows
+
+    run: RunFolder
+    cohort: Cohort
+    recipe: Recipe
+    store: Store
+    split: splits.Split
+    name: str
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Its rows in the store's table of slices, ascending."""
+        return self.split.rows(self.name, self.store.slices)
+
+    @cached_property
+    def train_rows(self) -> np.ndarray:
+        """The rows of the training part, from which image-free predictors learn."""
+        return self.split.rows("train", self.store.slices)
+
+    def other(self, name: str) -> "Part":
+        """Another part of the same split."""
+        return replace(self, name=name)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What evaluation gives: tables by file name, ``scores.csv`` among them, and facts for the run's description."""
+
+    tables: Tables
+    facts: dict[str, Any]
 
 
 def whole_cases(store: Store, rows: np.ndarray) -> bool:
@@ -91,6 +122,7 @@ def of_case(prediction: Prediction, truth: Mapping[int, np.ndarray], threshold: 
         COUNTS: _counts(prediction, found, truth, threshold),
         BOUNDARY_SLICES: _boundary_slices(prediction, masks, threshold),
         PIXELS: _pixels(prediction, masks),
+        CEILING: _ceiling(prediction, truth[prediction.working.shape[1]], masks),
     }
     if whole:
         kept = {size: components.keep_largest_probability(probability, threshold) for size, probability in found.items()}
@@ -177,6 +209,13 @@ def _counts(
     where = {"case_id": prediction.case_id, "slice": prediction.slice_numbers}
     tables = [overlap.count(planes, truth[size], threshold).assign(size=size, **where) for size, planes in found.items()]
     return pd.concat(tables)[list(overlap.COLUMNS)]
+
+
+def _ceiling(prediction: Prediction, working: np.ndarray, native: np.ndarray) -> pd.DataFrame:
+    """The counts of the truth that was resized to the working size and is brought back as a prediction is."""
+    counts = ceiling.count(at_native_size(working.astype(np.float32), native.shape[1:]), native)
+    where = {"case_id": prediction.case_id, "slice": prediction.slice_numbers[counts.index], "size": native.shape[1]}
+    return counts.assign(**where)[list(ceiling.COLUMNS)]
 
 
 def _boundary_slices(prediction: Prediction, truth: np.ndarray, threshold: float) -> pd.DataFrame:

@@ -6,21 +6,23 @@ is that of a cross-validation on other patients, not the loss found here.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import pandas as pd
 
 from brain_tumor import files
+from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import BrainTumorError, ModelError, RunError
-from brain_tumor.experiments import scoring, training
+from brain_tumor.experiments import scoring
 from brain_tumor.experiments.recipe import Recipe, identity
+from brain_tumor.experiments.run import content, run_folder, train
+from brain_tumor.models import settings
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import within
-from brain_tumor.training import strategies
+from brain_tumor.training import plan
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.runs import RunFolder
 
@@ -39,7 +41,7 @@ class Range(NamedTuple):
 SPACE: dict[str, Range | tuple] = {
     "max_lr": Range(1e-4, 1e-2, log=True),
     "batch_size": (8, 16, 32),
-    "strategy": strategies.STRATEGIES,
+    "strategy": plan.STRATEGIES,
     "optimiser": ("adamw", "sgd"),
     "flip": (True, False),
     "rotation_degrees": Range(0.0, 30.0),
@@ -79,9 +81,10 @@ def search(
         for option in () if isinstance(SPACE[name], Range) else SPACE[name]:
             varied(recipe, {name: option})  # what does not fit the recipe is refused before anything is written
     optuna = _optuna()
-    folder = runs_folder() / search_name(recipe, names)
+    store = open_store(cohort)
+    folder = runs_folder() / search_name(recipe, names, store)
     folder.mkdir(parents=True, exist_ok=True)
-    described = {"recipe": asdict(recipe), "vary": list(names), "cohort": cohort.name, "phantom": cohort.phantom}
+    described = {"recipe": recipe.to_json(), "vary": list(names), "cohort": cohort.name, "phantom": cohort.phantom}
     files.write_json(folder / DESCRIPTION, described)
     journal = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
     study = optuna.create_study(
@@ -96,18 +99,18 @@ def search(
         study.sampler = optuna.samplers.TPESampler(seed=recipe.seed + finished)
         trial = study.ask()
         asked = varied(recipe, {name: _suggest(trial, name) for name in names})
-        run = RunFolder(runs_folder() / asked.run_id)
+        run = run_folder(asked, store)
         if on_trial:
             on_trial(finished + 1, trials, run)
         try:
             with within(f"{finished + 1} of {trials}"):
-                run = training.train(asked, cohort)
+                run = train(asked, cohort)
         except BrainTumorError:
             study.tell(trial, state=state.FAIL)
             raise
-        keras.utils.clear_session()  # else each network stays in memory beside the next
+        settings.clear_session()  # else each network stays in memory beside the next
         study.tell(trial, float(run.history[MEASURE].iloc[-1]))
-        scoring.write({TRIALS: _table(study, recipe)}, RunFolder(folder))
+        scoring.write({TRIALS: _table(study, recipe, store)}, RunFolder(folder))
     return folder
 
 
@@ -122,14 +125,14 @@ def varied(recipe: Recipe, chosen: dict) -> Recipe:
     Raises:
         ModelError: no named strategy gives its stages.
     """
-    plan = strategies.told(recipe.stages, recipe.NEW_LAYERS)
-    if plan is None:
+    asked = plan.arguments(recipe.stages, recipe.NEW_LAYERS)
+    if asked is None:
         raise ModelError("these stages are of no named strategy, so they cannot be varied")
     moves = {field.name for field in fields(Augmentation)}
-    told = plan | {name: value for name, value in chosen.items() if name in plan}
-    stages = strategies.stages(**told, new_layers=recipe.NEW_LAYERS)
+    asked |= {name: value for name, value in chosen.items() if name in asked}
+    stages = plan.stages(**asked, new_layers=recipe.NEW_LAYERS)
     augmentation = replace(recipe.augmentation, **{name: value for name, value in chosen.items() if name in moves})
-    others = {name: value for name, value in chosen.items() if name not in plan and name not in moves}
+    others = {name: value for name, value in chosen.items() if name not in asked and name not in moves}
     return replace(recipe, stages=stages, augmentation=augmentation, **others)
 
 
@@ -145,10 +148,10 @@ def read(folder: Path) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
-def search_name(recipe: Recipe, names: tuple[str, ...]) -> str:
+def search_name(recipe: Recipe, names: tuple[str, ...], store: Store) -> str:
     """The folder's name: what a person looks for first, then a hash of all that decides it."""
-    digest = files.sha256_json([identity(recipe), list(names)])[:8]
-    return f"{recipe.cohort}-search-{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}"
+    digest = files.sha256_json([recipe.TASK, identity(recipe), list(names), content(recipe, store, None)])[:8]
+    return f"{store.cohort.name}-search-{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}"
 
 
 def _suggest(trial, name: str):
@@ -163,11 +166,11 @@ def _rounded(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def _table(study, recipe: Recipe) -> pd.DataFrame:
+def _table(study, recipe: Recipe, store: Store) -> pd.DataFrame:
     rows = []
     for number, trial in enumerate((trial for trial in study.trials if trial.value is not None), 1):
         chosen = {name: _rounded(value) if isinstance(SPACE[name], Range) else value for name, value in trial.params.items()}
-        run = RunFolder(runs_folder() / varied(recipe, chosen).run_id)
+        run = run_folder(varied(recipe, chosen), store)
         minutes = round(run.description["training_seconds"] / 60, 1)
         rows.append({"trial": number, **chosen, MEASURE: round(trial.value, 5), "minutes": minutes, "run": run.path.name})
     return pd.DataFrame(rows).sort_values(MEASURE, kind="stable", ignore_index=True)

@@ -12,6 +12,7 @@ from brain_tumor import files
 from brain_tumor.data import channels, intensity
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation.calibration import check_probabilities
+from brain_tumor.models import decision, settings
 
 BATCH = 16  # always padded to this, so that a slice alone and a slice in a series give the same bits
 
@@ -23,8 +24,8 @@ class Prediction:
     Attributes:
         case_id: whose.
         slice_numbers: ``(Z,)`` int, the planes predicted.
-        native: ``(Z, H, W)`` uint8, at the case's own size.
-        working: ``(Z, S, S)`` uint8, at the size the network worked at.
+        native: ``(Z, H, W)`` uint8, at the case's own size and shape.
+        working: ``(Z, S, S)`` uint8, at the size the network worked at; of slices that are not square, padded to a square.
     """
 
     case_id: str
@@ -78,14 +79,15 @@ def slice_probabilities(model: keras.Model, images: np.ndarray, scaling: np.ndar
     return (found + _run(model, images[:, :, ::-1], scaling)[:, 0]) / 2 if flip_tta else found
 
 
+@settings.fixed()
 def _run(model: keras.Model, images: np.ndarray, scaling: np.ndarray) -> np.ndarray:
-    """The network's output for each slice, in batches of one fixed size."""
+    """The probabilities of each slice, from the network's logits, in batches of one fixed size."""
     found = np.empty((len(images), *model.output_shape[1:]), np.float32)
     for start in range(0, len(images), BATCH):
         batch = intensity.normalise(images[start : start + BATCH], scaling)
         padded = np.zeros((BATCH, *batch.shape[1:]), np.float32)
         padded[: len(batch)] = batch
-        found[start : start + BATCH] = np.asarray(model.predict_on_batch(padded))[: len(batch)]
+        found[start : start + BATCH] = decision.probabilities(model.predict_on_batch(padded)[: len(batch)])
     return found
 
 
@@ -96,14 +98,16 @@ def predict_case(
     case_id: str,
     slice_numbers: np.ndarray,
     flip_tta: bool = False,
+    scaling: np.ndarray | None = None,
 ) -> Prediction:
-    """Predict a case at native size.
+    """Predict a case at native size; slices that are not square are padded for the network, and the answer is cut back.
 
     Args:
         images: ``(Z, H, W, C)`` uint8, the whole exam: its scaling is taken from all of it.
         normalisation: a name of :data:`brain_tumor.data.intensity.NORMALISATIONS`.
         slice_numbers: the planes wanted, counted from 1.
         flip_tta: as in :func:`probabilities`.
+        scaling: the exam's ``(4, C)`` scaling where these images are not the exam as it was, but padded already.
 
     Raises:
         DataError: another number of channels than the network's, or an answer that is no probability.
@@ -111,12 +115,17 @@ def predict_case(
     size, expected = model.input_shape[1], model.input_shape[-1]
     if images.shape[-1] != expected:
         raise DataError(f"{case_id}: {images.shape[-1]} channels, the network was trained on {expected}")
-    scaling = intensity.scaling(images, normalisation)
-    wanted = images[np.asarray(slice_numbers) - 1]
-    working = probabilities(model, intensity.resize_images(wanted, size), scaling, flip_tta)
+    scaling = intensity.scaling(images, normalisation) if scaling is None else scaling
+    square = intensity.pad_to_square(images[np.asarray(slice_numbers) - 1])
+    working = probabilities(model, intensity.resize_images(square, size), scaling, flip_tta)
     check_probabilities(working, f"{case_id}: the network's answer")  # NaN would be stored as "no tumour"
-    native = intensity.resize_probabilities(working, images.shape[1:3])
-    return Prediction(case_id, np.asarray(slice_numbers), _to_bytes(native), _to_bytes(working))
+    native = at_native_size(working, images.shape[1:3])
+    return Prediction(case_id, np.asarray(slice_numbers), native, _to_bytes(working))
+
+
+def at_native_size(working: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """``(Z, S, S)`` float32 probabilities of slices of this shape, brought back to it: ``(Z, *shape)`` uint8, 255 = 1."""
+    return _to_bytes(intensity.crop_back(intensity.resize_probabilities(working, max(shape)), shape))
 
 
 def classify_case(
@@ -139,7 +148,8 @@ def classify_case(
     if wanted.shape[-1] != model.input_shape[-1]:
         raise DataError(f"{case_id}: {wanted.shape[-1]} channels, the network was trained on {model.input_shape[-1]}")
     scaling = channels.arranged(intensity.scaling(images, normalisation), shown)
-    found = slice_probabilities(model, intensity.resize_images(wanted, model.input_shape[1]), scaling, flip_tta)
+    resized = intensity.resize_images(intensity.pad_to_square(wanted), model.input_shape[1])
+    found = slice_probabilities(model, resized, scaling, flip_tta)
     check_probabilities(found, f"{case_id}: the network's answer")
     return found
 

@@ -13,8 +13,6 @@ import types
 
 import keras
 
-BACKBONES = ("resnet18", "resnet34", "resnet50")
-STRIDE = 32  # a ResNet halves its input five times
 INPUT_BATCHNORM = "bn_data"
 
 
@@ -22,7 +20,7 @@ def resnet(backbone: str, size: int, channels: int = 3, input_batchnorm: bool = 
     """The convolutions of a ResNet (pre-activation; it begins with a BatchNorm of its input), random weights.
 
     Args:
-        backbone: a name of :data:`BACKBONES`.
+        backbone: a name of :data:`brain_tumor.models.architectures.BACKBONES`.
         size: input height and width in pixels, a multiple of 32.
         channels: input channels.
         input_batchnorm: False leaves out the first BatchNorm, which in training undoes most of what any normalisation of the

@@ -3,14 +3,14 @@
 import keras
 
 from brain_tumor.errors import ModelError
-from brain_tumor.models.backbones import BACKBONES, STRIDE, resnet, with_batchnorm_momentum
+from brain_tumor.models.architectures import BACKBONES, PLAIN_STRIDE, RESNET_STRIDE, check_size
+from brain_tumor.models.backbones import resnet, with_batchnorm_momentum
 
 HEAD_WIDTHS = (256, 64)  # row 002.20 names the layers, not their widths
 DROPOUT = 0.3  # nor the share dropped
 SIZE = 224  # row 002.21
 PLAIN_FILTERS = (16, 32)  # row 002.06 says two convolutions and two dense layers; their widths are ours
 PLAIN_WIDTHS = (64, 32)
-PLAIN_STRIDE = 4  # it halves its input twice
 
 
 def classifier(
@@ -28,21 +28,21 @@ def classifier(
         backbone: ``resnet18``, ``resnet34`` or ``resnet50``; random weights.
         size: input height and width in pixels, a multiple of 32; 224 is that of source 002 and of ImageNet's weights.
         channels: input channels.
-        classes: 1 for the probability of tumour; from 2 on, one probability a class.
+        classes: 1 for the logit of tumour; from 2 on, one logit a class.
         dropout: share of the head's activations dropped in training.
         batchnorm_momentum: 0.99 needs about 300 steps before validation means anything; short runs take 0.9.
         input_batchnorm: False leaves out the BatchNorm of the input (:func:`brain_tumor.models.backbones.resnet`).
 
     Returns:
-        ``(B, size, size, channels)`` float32 -> probability of tumour ``(B, 1)``, or of each class ``(B, classes)`` with sum 1,
-        float32; the last layer is float32 whatever the precision.
+        ``(B, size, size, channels)`` float32 -> logit of tumour ``(B, 1)``, or of each class ``(B, classes)``, float32; the
+        last layer is float32 whatever the precision. :func:`brain_tumor.models.decision.probabilities` makes probabilities.
 
     Raises:
         ModelError: unknown backbone, a size that it cannot take, or no class.
     """
     if backbone not in BACKBONES:
         raise ModelError(f"unknown backbone {backbone!r}, expected one of {', '.join(BACKBONES)}")
-    _check(size, STRIDE, classes)
+    _check(size, RESNET_STRIDE, classes)
     network = with_batchnorm_momentum(resnet(backbone, size, channels, input_batchnorm), batchnorm_momentum)
     x = keras.layers.GlobalAveragePooling2D(name="head_pool")(network.output)
     x = keras.layers.Dense(HEAD_WIDTHS[0], name="head_linear1")(x)
@@ -50,7 +50,7 @@ def classifier(
     x = keras.layers.Dropout(dropout, name="head_dropout1")(x)
     x = keras.layers.Dense(HEAD_WIDTHS[1], name="head_linear2")(x)
     x = keras.layers.Dropout(dropout, name="head_dropout2")(x)
-    return keras.Model(network.input, _probability(x, classes), name=f"classifier_{backbone}")
+    return keras.Model(network.input, _head(x, classes), name=f"classifier_{backbone}")
 
 
 def plain(size: int = SIZE, channels: int = 3, classes: int = 1, dropout: float = DROPOUT) -> keras.Model:
@@ -80,17 +80,14 @@ def plain(size: int = SIZE, channels: int = 3, classes: int = 1, dropout: float 
     for number, width in enumerate(PLAIN_WIDTHS, 1):
         x = keras.layers.Dense(width, activation="relu", name=f"head_linear{number}")(x)
         x = keras.layers.Dropout(dropout, name=f"head_dropout{number}")(x)
-    return keras.Model(images, _probability(x, classes), name="classifier_plain")
+    return keras.Model(images, _head(x, classes), name="classifier_plain")
 
 
 def _check(size: int, stride: int, classes: int) -> None:
-    if size < stride or size % stride:
-        raise ModelError(f"size {size} is not a multiple of {stride}, which this network needs")
+    check_size(size, stride)
     if classes < 1:
         raise ModelError(f"{classes} classes, expected 1 (is there tumour?) or one for each class, 2 or more")
 
 
-def _probability(features, classes: int):
-    logits = keras.layers.Dense(classes, dtype="float32", name="head_linear3")(features)
-    kind = "sigmoid" if classes == 1 else "softmax"
-    return keras.layers.Activation(kind, dtype="float32", name="head_probability")(logits)
+def _head(features, classes: int):
+    return keras.layers.Dense(classes, dtype="float32", name="head_linear3")(features)

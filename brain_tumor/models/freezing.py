@@ -10,12 +10,12 @@ import re
 import keras
 
 from brain_tumor.errors import ModelError
+from brain_tumor.models.architectures import LAYER_GROUPS
 
 STAGES = ("stage1", "stage2", "stage3", "stage4")
-PARTS = ("all", "decoder", "head", *STAGES)
 DEPTHS = 6  # stem, four stages of the encoder, and what follows it
-DECODER_PREFIXES = ("decoder", "final_conv", "probability")
-HEAD_PREFIXES = ("final_conv", "probability", "head_")
+DECODER_PREFIXES = ("decoder", "final_conv")
+HEAD_PREFIXES = ("final_conv", "head_")
 STEM = ("bn_data", "conv0", "bn0", "relu0", "pooling0")
 CLOSING = ("bn1", "relu1")  # a pre-activation ResNet ends with these, after its fourth stage
 
@@ -53,8 +53,8 @@ def train_only(model: keras.Model, part: str) -> int:
     Raises:
         ModelError: unknown part, or no layer of the network belongs to it.
     """
-    if part not in PARTS:
-        raise ModelError(f"unknown part {part!r} of the network, expected one of {', '.join(PARTS)}")
+    if part not in LAYER_GROUPS:
+        raise ModelError(f"unknown part {part!r} of the network, expected one of {', '.join(LAYER_GROUPS)}")
     if part in STAGES:
         lowest = STAGES.index(part) + 1
         trains = [depth(layer.name) >= lowest for layer in model.layers]

@@ -1,27 +1,41 @@
-"""Number formats: measured on this machine, applied inside a context, never left behind (DESIGN law 6)."""
+"""Number formats: chosen for this machine by one measurement, which the home remembers (DESIGN law 6)."""
 
-import contextlib
 import time
-from collections.abc import Iterator
+from pathlib import Path
 
 import keras
 import numpy as np
 
-PRECISIONS = ("float32", "mixed_bfloat16")
+from brain_tumor import files
+from brain_tumor.models import backend
+from brain_tumor.models.architectures import PRECISIONS
+from brain_tumor.paths import data_folder
+
 PROBE_SIDE, PROBE_REPEATS, PROBE_TURNS = 1024, 3, 4
 WORTHWHILE_GAIN = 1.2  # below this the coarser numbers are not worth it
 
 
-def resolve(wanted: str = "auto") -> str:
-    """``auto`` becomes ``mixed_bfloat16`` where matrix products are truly faster in it here, else ``float32``."""
-    if wanted == "auto":
-        # Taken turn by turn, so that another job on the machine slows both alike.
-        turns = [{name: matrix_product_seconds(name) for name in ("float32", "bfloat16")} for _ in range(PROBE_TURNS)]
-        seconds = {name: min(turn[name] for turn in turns) for name in turns[0]}
-        return "mixed_bfloat16" if seconds["float32"] > WORTHWHILE_GAIN * seconds["bfloat16"] else "float32"
-    if wanted not in PRECISIONS:
-        raise ValueError(f"unknown precision {wanted!r}, expected auto or one of {PRECISIONS}")
-    return wanted
+def resolve(precision: str = "auto") -> str:
+    """The number format that ``precision`` means on this machine.
+
+    ``auto`` is ``mixed_bfloat16`` where matrix products are :data:`WORTHWHILE_GAIN` times as fast in it, else ``float32``. They
+    are timed once for each machine and each version of Keras and its backend; later calls read :func:`memory_file`, so that a
+    busy machine cannot change a run. JAX on a processor is always ``float32``.
+    """
+    if precision == "auto":
+        machine = backend.machine()
+        if machine["backend"] == "jax" and not machine["accelerators"]:
+            return "float32"
+        path = memory_file(machine)
+        return _read(path, machine) or _measure_once(path, machine)
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r}, expected auto or one of {PRECISIONS}")
+    return precision
+
+
+def memory_file(machine: dict) -> Path:
+    """Where the home remembers the format of a machine (:func:`brain_tumor.models.backend.machine`); it may be removed."""
+    return data_folder() / "cache" / f"precision-{files.sha256_json(machine)[:12]}.json"
 
 
 def matrix_product_seconds(dtype: str, side: int = PROBE_SIDE) -> float:
@@ -35,12 +49,29 @@ def matrix_product_seconds(dtype: str, side: int = PROBE_SIDE) -> float:
     return best
 
 
-@contextlib.contextmanager
-def policy(precision: str) -> Iterator[None]:
-    """Build layers under ``precision``, then restore the policy that was there."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
+def _read(path: Path, machine: dict) -> str | None:
+    """The format that ``path`` remembers; None where there is no such file, it is damaged, or it is of another machine."""
     try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
+        memory = files.read_json(path)
+        fits = memory["machine"] == machine and memory["precision"] in PRECISIONS
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return memory["precision"] if fits else None
+
+
+def _measure_once(path: Path, machine: dict) -> str:
+    # The lock makes processes that start together agree: the second one reads what the first one measured.
+    with files.locked(path.with_suffix(".lock")):
+        precision = _read(path, machine)
+        if precision is None:
+            seconds = _measure()
+            faster = seconds["float32"] > WORTHWHILE_GAIN * seconds["bfloat16"]
+            precision = "mixed_bfloat16" if faster else "float32"
+            files.write_json(path, {"machine": machine, "precision": precision, "matrix_product_seconds": seconds})
+    return precision
+
+
+def _measure() -> dict[str, float]:
+    """Seconds of a matrix product by format, taken in turns, so that another job on the machine slows both formats alike."""
+    turns = [{name: matrix_product_seconds(name) for name in ("float32", "bfloat16")} for _ in range(PROBE_TURNS)]
+    return {name: min(turn[name] for turn in turns) for name in turns[0]}

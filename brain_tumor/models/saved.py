@@ -9,12 +9,10 @@ import keras
 
 from brain_tumor import files
 from brain_tumor.errors import ModelError
-from brain_tumor.models import classifier, precision, unet
-from brain_tumor.models.backbones import BACKBONES
+from brain_tumor.models import classifier, settings, unet
+from brain_tumor.models.architectures import CLASSIFICATION, SEGMENTATION
 
 CONSTRUCTORS = {"unet": unet.unet, "resunet": unet.resunet, "classifier": classifier.classifier, "plain": classifier.plain}
-SEGMENTATION = (*(f"unet-{backbone}" for backbone in BACKBONES), "resunet")
-CLASSIFICATION = (*BACKBONES, "plain")
 OF_BATCHNORM = ("batchnorm_momentum", "input_batchnorm")
 DESCRIPTION, WEIGHTS = "model.json", "model.weights.h5"
 
@@ -40,7 +38,7 @@ def describe(architecture: str, **arguments) -> dict:
 
 def build(description: dict, number_format: str = "float32") -> keras.Model:
     """Call the named constructor under the given precision."""
-    with precision.policy(number_format):
+    with settings.fixed(number_format):
         return CONSTRUCTORS[description["constructor"]](**description["arguments"])
 
 
@@ -52,6 +50,7 @@ def save(model: keras.Model, description: dict, folder: Path) -> None:
     files.write_json(folder / DESCRIPTION, {**description, "weights_sha256": digest})
 
 
+@settings.fixed()
 def load(folder: Path, number_format: str = "float32") -> keras.Model:
     """Rebuild the model of a run folder.
 

@@ -1,16 +1,14 @@
 """Segmentation networks: the U-Net of `segmentation-models` on a ResNet encoder, and a ResUNet of our own blocks.
 
-Both take ``(B, size, size, channels)`` float32 and give ``(B, size, size, 1)`` float32 probabilities; the last convolution
-and activation stay float32 whatever the precision (bfloat16 probabilities tie).
+Both take ``(B, size, size, channels)`` float32 and give ``(B, size, size, 1)`` float32 logits; the last convolution stays
+float32 whatever the precision (bfloat16 logits tie). :func:`brain_tumor.models.decision.probabilities` makes probabilities.
 """
 
 import keras
 
 from brain_tumor.errors import ModelError
-from brain_tumor.models.backbones import BACKBONES, segmentation_models, with_batchnorm_momentum
-
-STRIDE = 32  # a ResNet encoder halves its input five times
-RESUNET_FILTERS = (16, 32, 64, 128, 256)
+from brain_tumor.models.architectures import BACKBONES, RESNET_STRIDE, RESUNET_FILTERS, check_size, stride
+from brain_tumor.models.backbones import segmentation_models, with_batchnorm_momentum
 
 
 def unet(backbone: str, size: int, channels: int = 3, batchnorm_momentum: float = 0.99) -> keras.Model:
@@ -24,7 +22,7 @@ def unet(backbone: str, size: int, channels: int = 3, batchnorm_momentum: float 
     """
     if backbone not in BACKBONES:
         raise ModelError(f"unknown backbone {backbone!r}, expected one of {', '.join(BACKBONES)}")
-    _check_size(size, STRIDE)
+    check_size(size, RESNET_STRIDE)
     network = segmentation_models().Unet(
         backbone, input_shape=(size, size, channels), encoder_weights=None, classes=1, activation="linear"
     )
@@ -43,7 +41,7 @@ def resunet(
         filters: width of each level; the last is the bottleneck.
         batchnorm_momentum: as in :func:`unet`.
     """
-    _check_size(size, 2 ** (len(filters) - 1))
+    check_size(size, stride("resunet", filters))
     images = keras.Input((size, size, channels), name="image")
     x, skips = images, []
     for level, width in enumerate(filters[:-1], 1):
@@ -74,10 +72,4 @@ def _residual_block(x, filters: int, momentum: float, name: str):
 
 
 def _head(features):
-    logits = keras.layers.Conv2D(1, 3, padding="same", dtype="float32", name="final_conv")(features)
-    return keras.layers.Activation("sigmoid", dtype="float32", name="probability")(logits)
-
-
-def _check_size(size: int, stride: int) -> None:
-    if size < stride or size % stride:
-        raise ModelError(f"size {size} is not a multiple of {stride}, which this network needs")
+    return keras.layers.Conv2D(1, 3, padding="same", dtype="float32", name="final_conv")(features)

@@ -18,8 +18,9 @@ from classification_models.weights import WEIGHTS_COLLECTION
 
 from brain_tumor import files
 from brain_tumor.errors import BrainTumorError, ModelError
-from brain_tumor.models import freezing
-from brain_tumor.models.backbones import BACKBONES, INPUT_BATCHNORM, STRIDE, resnet
+from brain_tumor.models import freezing, settings
+from brain_tumor.models.architectures import BACKBONES, RESNET_STRIDE
+from brain_tumor.models.backbones import INPUT_BATCHNORM, resnet
 from brain_tumor.paths import data_folder, readable
 from brain_tumor.progress import Bar
 
@@ -102,6 +103,7 @@ def imagenet_file(backbone: str) -> Path:
     return path
 
 
+@settings.fixed()
 def save_encoder(model: keras.Model, path: Path, record: dict) -> None:
     """Write the encoder of a classifier or U-Net, then its record beside it.
 
@@ -116,7 +118,7 @@ def save_encoder(model: keras.Model, path: Path, record: dict) -> None:
     """
     backbone, normalisation = backbone_of(model), record["normalisation"]
     channels, input_batchnorm = model.input_shape[-1], bool(model.get_layer(INPUT_BATCHNORM).weights)
-    encoder = resnet(backbone, STRIDE, channels, input_batchnorm)  # convolutions have the same weights at any size
+    encoder = resnet(backbone, RESNET_STRIDE, channels, input_batchnorm)  # convolutions have the same weights at any size
     values = {name: _values(layer) for name, layer in _encoder_layers(model).items()}
     _assign(encoder, values, path)
     with files.atomic_path(path) as temporary:
@@ -156,6 +158,7 @@ def read_record(path: Path) -> dict:
     return record
 
 
+@settings.fixed()
 def load_encoder(model: keras.Model, source: str, normalisation: str) -> dict | None:
     """Give a classifier's or U-Net's encoder the weights of ``source``, in place; the rest of the network is left as it is.
 
@@ -226,7 +229,7 @@ def _check_range(what: str, expected: str, found: str) -> None:
 
 
 def _read(path: Path, backbone: str, channels: int, input_batchnorm: bool) -> Values:
-    encoder = resnet(backbone, STRIDE, channels, input_batchnorm)
+    encoder = resnet(backbone, RESNET_STRIDE, channels, input_batchnorm)
     layer = None
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from brain_tumor import files
 from brain_tumor.errors import DataError, RunError
-from brain_tumor.evaluation import detection, protocols
-from brain_tumor.records import records
+from brain_tumor.experiments import tasks
+from brain_tumor.records import lookup, records
 
 
 def find(name: str) -> Path:
@@ -42,23 +41,24 @@ def compare(folder: Path, other: Path, margin: float | None = None) -> pd.DataFr
         RunError: they are of unlike tasks, or were scored on other data or other slices.
         DataError: the margin is not above 0.
     """
-    task, other_task = records.task_of(folder), records.task_of(other)
-    if task != other_task:
-        raise RunError(f"{other.name}: a run of {other_task}, {folder.name} is one of {task}; expected the same task")
-    ours, theirs = (files.read_json(path / "run.json") for path in (folder, other))
+    ours, theirs = lookup.run_facts(folder), lookup.run_facts(other)
+    name, other_name = ours["recipe"]["task"], theirs["recipe"]["task"]
+    if name != other_name:
+        raise RunError(f"{other.name}: a run of {other_name}, {folder.name} is one of {name}; expected the same task")
+    task = tasks.of(name)
+    if task.compare is None:
+        raise RunError(f"{folder.name}: runs of {name} cannot be compared")
     if ours["data_hash"] != theirs["data_hash"]:
         raise RunError(f"{other.name}: scored on data {theirs['data_hash'][:12]}, {folder.name} on {ours['data_hash'][:12]}")
-    read = records.read_slices if task == "classification" else records.read_counts
-    tables = [read(path) for path in (folder, other)]
-    keys = [set(zip(table.case_id, table.slice, strict=True)) for table in tables]
+    tables = [records.tables(path) for path in (folder, other)]
+    keys = [set(zip(table[task.main].case_id, table[task.main].slice, strict=True)) for table in tables]
     if keys[0] != keys[1]:
         raise RunError(
             f"{other.name}: scored on {len(keys[1])} slices, {folder.name} on {len(keys[0])}, of which "
             f"{len(keys[0] & keys[1])} are the same; expected the same test slices"
         )
-    if task == "classification":
-        return detection.compare(*tables, ours["threshold"], theirs["threshold"], margin=margin)
-    shared = set(tables[0]["size"]) & set(tables[1]["size"])
-    if not shared:
-        raise DataError(f"{other.name}: no size in common with {folder.name}")
-    return protocols.compare(*(table[table["size"].isin(shared)] for table in tables), margin=margin)
+    thresholds = tuple(facts.get("threshold", facts["recipe"]["threshold"]) for facts in (ours, theirs))
+    try:
+        return task.compare(*tables, thresholds, margin)
+    except DataError as error:
+        raise DataError(f"{folder.name} against {other.name}: {error}") from None

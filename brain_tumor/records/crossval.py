@@ -1,6 +1,6 @@
 """The record of a cross-validation: what is kept of it in git, as of a run (:mod:`brain_tumor.records.records`).
 
-The tables that were gathered over its folds, their training histories, and the commands that train all of it, or one fold, again.
+The tables that were gathered over its folds, and their training histories.
 """
 
 from pathlib import Path
@@ -10,11 +10,11 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import floors
-from brain_tumor.experiments import crossval, scoring
+from brain_tumor.experiments import crossval, scoring, tasks
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.inference import stored
 from brain_tumor.paths import runs_folder
-from brain_tumor.records import records
+from brain_tumor.records import lookup, records, upgrade
 from brain_tumor.training.runs import HISTORY, RunFolder, all_runs
 
 # What every fold's run has alike, told once.
@@ -60,27 +60,25 @@ def commit_crossval(folder: Path) -> Path:
         The record's folder, whole or not there at all.
 
     Raises:
-        RunError: it is of the phantom or unfinished, a table or a fold's run is gone, or no command could repeat it.
+        RunError: it is of the phantom or unfinished, or a table or a fold's run is gone.
     """
-    facts = crossval.read(folder)
+    facts = lookup.crossval_facts(folder)
     if facts["phantom"]:
         raise RunError(f"{folder}: a cross-validation on the phantom, which is never published")
     if facts["status"] != "finished":
         raise RunError(f"{folder}: the cross-validation is {facts['status']}, only finished ones are recorded")
-    names = [name for name in crossval.tables(facts["kind"]) if name != stored.PREDICTIONS]
+    names = [name for name in crossval.tables(tasks.of(facts["recipe"]["task"])) if name != stored.PREDICTIONS]
+    names += [scoring.CEILING] if (folder / scoring.CEILING).is_file() else []
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
         raise RunError(f"{folder}: no {absent[0]}; give its command again")
-    runs = [RunFolder(folder.parent / told["run"]) for told in facts["runs"]]
+    runs = [RunFolder(folder.parent / fold["run"]) for fold in facts["runs"]]
     described = [run.description for run in runs]
-    commands = [records.retrain_command(told["recipe"], run.path) for told, run in zip(described, runs, strict=True)]
     history = pd.concat([run.history.assign(fold=fold) for fold, run in enumerate(runs, 1)], ignore_index=True)
-    told = [fold | {"command": command} for fold, command in zip(facts["runs"], commands, strict=True)]
     more = {name: described[0].get(name) for name in SHARED}
     record = records.records_folder() / folder.name
     with files.atomic_folder(record) as temporary:
-        whole = whole_command(commands[0], facts)
-        files.write_json(temporary / crossval.DESCRIPTION, facts | more | {"runs": told, "command": whole})
+        files.write_json(temporary / crossval.DESCRIPTION, facts | more)
         history.to_csv(temporary / HISTORY, index=False)
         for name in names:
             table = pd.read_csv(folder / name)
@@ -93,37 +91,29 @@ def commit_crossval(folder: Path) -> Path:
 
 def recorded(recipe: Recipe, unit: str, folds: int, data_hash: str) -> Path | None:
     """The record of just this cross-validation on just these data; None where there is none."""
-    folder = records.records_folder() / crossval.crossval_name(recipe, unit, folds)
-    kept = (folder / crossval.DESCRIPTION).is_file() and crossval.read(folder)["data_hash"] == data_hash
-    return folder if kept else None
+    return lookup.find_crossval(recipe, unit, folds, data_hash=data_hash)
 
 
 def histories(folder: Path) -> dict[str, pd.DataFrame]:
     """Each fold's history, of a cross-validation here or of a record: the fold's split -> a row an epoch."""
-    told = crossval.read(folder)["runs"]
+    of_folds = crossval.read(folder)["runs"]
     if not (folder / HISTORY).is_file():
-        return {fold["split"]: RunFolder(folder.parent / fold["run"]).history for fold in told}
-    names = {fold["fold"]: fold["split"] for fold in told}
-    return {names[fold]: rows.drop(columns="fold") for fold, rows in pd.read_csv(folder / HISTORY).groupby("fold")}
-
-
-def whole_command(command: str, facts: dict) -> str:
-    """The command line that repeats all folds, from the one that trains the first."""
-    folds = f"--unit {facts['unit']}" + ("" if facts["unit"] == "site" else f" --folds {facts['folds']}")
-    return command.replace("brain-tumor train", "brain-tumor crossval").replace(f"--split {facts['runs'][0]['split']}", folds)
+        return {fold["split"]: RunFolder(folder.parent / fold["run"]).history for fold in of_folds}
+    names = {fold["fold"]: fold["split"] for fold in of_folds}
+    return {names[fold]: rows.drop(columns="fold") for fold, rows in lookup.history(folder).groupby("fold")}
 
 
 def all_records() -> list[Path]:
     """Every recorded cross-validation's folder, by name."""
-    return crossval.all_crossvals(records.records_folder())
+    return lookup.all_records(lookup.CROSSVAL)
 
 
 def other_units(folder: Path, facts: dict) -> dict[str, pd.DataFrame]:
     """Recorded cross-validations that differ from this one in nothing but what was dealt out: unit and folds -> scores."""
-    alike = ("kind", "recipe", "data_hash")
+    alike, ours = ("recipe", "data_hash"), upgrade.description(facts)
     found = {}
     for other in all_records():
-        theirs = crossval.read(other)
-        if other.name != folder.name and all(theirs[name] == facts[name] for name in alike):
+        theirs = lookup.crossval_facts(other)
+        if other.name != folder.name and all(theirs[name] == ours[name] for name in alike):
             found[f"{theirs['unit']}, {theirs['folds']} folds"] = pd.read_csv(other / scoring.SCORES)
     return found

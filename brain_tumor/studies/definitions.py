@@ -13,6 +13,7 @@ from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.evaluation import calibration, components, overlap, protocols
 from brain_tumor.experiments import scoring
+from brain_tumor.experiments.run import part_of
 from brain_tumor.experiments.segmentation import PREDICTIONS
 from brain_tumor.inference.predict import Prediction, load_prediction
 from brain_tumor.training.runs import RunFolder
@@ -33,7 +34,8 @@ def stored_cases(run: RunFolder, cohort: Cohort, part: str = "test") -> Iterator
         RunError: the run did not finish, was trained on other data, or its split has no such part.
         DataError: a prediction is missing, damaged or of another size.
     """
-    recipe, store, _, rows = scoring.scored_part(run, cohort, part)
+    scored = part_of(run, cohort, part)
+    recipe, store, rows = scored.recipe, scored.store, scored.rows
     stores = {size: open_store(cohort, size) for size in (recipe.size, store.size)}
     for case_id in store.slices.case_id.iloc[rows].unique():
         path = run.path / PREDICTIONS / f"{case_id}.npz"
@@ -139,7 +141,7 @@ def temperatures(run: RunFolder, cohort: Cohort) -> pd.DataFrame:
 
     Raises:
         RunError: the run has no validation part, or does not belong to this cohort.
-        DataError: the validation part is not predicted yet (:func:`brain_tumor.experiments.segmentation.evaluate`), or is of one
+        DataError: the validation part is not predicted yet (:func:`brain_tumor.experiments.run.evaluate`), or is of one
             class.
     """
     validation, test = (_probabilities(run, cohort, part) for part in ("validation", "test"))

@@ -2,3 +2,5 @@
 
 Models and arrays arrive as arguments.
 """
+
+import brain_tumor.models  # noqa: F401  # it refuses an unknown backend before this room imports Keras

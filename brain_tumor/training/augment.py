@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from brain_tumor.data.readers.lgg import FLAIR
+from brain_tumor.training.fields import check, setting
 
 MRI_CHANNELS = 3  # the first channels of an image, which are MRI
 
@@ -30,11 +31,15 @@ class Augmentation:
             sequence was not taken.
     """
 
-    flip: bool = True
-    rotation_degrees: float = 15.0
-    zoom: float = 0.1
-    gamma: float = 0.2
-    sequence_dropout: float = 0.15
+    flip: bool = setting(True, "Mirror every second training slice.")
+    rotation_degrees: float = setting(15.0, "Turn training slices by up to this, either way.", low=0, high=180)
+    zoom: float = setting(0.1, "Enlarge or shrink them by up to this share.", low=0, high=1)
+    gamma: float = setting(0.2, "Bend brightness by a gamma of up to 1 + this, either way.", low=0, high=2)
+    sequence_dropout: float = setting(0.15, "Share of slices in which sequences become copies of FLAIR.", low=0, high=1)
+
+    def __post_init__(self):
+        """Refuse a number beyond its limits."""
+        check(self, "augmentation: ")
 
 
 NONE = Augmentation(flip=False, rotation_degrees=0.0, zoom=0.0, gamma=0.0, sequence_dropout=0.0)

@@ -14,6 +14,7 @@ import numpy as np
 
 from brain_tumor.data.intensity import normalise
 from brain_tumor.errors import ModelError
+from brain_tumor.models import settings
 from brain_tumor.progress import Bar
 from brain_tumor.training import augment
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
@@ -43,6 +44,7 @@ def suffice(model: keras.Model, part: str) -> bool:
     return part == "head" and any(layer.name == POOL for layer in model.layers)
 
 
+@settings.fixed()
 def head(model: keras.Model) -> keras.Model:
     """The classifier's own head, the very layers: ``(B, F)`` features -> what the classifier gives."""
     return keras.Model(model.get_layer(POOL).output, model.output, name=f"{model.name}_head")
@@ -70,6 +72,7 @@ class Features:
         return np.where(mirrored[:, None], self.mirrored[places], self.plain[places])
 
 
+@settings.fixed()
 def compute(model: keras.Model, arrays: SliceArrays, batch_size: int, flip: bool) -> Features:
     """Run the encoder of a compiled classifier once over the slices of ``arrays``, twice with ``flip``.
 

@@ -1,11 +1,14 @@
-"""Losses: truth and probability in [0, 1], ``(B, H, W, 1)`` for masks or ``(B, 1)`` for slices, float32, give a scalar.
-Of several classes the truth is a class number ``(B, 1)`` and the probabilities are ``(B, K)``.
+"""Losses and watched measures, from logits: float32 truth in [0, 1] and logits, ``(B, H, W, 1)`` for masks or ``(B, 1)`` for
+slices, give a scalar. Of several classes the truth is a class number ``(B, 1)`` and the logits are ``(B, K)``.
+
+From a probability the logarithm of 0 must be clipped, and where it is clipped nothing is learnt: TensorFlow's Keras finds the
+logit behind a probability, JAX's does not. From logits both backends have the same gradients, however sure the network is.
 
 Overlap terms are pooled over the batch, not averaged over slices: a tumour-free slice then still pays for false positives,
 and two empty slices need no convention.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -16,40 +19,45 @@ SMOOTH = 1.0  # pixels; keeps an all-empty batch finite
 TVERSKY_ALPHA, TVERSKY_GAMMA = 0.7, 0.75  # Abraham & Khan 2018, arXiv 1810.07842: misses weigh 0.7
 
 
-def bce(truth, probability):
+def bce(truth, logit):
     """Mean binary cross-entropy."""
-    return keras.ops.mean(keras.losses.binary_crossentropy(keras.ops.cast(truth, probability.dtype), probability))
+    return keras.ops.mean(_bce_of_each(truth, logit))
 
 
-def bce_dice(truth, probability):
+def bce_dice(truth, logit):
     """Mean binary cross-entropy + 1 - soft Dice of the batch (Milletari 2016, arXiv 1606.04797)."""
-    truth = keras.ops.cast(truth, probability.dtype)
+    truth, probability = keras.ops.cast(truth, logit.dtype), keras.ops.sigmoid(logit)
     hit = keras.ops.sum(truth * probability)
     dice = (2 * hit + SMOOTH) / (keras.ops.sum(truth) + keras.ops.sum(probability) + SMOOTH)
-    return bce(truth, probability) + 1 - dice
+    return bce(truth, logit) + 1 - dice
 
 
-def focal_tversky(truth, probability):
+def focal_tversky(truth, logit):
     """``(1 - Tversky index) ** gamma`` of the batch (Abraham & Khan 2018, arXiv 1810.07842)."""
-    truth = keras.ops.cast(truth, probability.dtype)
+    truth, probability = keras.ops.cast(truth, logit.dtype), keras.ops.sigmoid(logit)
     hit = keras.ops.sum(truth * probability)
-    missed = keras.ops.sum(truth * (1 - probability))
+    missed = keras.ops.sum(truth * keras.ops.sigmoid(-logit))
     invented = keras.ops.sum((1 - truth) * probability)
     index = (hit + SMOOTH) / (hit + TVERSKY_ALPHA * missed + (1 - TVERSKY_ALPHA) * invented + SMOOTH)
     return keras.ops.power(keras.ops.maximum(1 - index, keras.config.epsilon()), TVERSKY_GAMMA)
 
 
-def cce(truth, probability):
-    """Mean categorical cross-entropy of class numbers ``(B, 1)`` and softmax probabilities ``(B, K)``."""
-    return keras.ops.mean(_cce_of_each(truth, probability))
+def cce(truth, logits):
+    """Mean categorical cross-entropy of class numbers ``(B, 1)`` and logits ``(B, K)``."""
+    return keras.ops.mean(_cce_of_each(truth, logits))
 
 
-def _bce_of_each(truth, probability):
-    return keras.losses.binary_crossentropy(keras.ops.cast(truth, probability.dtype), probability)
+def _bce_of_each(truth, logit):
+    """``(B,)`` of slices. Both terms keep their digits where the network is sure; ``softplus(x) - truth * x`` cancels there."""
+    truth = keras.ops.cast(truth, logit.dtype)
+    each = truth * keras.ops.softplus(-logit) + (1 - truth) * keras.ops.softplus(logit)
+    return keras.ops.mean(each, axis=-1)
 
 
-def _cce_of_each(truth, probability):
-    return keras.losses.sparse_categorical_crossentropy(keras.ops.cast(truth, "int32"), probability)
+def _cce_of_each(truth, logits):
+    """``(B,)`` of slices."""
+    own = keras.ops.one_hot(keras.ops.cast(truth, "int32")[..., 0], logits.shape[-1], dtype=logits.dtype)
+    return -keras.ops.sum(own * keras.ops.log_softmax(logits, axis=-1), axis=-1)
 
 
 LOSSES = {"bce-dice": bce_dice, "focal-tversky": focal_tversky, "bce": bce, "cce": cce}
@@ -72,7 +80,7 @@ def class_weights(labels: np.ndarray) -> tuple[float, ...]:
     return tuple(float(len(labels) / (len(counts) * count)) for count in counts)
 
 
-def make(name: str, weights: tuple[float, ...] | None = None) -> Callable:
+def make(name: str, weights: tuple[float, ...] | None = None, known: Mapping[str, Callable] | None = None) -> Callable:
     """The loss of that name; with ``weights``, one a class, each slice counts as much as its class does.
 
     Keras's own sample weights would not do: they multiply the batch's mean, which these losses are, by the mean weight.
@@ -80,17 +88,17 @@ def make(name: str, weights: tuple[float, ...] | None = None) -> Callable:
     Raises:
         ModelError: unknown name, or weights with a loss that is not a mean over slices.
     """
-    known = LOSSES if weights is None else OF_EACH
+    known = (known or LOSSES) if weights is None else OF_EACH
     if name not in known:
         purpose = " with class weights" if weights else ""
         raise ModelError(f"unknown loss {name!r}{purpose}, expected one of {', '.join(known)}")
     if weights is None:
-        return LOSSES[name]
+        return known[name]
 
-    def weighted(truth, probability):
-        number = keras.ops.cast(truth, "int32")[:, 0]
-        own = keras.ops.take(keras.ops.convert_to_tensor(weights, dtype=probability.dtype), number)
-        return keras.ops.mean(own * OF_EACH[name](truth, probability))
+    def weighted(truth, logits):
+        number = keras.ops.cast(truth, "int32")[..., 0]
+        own = keras.ops.take(keras.ops.convert_to_tensor(weights, dtype=logits.dtype), number)
+        return keras.ops.mean(own * OF_EACH[name](truth, logits))
 
     return weighted
 
@@ -98,24 +106,21 @@ def make(name: str, weights: tuple[float, ...] | None = None) -> Callable:
 # What is watched beside the loss: each gives a number a slice, whose mean over the epoch is kept. Curves, not scores to quote.
 
 
-def dice_hits(truth, probability):
-    """``(B,)``: pixels called tumour that are tumour, at one half."""
-    called = keras.ops.cast(probability > 0.5, "float32")
-    return keras.ops.sum(keras.ops.cast(truth, "float32") * called, axis=(1, 2, 3))
+def dice_hits(truth, logit):
+    """``(B,)``: tumour pixels that the network calls tumour, which it does above logit 0 (probability one half)."""
+    positive = keras.ops.cast(logit > 0, "float32")
+    return keras.ops.sum(keras.ops.cast(truth, "float32") * positive, axis=(1, 2, 3))
 
 
-def dice_area(truth, probability):
+def dice_area(truth, logit):
     """``(B,)``: pixels called tumour plus pixels that are tumour; twice the hits over this is the epoch's pooled Dice."""
-    both = keras.ops.cast(truth, "float32") + keras.ops.cast(probability > 0.5, "float32")
+    both = keras.ops.cast(truth, "float32") + keras.ops.cast(logit > 0, "float32")
     return keras.ops.sum(both, axis=(1, 2, 3))
 
 
-def accuracy(truth, probability):
-    """``(B,)``: 1 where the slice falls on the right side of one half, or of several classes the right one is likeliest."""
-    if probability.shape[-1] > 1:
-        called = keras.ops.cast(keras.ops.argmax(probability, axis=-1), "int32")
-        return keras.ops.cast(keras.ops.equal(called, keras.ops.cast(truth, "int32")[:, 0]), "float32")
-    return keras.ops.cast(keras.ops.equal(probability > 0.5, truth > 0.5), "float32")[:, 0]
-
-
-WATCHED = {"segmentation": (dice_hits, dice_area), "classification": (accuracy,)}
+def accuracy(truth, logits):
+    """``(B,)``: 1 where the slice's logit is on the right side of 0, or of several classes the right one's is the highest."""
+    if logits.shape[-1] > 1:
+        likeliest = keras.ops.cast(keras.ops.argmax(logits, axis=-1), "int32")
+        return keras.ops.cast(keras.ops.equal(likeliest, keras.ops.cast(truth, "int32")[:, 0]), "float32")
+    return keras.ops.cast(keras.ops.equal(logits > 0, truth > 0.5), "float32")[:, 0]

@@ -10,7 +10,6 @@ import keras
 from brain_tumor.models.freezing import DEPTHS, depth
 from brain_tumor.training.schedules import MOMENTUM_HIGH, OneCycle
 
-OPTIMISERS = ("adamw", "sgd")
 NOT_DECAYED = ("bias", "gamma", "beta")  # decaying norms and biases only hurts: He 2019, arXiv 1812.01187, section 3.1
 
 
@@ -85,13 +84,13 @@ def make(
     weight_decay: float = 1e-2,
     layer_decay: float = 1.0,
 ) -> keras.optimizers.Optimizer:
-    """The optimiser of a stage; words and numbers are checked by :class:`brain_tumor.training.stages.Stage`.
+    """The optimiser of a stage; words and numbers are checked by :class:`brain_tumor.training.plan.Stage`.
 
     Args:
-        name: one of :data:`OPTIMISERS`.
+        name: one of :data:`brain_tumor.training.plan.OPTIMISERS`.
         rate: the peak of a 1cycle, or the constant rate.
         steps: the length of the cycle.
-        schedule: one of :data:`brain_tumor.training.schedules.SCHEDULES`.
+        schedule: one of :data:`brain_tumor.training.plan.SCHEDULES`.
         pct_start: the share of steps in which a 1cycle climbs.
         momentum: SGD's at a constant rate; 1cycle moves it itself, and AdamW's is Keras's 0.9.
         weight_decay: decoupled, of either optimiser: a step takes ``rate * weight_decay`` of each kernel.

@@ -28,11 +28,11 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.deduplicate import Deduplicated, deduplicate
 from brain_tumor.data.readers.folders import KNOWN_SETS, check_name, open_pictures, read_folders
 from brain_tumor.errors import DataError, ModelError, check_seed, check_word
-from brain_tumor.models import precision, saved, weights
-from brain_tumor.models.backbones import BACKBONES, STRIDE
+from brain_tumor.models import decision, precision, saved, settings, weights
+from brain_tumor.models.architectures import BACKBONES, RESNET_STRIDE
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import tracked
-from brain_tumor.training import stages
+from brain_tumor.training import losses, stages
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
 from brain_tumor.training.runs import RunFolder, environment, now
@@ -89,8 +89,8 @@ class Pretraining:
         for name, known in choices.items():
             check_word(name, getattr(self, name), known)
         check_seed("seed", self.seed)
-        if self.size < STRIDE or self.size % STRIDE:
-            raise ModelError(f"size {self.size} is not a multiple of {STRIDE}, which this network needs")
+        if self.size < RESNET_STRIDE or self.size % RESNET_STRIDE:
+            raise ModelError(f"size {self.size} is not a multiple of {RESNET_STRIDE}, which this network needs")
         if min(self.epochs, self.batch_size) < 1:
             raise ModelError(f"{self.epochs} epochs in batches of {self.batch_size}, expected 1 or more of each")
 
@@ -125,6 +125,7 @@ def gather(recipe: Pretraining, roots: Sequence[Path]) -> Deduplicated:
     return material
 
 
+@settings.fixed()
 def pretrain(recipe: Pretraining, material: Deduplicated, on_start: Callable[[RunFolder], None] | None = None) -> RunFolder:
     """Train, score the held-out pictures once, and write the encoder's weights with their record.
 
@@ -170,7 +171,7 @@ def _train(recipe: Pretraining, material: Deduplicated, run: RunFolder, on_start
     with run.under_way():
         plan = (stages.Stage("all", recipe.epochs, recipe.max_lr),)
         validation = parts["validation"] if len(parts["validation"].rows) else None
-        stages.train(model, plan, epoch_batches, LOSS, run, validation, "classification")
+        stages.train(model, plan, epoch_batches, losses.make(LOSS), run, validation, (losses.accuracy,))
         saved.save(model, description, run.path)
         run.update(held_out=held_out(model, parts, material.folders.classes, recipe.batch_size))
     run.drop_checkpoints()
@@ -187,6 +188,7 @@ def arrays(material: Deduplicated, normalisation: str) -> dict[str, SliceArrays]
     }
 
 
+@settings.fixed()
 def held_out(model: keras.Model, parts: dict[str, SliceArrays], classes: tuple[str, ...], batch_size: int) -> dict | None:
     """The test part's scores, as JSON; None where there is no such part.
 
@@ -198,11 +200,10 @@ def held_out(model: keras.Model, parts: dict[str, SliceArrays], classes: tuple[s
     if not len(test.rows):
         return None
     batches = ValidationBatches(test, batch_size)
-    called = [
-        model.predict_on_batch(batches[i][0]).argmax(axis=1) for i in tracked(range(len(batches)), "scoring held-out pictures")
-    ]
+    steps = tracked(range(len(batches)), "scoring held-out pictures")
+    answers = [decision.probabilities(model.predict_on_batch(batches[i][0])).argmax(axis=1) for i in steps]
     confusion = np.zeros((len(classes), len(classes)), int)
-    np.add.at(confusion, (test.targets[test.rows], np.concatenate(called)), 1)
+    np.add.at(confusion, (test.targets[test.rows], np.concatenate(answers)), 1)
     of_class = confusion.sum(axis=1)
     commonest = int(np.bincount(test.targets[parts["train"].rows]).argmax())
     right = np.diag(confusion)

@@ -8,7 +8,6 @@ import math
 
 import keras
 
-SCHEDULES = ("1cycle", "constant")
 DIV = 25.0
 FALL_SHARE = 0.9  # of what follows the rise; the rest is the tail
 MOMENTUM_HIGH, MOMENTUM_LOW = 0.95, 0.85  # fastai's, which sources 000 and 004 use

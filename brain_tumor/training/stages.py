@@ -1,4 +1,4 @@
-"""Training in stages, each with its own trainable part, peak learning rate and length.
+"""Training in stages (:mod:`brain_tumor.training.plan`), each with its own trainable part, learning rate and length.
 
 An epoch's batches depend only on seed and epoch number; after each the run is checkpointed, so a
 killed run continues exactly where its last whole epoch ended, on features as on images.
@@ -6,108 +6,40 @@ killed run continues exactly where its last whole epoch ended, on features as on
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
-from brain_tumor.errors import ModelError, RunError
-from brain_tumor.models import freezing
+from brain_tumor.errors import RunError
+from brain_tumor.models import freezing, settings
 from brain_tumor.progress import Bar
-from brain_tumor.training import features, losses, optimisers
+from brain_tumor.training import features
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
-from brain_tumor.training.optimisers import OPTIMISERS
+from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
-from brain_tumor.training.schedules import SCHEDULES
-
-ADDED = {"since": "0.2"}  # of a field that recipes before that version lack; its default is what they did
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A part of training.
-
-    Attributes:
-        name: what to call it in the history.
-        epochs: passes over the training slices.
-        max_lr: the top of its 1cycle, or its constant rate.
-        part: what trains (:data:`brain_tumor.models.freezing.PARTS`).
-        weight_decay: the optimiser's, not on biases and norms; 1e-2 is source 004's (004.39).
-        pct_start: the share of its steps during which the rate climbs.
-        optimiser: ``adamw`` or ``sgd``.
-        momentum: of ``sgd`` at a constant rate; source 002's is 0.5 (002.19).
-        schedule: ``1cycle``, which moves the momentum too, or ``constant``.
-        layer_decay: a layer at depth d (:func:`brain_tumor.models.freezing.depth`) trains at ``rate * layer_decay ** (5 - d)``
-            (003.05); 1 is all alike.
-
-    Raises:
-        ModelError: a word that names nothing, or a number that cannot be.
-    """
-
-    name: str
-    epochs: int
-    max_lr: float = 1e-3
-    part: str = "all"
-    weight_decay: float = 1e-2
-    pct_start: float = 0.3
-    optimiser: str = field(default="adamw", metadata=ADDED)
-    momentum: float = field(default=0.5, metadata=ADDED)
-    schedule: str = field(default="1cycle", metadata=ADDED)
-    layer_decay: float = field(default=1.0, metadata=ADDED)
-
-    def __post_init__(self):
-        """Refuse what cannot be trained, before a run is begun with it."""
-        for name, known in {"optimiser": OPTIMISERS, "schedule": SCHEDULES}.items():
-            if getattr(self, name) not in known:
-                raise ModelError(f"stage {self.name!r}: {name} {getattr(self, name)!r}, expected one of {', '.join(known)}")
-        possible = {
-            "epochs": (self.epochs >= 0, "0 or more"),
-            "max_lr": (0 < self.max_lr < math.inf, "a number above 0"),
-            "weight_decay": (0 <= self.weight_decay < math.inf, "0 or more"),
-            "pct_start": (0 <= self.pct_start <= 1, "a share from 0 to 1"),
-            "momentum": (0 <= self.momentum < 1, "0 or more and below 1"),
-            "layer_decay": (0 < self.layer_decay < math.inf, "a number above 0"),
-        }
-        for name, (fits, expected) in possible.items():
-            if not fits:
-                raise ModelError(f"stage {self.name!r}: {name} {getattr(self, name)}, expected {expected}")
-
-    def make_optimiser(self, steps: int) -> keras.optimizers.Optimizer:
-        """A fresh one, whose cycle is as long as the stage; ``steps`` an epoch."""
-        return optimisers.make(
-            self.optimiser,
-            self.max_lr,
-            self.epochs * steps,
-            schedule=self.schedule,
-            pct_start=self.pct_start,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            layer_decay=self.layer_decay,
-        )
-
-
+@settings.fixed()
 def train(
     model: keras.Model,
     stages: tuple[Stage, ...],
     epoch_batches: Callable[[int], TrainingBatches],
-    loss: str,
+    loss: Callable,
     run: RunFolder,
     validation: SliceArrays | None = None,
-    task: str = "segmentation",
-    class_weights: tuple[float, ...] | None = None,
+    metrics: Sequence[Callable] = (),
     on_features: bool = False,
 ) -> list[dict]:
     """Train ``model`` in place, resuming from the run's checkpoint if it has one.
 
     Args:
         epoch_batches: epoch number (from 0, over all stages) -> its batches.
-        loss: a name of :data:`brain_tumor.training.losses.LOSSES`.
+        loss: of truth and what the network gives (:func:`brain_tumor.training.losses.make`).
         run: receives a checkpoint and history after every epoch, and ``stages``: of each its name, part, number of trainable
             scalars and whether it trains on features.
         validation: scored after every epoch; None where everything trains.
-        task: ``segmentation`` watches the pooled Dice of an epoch, ``classification`` its accuracy.
-        class_weights: a weight a class in the loss (:func:`brain_tumor.training.losses.class_weights`), of validation too.
+        metrics: what is watched beside the loss, each a number a slice whose mean over the epoch is kept.
         on_features: stages that train a classifier's head do so on cached features (:mod:`brain_tumor.training.features`).
 
     Returns:
@@ -139,10 +71,10 @@ def train(
             trained = features.head(model) if without_encoder else model
             if done < last:
                 freezing.train_only(model, stage.part)
-                optimiser, function = stage.make_optimiser(steps), losses.make(loss, class_weights)
+                optimiser = stage.make_optimiser(steps)
                 for network in {model, trained}:  # both own the optimiser: one steps with it, checkpoints are of the other
                     # On a processor XLA halves the speed of these networks, and compiles for a minute.
-                    network.compile(optimiser, function, metrics=list(losses.WATCHED[task]), jit_compile=_accelerated())
+                    network.compile(optimiser, loss, metrics=list(metrics), jit_compile=_accelerated())
                 model.optimizer.build(trained.trainable_variables)
                 if done > first:
                     run.restore_optimiser(model)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from brain_tumor.data import opening
-from brain_tumor.experiments import training
+from brain_tumor.experiments import run as experiment
 
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
 SMALL = ["--cohort", "phantom", "--model", "resunet", "--size", "16"]
@@ -41,7 +41,7 @@ def test_folds_are_told_and_scored_with_floors_and_intervals(command, made, tmp_
 
 
 def test_the_same_command_goes_on_where_it_was_stopped(command, made, monkeypatch):
-    train = training.train
+    train = experiment.train
 
     def stop(recipe, *more, **named):
         if recipe.split == "slice-fold-2-of-2":
@@ -50,7 +50,7 @@ def test_the_same_command_goes_on_where_it_was_stopped(command, made, monkeypatc
 
     words = ("crossval", "segmentation", "--unit", "slice", "--folds", "2", *SMALL)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "train", stop)
+        patch.setattr(experiment, "train", stop)
         stopped = command(*words)
     assert stopped.code == 130
     assert "the same command resumes" in stopped.err

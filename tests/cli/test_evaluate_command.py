@@ -8,9 +8,9 @@ import pytest
 from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.phantom import write_phantom
 from brain_tumor.evaluation import intervals
-from brain_tumor.experiments import training
+from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
-from brain_tumor.training.stages import Stage
+from brain_tumor.training.plan import Stage
 
 SAME = {"cohort": "lgg", "split": "ratio-34", "size": 32, "stages": (Stage("all", 1),), "batch_size": 8, "precision": "float32"}
 SEGMENTATION, CLASSIFICATION = SegmentationRecipe(model="resunet", **SAME), ClassificationRecipe(**SAME, validation=0.4)
@@ -23,9 +23,9 @@ def made(tmp_path_factory):
     write_phantom(home / "data" / "kaggle_3m", patients=6, slices=(8, 10), size=64, seed=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(home))
-        patch.setattr(training, "train_stages", lambda *_arguments, **_options: [])
+        patch.setattr(experiment, "train_stages", lambda *_arguments, **_options: [])
         for recipe in (SEGMENTATION, CLASSIFICATION):
-            training.train(recipe, open_cohort("lgg"))
+            experiment.train(recipe, open_cohort("lgg"))
     return home
 
 

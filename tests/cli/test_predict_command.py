@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.experiments import training
+from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe
 
 
 @pytest.fixture
 def classifier(home, phantom_cohort, monkeypatch):
     """``classifier(channels="flair")`` gives the name of a finished run whose network is left as it was drawn."""
-    monkeypatch.setattr(training, "train_stages", lambda *_arguments, **_options: [])
+    monkeypatch.setattr(experiment, "train_stages", lambda *_arguments, **_options: [])
 
     def train(**changes):
         recipe = ClassificationRecipe(
             cohort="phantom", split="ratio-33", model="plain", size=32, batch_size=4, precision="float32", **changes
         )
-        return training.train(recipe, phantom_cohort).path.name
+        return experiment.train(recipe, phantom_cohort).path.name
 
     return train
 

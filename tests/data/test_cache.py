@@ -1,6 +1,7 @@
 """The store: the same numbers as the source, built once, rebuilt when the source changes, whole or absent."""
 
 import errno
+import hashlib
 import os
 import shutil
 import threading
@@ -170,10 +171,47 @@ def test_cases_of_unlike_sizes_are_refused(home, tree, write_tree):
     assert stores_of(home) == []
 
 
-@pytest.mark.parametrize(("width", "height"), [(1, 1), (15, 15), (32, 24)])
-def test_what_is_no_square_of_a_slices_size_is_refused(home, tree, width, height):
-    for path in tree.rglob("*.tif"):
-        Image.open(path).resize((width, height), Image.Resampling.NEAREST).save(path)
-    with pytest.raises(DataError, match=rf"_1\.tif: {width} x {height} pixels, expected a square of at least 16 x 16"):
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (15, 15), (40, 12)])
+def test_what_is_too_small_for_a_slice_is_refused(home, tree, width, height):
+    reshape(tree, width, height)
+    with pytest.raises(DataError, match=rf"_1\.tif: {width} x {height} pixels, expected at least 16 x 16"):
         open_store(lgg.read_cohort(tree))
     assert stores_of(home) == []
+
+
+def reshape(tree, width, height):
+    for path in tree.rglob("*.tif"):
+        Image.open(path).resize((width, height), Image.Resampling.NEAREST).save(path)
+
+
+@pytest.mark.parametrize(("width", "height"), [(32, 24), (17, 40)])
+def test_slices_that_are_not_square_are_padded_and_measured_as_they_were(home, tree, width, height):
+    reshape(tree, width, height)
+    cohort = lgg.read_cohort(tree)
+    native, small = open_store(cohort), open_store(cohort, 16)
+    side, digest = max(width, height), hashlib.sha256()
+    assert native.images.shape == (15, side, side, 3) and native.masks.shape == (15, side, side)
+    assert small.images.shape == (15, 16, 16, 3)
+    for case in cohort:
+        images, masks = case.load()
+        rows = native.rows_of(case.case_id)
+        assert np.array_equal(intensity.crop_back(native.images[rows], (height, width)), images)
+        assert np.array_equal(intensity.crop_back(native.masks[rows], (height, width)), masks)
+        assert np.array_equal(native.slice_scalings("volume")[rows.start], intensity.scaling(images, "volume"))
+        assert native.slices.tumour_px[rows].tolist() == masks.sum(axis=(1, 2)).tolist()
+        for planes in (case.case_id.encode(), images, masks):
+            digest.update(planes)
+    assert native.data_hash == digest.hexdigest(), "the hash is of what was read"
+
+
+def test_a_resized_store_of_an_earlier_preparation_is_not_used(home, tree, monkeypatch, builds):
+    cohort = lgg.read_cohort(tree)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(intensity, "PREPARATION", 1)
+        earlier.setattr(intensity, "resize_masks", lambda masks, size: np.zeros((len(masks), size, size), np.uint8))
+        stale, native = open_store(cohort, 8), open_store(cohort)
+    today = open_store(cohort, 8)
+    assert today.folder != stale.folder and not stale.folder.exists()
+    assert np.array_equal(today.masks, intensity.resize_masks(np.asarray(native.masks), 8)) and today.masks.any()
+    assert open_store(cohort).folder == native.folder and len(builds) == 1, "native pixels are as they were"
+    assert today.data_hash == native.data_hash

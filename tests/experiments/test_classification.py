@@ -11,9 +11,10 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import DataError, RunError
 from brain_tumor.evaluation import calibration, detection
-from brain_tumor.experiments import classification, training
+from brain_tumor.experiments import classification
+from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe
-from brain_tumor.training.stages import Stage
+from brain_tumor.training.plan import Stage
 
 RECIPE = ClassificationRecipe(
     cohort="phantom", split="ratio-33", validation=0.5, model="plain", size=32, stages=(Stage("all", 1),), batch_size=4,
@@ -26,8 +27,8 @@ class Place:
 
     def __init__(self, home, cohort):
         self.home, self.cohort = home, cohort
-        self.run = training.train(RECIPE, cohort)
-        self.scores = classification.evaluate(self.run, cohort)
+        self.run = experiment.train(RECIPE, cohort)
+        self.scores = experiment.evaluate(self.run, cohort)
 
     def read(self, name):
         return pd.read_csv(self.run.path / name)
@@ -55,8 +56,8 @@ def finished(place, monkeypatch):
 @pytest.fixture
 def untrained(home, phantom_cohort, monkeypatch):
     """Runs in a fresh home whose network is left as it was drawn."""
-    monkeypatch.setattr(training, "train_stages", lambda *_arguments, **_options: [])
-    return lambda **changes: training.train(replace(RECIPE, **changes), phantom_cohort)
+    monkeypatch.setattr(experiment, "train_stages", lambda *_arguments, **_options: [])
+    return lambda **changes: experiment.train(replace(RECIPE, **changes), phantom_cohort)
 
 
 def never(*_arguments, **_options):
@@ -121,16 +122,16 @@ def test_stored_probabilities_are_used_again_unless_told(finished, monkeypatch):
     seconds = finished.run.description["inference_seconds"]
     with monkeypatch.context() as patch:
         patch.setattr(classification, "slice_probabilities", never)
-        pd.testing.assert_frame_equal(classification.evaluate(finished.run, finished.cohort), finished.scores)
+        pd.testing.assert_frame_equal(experiment.evaluate(finished.run, finished.cohort), finished.scores)
         assert finished.run.description["inference_seconds"] == seconds, "reading is not inference"
         with pytest.raises(AssertionError):
-            classification.evaluate(finished.run, finished.cohort, again=True)
-    pd.testing.assert_frame_equal(classification.evaluate(finished.run, finished.cohort, again=True), finished.scores)
+            experiment.evaluate(finished.run, finished.cohort, again=True)
+    pd.testing.assert_frame_equal(experiment.evaluate(finished.run, finished.cohort, again=True), finished.scores)
 
 
 def test_the_tune_part_is_scored_without_touching_the_test_tables(finished):
     before = (finished.run.path / "scores.csv").read_bytes()
-    validation_rows = classification.evaluate(finished.run, finished.cohort, part="validation")
+    validation_rows = experiment.evaluate(finished.run, finished.cohort, part="validation")
     assert validation_rows.slices.iloc[0] == len(finished.rows("validation"))
     assert (finished.run.path / "scores.csv").read_bytes() == before
 
@@ -156,7 +157,7 @@ def test_stored_probabilities_that_are_none_are_refused_and_nothing_is_written(f
     before = everything(finished.run)
     try:
         with pytest.raises(DataError, match=words) as refusal:
-            classification.evaluate(finished.run, finished.cohort)
+            experiment.evaluate(finished.run, finished.cohort)
         assert str(path) in str(refusal.value) and "\n" not in str(refusal.value)
         assert everything(finished.run) == before
     finally:
@@ -167,7 +168,7 @@ def test_a_network_that_answers_nonsense_writes_nothing(finished, monkeypatch):
     before = everything(finished.run)
     monkeypatch.setattr(classification, "slice_probabilities", lambda model, images, *_more: np.full(len(images), np.nan))
     with pytest.raises(DataError, match=r"test part: expected probabilities from 0 to 1; .* such as nan"):
-        classification.evaluate(finished.run, finished.cohort, again=True)
+        experiment.evaluate(finished.run, finished.cohort, again=True)
     assert everything(finished.run) == before
 
 
@@ -175,27 +176,27 @@ def test_probabilities_of_other_slices_are_predicted_anew(finished):
     path = finished.run.path / "slices.csv"
     table = pd.read_csv(path)
     table.iloc[1:].to_csv(path, index=False)
-    pd.testing.assert_frame_equal(classification.evaluate(finished.run, finished.cohort), finished.scores)
+    pd.testing.assert_frame_equal(experiment.evaluate(finished.run, finished.cohort), finished.scores)
     pd.testing.assert_frame_equal(pd.read_csv(path), table)
 
 
 def test_other_data_is_refused(finished):
     with pytest.raises(RunError, match="begun with data_hash"):
-        classification.evaluate(finished.run, open_phantom(patients=6, slices=(8, 12), size=64, seed=1))
+        experiment.evaluate(finished.run, open_phantom(patients=6, slices=(8, 12), size=64, seed=1))
 
 
 def test_without_a_tune_part_the_recipes_threshold_stands(untrained, phantom_cohort):
     run = untrained(validation=0.0, threshold=0.4)
-    classification.evaluate(run, phantom_cohort)
+    experiment.evaluate(run, phantom_cohort)
     assert (run.description["threshold"], run.description["temperature"]) == (0.4, None)
     assert set(pd.read_csv(run.path / "calibration.csv").of) == {"slices"}
     assert not (run.path / "validation-slices.csv").exists()
     with pytest.raises(RunError, match="the validation part of its split is empty"):
-        classification.evaluate(run, phantom_cohort, part="validation")
+        experiment.evaluate(run, phantom_cohort, part="validation")
 
 
 def test_on_a_slice_split_the_neighbours_label_is_a_floor(untrained, phantom_cohort):
     run = untrained(split="source-002", validation=0.0)
-    scores = classification.evaluate(run, phantom_cohort)
+    scores = experiment.evaluate(run, phantom_cohort)
     assert "nearest training slice" in set(pd.read_csv(run.path / "floors.csv").floor)
     assert scores.set_index("measure").floor_name["AUC"] == "nearest training slice"

@@ -12,19 +12,20 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from brain_tumor import files
-from brain_tumor.data import splits
+from brain_tumor.data import intensity, splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import BrainTumorError, DataError, ModelError, RunError, SplitError
-from brain_tumor.evaluation import detection, overlap, protocols
-from brain_tumor.experiments import crossval, out_of_fold, segmentation, training
+from brain_tumor.evaluation import ceiling, detection, overlap, protocols
+from brain_tumor.experiments import crossval, out_of_fold, segmentation
+from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.crossval import cross_validate
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference import stored
 from brain_tumor.inference.predict import load_prediction
 from brain_tumor.progress import Bar
+from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
-from brain_tumor.training.stages import Stage
 
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
 RECIPE = SegmentationRecipe(
@@ -72,7 +73,7 @@ def test_every_fold_is_an_ordinary_run(done, phantom_cohort):
         run = RunFolder(done.parent / fold["run"])
         recipe = replace(RECIPE, split=fold["split"])
         assert run.path.name == recipe.run_id
-        assert training.finished_recipe(run) == recipe
+        assert experiment.finished_recipe(run) == recipe
         assert fold["split_hash"] == splits.load(run.path / "split.json").hash
         assert fold["status"] == "scored"
         seconds = run.description["training_seconds"] + run.description["inference_seconds"]
@@ -83,6 +84,7 @@ def test_every_fold_is_an_ordinary_run(done, phantom_cohort):
 def test_the_files_of_a_cross_validation(done):
     assert {path.name for path in done.iterdir()} == {
         "crossval.json", "counts.csv", "floors.csv", "cases.csv", "scores.csv", "fold_scores.csv", "predictions.npz",
+        "ceiling.csv",
     }, "nothing half written"  # fmt: skip
 
 
@@ -110,7 +112,10 @@ def test_scores_are_of_all_patients_and_floors_each_folds_own(done):
     )
     assert (scores.patients == 6).all()
     apart = dict(list(floors.groupby("floor")))
-    pd.testing.assert_frame_equal(scores, protocols.score(counts, floor_counts=apart))
+    ceilings = pd.read_csv(done / "ceiling.csv")
+    expected_scores = ceiling.beside(protocols.score(counts, floor_counts=apart), counts, ceilings)
+    pd.testing.assert_frame_equal(scores, expected_scores)
+    assert len(ceilings) == cases.tumour_slices.sum()
     for fold, run in enumerate(crossval.read(done)["runs"], 1):
         stored = done.parent / run["run"]
         mine = floors[floors.fold == fold].drop(columns="fold")
@@ -126,7 +131,7 @@ def test_scores_are_of_all_patients_and_floors_each_folds_own(done):
 
 def test_a_fold_of_a_cross_validation_is_the_run_that_trains_alone(done, phantom_cohort, home, monkeypatch):
     monkeypatch.setenv("BRAIN_TUMOR_HOME", str(home))
-    alone = training.train(replace(RECIPE, split="fold-2-of-2"), phantom_cohort)
+    alone = experiment.train(replace(RECIPE, split="fold-2-of-2"), phantom_cohort)
     together = done.parent / alone.path.name
     assert files.sha256_file(alone.path / "model.weights.h5") == files.sha256_file(together / "model.weights.h5")
 
@@ -137,7 +142,7 @@ def test_the_bar_says_which_fold(trained):
 
 def test_a_finished_one_is_returned_as_it_is(done, phantom_cohort, monkeypatch):
     before = contents(done.parent)
-    monkeypatch.setattr(training, "train", never)
+    monkeypatch.setattr(experiment, "train", never)
     assert cross_validate(RECIPE, phantom_cohort, folds=2) == done
     assert contents(done.parent) == before
 
@@ -146,11 +151,29 @@ def test_folds_that_finished_alone_are_taken_as_they_are(done, phantom_cohort, t
     shutil.copytree(done.parent, tmp_path / "runs")
     shutil.rmtree(tmp_path / "runs" / done.name)
     monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path))
-    monkeypatch.setattr(training, "train_stages", never)
+    monkeypatch.setattr(experiment, "train_stages", never)
     monkeypatch.setattr(segmentation, "predict_case", never)
     again = cross_validate(RECIPE, phantom_cohort, folds=2)
     for name in crossval.tables("segmentation"):
         assert (again / name).read_bytes() == (done / name).read_bytes(), name
+
+
+def test_one_whose_masks_were_prepared_otherwise_is_refused(done, phantom_cohort, monkeypatch):
+    assert crossval.read(done)["preparation"] == intensity.PREPARATION
+    monkeypatch.setattr(intensity, "PREPARATION", 3)
+    with pytest.raises(RunError, match="begun with preparation 2, now 3; remove the folder to begin anew"):
+        cross_validate(RECIPE, phantom_cohort, folds=2)
+
+
+def test_runs_from_before_there_were_ceilings_are_gathered_without(done, phantom_cohort):
+    runs = [RunFolder(done.parent / fold["run"]) for fold in crossval.read(done)["runs"]]
+    whole = (runs[1].path / "ceiling.csv").read_bytes()
+    (runs[1].path / "ceiling.csv").unlink()
+    try:
+        gathered = out_of_fold.gather(runs, "segmentation", open_store(phantom_cohort), "patient")
+    finally:
+        (runs[1].path / "ceiling.csv").write_bytes(whole)
+    assert "ceiling.csv" not in gathered and "ceiling" not in gathered["scores.csv"]
 
 
 def test_folds_of_other_data_are_refused(done, phantom_cohort, tmp_path, monkeypatch):
@@ -306,7 +329,7 @@ def test_a_damaged_prediction_is_named(stubs, store, made):
 
 def test_a_killed_fold_goes_on_and_finished_ones_are_not_made_again(stubs, store, made, tmp_path):
     recipe, told = stubs.RECIPES["segmentation"], []
-    train = training.train
+    train = experiment.train
 
     def stop_at_the_third(of_fold, cohort, on_start=None):
         if of_fold.split == "fold-3-of-3":
@@ -314,7 +337,7 @@ def test_a_killed_fold_goes_on_and_finished_ones_are_not_made_again(stubs, store
         return train(of_fold, cohort, on_start)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "train", stop_at_the_third)
+        patch.setattr(experiment, "train", stop_at_the_third)
         cross_validate(recipe, store.cohort, folds=3)
     folder = tmp_path / "runs" / crossval.crossval_name(recipe, "patient", 3)
     facts = crossval.read(folder)

@@ -12,7 +12,7 @@ from brain_tumor.errors import ModelError, RunError
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe, from_json
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.training.augment import Augmentation
-from brain_tumor.training.stages import Stage
+from brain_tumor.training.plan import Stage
 
 OTHER = {
     "cohort": "phantom",

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from brain_tumor.errors import DataError, ModelError, RunError
-from brain_tumor.experiments import classification, search, training
+from brain_tumor.experiments import classification, search
+from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
+from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import all_runs
-from brain_tumor.training.stages import Stage
 
 RECIPE = ClassificationRecipe(
     cohort="phantom", split="ratio-33", validation=0.5, model="plain", size=32, stages=(Stage("all", 1),), batch_size=4,
@@ -21,13 +22,13 @@ VARIED = ("max_lr", "flip")
 @pytest.fixture
 def asked(monkeypatch):
     """The run of every training that a search asks for; scoring is out of reach."""
-    runs, train = [], training.train
+    runs, train = [], experiment.train
 
     def noted(recipe, cohort):
         runs.append(recipe.run_id)
         return train(recipe, cohort)
 
-    monkeypatch.setattr(training, "train", noted)
+    monkeypatch.setattr(experiment, "train", noted)
     monkeypatch.setattr(classification, "evaluate", None)
     return runs
 
@@ -47,7 +48,7 @@ def test_trials_are_runs_judged_by_their_tune_loss_best_first(home, phantom_coho
 
 
 def test_a_stopped_search_goes_on_with_the_trial_it_was_at(home, phantom_cohort, asked, monkeypatch):
-    whole = training.train
+    whole = experiment.train
 
     def stop(recipe, cohort):
         if len(asked) == 1:
@@ -56,7 +57,7 @@ def test_a_stopped_search_goes_on_with_the_trial_it_was_at(home, phantom_cohort,
         return whole(recipe, cohort)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "train", stop)
+        patch.setattr(experiment, "train", stop)
         search.search(RECIPE, phantom_cohort, 2, VARIED)
     folder = search.search(RECIPE, phantom_cohort, 2, VARIED)
     assert len(asked) == 3 and asked[1] == asked[2], "the same settings, and so the same run"

@@ -7,16 +7,17 @@ import pandas as pd
 import pytest
 
 from brain_tumor import files
-from brain_tumor.data import splits
+from brain_tumor.data import intensity, splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import BrainTumorError, DataError, ModelError, RunError, SplitError
-from brain_tumor.evaluation import calibration, components, detection, overlap, protocols, surface
-from brain_tumor.experiments import scoring, segmentation, training
+from brain_tumor.evaluation import calibration, ceiling, components, detection, overlap, protocols, surface
+from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments import scoring, segmentation
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference.predict import load_prediction
+from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
-from brain_tumor.training.stages import Stage
 
 RECIPE = SegmentationRecipe(
     cohort="phantom", split="ratio-33", model="resunet", size=32, stages=(Stage("all", 2),), batch_size=8,
@@ -29,8 +30,8 @@ class Place:
 
     def __init__(self, home, cohort):
         self.home, self.cohort = home, cohort
-        self.run = training.train(RECIPE, cohort)
-        self.scores = segmentation.evaluate(self.run, cohort)
+        self.run = experiment.train(RECIPE, cohort)
+        self.scores = experiment.evaluate(self.run, cohort)
         self.weights = files.sha256_file(self.run.path / "model.weights.h5")
 
 
@@ -62,6 +63,7 @@ def test_the_record_of_a_run(finished):
     store = open_store(finished.cohort)
     assert facts["data_hash"] == store.data_hash
     assert facts["split_hash"] == splits.load(finished.run.path / "split.json").hash
+    assert facts["preparation"] == intensity.PREPARATION == 2
     parts = facts["parts"]
     assert [parts[part]["patients"] for part in ("train", "validation", "test")] == [4, 0, 2]
     assert sum(parts[part]["slices"] for part in parts) == len(store.slices)
@@ -69,14 +71,14 @@ def test_the_record_of_a_run(finished):
     assert facts["parameters"] == 2_078_961
     assert facts["training_seconds"] > 0
     assert len(finished.run.history) == 2
-    assert training.finished_recipe(finished.run) == RECIPE
+    assert experiment.finished_recipe(finished.run) == RECIPE
 
 
 def test_the_files_of_a_run(finished):
     found = {path.name for path in finished.run.path.iterdir()}
     assert found == {
-        "run.json", "split.json", "history.csv", "model.json", "model.weights.h5",
-        "predictions", "counts.csv", "cases.csv", "scores.csv", "floors.csv", "slice_floors.csv", "counts_largest.csv",
+        "run.json", "split.json", "history.csv", "model.json", "model.weights.h5", "predictions",
+        "counts.csv", "ceiling.csv", "cases.csv", "scores.csv", "floors.csv", "slice_floors.csv", "counts_largest.csv",
         "boundary.csv", "boundary_slices.csv", "boundary_scores.csv", "pixels.csv", "subgroups.csv", "detection.csv",
         "calibration.csv",
     }, "no checkpoint is left, and nothing half written"  # fmt: skip
@@ -108,10 +110,46 @@ def test_counts_are_those_of_the_stored_predictions(finished):
 def test_scores_are_rebuilt_from_the_counts(finished):
     counts, floors = (pd.read_csv(finished.run.path / name) for name in ("counts.csv", "floors.csv"))
     assert set(floors.floor) == {"all empty", "mean mask at position"}, "on a patient split there is nothing to interpolate"
-    pd.testing.assert_frame_equal(protocols.score(counts, floor_counts=scoring.by_floor(floors)), finished.scores)
+    ceilings = pd.read_csv(finished.run.path / "ceiling.csv")
+    scores = protocols.score(counts, floor_counts=scoring.by_floor(floors))
+    pd.testing.assert_frame_equal(ceiling.beside(scores, counts, ceilings), finished.scores)
     pd.testing.assert_frame_equal(segmentation.read_scores(finished.run), finished.scores)
     cases = pd.read_csv(finished.run.path / "cases.csv").set_index("case_id")
     pd.testing.assert_frame_equal(cases, overlap.per_case(counts[counts["size"] == 64]))
+
+
+def test_the_ceiling_is_the_truth_there_and_back(finished):
+    """Counted here slice by slice, all slices; the table holds those with tumour only."""
+    store = open_store(finished.cohort)
+    rows = splits.load(finished.run.path / "split.json").rows("test", store.slices)
+    truth, small = store.masks[rows], open_store(finished.cohort, 32).masks[rows]
+    grown = intensity.resize_probabilities(small.astype(np.float32), 64)
+    returned = np.rint(grown * 255).astype(np.uint8)
+    where = store.slices.iloc[rows][["case_id", "slice"]].reset_index(drop=True)
+    counts = pd.concat([where, overlap.count(returned, truth)], axis=1)
+    scores = finished.scores.set_index(["size", "protocol"])
+    for protocol in protocols.PROTOCOLS:
+        assert scores.ceiling[64, protocol.name] == pytest.approx(protocols.dice(protocol, counts))
+    assert scores.ceiling[32].isna().all(), "at its own size a network has no such bound"
+    assert 0.75 < scores.ceiling[64, "patient mean"] < 1
+    table = pd.read_csv(finished.run.path / "ceiling.csv")
+    assert list(table.columns) == list(ceiling.COLUMNS)
+    assert len(table) == (store.slices.tumour_px.iloc[rows] > 0).sum()
+
+
+def test_a_run_whose_masks_were_prepared_otherwise_is_neither_taken_nor_continued(finished, monkeypatch):
+    monkeypatch.setattr(training, "train_stages", never)
+    path = finished.run.path / "run.json"
+    whole = path.read_bytes()
+    try:
+        facts = files.read_json(path)
+        del facts["preparation"]  # as runs were before there were two
+        for status in ("finished", "stopped"):
+            files.write_json(path, facts | {"status": status})
+            with pytest.raises(RunError, match="begun with preparation 1, now 2; remove the folder to train anew"):
+                experiment.train(RECIPE, finished.cohort)
+    finally:
+        path.write_bytes(whole)
 
 
 @pytest.fixture
@@ -219,7 +257,7 @@ def test_predictions_that_do_not_fit_are_refused_and_nothing_is_written(finished
     before = {table: table.read_bytes() for table in finished.run.path.iterdir() if table.is_file()}
     try:
         with pytest.raises(DataError, match=words) as refusal:
-            segmentation.evaluate(finished.run, finished.cohort)
+            experiment.evaluate(finished.run, finished.cohort)
         assert str(path) in str(refusal.value) and "\n" not in str(refusal.value)
         assert {table: table.read_bytes() for table in finished.run.path.iterdir() if table.is_file()} == before
     finally:
@@ -227,9 +265,9 @@ def test_predictions_that_do_not_fit_are_refused_and_nothing_is_written(finished
 
 
 def test_a_finished_run_is_returned_not_trained_again(finished, monkeypatch):
-    monkeypatch.setattr(training, "train_stages", never)
+    monkeypatch.setattr(experiment, "train_stages", never)
     before = (finished.run.path / "run.json").read_bytes()
-    assert training.train(RECIPE, finished.cohort) == finished.run
+    assert experiment.train(RECIPE, finished.cohort) == finished.run
     assert (finished.run.path / "run.json").read_bytes() == before
 
 
@@ -237,11 +275,11 @@ def test_stored_predictions_are_used_again_unless_told(finished, monkeypatch):
     seconds = finished.run.description["inference_seconds"]
     with monkeypatch.context() as patch:
         patch.setattr(segmentation, "predict_case", never)
-        pd.testing.assert_frame_equal(segmentation.evaluate(finished.run, finished.cohort), finished.scores)
+        pd.testing.assert_frame_equal(experiment.evaluate(finished.run, finished.cohort), finished.scores)
         assert finished.run.description["inference_seconds"] == seconds, "reading is not inference"
         with pytest.raises(AssertionError):
-            segmentation.evaluate(finished.run, finished.cohort, again=True)
-    pd.testing.assert_frame_equal(segmentation.evaluate(finished.run, finished.cohort, again=True), finished.scores)
+            experiment.evaluate(finished.run, finished.cohort, again=True)
+    pd.testing.assert_frame_equal(experiment.evaluate(finished.run, finished.cohort, again=True), finished.scores)
 
 
 def test_a_damaged_prediction_is_named(finished):
@@ -250,23 +288,23 @@ def test_a_damaged_prediction_is_named(finished):
     path.write_bytes(whole[:-30])
     try:
         with pytest.raises(DataError, match=path.name):
-            segmentation.evaluate(finished.run, finished.cohort)
+            experiment.evaluate(finished.run, finished.cohort)
     finally:
         path.write_bytes(whole)
 
 
 def test_the_same_recipe_on_other_data_is_refused(finished, monkeypatch, tmp_path):
-    monkeypatch.setattr(training, "train_stages", never)
+    monkeypatch.setattr(experiment, "train_stages", never)
     other = open_phantom(patients=6, slices=(8, 12), size=64, seed=1)
     with pytest.raises(RunError, match=r"begun with data_hash \w{12}, now \w{12}; remove the folder to train anew"):
-        training.train(RECIPE, other)
+        experiment.train(RECIPE, other)
     with pytest.raises(RunError, match="begun with data_hash"):
-        segmentation.evaluate(finished.run, other)
+        experiment.evaluate(finished.run, other)
 
 
 def test_a_part_without_slices_cannot_be_scored(finished):
     with pytest.raises(RunError, match="the validation part of its split is empty"):
-        segmentation.evaluate(finished.run, finished.cohort, part="validation")
+        experiment.evaluate(finished.run, finished.cohort, part="validation")
 
 
 def test_an_interrupted_run_goes_on_to_the_same_weights(finished, home, monkeypatch):
@@ -278,14 +316,14 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(finished, home, monkeypa
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(RunFolder, "save_checkpoint", save_then_stop)
-        training.train(RECIPE, finished.cohort)
+        experiment.train(RECIPE, finished.cohort)
     run = RunFolder(home / "runs" / RECIPE.run_id)
     assert run.status == "stopped"
     assert len(run.history) == 1
     started, seconds = run.description["started"], run.description["training_seconds"]
     with pytest.raises(RunError, match="the run is stopped, not finished; train it again to resume"):
-        segmentation.evaluate(run, finished.cohort)
-    assert training.train(RECIPE, finished.cohort) == run
+        experiment.evaluate(run, finished.cohort)
+    assert experiment.train(RECIPE, finished.cohort) == run
     assert run.status == "finished"
     assert run.description["started"] == started
     assert run.description["training_seconds"] > seconds, "both sittings are counted"
@@ -297,13 +335,13 @@ def test_a_crash_is_told_from_a_stop(home, phantom_cohort, monkeypatch):
     def crash(*_arguments, **_options):
         raise MemoryError
 
-    monkeypatch.setattr(training, "train_stages", crash)
+    monkeypatch.setattr(experiment, "train_stages", crash)
     with pytest.raises(MemoryError):
-        training.train(RECIPE, phantom_cohort)
+        experiment.train(RECIPE, phantom_cohort)
     run = RunFolder(home / "runs" / RECIPE.run_id)
     assert run.status == "failed"
     with pytest.raises(RunError, match="the run is failed, not finished"):
-        training.finished_recipe(run)
+        experiment.finished_recipe(run)
 
 
 @pytest.mark.parametrize(
@@ -322,7 +360,7 @@ def test_a_crash_is_told_from_a_stop(home, phantom_cohort, monkeypatch):
 )
 def test_a_recipe_that_does_not_fit_leaves_nothing(home, phantom_cohort, changes, error):
     with pytest.raises(error) as refusal:
-        training.train(replace(RECIPE, **changes), phantom_cohort)
+        experiment.train(replace(RECIPE, **changes), phantom_cohort)
     assert isinstance(refusal.value, BrainTumorError)
     assert "\n" not in str(refusal.value)
     assert not (home / "runs").exists()
@@ -332,10 +370,10 @@ def test_a_recipe_that_does_not_fit_leaves_nothing(home, phantom_cohort, changes
 @pytest.fixture
 def untrained(home, phantom_cohort, monkeypatch):
     """Runs in a fresh home whose network is left as it was drawn."""
-    monkeypatch.setattr(training, "train_stages", lambda *_arguments, **_options: [])
+    monkeypatch.setattr(experiment, "train_stages", lambda *_arguments, **_options: [])
 
     def train(**changes):
-        return training.train(replace(RECIPE, **changes), phantom_cohort)
+        return experiment.train(replace(RECIPE, **changes), phantom_cohort)
 
     return train
 
@@ -347,17 +385,17 @@ def test_a_split_may_come_from_a_file(untrained, phantom_cohort, tmp_path):
     run = untrained(split=str(tmp_path / "mine.json"))
     assert run.path.name.startswith("phantom-mine-resunet-32-seed0-")
     assert splits.load(run.path / "split.json") == splits.load(tmp_path / "mine.json")
-    scores = segmentation.evaluate(run, phantom_cohort)
+    scores = experiment.evaluate(run, phantom_cohort)
     assert set(scores.patients) == {1}
     assert scores.low.isna().all(), "one patient gives no interval"
-    validation_rows = segmentation.evaluate(run, phantom_cohort, part="validation")
+    validation_rows = experiment.evaluate(run, phantom_cohort, part="validation")
     assert not validation_rows.equals(scores)
     pd.testing.assert_frame_equal(segmentation.read_scores(run), scores)
 
 
 def test_a_slice_split_scores_its_slices_only(untrained, phantom_cohort):
     run = untrained(split="source-002")
-    segmentation.evaluate(run, phantom_cohort)
+    experiment.evaluate(run, phantom_cohort)
     counts = pd.read_csv(run.path / "counts.csv")
     tested = set(splits.load(run.path / "split.json").test)
     native = counts[counts["size"] == 64]
@@ -372,7 +410,7 @@ def test_a_slice_split_scores_its_slices_only(untrained, phantom_cohort):
 
 def test_at_native_size_there_is_one_size(untrained, phantom_cohort):
     run = untrained(size=64)
-    scores = segmentation.evaluate(run, phantom_cohort)
+    scores = experiment.evaluate(run, phantom_cohort)
     assert set(scores["size"]) == {64}
     assert len(scores) == len(protocols.PROTOCOLS)
 
@@ -384,7 +422,7 @@ def test_an_unscored_run_has_no_scores(untrained):
 def test_averaged_flips_reach_the_predictions(untrained, phantom_cohort):
     plain, averaged = untrained(flip_tta=False), untrained(flip_tta=True)
     for run in (plain, averaged):
-        segmentation.evaluate(run, phantom_cohort)
+        experiment.evaluate(run, phantom_cohort)
     name = next((plain.path / "predictions").glob("*.npz")).name
     one, other = (load_prediction(run.path / "predictions" / name).working for run in (plain, averaged))
     assert not np.array_equal(one, other)

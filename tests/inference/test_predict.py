@@ -34,7 +34,8 @@ def test_probabilities_are_those_of_the_network(network, exam):
     images, scaling = of_the_networks_size(exam)
     found = predict.probabilities(network, images, scaling)
     assert (found.shape, found.dtype) == ((20, 16, 16), np.float32)
-    plainly = keras.ops.convert_to_numpy(network(images.astype(np.float32) / 255, training=False))[..., 0]
+    logits = network(images.astype(np.float32) / 255, training=False)
+    plainly = keras.ops.convert_to_numpy(keras.ops.sigmoid(logits))[..., 0]
     np.testing.assert_allclose(found, plainly, atol=1e-5)
 
 
@@ -55,9 +56,57 @@ def test_a_case_returns_at_its_own_size(network, exam):
     assert np.abs(found.native.mean() - found.working.mean()) < 5, "only resized"
 
 
-def test_slices_that_are_not_square_keep_their_shape(network):
-    images = np.zeros((2, 20, 40, 3), np.uint8)
-    assert predict.predict_case(network, images, "unit", "A", np.array([1, 2])).native.shape == (2, 20, 40)
+@pytest.fixture(scope="module")
+def mirror():
+    """A network that answers with the first channel that it is given, and shows which slices those were."""
+    inputs = keras.Input((128, 128, 3), name="image")
+    return keras.Model(inputs, keras.layers.Lambda(lambda x: x[..., :1], name="first_channel")(inputs), name="mirror")
+
+
+@pytest.mark.parametrize("shape", [(200, 400), (400, 200), (201, 128)])
+def test_a_disc_stays_round_for_the_network_and_comes_back_to_its_place(mirror, shape):
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    disc = np.hypot(rows - 0.6 * shape[0], columns - 0.4 * shape[1]) <= 40
+    images = np.repeat(disc[None, ..., None] * np.uint8(255), 3, axis=-1)
+    prediction = predict.predict_case(mirror, images, "unit", "A", np.array([1]))
+    seen = prediction.working[0].astype(float)
+    spread = [np.sqrt(np.average((np.arange(128) - centre) ** 2, weights=mass)) for centre, mass in axes_of(seen)]
+    assert spread[0] / spread[1] == pytest.approx(1, abs=0.02)
+    assert prediction.native.shape == (1, *shape)
+    mask = prediction.native[0] > 127
+    assert [centre for centre, _ in axes_of(mask)] == pytest.approx([centre for centre, _ in axes_of(disc)], abs=0.1)
+    assert 2 * (mask & disc).sum() / (mask.sum() + disc.sum()) > 0.97
+
+
+def axes_of(plane):
+    """The centre of mass along each axis, and the mass of each row or column."""
+    masses = plane.sum(axis=1, dtype=float), plane.sum(axis=0, dtype=float)
+    return [(np.average(np.arange(len(mass)), weights=mass), mass) for mass in masses]
+
+
+def test_padding_changes_no_normalisation(mirror):
+    """``volume`` takes the mean of the exam: black margins would draw it down."""
+    exam = np.random.default_rng(0).integers(60, 200, (3, 128, 64, 3), np.uint8)
+    given = []
+
+    class Spy:
+        input_shape, output_shape = mirror.input_shape, mirror.output_shape
+
+        def predict_on_batch(self, batch):
+            given.append(batch)
+            return np.zeros((*batch.shape[:3], 1), np.float32)
+
+    predict.predict_case(Spy(), exam, "volume", "A", np.array([1, 2, 3]))
+    expected = intensity.normalise(exam, intensity.scaling(exam, "volume"))
+    np.testing.assert_allclose(given[0][:3, :, 32:96], expected, atol=1e-6)
+
+
+def test_a_classifier_is_given_slices_that_are_not_square_padded():
+    inputs = keras.Input((64, 64, 3), name="image")
+    mean = keras.layers.GlobalAveragePooling2D(name="mean")(inputs[..., :1])
+    images = np.full((2, 32, 64, 3), 255, np.uint8)
+    probabilities = predict.classify_case(keras.Model(inputs, mean), images, "unit", "A", np.array([1, 2]))
+    np.testing.assert_allclose(probabilities, 0.5, atol=1e-3)
 
 
 def test_only_the_planes_asked_for_are_predicted_but_all_are_measured(network, exam):
@@ -133,3 +182,15 @@ def test_a_network_that_answers_nan_is_refused_not_stored_as_no_tumour(exam):
     broken.set_weights([np.full_like(weight, np.nan) for weight in broken.get_weights()])
     with pytest.raises(DataError, match="A: the network's answer: expected probabilities from 0 to 1"):
         predict.predict_case(broken, exam, "unit", "A", NUMBERS)
+
+
+def test_a_prediction_is_the_same_whatever_the_user_has_set(exam, users_settings):
+    def ask():
+        keras.utils.set_random_seed(0)
+        return predict.predict_case(saved.build(saved.describe("resunet", size=16)), exam, "unit", "A", NUMBERS, True)
+
+    expected = ask()
+    read = users_settings()
+    before = read()
+    np.testing.assert_array_equal(ask().working, expected.working)
+    assert read() == before

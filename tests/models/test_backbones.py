@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from brain_tumor.models import precision
+from brain_tumor.models import settings
 from brain_tumor.models.backbones import INPUT_BATCHNORM, resnet
 
 pytestmark = pytest.mark.backend
@@ -44,7 +44,7 @@ def test_without_the_inputs_batchnorm_every_other_layer_is_as_it_was(networks):
 
 
 def test_bfloat16_reaches_the_same_layers_with_it_and_without():
-    with precision.policy("mixed_bfloat16"):
+    with settings.fixed("mixed_bfloat16"):
         pair = [resnet("resnet18", 32, input_batchnorm=present) for present in (True, False)]
     formats = [[(layer.name, layer.dtype_policy.name, layer.compute_dtype) for layer in named(network)] for network in pair]
     assert formats[0] == formats[1]

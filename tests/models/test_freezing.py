@@ -30,7 +30,8 @@ def fit_one_step(model, size):
     generator = np.random.default_rng(0)
     images = generator.random((4, size, size, 3), dtype=np.float32)
     masks = (generator.random((4, *model.output_shape[1:])) < 0.3).astype(np.float32)
-    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", jit_compile=keras.backend.backend() == "jax")
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.01), loss, jit_compile=keras.backend.backend() == "jax")
     model.fit(images, masks, batch_size=4, epochs=1, verbose=0)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from brain_tumor.errors import ModelError
-from brain_tumor.models import precision, saved, unet
+from brain_tumor.models import decision, precision, saved, unet
 
 pytestmark = pytest.mark.backend
 
@@ -17,27 +17,28 @@ def images(n, size, channels=3):
 
 
 @pytest.mark.parametrize(("size", "channels"), [(16, 3), (32, 1), (48, 4)])
-def test_resunet_maps_images_to_probabilities_of_their_size(size, channels):
+def test_resunet_maps_images_to_logits_of_their_size(size, channels):
     model = unet.resunet(size, channels, filters=(4, 8, 8))
     found = model.predict_on_batch(images(2, size, channels))
     assert found.shape == (2, size, size, 1)
     assert found.dtype == np.float32
-    assert 0 <= found.min() <= found.max() <= 1
+    assert found.min() < 0 or found.max() > 1, "no activation after the last convolution"
 
 
-def test_unet_maps_images_to_probabilities_of_their_size(resnet18_unet):
+def test_unet_maps_images_to_logits_of_their_size(resnet18_unet):
     found = resnet18_unet.predict_on_batch(images(2, 32))
     assert found.shape == (2, 32, 32, 1)
     assert found.dtype == np.float32
-    assert 0 <= found.min() <= found.max() <= 1
+    assert found.min() < 0 or found.max() > 1, "no activation after the last convolution"
 
 
 @pytest.mark.parametrize("architecture", ["unet-resnet18", "resunet"])
-def test_probabilities_stay_float32_under_bfloat16(architecture):
+def test_logits_stay_float32_under_bfloat16(architecture):
     """bfloat16 has 8 bits of fraction: a last layer in it would tie pixels onto some hundred values."""
     keras.utils.set_random_seed(0)
     model = saved.build(saved.describe(architecture, size=64), "mixed_bfloat16")
-    assert {model.get_layer(name).compute_dtype for name in ("final_conv", "probability")} == {"float32"}
+    assert (model.layers[-1].name, model.layers[-1].compute_dtype) == ("final_conv", "float32")
+    assert model.layers[-1].activation is keras.activations.linear
     assert sum(layer.compute_dtype == "bfloat16" for layer in model.layers) > 40
     assert {variable.dtype for variable in model.variables} == {"float32"}
     found = np.asarray(model.predict_on_batch(images(2, 64)))
@@ -54,9 +55,8 @@ def test_both_formats_are_the_same_network():
     fine, coarse = models
     for one, other in zip(fine.get_weights(), coarse.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    np.testing.assert_allclose(
-        coarse.predict_on_batch(images(2, 16)), fine.predict_on_batch(images(2, 16)), atol=0.05
-    )  # a bfloat16 carries two to three digits
+    one, other = (decision.probabilities(model.predict_on_batch(images(2, 16))) for model in (coarse, fine))
+    np.testing.assert_allclose(one, other, atol=0.05)  # a bfloat16 carries two to three digits
 
 
 @pytest.mark.parametrize("size", [0, 8, 100, 127])
@@ -98,9 +98,9 @@ def test_every_layer_of_our_own_network_is_named():
     names = [[layer.name for layer in unet.resunet(16, filters=(4, 8)).layers] for _ in range(2)]
     assert names[0] == names[1]
     assert names[0][0] == "image"
-    assert names[0][-2:] == ["final_conv", "probability"]
+    assert names[0][-1] == "final_conv"
     assert {name.rstrip("0123456789").split("_")[0].rstrip("0123456789") for name in names[0]} == {
-        "image", "encoder", "bottleneck", "decoder", "final", "probability",
+        "image", "encoder", "bottleneck", "decoder", "final",
     }  # fmt: skip
 
 

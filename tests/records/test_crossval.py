@@ -10,7 +10,8 @@ import pytest
 
 from brain_tumor.data import opening
 from brain_tumor.errors import RunError
-from brain_tumor.experiments import crossval, out_of_fold, training
+from brain_tumor.experiments import crossval, out_of_fold
+from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.crossval import cross_validate
 from brain_tumor.records import crossval as crossval_record
 from brain_tumor.records import records
@@ -18,7 +19,16 @@ from brain_tumor.report.pages import crossval as crossval_page
 from brain_tumor.report.pages import page, readme
 
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
-SEGMENTATION = {"counts.csv", "crossval.json", "history.csv", "floors.csv", "cases.csv", "scores.csv", "fold_scores.csv"}
+SEGMENTATION = {
+    "counts.csv",
+    "ceiling.csv",
+    "crossval.json",
+    "history.csv",
+    "floors.csv",
+    "cases.csv",
+    "scores.csv",
+    "fold_scores.csv",
+}
 
 
 @pytest.fixture
@@ -45,7 +55,9 @@ def test_a_record_holds_tables_and_json_and_nothing_else(validated, reports, tmp
     folder = validated(task, folds=2)
     record = crossval_record.commit_crossval(folder)
     assert record == reports / "records" / folder.name
-    found = SEGMENTATION if task == "segmentation" else SEGMENTATION - {"counts.csv"} | {"slices.csv", "subgroups.csv"}
+    found = (
+        SEGMENTATION if task == "segmentation" else SEGMENTATION - {"counts.csv", "ceiling.csv"} | {"slices.csv", "subgroups.csv"}
+    )
     assert {path.name for path in record.iterdir()} == found
     assert str(tmp_path) not in "".join(path.read_text() for path in record.iterdir()), "a path of this machine"
     history = pd.read_csv(record / "history.csv")
@@ -63,7 +75,9 @@ def test_scores_follow_from_the_recorded_tables(validated, task):
     record = crossval_record.commit_crossval(folder)
     found, floors = (pd.read_csv(record / name) for name in (out_of_fold.MAIN[task], "floors.csv"))
     assert "all empty" not in set(floors.floor)
-    again, before = (scores.drop(columns=["low", "high"]) for scores in (out_of_fold.score(found, floors), stored(folder)))
+    ceilings = pd.read_csv(record / "ceiling.csv") if task == "segmentation" else None
+    scores = out_of_fold.score(found, floors, ceilings), stored(folder)
+    again, before = (table.drop(columns=["low", "high"]) for table in scores)
     pd.testing.assert_frame_equal(again, before, rtol=1e-4)
 
 
@@ -84,7 +98,7 @@ def test_the_recorded_commands_repeat_all_of_it_or_one_fold(validated, command, 
         raise RunError("that was enough")
 
     monkeypatch.setattr(crossval, "cross_validate", repeat)
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(experiment, "train", train)
     for line in [facts["command"], *(fold["command"] for fold in facts["runs"])]:
         assert command(*shlex.split(line)[1:]).refuses("that was enough")
     assert repeated == [folder.name]

@@ -12,11 +12,11 @@ from brain_tumor import files
 from brain_tumor.data import opening
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import protocols
-from brain_tumor.experiments import training
+from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import SegmentationRecipe, from_json
 from brain_tumor.records import records
 from brain_tumor.training.augment import NONE
-from brain_tumor.training.stages import Stage
+from brain_tumor.training.plan import Stage
 
 
 def test_a_record_holds_tables_and_json_and_nothing_else(make_run, reports):
@@ -114,7 +114,7 @@ def test_the_recorded_command_trains_the_same_recipe(make_run, reports, command,
     words = shlex.split(json.loads((records.commit_record(run) / "run.json").read_text())["command"])
     trained = []
     monkeypatch.setattr(opening, "open_cohort", lambda name: None)
-    monkeypatch.setattr(training, "train", lambda recipe, *_more, **_named: trained.append(recipe) or run)
+    monkeypatch.setattr(experiment, "train", lambda recipe, *_more, **_named: trained.append(recipe) or run)
     assert words[0] == "brain-tumor"
     assert command(*words[1:]).code == 0
     assert trained == [from_json(run.description["recipe"])]
@@ -125,7 +125,7 @@ def test_the_command_of_a_classifier_trains_a_classifier(make_classifier, report
     words = shlex.split(json.loads((records.commit_record(run) / "run.json").read_text())["command"])
     trained = []
     monkeypatch.setattr(opening, "open_cohort", lambda name: None)
-    monkeypatch.setattr(training, "train", lambda recipe, *_more, **_named: trained.append(recipe) or run)
+    monkeypatch.setattr(experiment, "train", lambda recipe, *_more, **_named: trained.append(recipe) or run)
     assert words[:3] == ["brain-tumor", "train", "classification"]
     assert command(*words[1:]).code == 0
     assert trained == [from_json(run.description["recipe"])]

@@ -176,6 +176,14 @@ def test_tables_say_score_interval_floor_and_meaning(counts):
     assert table.floor.iloc[0].endswith(", all empty")
 
 
+def test_a_ceiling_stands_beside_scores_that_have_one(counts):
+    scores = records.mean_scores([counts])
+    scores["ceiling"] = [0.9731, np.nan] * (len(scores) // 2)
+    table = tables.score_table(scores)
+    assert list(table.columns) == ["size", "score", "95 % interval", "floor", "ceiling", "empty slices", "what it means"]
+    assert table.ceiling.tolist()[:2] == ["0.973", "–"]
+
+
 def test_a_score_below_its_floor_says_so(counts):
     scores = records.mean_scores([counts])
     scores.loc[0, "floor"], scores.loc[0, "floor_name"] = 1.0, "mean mask"

@@ -31,7 +31,8 @@ def asked(name, budget=BUDGET):
 def trained(stubs, home, monkeypatch):
     """A tiny grid of three cells, and the splits on which runs were made."""
     store = stubs.table_store(SITES)
-    monkeypatch.setattr(grid, "open_store", lambda _cohort: store)
+    for module in (grid, grid_tables):
+        monkeypatch.setattr(module, "open_store", lambda _cohort: store)
     monkeypatch.setattr(intervals, "RESAMPLES", 50)
     with stubs.stubbed(store, home) as made:
         yield grid.train(BUDGET, store.cohort, ("17", "18", "16")), made, store
@@ -117,6 +118,15 @@ def test_a_second_time_trains_nothing(trained):
     assert len(made) == before
 
 
+def test_what_is_gathered_is_not_trained_again_whatever_its_runs_were_named(trained):
+    folder, made, store = trained
+    costs = pd.read_csv(folder / grid.COSTS, dtype={"cell": str})
+    costs.assign(run=costs.run + "-of-earlier-words").to_csv(folder / grid.COSTS, index=False)
+    before = len(made)
+    grid.train(BUDGET, store.cohort, ("17", "18", "16"))
+    assert len(made) == before
+
+
 @pytest.mark.long
 def test_side_by_side_it_comes_to_the_same_tables(phantom_cohort, tmp_path, monkeypatch):
     budget = replace(BUDGET, splits=("ratio-34",), folds=())
@@ -133,10 +143,13 @@ def test_side_by_side_it_comes_to_the_same_tables(phantom_cohort, tmp_path, monk
 def test_a_grid_of_other_data_is_another(trained, stubs, monkeypatch):
     folder, _, store = trained
     other = stubs.table_store(SITES, data_hash="e" * 64)
-    monkeypatch.setattr(grid, "open_store", lambda _cohort: other)
+    assert grid_tables.stored(BUDGET, store.cohort, grid.cells(("17", "18", "16"))) == folder
+    for module in (grid, grid_tables):
+        monkeypatch.setattr(module, "open_store", lambda _cohort: other)
     name = grid.grid_name(BUDGET, store.cohort, grid.cells(("17", "18", "16")))
     assert name != folder.name and name.startswith("phantom-grid-tiny-")
-    assert grid_tables.find(name) is None, "nobody's numbers are shown as those of other data"
+    assert grid_tables.find(name) is None
+    assert grid_tables.stored(BUDGET, store.cohort, grid.cells(("17", "18", "16"))) is None, "these are other data"
 
 
 def test_cells_that_begin_with_other_weights_of_the_same_name_are_refused(trained):
@@ -235,6 +248,9 @@ def test_a_grid_goes_on_from_its_record_without_its_runs(trained, tmp_path, monk
     assert {path.name for path in record.iterdir()} == {path.name for path in folder.iterdir()}
     shutil.rmtree(folder.parent)
     assert grid_tables.find(folder.name[:-3]) == record
+    moved = record.rename(record.with_name("some-earlier-name"))
+    assert grid_tables.stored(BUDGET, store.cohort, grid.cells(("17", "18", "16"))) == moved, "its content says which grid it is"
+    moved.rename(record)
     before = len(made)
     assert grid.train(BUDGET, store.cohort, ("17", "18", "16"), record=record) == folder
     assert made[before:] == ["source-002"] * 2 + ["fold-1-of-2"] * 2 + ["fold-2-of-2"] * 2, "18 is 16 by construction"

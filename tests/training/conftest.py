@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from brain_tumor.data import intensity
-from brain_tumor.models import precision, unet
+from brain_tumor.models import settings, unet
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.batches import SliceArrays, TrainingBatches
 from brain_tumor.training.runs import RunFolder
@@ -33,7 +33,7 @@ def three_convolutions() -> keras.Model:
         x = keras.layers.Conv2D(4, 3, padding="same", use_bias=False, name=f"{part}_conv")(x)
         x = keras.layers.BatchNormalization(momentum=0.9, name=f"{part}_bn")(x)
         x = keras.layers.Activation("relu", name=f"{part}_relu")(x)
-    head = keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid", dtype="float32", name="final_conv")
+    head = keras.layers.Conv2D(1, 3, padding="same", dtype="float32", name="final_conv")
     return keras.Model(images, head(x))
 
 
@@ -47,7 +47,7 @@ def train_into(
 ):
     """Train a small network into ``folder``: the model and its history. ``on_epoch`` is called as epochs' batches are made."""
     keras.utils.set_random_seed(seed)
-    with precision.policy(number_format):
+    with settings.fixed(number_format):
         model = network()
     arrays = make_slices()
 

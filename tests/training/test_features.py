@@ -30,7 +30,7 @@ def small_classifier() -> keras.Model:
     x = keras.layers.GlobalAveragePooling2D(name=features.POOL)(x)
     x = keras.layers.Dense(8, activation="relu", name="head_linear1")(x)
     x = keras.layers.Dropout(0.3, name="head_dropout1")(x)
-    return keras.Model(images, keras.layers.Dense(1, activation="sigmoid", name="head_linear2")(x))
+    return keras.Model(images, keras.layers.Dense(1, name="head_linear2")(x))
 
 
 def lopsided(n=18) -> SliceArrays:

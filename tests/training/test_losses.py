@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
+from scipy import special
 
 from brain_tumor.errors import DataError, ModelError
 from brain_tumor.training import losses
@@ -18,8 +19,19 @@ FULL = np.ones_like(HALF)
 OF_MASKS = {name: loss for name, loss in LOSSES.items() if name != "cce"}
 
 
+SURE = 40.0  # a logit whose probability is 0 or 1 in float32
+
+
+def of_logits(loss, truth, logits):
+    return float(loss(keras.ops.convert_to_tensor(truth), keras.ops.convert_to_tensor(np.asarray(logits, np.float32))))
+
+
 def value(loss, truth, probability):
-    return float(loss(keras.ops.convert_to_tensor(truth), keras.ops.convert_to_tensor(np.asarray(probability, np.float32))))
+    """The loss where the network's probability is ``probability``, of two classes or, along the last axis, of several."""
+    probability = np.asarray(probability, np.float64)
+    with np.errstate(divide="ignore"):
+        logits = special.logit(probability) if probability.shape[-1] == 1 else np.log(probability)
+    return of_logits(loss, truth, np.clip(logits, -SURE, SURE))
 
 
 @pytest.mark.parametrize(
@@ -29,7 +41,7 @@ def value(loss, truth, probability):
         (EMPTY, EMPTY, 0.0),  # perfectly empty: no convention needed
         (HALF, FULL / 2, math.log(2) + 1 - (2 * 4 + 1) / (8 + 8 + 1)),
         (EMPTY, FULL / 2, math.log(2) + 1 - 1 / (8 + 1)),
-        (FULL, EMPTY, -math.log(1e-7) + 1 - 1 / (16 + 1)),  # all wrong; Keras clips the logarithm at 1e-7
+        (FULL, EMPTY, SURE + 1 - 1 / (16 + 1)),  # all wrong: the cross-entropy is the logit
     ],
 )
 def test_bce_dice_worked(truth, probability, expected):
@@ -66,7 +78,7 @@ def test_a_false_alarm_on_an_empty_slice_costs(loss):
 @pytest.mark.parametrize("bias", [-100.0, 0.0, 100.0])
 @pytest.mark.parametrize("truth", [EMPTY, HALF, FULL], ids=["empty", "half", "full"])
 def test_gradients_are_finite_even_where_the_network_is_sure(loss, bias, truth):
-    pixel = keras.layers.Conv2D(1, 1, activation="sigmoid", bias_initializer=keras.initializers.Constant(bias))
+    pixel = keras.layers.Conv2D(1, 1, bias_initializer=keras.initializers.Constant(bias))
     model = keras.Sequential([keras.Input((4, 4, 1)), pixel])
     model.compile(keras.optimizers.SGD(1.0), loss, run_eagerly=keras.backend.backend() == "tensorflow")
     assert math.isfinite(float(model.train_on_batch(HALF, truth)))
@@ -74,14 +86,14 @@ def test_gradients_are_finite_even_where_the_network_is_sure(loss, bias, truth):
 
 
 def test_hits_and_area_count_pixels_of_each_slice():
-    both, half = np.concatenate([HALF, EMPTY]), np.concatenate([FULL, EMPTY + 0.5])  # exactly at one half calls nothing
+    both, half = np.concatenate([HALF, EMPTY]), np.concatenate([FULL, EMPTY])  # exactly at logit 0 calls nothing
     assert np.asarray(dice_hits(both, half)).tolist() == [8, 0]
     assert np.asarray(dice_area(both, half)).tolist() == [24, 0]
 
 
 def test_accuracy_counts_slices_on_the_right_side():
-    truth, probability = np.array([[1.0], [0.0], [1.0]]), np.array([[0.6], [0.5], [0.5]])
-    assert np.asarray(accuracy(truth, probability)).tolist() == [1, 1, 0]
+    truth, logits = np.array([[1.0], [0.0], [1.0]]), np.array([[0.4], [0.0], [0.0]])
+    assert np.asarray(accuracy(truth, logits)).tolist() == [1, 1, 0]
 
 
 CLASSES = np.array([[0], [2], [2], [1]], np.float32)
@@ -91,17 +103,25 @@ OF_ITS_OWN = np.array([0.7, 0.8, 0.4, 0.5])
 
 def test_several_classes_worked():
     assert value(cce, CLASSES, LIKELY) == pytest.approx(-np.log(OF_ITS_OWN).mean(), abs=1e-6)
-    assert np.asarray(accuracy(CLASSES, LIKELY)).tolist() == [1, 1, 0, 1]
+    assert np.asarray(accuracy(CLASSES, np.log(LIKELY))).tolist() == [1, 1, 0, 1]
 
 
 def test_several_classes_are_learnt():
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, activation="softmax")])
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
     model.compile(keras.optimizers.SGD(1.0), cce, metrics=[accuracy], jit_compile=keras.backend.backend() == "jax")
     corners = np.array([[0, 0], [0, 1], [1, 0]], np.float32).repeat(4, axis=0)
     numbers = np.arange(3, dtype=np.float32).repeat(4)[:, None]
     seen = [model.train_on_batch(corners, numbers, return_dict=True) for _ in range(40)]
     assert float(seen[-1]["loss"]) < 0.6 * float(seen[0]["loss"])
     assert float(seen[-1]["accuracy"]) == 1
+
+
+@pytest.mark.parametrize("logit", [-1e4, -100.0, -20.0, 20.0, 100.0, 1e4])
+def test_cross_entropy_of_a_sure_network_is_how_far_its_logit_is_on_the_wrong_side(logit):
+    for truth in (0.0, 1.0):
+        cost = max(logit * (1 - 2 * truth), 0)
+        assert of_logits(bce, FULL * truth, FULL * logit) == pytest.approx(cost, abs=1e-6)
+        assert of_logits(cce, np.full((2, 1), truth), [[0, logit]] * 2) == pytest.approx(cost, abs=1e-6)
 
 
 def test_class_weights_make_classes_weigh_the_same_and_the_mean_slice_one():

@@ -8,8 +8,8 @@ from brain_tumor.errors import ModelError
 from brain_tumor.models import freezing, saved
 from brain_tumor.training import optimisers
 from brain_tumor.training.optimisers import PerDepth
+from brain_tumor.training.plan import Stage
 from brain_tumor.training.schedules import OneCycle
-from brain_tumor.training.stages import Stage
 
 pytestmark = pytest.mark.backend
 

@@ -6,8 +6,8 @@ import pytest
 
 from brain_tumor.errors import RunError
 from brain_tumor.training import stages
+from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
-from brain_tumor.training.stages import Stage
 
 pytestmark = pytest.mark.backend
 

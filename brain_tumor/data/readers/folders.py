@@ -177,10 +177,7 @@ def square_grey(pixels: np.ndarray) -> np.ndarray:
     if pixels.ndim == 3:
         colour = pixels.shape[-1] > 2
         pixels = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_RGB2GRAY) if colour else pixels[..., 0]
-    height, width = pixels.shape
-    whole = max(height, width)
-    top, left = (whole - height) // 2, (whole - width) // 2
-    return np.pad(pixels, ((top, whole - height - top), (left, whole - width - left)))
+    return intensity.pad_to_square(pixels[None])[0]
 
 
 def _read_all(folders: Folders, size: int, folder: Path) -> None:

@@ -11,7 +11,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from brain_tumor.report.figures.drawing import BLUE, GREY, INK, ORANGE, RED, Drawing
 
 UPWARD = (keras.layers.UpSampling2D, keras.layers.Conv2DTranspose)
-HEAD = ("final_conv", "probability")
+HEAD = "final_conv"
 BOX_HEIGHT, HALF_WIDTH = 0.62, 1.12
 INNERMOST, OUTERMOST = 1.95, 4.35  # how far from the middle the boxes of the lowest pair and of the first one stand
 
@@ -109,7 +109,7 @@ def _levels(model: keras.Model) -> tuple[dict[int, _Level], dict[int, _Level]]:
             side = up
         level = side[shape[1]]
         level.weights += layer.count_params()
-        if layer.name in HEAD:
+        if layer.name == HEAD:
             continue
         if isinstance(layer, keras.layers.Conv2D):
             level.convolutions += 1

@@ -6,44 +6,40 @@ import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.errors import RunError
-from brain_tumor.experiments import crossval, out_of_fold, scoring
+from brain_tumor.experiments import out_of_fold, scoring, tasks
 from brain_tumor.paths import reports_folder
 from brain_tumor.records import crossval as crossval_record
-from brain_tumor.records import sidecar
+from brain_tumor.records import lookup, records, sidecar
 from brain_tumor.report import figures
-from brain_tumor.report.figures.drawing import SERIES, Drawing
-from brain_tumor.report.pages import page, run_content, sections, tables
+from brain_tumor.report.figures.drawing import SERIES
+from brain_tumor.report.pages import numbers, page, run_content, sections, views
 from brain_tumor.report.pages.sections import Section
 
-# By task: the column of scores.csv that names a score, that of its value, and the scores that folds and units are told by.
-MAIN = {
-    "segmentation": ("protocol", "dice", ("slice, empty = 1", "patient mean")),
-    "classification": ("measure", "value", ("accuracy", "AUC")),
-}
 UNITS, FOLDS = "By unit of the folds", "Folds"
 LEAKS = "Folds over slices leave each slice's neighbours in training: they measure that leak, not the network."
 
 
 def of_folder(folder: Path) -> list[Section]:
     """The sections of a finished cross-validation's folder or record."""
-    facts = crossval.read(folder)
+    facts = lookup.crossval_facts(folder)
     scores, by_fold = (pd.read_csv(folder / name) for name in (scoring.SCORES, out_of_fold.FOLD_SCORES))
     cases = pd.read_csv(folder / scoring.CASES)
-    segmentation = facts["kind"] == "segmentation"
+    view = views.of(facts["recipe"]["task"])
     here = f"{facts['unit']}, {facts['folds']} folds"
     units = {here: scores} | crossval_record.other_units(folder, facts)
-    names = {told["fold"]: told["split"] for told in facts["runs"]}
+    names = {fold["fold"]: fold["split"] for fold in facts["runs"]}
     spared = never_tested(facts)
-    found = [
+    parts = [
         Section(
             sections.PATIENTS,
-            (tables.case_table if segmentation else tables.detection_case_table)(cases),
+            view.cases(cases),
             "Each patient as networks saw it that did not train on the slices in question.",
         ),
         Section(
             sections.SCORES,
-            (tables.score_table if segmentation else tables.measure_table)(scores),
-            f"{facts['slices']:,} slices of {facts['patients']} patients, each predicted once.{spared} {sections.INTERVAL}",
+            view.scores(scores),
+            f"{facts['slices']:,} slices of {facts['patients']} patients, each predicted once.{spared} "
+            f"{sections.dice_columns(scores)}",
         ),
         Section(
             FOLDS,
@@ -51,11 +47,11 @@ def of_folder(folder: Path) -> list[Section]:
             "Each fold's own scores, with floors of its own training part; a fold of one patient has no interval.",
         ),
     ]
-    found += [] if segmentation else sections.detected(folder)
+    parts += view.of_folds(folder, facts)
     if len(units) > 1:
         text = f"The same recipe on the same data, dealt out otherwise. {LEAKS}"
-        found.append(Section(UNITS, _beside("unit", units, facts), text))
-    return found
+        parts.append(Section(UNITS, _beside("unit", units, facts), text))
+    return parts
 
 
 def never_tested(facts: dict) -> str:
@@ -72,7 +68,7 @@ def local_page(folder: Path) -> Path:
     Raises:
         RunError: it is not finished.
     """
-    facts = crossval.read(folder)
+    facts = lookup.crossval_facts(folder)
     if facts["status"] != "finished":
         raise RunError(f"{folder}: the cross-validation is {facts['status']}, not finished; give its command again to resume")
     private = "a cross-validation on the phantom" if facts["phantom"] else "it is for you alone"
@@ -82,7 +78,7 @@ def local_page(folder: Path) -> Path:
 
 def publish(record: Path) -> Path:
     """A record as ``reports/runs/<name>.html`` with its sidecar."""
-    facts = crossval.read(record)
+    facts = lookup.crossval_facts(record)
     path = page.save(_render(record, facts), reports_folder() / "runs" / f"{record.name}.html")
     files.write_json(path.with_suffix(".json"), _content(record, facts))
     return path
@@ -90,7 +86,7 @@ def publish(record: Path) -> Path:
 
 def _render(folder: Path, facts: dict) -> str:
     histories = crossval_record.histories(folder)
-    drawings = {sections.PATIENTS: _patients(folder, facts)}
+    drawings = views.of(facts["recipe"]["task"]).fold_drawings(folder, facts)
     labels = [label for label, table in histories.items() if len(table)]
     curves = [
         figures.plot_history({label: histories[label] for label in labels[start : start + len(SERIES)]})
@@ -102,6 +98,7 @@ def _render(folder: Path, facts: dict) -> str:
         phantom=facts["phantom"],
         name=folder.name,
         facts=facts,
+        command=records.retrain_command(folder) if folder.parent == records.records_folder() else None,
         content=_content(folder, facts),
         sections=of_folder(folder),
         figures=drawings,
@@ -110,42 +107,35 @@ def _render(folder: Path, facts: dict) -> str:
     )
 
 
-def _patients(folder: Path, facts: dict) -> list[Drawing]:
-    if facts["kind"] != "segmentation":
-        return []
-    scores, cases = pd.read_csv(folder / scoring.SCORES), pd.read_csv(folder / scoring.CASES)
-    mean = scores[(scores.protocol == "patient mean") & (scores["size"] == scores["size"].max())].iloc[0]
-    return [figures.plot_case_scores({facts["recipe"]["model"]: cases}, float(mean.floor))]
-
-
 def _main(scores: pd.DataFrame, facts: dict) -> pd.DataFrame:
     """The rows of a scores table that others are compared by, at the network's size."""
-    name, _, chosen = MAIN[facts["kind"]]
+    task = tasks.of(facts["recipe"]["task"])
     at_size = scores[scores["size"] == facts["recipe"]["size"]] if "size" in scores else scores
-    return at_size[at_size[name].isin(chosen)]
+    return at_size[at_size[task.scored[0]].isin(task.headlines)]
 
 
 def _beside(label: str, scores: dict[str, pd.DataFrame], facts: dict) -> pd.DataFrame:
     """The main scores of several tables, one under the other."""
-    shown = {"segmentation": tables.score_table, "classification": tables.measure_table}[facts["kind"]]
+    view = views.of(facts["recipe"]["task"])
     parts = []
     for name, table in scores.items():
         rows = _main(table, facts)
-        told = shown(rows)[["score", "95 % interval", "floor"]]
-        told.insert(0, "measure", told.index)
-        parts.append(told.assign(patients=rows.patients.to_numpy(), slices=rows.slices.to_numpy()).set_axis([name] * len(told)))
+        words = view.scores(rows)[["score", "95 % interval", "floor"]]
+        words.insert(0, "measure", words.index)
+        parts.append(words.assign(patients=rows.patients.to_numpy(), slices=rows.slices.to_numpy()).set_axis([name] * len(words)))
     return pd.concat(parts).rename_axis(columns=label)
 
 
 def _content(folder: Path, facts: dict) -> dict:
     """The page's sidecar."""
-    name, value, chosen = MAIN[facts["kind"]]
     recipe = facts["recipe"]
+    task = tasks.of(recipe["task"])
+    name, value = task.scored
     scores = pd.read_csv(folder / scoring.SCORES)
     main = _main(scores, facts)
-    numbers = [
+    listed = [
         {
-            "name": f"{recipe['model']} {'Dice, ' if facts['kind'] == 'segmentation' else ''}{row[name]}",
+            "name": f"{recipe['model']} {'Dice, ' if value == 'dice' else ''}{row[name]}",
             "value": row[value],
             **{bound: None if pd.isna(row[bound]) else row[bound] for bound in ("low", "high", "floor")},
             "unit": "",
@@ -155,11 +145,11 @@ def _content(folder: Path, facts: dict) -> dict:
         for index, row in scores.iterrows()
         if pd.notna(row[value])
     ]
-    told = next(number for number in numbers if number["headline"] and number["name"].endswith(chosen[-1]))
+    main_number = next(number for number in listed if number["headline"] and number["name"].endswith(task.headlines[-1]))
     return {
         "title": f"Cross-validation {folder.name}",
         "answer": (
-            f"{told['name']}: {told['value']:.3f} ({sidecar.interval_text(told)}; floor {sidecar.floor_text(told)}) over "
+            f"{main_number['name']}: {numbers.in_words(main_number)} over "
             f"{facts['patients']} patients, {facts['folds']} folds by {facts['unit']}, after {facts['seconds'] / 60:.0f} minutes "
             f"of training and inference. {f'{LEAKS} ' * (facts['unit'] == 'slice')}One training a fold; other seeds differ."
         ),
@@ -169,7 +159,7 @@ def _content(folder: Path, facts: dict) -> dict:
         "date": facts["ended"][:10],
         "environment": facts["environment"],
         "minutes": round(facts["seconds"] / 60, 1),
-        "numbers": numbers,
+        "numbers": listed,
         "patients": facts["patients"],
         "phantom": facts["phantom"],
         "protocol": f"{facts['folds']} folds by {facts['unit']}, {run_content.shown(recipe)}",

@@ -10,18 +10,16 @@ from brain_tumor import files
 from brain_tumor.data import profile
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.opening import open_cohort
-from brain_tumor.errors import DataError, RunError
-from brain_tumor.evaluation import calibration, protocols
+from brain_tumor.errors import RunError
 from brain_tumor.paths import reports_folder
-from brain_tumor.records import records
+from brain_tumor.records import lookup, records
 from brain_tumor.report import figures
 from brain_tumor.report.figures.drawing import Drawing
-from brain_tumor.report.pages import page, run_content, sections
+from brain_tumor.report.pages import page, run_content, views
 
 if TYPE_CHECKING:
     from brain_tumor.training.runs import RunFolder
 
-PICTURED_WORST = 2
 DEMO_SLICES = 12
 
 
@@ -39,7 +37,7 @@ def run_page(run: "RunFolder", out: Path | None = None) -> Path:
         raise RunError(f"{run.path}: not scored; brain-tumor evaluate {run.path.name}")
     private = "a run on the phantom" if facts["phantom"] else "it may show patients"
     out = out or reports_folder() / "local" / f"{run.path.name}{'.phantom' if facts['phantom'] else ''}.html"
-    return page.save(_render(run.path, facts, _pictures(run.path, facts)), out, private)
+    return page.save(_render(run.path, facts, views.of(facts["recipe"]["task"]).pictures(run.path, facts)), out, private)
 
 
 def demo_page(run: "RunFolder", facts: dict) -> Path:
@@ -54,7 +52,7 @@ def demo_page(run: "RunFolder", facts: dict) -> Path:
     drawings = [figures.show_gallery(store, shown), figures.plot_tumour_areas(store.slices)]
     fact_table = pd.DataFrame(profile.table(facts), columns=["fact", "found"]).to_html(border=0, index=False)
     cohort = {"cohort_figures": drawings, "fact_table": fact_table}
-    predicted = _pictures(run.path, run.description)
+    predicted = views.of(run.description["recipe"]["task"]).pictures(run.path, run.description)
     rendered = _render(run.path, run.description, predicted, "demo.html", **cohort)
     return page.save(rendered, reports_folder() / page.DEMO, private="a run on the phantom")
 
@@ -65,7 +63,7 @@ def publish_record(folder: Path) -> Path:
     Raises:
         RunError: the record is of the phantom.
     """
-    facts = files.read_json(folder / "run.json")
+    facts = lookup.run_facts(folder)
     if facts["phantom"]:
         raise RunError(f"{folder}: a run on the phantom, which is never published")
     path = page.save(_render(folder, facts, []), reports_folder() / "runs" / f"{folder.name}.html")
@@ -74,72 +72,22 @@ def publish_record(folder: Path) -> Path:
 
 
 def _render(folder: Path, facts: dict, drawings: list[Drawing], template: str = "run.html", **more) -> str:
-    history = pd.read_csv(folder / "history.csv")
-    plots = _classification_figures if records.task_of(folder) == "classification" else _segmentation_figures
+    history = lookup.history(folder)
+    view = views.of(facts["recipe"]["task"])
     return page.render(
         template,
         title=("Phantom run " if facts["phantom"] else "Run ") + folder.name,
         phantom=facts["phantom"],
         run=folder.name,
         content=run_content.content(folder, facts),
-        sections=sections.of_folder(folder),
-        figures=plots(folder, facts),
+        sections=view.of_run(folder, facts),
+        figures=view.drawings(folder, facts),
         training_figures=[figures.plot_history({facts["recipe"]["model"]: history})],
         pictures=drawings,
         recipe=_recipe(facts),
-        command=facts.get("command"),
+        command=records.retrain_command(folder) if folder.parent == records.records_folder() else None,
         **more,
     )
-
-
-def _segmentation_figures(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
-    """The figures of each section, as far as the folder has their tables."""
-    recipe = facts["recipe"]
-    scores, cases, counts = pd.read_csv(folder / "scores.csv"), pd.read_csv(folder / "cases.csv"), records.read_counts(folder)
-    native = counts[counts["size"] == counts["size"].max()]
-    mean = scores[(scores.protocol == "patient mean") & (scores["size"] == scores["size"].max())]
-    working = scores[scores["size"] == recipe["size"]]
-    found = {
-        sections.PATIENTS: [
-            figures.plot_case_scores({recipe["model"]: cases}, float(mean.floor.iloc[0])),
-            figures.plot_dice_by_area(native),
-        ],
-        sections.SCORES: [figures.plot_protocols({f"{recipe['model']} at {recipe['size']} px": working})],
-    }
-    if (folder / "counts_largest.csv").is_file():
-        found[sections.VARIANTS] = [figures.plot_spread(protocols.spread(sections.variants(folder)))]
-    if (folder / "subgroups.csv").is_file():
-        groups = pd.read_csv(folder / "subgroups.csv", dtype={"group": str})
-        found[sections.by_title(groups.by.iloc[0])] = [figures.plot_subgroups(groups)]
-    if (folder / "detection.csv").is_file():
-        found[sections.DETECTION] = _curves(folder, recipe["model"])
-    if (folder / "pixels.csv").is_file():
-        slices, pixels = records.read_slices(folder), calibration.histograms(pd.read_csv(folder / "pixels.csv"))
-        judged = {
-            "slices": calibration.reliability(slices.tumour, slices.probability),
-            "pixels": calibration.reliability(*calibration.weighted_rows(pixels.sum(axis=0))),
-        }
-        found[sections.CALIBRATION] = [figures.plot_reliability(judged)]
-    return found
-
-
-def _classification_figures(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
-    slices, temperature = records.read_slices(folder), facts["temperature"]
-    judged = {"slices": calibration.reliability(slices.tumour, slices.probability)}
-    if temperature is not None:
-        cooled = calibration.apply_temperature(slices.probability, temperature)
-        judged[f"temperature {temperature:.2f}"] = calibration.reliability(slices.tumour, cooled)
-    return {
-        sections.SCORES: _curves(folder, facts["recipe"]["model"]),
-        sections.CALIBRATION: [figures.plot_reliability(judged)],
-    }
-
-
-def _curves(folder: Path, label: str) -> list[Drawing]:
-    """ROC and precision-recall of a run's slices, beside what reads no image."""
-    slices, floors = {label: records.read_slices(folder)}, records.read_slice_floors(folder)
-    by_floor = dict(list(floors.groupby("floor", sort=False)))
-    return [figures.plot_roc(slices, by_floor), figures.plot_precision_recall(slices, by_floor)]
 
 
 def _recipe(facts: dict) -> dict[str, str]:
@@ -169,28 +117,3 @@ def _recipe(facts: dict) -> dict[str, str]:
         "versions": f"{environment['backend']}; Python {environment['python']}, {packages}",
         "started": facts["started"],
     }
-
-
-def _pictures(folder: Path, facts: dict) -> list[Drawing]:
-    """Predictions against truth, where both the predictions and the data are on this machine."""
-    from brain_tumor.inference.predict import load_prediction
-
-    try:
-        cohort = open_cohort(facts["recipe"]["cohort"])
-        if records.task_of(folder) == "classification":
-            return []
-        chosen = figures.best_median_worst(pd.read_csv(folder / "cases.csv"), PICTURED_WORST)
-        predictions = {case_id: load_prediction(folder / "predictions" / f"{case_id}.npz") for case_id in chosen}
-    except DataError:
-        return []
-    store = open_store(cohort)
-    if store.data_hash != facts["data_hash"]:
-        return []
-    return [
-        figures.show_predictions(
-            store,
-            {case_id: prediction.native for case_id, prediction in predictions.items()},
-            {case_id: prediction.slice_numbers for case_id, prediction in predictions.items()},
-            facts["recipe"]["threshold"],
-        )
-    ]

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from brain_tumor import files
-from brain_tumor.evaluation import detection, detection_groups, protocols, subgroups, surface
+from brain_tumor.evaluation import detection, subgroups, surface
 from brain_tumor.records import records
+from brain_tumor.report import figures
+from brain_tumor.report.figures.drawing import Drawing
 from brain_tumor.report.pages import page, tables
 
-PATIENTS, SCORES, VARIANTS, BOUNDARY = "Patients", "Scores", "One prediction, many numbers", "Boundary"
-DETECTION, CALIBRATION, WORST = "Slices found", "Calibration", "Worst slices"
-WORST_SLICES = 12
+PATIENTS, SCORES, DETECTION, CALIBRATION = "Patients", "Scores", "Slices found", "Calibration"
 BRIEF_SUBGROUPS = (subgroups.FIELDS["site"], subgroups.AREA)
 MEANING = "what it means"  # the column that a terminal has no room for
 
 INTERVAL = "Interval: bootstrap over patients. Floor: the best score of predictors that read no image."
+CEILING = "Ceiling: the truth itself resized to the network's size and back, which no prediction of that size can much exceed."
 FLOORS = (
     "A constant answer brings sensitivity, specificity or precision to 1, so the floor of the first is the best at no lower "
     "specificity, and those of the others at no lower sensitivity, wherever on these very slices that is."
@@ -66,12 +66,6 @@ class Section:
         return "\n".join([f"## {self.title}", "", self.text, "", *lines, ""])
 
 
-def of_folder(folder: Path) -> list[Section]:
-    """The sections of a scored run's or record's folder."""
-    facts = files.read_json(folder / "run.json")
-    return (_classification if records.task_of(folder) == "classification" else _segmentation)(folder, facts["parts"]["test"])
-
-
 def of_comparison(found: pd.DataFrame, run: str, other: str, margin: float | None) -> Section:
     """Two runs on the same slices (:mod:`brain_tumor.records.comparison`)."""
     asked = f" Not inferior: it loses less than the margin of {margin:g}, stated beforehand." if margin else ""
@@ -97,80 +91,13 @@ def save_html(title: str, sections: list[Section], path: Path, phantom: bool) ->
     return page.save(rendered, path, "a run on the phantom" if phantom else "")
 
 
-def _segmentation(folder: Path, test: dict) -> list[Section]:
-    scores = pd.read_csv(folder / "scores.csv")
-    found = [
-        Section(
-            PATIENTS,
-            tables.case_table(pd.read_csv(folder / "cases.csv")),
-            "Dice of each patient's volume at native size, best first; in a missed slice none of the tumour was called, in a "
-            "false alarm there was none.",
-        ),
-        Section(SCORES, tables.score_table(scores), f"{_test_part(test)} {INTERVAL}"),
-    ]
-    if (folder / "counts_largest.csv").is_file():
-        spread = protocols.spread(variants(folder))
-        text = "The same prediction under each definition, as it is and with each patient's largest component alone."
-        found.append(Section(VARIANTS, tables.variant_table(spread), text, brief=False))
-    if (folder / "boundary_scores.csv").is_file():
-        found.append(Section(BOUNDARY, tables.boundary_table(pd.read_csv(folder / "boundary_scores.csv")), NO_SPACING))
-    found += _by_group(folder, tables.subgroup_table, _told_dice)
-    if (folder / "detection.csv").is_file():
-        scores = pd.read_csv(folder / "detection.csv")
-        text = "The segmentation as a detector of slices with tumour: a slice is as probable as its most probable pixel."
-        found.append(Section(DETECTION, tables.measure_table(scores), f"{text} {_floors(scores)}"))
-    return found + _calibration(folder)
-
-
-def _classification(folder: Path, test: dict) -> list[Section]:
-    threshold = files.read_json(folder / "run.json")["threshold"]
-    cases, slices = pd.read_csv(folder / "cases.csv"), records.read_slices(folder)
-    scores = pd.read_csv(folder / "scores.csv")
-    return [
-        Section(
-            PATIENTS,
-            tables.detection_case_table(cases),
-            f"Slices of each patient called right at the threshold {threshold:g}, most accurate first.",
-        ),
-        Section(
-            SCORES,
-            tables.measure_table(scores),
-            f"{_test_part(test)} {INTERVAL} {_floors(scores)} Every patient of these data has a tumour, so these are figures of "
-            "slices, never of diagnosis.",
-        ),
-        *detected(folder),
-        *_calibration(folder),
-        Section(
-            WORST,
-            tables.worst_slice_table(slices, WORST_SLICES),
-            "Where the probability lies farthest from the truth.",
-            brief=False,
-        ),
-    ]
-
-
-def detected(folder: Path) -> list[Section]:
-    """A section a kind of group of a detector's slices; none where the folder has no such table."""
-    return _by_group(folder, tables.detected_table, _told_detected)
-
-
-def _by_group(folder: Path, table: Callable, told: Callable) -> list[Section]:
+def by_group(folder: Path, table: Callable, meaning: Callable) -> list[Section]:
     """A section a kind of group; none where the folder has no such table."""
     path = folder / "subgroups.csv"
     if not path.is_file():
         return []
     kinds = pd.read_csv(path, dtype={"group": str}).groupby("by", sort=False)
-    return [Section(by_title(by), table(rows), f"{told(rows)} {BY_CHANCE}", by in BRIEF_SUBGROUPS) for by, rows in kinds]
-
-
-def _told_dice(groups: pd.DataFrame) -> str:
-    return f"Dice, {groups.protocol.iloc[0]}, at {groups['size'].iloc[0]} px."
-
-
-def _told_detected(groups: pd.DataFrame) -> str:
-    if groups.measure.iloc[0] == detection_groups.RIGHT:
-        return "Share of slices called right."
-    return "Share of the slices with tumour that are found; who always says yes finds them all, so there is no floor."
+    return [Section(by_title(by), table(rows), f"{meaning(rows)} {BY_CHANCE}", by in BRIEF_SUBGROUPS) for by, rows in kinds]
 
 
 def by_title(by: str) -> str:
@@ -178,22 +105,32 @@ def by_title(by: str) -> str:
     return f"By {by}"
 
 
-def variants(folder: Path) -> dict[str, pd.DataFrame]:
-    """The counts of one prediction as it is and with each patient's largest component alone."""
-    return {"as predicted": records.read_counts(folder), "largest component": records.read_counts(folder, "counts_largest.csv")}
-
-
-def _calibration(folder: Path) -> list[Section]:
+def calibrated(folder: Path) -> list[Section]:
+    """How far probabilities lie from the truth; nothing where the folder has no such table."""
     path = folder / "calibration.csv"
     return [Section(CALIBRATION, tables.calibration_table(pd.read_csv(path)), CALIBRATED)] if path.is_file() else []
 
 
-def _floors(scores: pd.DataFrame) -> str:
+def floors_in_words(scores: pd.DataFrame) -> str:
     """What is said of floors; runs that were scored by earlier versions have none where a constant answer reaches 1."""
     matched = scores[scores.measure.isin(detection.MATCHED)]
     return FLOORS if matched.floor.notna().any() else "Measures that a constant answer brings to 1 have no floor."
 
 
-def _test_part(test: dict) -> str:
+def dice_columns(scores: pd.DataFrame) -> str:
+    """What the columns of a table of scores mean; what is no Dice, or was scored by an earlier version, has no ceiling."""
+    return f"{INTERVAL} {CEILING}" if "ceiling" in scores else INTERVAL
+
+
+def test_part(facts: dict) -> str:
+    """How many slices and patients were scored."""
+    test = facts["parts"]["test"]
     empty = test["slices"] - test["tumour_slices"]
     return f"{test['slices']} slices of {test['patients']} test patients, {empty} of them without tumour."
+
+
+def curves(folder: Path, label: str) -> list[Drawing]:
+    """ROC and precision-recall of a run's slices, beside what reads no image."""
+    slices, floors = {label: records.read_slices(folder)}, records.read_slice_floors(folder)
+    by_floor = dict(list(floors.groupby("floor", sort=False)))
+    return [figures.plot_roc(slices, by_floor), figures.plot_precision_recall(slices, by_floor)]

@@ -10,8 +10,10 @@ from brain_tumor.evaluation import intervals, protocols
 def score_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Every Dice by its name, with interval, floor and definition (:func:`brain_tumor.evaluation.protocols.score`).
 
-    Scores written before floors had names had one floor only, the all-empty prediction.
+    Scores written before floors had names had one floor only, the all-empty prediction. The resolution ceiling
+    (:mod:`brain_tumor.evaluation.ceiling`) has a column where the scores have one; at the working size it says nothing.
     """
+    ceilings = {"ceiling": ["–" if pd.isna(value) else f"{value:.3f}" for value in scores.get("ceiling", ())]}
     floor_names = scores.get("floor_name", pd.Series(protocols.ALL_EMPTY, scores.index))
     return (
         pd.DataFrame(
@@ -21,6 +23,7 @@ def score_table(scores: pd.DataFrame) -> pd.DataFrame:
                 "score": [_score(row) for row in scores.itertuples()],
                 "95 % interval": [interval(row) for row in scores.itertuples()],
                 "floor": [f"{value:.3f}, {name}" for value, name in zip(scores.floor, floor_names, strict=True)],
+                **(ceilings if "ceiling" in scores else {}),
                 "empty slices": [f"{row.empty_slices} of {row.slices}" for row in scores.itertuples()],
                 "what it means": scores.protocol.map(protocols.means),
             }

@@ -44,7 +44,7 @@ class Cell:
 
     @property
     def part(self) -> str:
-        """What trains (:data:`brain_tumor.models.freezing.PARTS`)."""
+        """What trains (:data:`brain_tumor.models.architectures.LAYER_GROUPS`)."""
         return "head" if self.strategy == "frozen" else "all"
 
     @property

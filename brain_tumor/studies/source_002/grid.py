@@ -9,23 +9,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import keras
 import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import ModelError
-from brain_tumor.experiments import classification, scoring, training
+from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments import scoring
 from brain_tumor.experiments.jobs import side_by_side
 from brain_tumor.experiments.recipe import ClassificationRecipe
-from brain_tumor.models import weights
+from brain_tumor.models import settings, weights
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import within
 from brain_tumor.studies.source_002.cells import CELLS, CLAIMS, QUESTIONS, WITHOUT_INPUT_BATCHNORM, Cell
 from brain_tumor.training.augment import NONE, Augmentation
+from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder, now
-from brain_tumor.training.stages import Stage
 
 EPOCHS, BATCH = 30, 8  # 002.18, 002.17
 SOURCE_SPLIT = "source-002"  # over slices: what the source would have seen, so of its own cells alone
@@ -154,19 +154,22 @@ def train(
         "data_hash": store.data_hash, "patients": len(cohort), "slices": cohort.n_slices, "workers": workers, "started": now(),
     }  # fmt: skip
     gathered = _Gathered(folder, description, steps)
-    asked: dict[str, tuple[ClassificationRecipe, list[tuple[str, Cell]]]] = {}
+    asked: dict[str, list[tuple[str, Cell]]] = {}  # a run's name -> the cells that it answers
+    trainings: dict[str, tuple[ClassificationRecipe, Cohort]] = {}
     for split, cell in steps:
-        wants = recipe(cell, budget, split, cohort.name)
-        if gathered.equal(split, wants.run_id):  # equal cells are one training
-            gathered.add(split, cell, RunFolder(runs_folder() / wants.run_id))
+        wants = gathered.recipes[split, cell.name]
+        if gathered.equal(split, cell):  # equal cells are one training
+            gathered.add(split, cell)
         else:
-            asked.setdefault(wants.run_id, (wants, []))[1].append((split, cell))
-    trainings = [(wants, cohort) for wants, _ in asked.values()]
-    _check_weights([wants for wants, _ in trainings], gathered)
-    ended = side_by_side(_train, trainings, workers) if workers > 1 else _in_turn(trainings)
-    for number, run_id in enumerate(ended, 1):
-        run = RunFolder(runs_folder() / run_id)
-        for split, cell in asked[run_id][1]:
+            name = experiment.run_folder(wants, store).path.name
+            asked.setdefault(name, []).append((split, cell))
+            trainings[name] = (wants, cohort)
+    _check_weights([wants for wants, _ in trainings.values()], gathered)
+    tasks = list(trainings.values())
+    ended = side_by_side(_train, tasks, workers) if workers > 1 else _in_turn(tasks)
+    for number, name in enumerate(ended, 1):
+        run = RunFolder(runs_folder() / name)
+        for split, cell in asked[name]:
             gathered.add(split, cell, run)
         if on_run:
             on_run(number, len(asked), run)
@@ -200,6 +203,8 @@ class _Gathered:
     def __init__(self, folder: Path, description: dict, steps: list[tuple[str, Cell]]):
         self.folder, self.description = folder, description
         self.order = {(split, cell.name): place for place, (split, cell) in enumerate(steps)}
+        budget, cohort_name = Budget(**description["budget"]), description["cohort"]
+        self.recipes = {(split, cell.name): recipe(cell, budget, split, cohort_name) for split, cell in steps}
         self.costs: dict[tuple[str, str], dict] = {}
         self.slices: dict[str, pd.DataFrame] = {}
         self.encoders: dict[str, str] = {}  # the file of the weights that runs began with -> SHA-256
@@ -211,9 +216,10 @@ class _Gathered:
         self.slices = {split: _read(folder / f"slices-{split}.csv") for split, _ in self.costs}
         self.encoders = files.read_json(folder / DESCRIPTION).get("encoders", {})
 
-    def equal(self, split: str, run_id: str) -> dict | None:
-        """The row of costs of a cell that this run answers."""
-        return next((row for row in self.costs.values() if (row["split"], row["run"]) == (split, run_id)), None)
+    def equal(self, split: str, cell: Cell) -> dict | None:
+        """The row of costs of a cell that is here already and whose recipe equals this cell's, whatever its run was named."""
+        wants = self.recipes[split, cell.name]
+        return next((row for place, row in self.costs.items() if self.recipes.get(place) == wants), None)
 
     def check_encoder(self, name: str, digest: str) -> None:
         """Refuse weights of the name of those that other cells began with, but of other content.
@@ -227,15 +233,19 @@ class _Gathered:
                 "bring that file back, or remove the folder and its record to train the grid anew"
             )
 
-    def add(self, split: str, cell: Cell, run: RunFolder) -> None:
-        """One more column, unless it is there; columns and rows stand in the order of the plan, whatever ended first."""
+    def add(self, split: str, cell: Cell, run: RunFolder | None = None) -> None:
+        """One more column, unless it is there; columns and rows stand in the order of the plan, whatever ended first.
+
+        Args:
+            run: whose probabilities they are; None where an equal cell is here.
+        """
         if (split, cell.name) in self.costs:
             return
-        cost, tables = self.equal(split, run.path.name), {}
+        cost, tables = self.equal(split, cell), {}
         if cost:
             column, table = self.slices[split][cost["cell"]], self.slices[split]
         else:
-            facts, found = run.description, _read(run.path / classification.SLICES)
+            facts, found = run.description, _read(run.path / scoring.SLICES)
             if encoder := facts["encoder"]:
                 self.check_encoder(encoder["file"], encoder["sha256"])
                 self.encoders[encoder["file"]] = encoder["sha256"]
@@ -262,9 +272,9 @@ def _in_turn(trainings: list[tuple[ClassificationRecipe, Cohort]]) -> Iterator[s
 
 def _train(wants: ClassificationRecipe, cohort: Cohort) -> str:
     """Train and score one run; its name."""
-    run = training.train(wants, cohort)
-    classification.evaluate(run, cohort)
-    keras.utils.clear_session()  # else each network stays in memory beside the next
+    run = experiment.train(wants, cohort)
+    experiment.evaluate(run, cohort)
+    settings.clear_session()  # else each network stays in memory beside the next
     return run.path.name
 
 

@@ -2,19 +2,21 @@
 
 import glob
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from brain_tumor import files
+from brain_tumor.data.cache import open_store
+from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import detection, intervals
 from brain_tumor.paths import runs_folder
-from brain_tumor.records import records
+from brain_tumor.records import lookup, records, upgrade
 from brain_tumor.report.pages import tables
 from brain_tumor.report.pages.sections import INTERVAL, Section
-from brain_tumor.studies.source_002 import answers
+from brain_tumor.studies.source_002 import answers, grid
 from brain_tumor.studies.source_002.cells import LEVELS, Cell
 from brain_tumor.studies.source_002.grid import COSTS, DESCRIPTION, EPOCHS
 
@@ -181,7 +183,18 @@ def find(name: str) -> Path | None:
     """A grid by its name, or the beginning of it: its folder here or its record, whichever has come further; None if neither."""
     roots = (records.records_folder(), runs_folder())
     found = [path.parent for root in roots for path in sorted(root.glob(f"{glob.escape(name)}*/{DESCRIPTION}"))]
-    return max(found, key=lambda folder: answers.read(folder)["done"], default=None)
+    return max(found, key=_done, default=None)
+
+
+def stored(budget: grid.Budget, cohort: Cohort, cells: Sequence[Cell]) -> Path | None:
+    """The folder here of this grid or its record, whichever has come further; None if there is neither."""
+    record = lookup.find_grid(budget, cells, cohort.name, open_store(cohort).data_hash)
+    folders = [record, runs_folder() / grid.grid_name(budget, cohort, tuple(cells))]
+    return max((path for path in folders if path and (path / DESCRIPTION).is_file()), key=_done, default=None)
+
+
+def _done(folder: Path) -> int:
+    return answers.read(folder)["done"]
 
 
 def _score(row) -> str:
@@ -193,7 +206,7 @@ def _floor(row) -> str:
 
 
 def _cells(facts: dict) -> list[Cell]:
-    return [Cell(**values) for values in facts["cells"]]
+    return [Cell(**upgrade.cell(values)) for values in facts["cells"]]
 
 
 def _batchnorm(cell: Cell) -> str:

@@ -8,13 +8,13 @@ import pytest
 
 from brain_tumor.data.cache import open_store
 from brain_tumor.errors import ModelError
-from brain_tumor.experiments import training
+from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe
 from brain_tumor.models import weights
 from brain_tumor.models.backbones import INPUT_BATCHNORM
 from brain_tumor.models.classifier import classifier
 from brain_tumor.training.augment import NONE, Augmentation
-from brain_tumor.training.stages import Stage
+from brain_tumor.training.plan import Stage
 
 HEAD = Stage("frozen", 1, part="head")
 RECIPE = ClassificationRecipe(
@@ -33,8 +33,8 @@ def begun(home, phantom_cohort, monkeypatch):
         def stand_in(model, stages, epoch_batches, loss, run, validation, task, counted, on_features):
             given.update(model=model, stages=stages, batches=epoch_batches(0), counted=counted, on_features=on_features)
 
-        monkeypatch.setattr(training, "train_stages", stand_in)
-        run = training.train(replace(RECIPE, **changes), phantom_cohort)
+        monkeypatch.setattr(experiment, "train_stages", stand_in)
+        run = experiment.train(replace(RECIPE, **changes), phantom_cohort)
         return given, run.description
 
     return begin

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brain_tumor.errors import ModelError
-from brain_tumor.training.stages import Stage
-from brain_tumor.training.strategies import STRATEGIES, stages, told
+from brain_tumor.training.plan import STRATEGIES, Stage, stages, told
 
 OPTIMISERS = st.fixed_dictionaries(
     {},

@@ -1,0 +1,185 @@
+"""From a recipe to a trained and scored run, whatever the task: where cohort, split, network, training and evaluation meet."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import pandas as pd
+
+from brain_tumor import files
+from brain_tumor.data import intensity, splits
+from brain_tumor.data.cache import Store, open_store
+from brain_tumor.data.cohort import Cohort
+from brain_tumor.errors import RunError
+from brain_tumor.experiments import scoring, tasks
+from brain_tumor.experiments.inputs import network_inputs
+from brain_tumor.experiments.recipe import Recipe, identity
+from brain_tumor.models import freezing, precision, saved, settings, weights
+from brain_tumor.paths import runs_folder
+from brain_tumor.training import features, losses
+from brain_tumor.training.batches import SliceArrays, TrainingBatches
+from brain_tumor.training.runs import RunFolder, environment, now
+from brain_tumor.training.stages import train as train_stages
+
+SPLIT = "split.json"
+BY_CONTENT = ("cohort", "split", "split_seed", "validation")  # what these say of a run, its cohort and split say better
+
+
+@settings.fixed()
+def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] | None = None) -> RunFolder:
+    """Train a recipe; a finished run is returned as it is, an interrupted one resumed.
+
+    Args:
+        on_start: called with the run's folder when training begins or goes on.
+
+    Raises:
+        RunError: the run's folder was begun with other weights, or another process trains into it.
+        DataError, SplitError, ModelError: the recipe does not fit the cohort; nothing is written.
+    """
+    task = tasks.of(recipe.TASK)
+    store = open_store(cohort)
+    split = make_split(recipe, store)
+    run = run_folder(recipe, store)
+    facts = content(recipe, store, split)
+    if run.exists:
+        check_content(run, facts)
+        if run.status == "finished":
+            return run
+    description = saved.describe(recipe.model, **recipe.network_arguments())
+    number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision)
+    keras.utils.set_random_seed(recipe.seed)
+    model = saved.build(description, number_format)
+    encoder = weights.load_encoder(model, recipe.weights, recipe.normalisation)
+    if encoder:
+        facts["encoder_hash"] = encoder["sha256"]
+        if run.exists:
+            check_content(run, facts)
+    for stage in recipe.stages:
+        freezing.train_only(model, stage.part)  # a part that this network lacks is refused now, not when its stage begins
+    inputs, scalings = network_inputs(recipe, store)  # resizes, so after all that may refuse the recipe
+    targets = task.targets(recipe, store)
+    parts = {part: SliceArrays(inputs, targets, scalings, split.rows(part, store.slices)) for part in splits.PARTS}
+    class_weights = losses.class_weights(targets[parts["train"].rows]) if recipe.balance == "weights" else None
+
+    def epoch_batches(epoch: int) -> TrainingBatches:
+        return TrainingBatches(parts["train"], recipe.batch_size, recipe.augmentation, recipe.seed, epoch, recipe.balance)
+
+    epoch_batches(0)  # a train part too small for one batch is refused now
+    run.update(
+        status="running",
+        started=run.description["started"] if run.exists else now(),
+        recipe=recipe.to_json(),
+        precision=number_format,
+        parameters=model.count_params(),
+        phantom=cohort.phantom,
+        parts={part: _part_size(split, part, store) for part in splits.PARTS},
+        encoder=encoder,
+        class_weights=class_weights,
+        environment=environment(),
+        **facts,
+    )
+    split.save(run.path / SPLIT)
+    if on_start:
+        on_start(run)
+    with run.under_way():
+        validation = parts["validation"] if len(parts["validation"].rows) else None
+        loss = losses.make(recipe.loss, class_weights, task.losses)
+        short = features.represents(recipe.augmentation)
+        train_stages(model, recipe.stages, epoch_batches, loss, run, validation, task.metrics, on_features=short)
+        saved.save(model, description, run.path)
+    run.drop_checkpoints()
+    return run
+
+
+def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = False) -> pd.DataFrame:
+    """Predict, count and score one part of a run's split; what was predicted is written once.
+
+    Args:
+        part: ``test``, or ``validation`` while choosing.
+        again: predict anew even where predictions are stored.
+
+    Returns:
+        The scores. Of the test part, they and all tables of the task are also written to the run's folder.
+
+    Raises:
+        RunError: the run did not finish, was trained on other data, or its split has no such part.
+        DataError, ModelError: what is stored is damaged; no table is written.
+    """
+    scored = part_of(run, cohort, part)
+    result = tasks.of(scored.recipe.TASK).evaluate(scored, again)
+    if part == "test":
+        scoring.write(result.tables, run)
+        run.update(scored=now(), **result.facts)
+    return result.tables[scoring.SCORES]
+
+
+def run_folder(recipe: Recipe, store: Store) -> RunFolder:
+    """The folder of a recipe's run on these data in this home, whether it is there or not.
+
+    Its name says what a person looks for first, then a hash of all that decides the run: the recipe, the content of its split,
+    the data and, where masks are learnt, how they are resized. The path of a split's file is no part of it.
+    """
+    split = make_split(recipe, store)
+    settings = {name: value for name, value in identity(recipe).items() if name not in BY_CONTENT}
+    digest = files.sha256_json([recipe.TASK, settings, content(recipe, store, split)])[:8]
+    stem = Path(recipe.split).name.removesuffix(".json")
+    return RunFolder(runs_folder() / f"{store.cohort.name}-{stem}-{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}")
+
+
+def content(recipe: Recipe, store: Store, split: splits.Split | None) -> dict[str, Any]:
+    """What a run, or without a split a cross-validation, learns from, by content."""
+    preparation = {"preparation": intensity.PREPARATION} if recipe.LEARNS_MASKS else {}
+    return {"data_hash": store.data_hash} | ({"split_hash": split.hash} if split else {}) | preparation
+
+
+def make_split(recipe: Recipe, store: Store) -> splits.Split:
+    """The recipe's split: read where it names a JSON file, else made by name."""
+    if recipe.split.endswith(".json"):
+        return splits.load(Path(recipe.split))
+    return splits.named(recipe.split, store.cases, store.slices, recipe.validation, recipe.split_seed)
+
+
+def finished_recipe(run: RunFolder) -> Recipe:
+    """The recipe of a finished run.
+
+    Raises:
+        RunError: it did not finish.
+    """
+    if run.status != "finished":
+        raise RunError(f"{run.path}: the run is {run.status}, not finished; train it again to resume")
+    return tasks.recipe_from_json(run.description["recipe"])
+
+
+def part_of(run: RunFolder, cohort: Cohort, name: str) -> scoring.Part:
+    """A part of a finished run's split, ready to be scored.
+
+    Raises:
+        RunError: the run did not finish, was trained on other data, or its split has no such part.
+    """
+    recipe = finished_recipe(run)
+    store = open_store(cohort)
+    split = splits.load(run.path / SPLIT)
+    check_content(run, {"data_hash": store.data_hash, "split_hash": split.hash})
+    part = scoring.Part(run, cohort, recipe, store, split, name)
+    if not len(part.rows):
+        raise RunError(f"{run.path}: the {name} part of its split is empty")
+    return part
+
+
+def check_content(run: RunFolder, facts: dict[str, Any]) -> None:
+    """Refuse a run that was begun on other data, another split, other weights or otherwise prepared masks.
+
+    Raises:
+        RunError: naming what differs.
+    """
+    for name, value in facts.items():
+        earlier = run.description.get(name)
+        if earlier != value:
+            begun = f"begun with {name} {str(earlier)[:12]}, now {str(value)[:12]}"
+            raise RunError(f"{run.path}: {begun}; remove the folder to train anew")
+
+
+def _part_size(split: splits.Split, part: str, store: Store) -> dict[str, int]:
+    slices = store.slices.iloc[split.rows(part, store.slices)]
+    return {"patients": int(slices.case_id.nunique()), "slices": len(slices), "tumour_slices": int((slices.tumour_px > 0).sum())}

@@ -1,0 +1,129 @@
+"""The library that computes under Keras: which one, whether we support it, and what machine it computes on.
+
+Importing this module does not load Keras, so that a backend can be refused before Keras tries to load it.
+"""
+
+import contextlib
+import importlib.util
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from brain_tumor import files
+from brain_tumor.errors import BrainTumorError
+
+SUPPORTED = ("tensorflow", "jax")
+DEFAULT = "tensorflow"
+INSTALL = "pip install 'brain-tumor[cpu]', or take JAX: pip install 'brain-tumor[jax]' and KERAS_BACKEND=jax"
+
+
+def name() -> str:
+    """The backend of Keras where Keras is loaded, else the one that it would load: of ``KERAS_BACKEND`` or of ``keras.json``."""
+    if keras := sys.modules.get("keras"):
+        return keras.config.backend()
+    if word := os.environ.get("KERAS_BACKEND"):
+        return word
+    try:
+        return files.read_json(_settings_file()).get("backend", DEFAULT)
+    except (OSError, ValueError, AttributeError):  # Keras ignores a file that it cannot read too
+        return DEFAULT
+
+
+def check() -> None:
+    """Refuse a backend that we do not support, or that is not installed.
+
+    Raises:
+        BrainTumorError: naming the backend, and those that work.
+    """
+    word = name()
+    if word not in SUPPORTED:
+        source = "KERAS_BACKEND" if os.environ.get("KERAS_BACKEND") == word else _settings_file()
+        raise BrainTumorError(f"{source}: backend {word!r} of Keras is not supported, expected one of {', '.join(SUPPORTED)}")
+    if importlib.util.find_spec(word) is None:
+        raise BrainTumorError(f"no backend for Keras (no module {word!r}); {INSTALL}")
+
+
+def load_keras() -> None:
+    """Import Keras with the backend of this process, without the notes that TensorFlow writes while it loads.
+
+    Raises:
+        BrainTumorError: the backend is not supported, not installed or broken, or ``keras.json`` holds what Keras refuses.
+    """
+    check()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with _native_notes_off():
+            import keras  # noqa: F401
+    except ImportError as error:
+        raise BrainTumorError(f"no backend for Keras ({_one_line(error)}); {INSTALL}") from None
+    except ValueError as error:
+        raise BrainTumorError(f"{_settings_file()}: Keras refuses these settings ({_one_line(error)})") from None
+
+
+def machine() -> dict:
+    """What decides which number format is fast here, as JSON; Keras must be loaded.
+
+    Returns:
+        ``processor`` (its model), ``bfloat16`` (its instructions for that format), ``accelerators`` (the kind of each),
+        ``backend``, ``backend_version`` and ``keras_version``.
+    """
+    import keras
+
+    if keras.config.backend() == "jax":
+        import jax
+
+        version = jax.__version__
+        accelerators = [device.device_kind for device in jax.devices() if device.platform != "cpu"]
+    else:
+        import tensorflow
+
+        version, describe = tensorflow.__version__, tensorflow.config.experimental.get_device_details
+        devices = tensorflow.config.list_physical_devices("GPU")
+        accelerators = [describe(device).get("device_name", device.device_type) for device in devices]
+    processor, instructions = _processor()
+    return {
+        "processor": processor,
+        "bfloat16": instructions,
+        "accelerators": sorted(accelerators),
+        "backend": keras.config.backend(),
+        "backend_version": version,
+        "keras_version": keras.__version__,
+    }
+
+
+def _processor() -> tuple[str, list[str]]:
+    """The processor's model, and its instructions whose names hold ``bf16``: virtual machines often hide the model alone."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    model = facts.get("model name") or platform.processor() or platform.machine()
+    flags = facts.get("flags") or facts.get("Features") or ""
+    return model, sorted(flag for flag in flags.split() if "bf16" in flag)
+
+
+def _settings_file() -> Path:
+    """Where Keras reads its settings; the same rule as in Keras."""
+    user = Path("~").expanduser()
+    usual = (user if os.access(user, os.W_OK) else Path("/tmp")) / ".keras"
+    return Path(os.environ.get("KERAS_HOME", usual)).expanduser() / "keras.json"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+@contextlib.contextmanager
+def _native_notes_off() -> Iterator[None]:
+    """TensorFlow writes notes past Python's streams while it loads, whatever its log level; a reader of tables wants none."""
+    stream, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stream, 2)
+        os.close(stream)
+        os.close(nowhere)

@@ -1,0 +1,171 @@
+"""Records found by content: each record is read, brought to the present words, and compared with what is asked for.
+
+A record keeps the folder name of its commit, which hashes the field names of that time, so no name that is computed now can
+find it. A record is the right one where its recipe equals the recipe that is asked for, field by field.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from brain_tumor import files
+from brain_tumor.errors import ModelError, RunError
+from brain_tumor.experiments import crossval, tasks
+from brain_tumor.paths import reports_folder
+from brain_tumor.records import upgrade
+from brain_tumor.training.runs import HISTORY, RunFolder
+
+if TYPE_CHECKING:
+    from brain_tumor.experiments.recipe import Recipe
+    from brain_tumor.training.pretrain import Pretraining
+
+RUN, CROSSVAL, GRID = "run.json", "crossval.json", "grid.json"
+WORDS_ALONE = {"cost", "stated"}  # fields of a budget and of a cell that explain it and decide nothing
+
+
+def records_folder() -> Path:
+    """The folder of all records: a folder a run, cross-validation or grid, and ``weights/``."""
+    return reports_folder() / "records"
+
+
+class Record(RunFolder):
+    """A record read like a run, in the present words: its tables and facts are there, its model is not."""
+
+    @property
+    def description(self) -> dict:
+        """``run.json``."""
+        return upgrade.description(super().description)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """``history.csv``."""
+        return history(self.path)
+
+
+def history(folder: Path) -> pd.DataFrame:
+    """The ``history.csv`` of a run, cross-validation or record."""
+    path = folder / HISTORY
+    table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+    return table.set_axis(upgrade.history(list(table.columns)), axis="columns")
+
+
+def all_records(description: str = RUN) -> list[Path]:
+    """The folders of all records of one kind, by name.
+
+    Args:
+        description: the file that describes the kind: :data:`RUN`, :data:`CROSSVAL` or :data:`GRID`.
+    """
+    return sorted(path.parent for path in records_folder().glob(f"*/{description}"))
+
+
+def run_facts(folder: Path) -> dict:
+    """The ``run.json`` of a run or record in the present words."""
+    return upgrade.description(files.read_json(folder / RUN))
+
+
+def crossval_facts(folder: Path) -> dict:
+    """The ``crossval.json`` of a cross-validation or record in the present words."""
+    return upgrade.description(crossval.read(folder))
+
+
+def grid_facts(folder: Path) -> dict:
+    """The ``grid.json`` of a record in the present words."""
+    return upgrade.grid(files.read_json(folder / GRID))
+
+
+def recipe_of(folder: Path) -> "Recipe | None":
+    """The recipe of a run's record; None where it holds a field or word that this version does not know."""
+    return _recipe(run_facts(folder)["recipe"])
+
+
+def fold_recipes(folder: Path) -> "list[Recipe | None]":
+    """The recipe of every fold of a cross-validation's record, in the order of the folds; None as in :func:`recipe_of`."""
+    facts = crossval_facts(folder)
+    return [_recipe(facts["recipe"] | {"split": fold["split"]}) for fold in facts["runs"]]
+
+
+def pretraining_of(path: Path) -> "Pretraining":
+    """The recipe of pretrained weights, from their record ``weights/NAME.json``."""
+    from brain_tumor.training.augment import Augmentation
+    from brain_tumor.training.pretrain import Pretraining
+
+    values = upgrade.pretraining(files.read_json(path)["recipe"])
+    return Pretraining(**values | {"augmentation": Augmentation(**values["augmentation"])})
+
+
+def find(recipe: "Recipe", cohort_name: str | None = None, data_hash: str | None = None) -> Path | None:
+    """The record of the run whose recipe equals this one.
+
+    Args:
+        cohort_name, data_hash: the cohort and the data that the run must have used; None for any.
+
+    Returns:
+        The record's folder; None where there is no such record.
+    """
+    return next(
+        (
+            folder
+            for folder in all_records(RUN)
+            if _is_on(run_facts(folder), cohort_name, data_hash) and recipe_of(folder) == recipe
+        ),
+        None,
+    )
+
+
+def find_crossval(
+    recipe: "Recipe", unit: str, folds: int, cohort_name: str | None = None, data_hash: str | None = None
+) -> Path | None:
+    """The record of the cross-validation of this recipe, whatever its ``split`` says, over so many folds of this unit.
+
+    Args:
+        cohort_name, data_hash: as in :func:`find`.
+    """
+    for folder in all_records(CROSSVAL):
+        facts = crossval_facts(folder)
+        expected = [replace(recipe, split=fold["split"]) for fold in facts["runs"]]
+        same_folds = (facts["unit"], facts["folds"]) == (unit, folds)
+        if same_folds and _is_on(facts, cohort_name, data_hash) and fold_recipes(folder) == expected:
+            return folder
+    return None
+
+
+def find_grid(budget: Any, cells: Sequence[Any], cohort_name: str, data_hash: str) -> Path | None:
+    """The record of the grid of this budget and of these cells.
+
+    Args:
+        budget, cells: dataclass instances; all of their fields count but for :data:`WORDS_ALONE`.
+        cohort_name, data_hash: as in :func:`find`.
+    """
+    expected = [_deciding(asdict(part)) for part in (budget, *cells)]
+    for folder in all_records(GRID):
+        facts = grid_facts(folder)
+        recorded = [_deciding(part) for part in (facts["budget"], *facts["cells"])]
+        if (facts["cohort"], facts["data_hash"]) == (cohort_name, data_hash) and recorded == expected:
+            return folder
+    return None
+
+
+def find_weights(recipe: "Pretraining") -> Path | None:
+    """The record of the weights that this pretraining left."""
+    return next((path for path in sorted(records_folder().glob("weights/*.json")) if pretraining_of(path) == recipe), None)
+
+
+def _recipe(values: dict) -> "Recipe | None":
+    try:
+        return tasks.recipe_from_json(values)
+    except (RunError, ModelError):
+        return None
+
+
+def _is_on(facts: dict, cohort_name: str | None, data_hash: str | None) -> bool:
+    """Whether a record is of a run on this cohort and on these data; None stands for any."""
+    return cohort_name in (None, facts["recipe"]["cohort"]) and data_hash in (None, facts["data_hash"])
+
+
+def _deciding(part: dict) -> dict:
+    """The fields of a budget or cell that decide what is trained, as JSON values."""
+    return json.loads(json.dumps({name: value for name, value in part.items() if name not in WORDS_ALONE}))

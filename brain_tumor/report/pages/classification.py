@@ -1,0 +1,91 @@
+"""What a page shows of a classification: every patient, every measure with its floor, groups, calibration, the worst slices."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from brain_tumor.evaluation import calibration, detection_groups
+from brain_tumor.records import records
+from brain_tumor.report import figures
+from brain_tumor.report.figures.drawing import Drawing
+from brain_tumor.report.pages import numbers, sections, tables
+from brain_tumor.report.pages.sections import INTERVAL, Section
+
+HEADLINES = ("accuracy", "AUC")
+WORST, WORST_SLICES = "Worst slices", 12
+
+
+def of_run(folder: Path, facts: dict) -> list[Section]:
+    """The sections of a scored run or record."""
+    threshold = facts["threshold"]
+    cases, slices = pd.read_csv(folder / "cases.csv"), records.read_slices(folder)
+    scores = pd.read_csv(folder / "scores.csv")
+    return [
+        Section(
+            sections.PATIENTS,
+            tables.detection_case_table(cases),
+            f"Slices of each patient called right at the threshold {threshold:g}, most accurate first.",
+        ),
+        Section(
+            sections.SCORES,
+            tables.measure_table(scores),
+            f"{sections.test_part(facts)} {INTERVAL} {sections.floors_in_words(scores)} Every patient of these data has a "
+            "tumour, so these are figures of slices, never of diagnosis.",
+        ),
+        *of_folds(folder, facts),
+        *sections.calibrated(folder),
+        Section(
+            WORST,
+            tables.worst_slice_table(slices, WORST_SLICES),
+            "Where the probability lies farthest from the truth.",
+            brief=False,
+        ),
+    ]
+
+
+def drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
+    """The figures of each section."""
+    slices, temperature = records.read_slices(folder), facts["temperature"]
+    judged = {"slices": calibration.reliability(slices.tumour, slices.probability)}
+    if temperature is not None:
+        cooled = calibration.apply_temperature(slices.probability, temperature)
+        judged[f"temperature {temperature:.2f}"] = calibration.reliability(slices.tumour, cooled)
+    return {
+        sections.SCORES: sections.curves(folder, facts["recipe"]["model"]),
+        sections.CALIBRATION: [figures.plot_reliability(judged)],
+    }
+
+
+def of_folds(folder: Path, facts: dict) -> list[Section]:
+    """The scores of groups of slices; nothing where the folder has no such table."""
+    return sections.by_group(folder, tables.detected_table, _detected)
+
+
+def fold_drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
+    """None."""
+    return {}
+
+
+def of_scores(folder: Path, facts: dict) -> list[dict]:
+    """Every score as a number of the sidecar."""
+    return numbers.of_detection(pd.read_csv(folder / "scores.csv"), facts["recipe"], HEADLINES)
+
+
+def answer(listed: list[dict], recipe: dict, test: dict) -> str:
+    """The page's first sentence."""
+    area, right = (next(number for number in listed if number["name"].endswith(f", {name}")) for name in ("AUC", "accuracy"))
+    return (
+        f"{recipe['model']} told slices with tumour from slices without with an AUC of {numbers.in_words(area)} and an accuracy "
+        f"of {numbers.in_words(right)} at {recipe['size']} px on the {test['patients']} test patients of split {recipe['split']}"
+    )
+
+
+def pictures(folder: Path, facts: dict) -> list[Drawing]:
+    """None: a classification outlines nothing."""
+    return []
+
+
+def _detected(groups: pd.DataFrame) -> str:
+    if groups.measure.iloc[0] == detection_groups.RIGHT:
+        return "Share of slices called right."
+    return "Share of the slices with tumour that are found; who always says yes finds them all, so there is no floor."

@@ -1,0 +1,164 @@
+"""What a page shows of a segmentation: every patient, every Dice by name, boundary, groups, detection, calibration."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from brain_tumor.data.cache import open_store
+from brain_tumor.data.opening import open_cohort
+from brain_tumor.errors import DataError
+from brain_tumor.evaluation import calibration, protocols
+from brain_tumor.experiments import scoring
+from brain_tumor.records import records
+from brain_tumor.report import figures
+from brain_tumor.report.figures.drawing import Drawing
+from brain_tumor.report.pages import numbers, sections, tables
+from brain_tumor.report.pages.sections import Section
+
+HEADLINES = ("slice, empty = 1", "patient mean")
+PICTURED_WORST = 2
+VARIANTS, BOUNDARY = "One prediction, many numbers", "Boundary"
+
+
+def of_run(folder: Path, facts: dict) -> list[Section]:
+    """The sections of a scored run or record, as far as the folder has their tables."""
+    scores = pd.read_csv(folder / "scores.csv")
+    parts = [
+        Section(
+            sections.PATIENTS,
+            tables.case_table(pd.read_csv(folder / "cases.csv")),
+            "Dice of each patient's volume at native size, best first; in a missed slice none of the tumour was called, in a "
+            "false alarm there was none.",
+        ),
+        Section(sections.SCORES, tables.score_table(scores), f"{sections.test_part(facts)} {sections.dice_columns(scores)}"),
+    ]
+    if (folder / "counts_largest.csv").is_file():
+        spread = protocols.spread(_variants(folder))
+        text = "The same prediction under each definition, as it is and with each patient's largest component alone."
+        parts.append(Section(VARIANTS, tables.variant_table(spread), text, brief=False))
+    if (folder / "boundary_scores.csv").is_file():
+        parts.append(Section(BOUNDARY, tables.boundary_table(pd.read_csv(folder / "boundary_scores.csv")), sections.NO_SPACING))
+    parts += sections.by_group(folder, tables.subgroup_table, _dice_of)
+    if (folder / "detection.csv").is_file():
+        scores = pd.read_csv(folder / "detection.csv")
+        text = "The segmentation as a detector of slices with tumour: a slice is as probable as its most probable pixel."
+        parts.append(Section(sections.DETECTION, tables.measure_table(scores), f"{text} {sections.floors_in_words(scores)}"))
+    return parts + sections.calibrated(folder)
+
+
+def drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
+    """The figures of each section, as far as the folder has their tables."""
+    recipe = facts["recipe"]
+    scores, cases, counts = pd.read_csv(folder / "scores.csv"), pd.read_csv(folder / "cases.csv"), records.read_counts(folder)
+    native = counts[counts["size"] == counts["size"].max()]
+    mean = scores[(scores.protocol == "patient mean") & (scores["size"] == scores["size"].max())]
+    working = scores[scores["size"] == recipe["size"]]
+    drawn = {
+        sections.PATIENTS: [
+            figures.plot_case_scores({recipe["model"]: cases}, float(mean.floor.iloc[0])),
+            figures.plot_dice_by_area(native),
+        ],
+        sections.SCORES: [figures.plot_protocols({f"{recipe['model']} at {recipe['size']} px": working})],
+    }
+    if (folder / "counts_largest.csv").is_file():
+        drawn[VARIANTS] = [figures.plot_spread(protocols.spread(_variants(folder)))]
+    if (folder / "subgroups.csv").is_file():
+        groups = pd.read_csv(folder / "subgroups.csv", dtype={"group": str})
+        drawn[sections.by_title(groups.by.iloc[0])] = [figures.plot_subgroups(groups)]
+    if (folder / "detection.csv").is_file():
+        drawn[sections.DETECTION] = sections.curves(folder, recipe["model"])
+    if (folder / "pixels.csv").is_file():
+        slices, pixels = records.read_slices(folder), calibration.histograms(pd.read_csv(folder / "pixels.csv"))
+        judged = {
+            "slices": calibration.reliability(slices.tumour, slices.probability),
+            "pixels": calibration.reliability(*calibration.weighted_rows(pixels.sum(axis=0))),
+        }
+        drawn[sections.CALIBRATION] = [figures.plot_reliability(judged)]
+    return drawn
+
+
+def of_folds(folder: Path, facts: dict) -> list[Section]:
+    """What a cross-validation has besides patients, scores and folds: nothing more."""
+    return []
+
+
+def fold_drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
+    """Every patient's score, out of fold."""
+    scores, cases = pd.read_csv(folder / scoring.SCORES), pd.read_csv(folder / scoring.CASES)
+    mean = scores[(scores.protocol == HEADLINES[-1]) & (scores["size"] == scores["size"].max())].iloc[0]
+    return {sections.PATIENTS: [figures.plot_case_scores({facts["recipe"]["model"]: cases}, float(mean.floor))]}
+
+
+def of_scores(folder: Path, facts: dict) -> list[dict]:
+    """Every score as a number of the sidecar."""
+    recipe = facts["recipe"]
+    listed = _dice_numbers(pd.read_csv(folder / "scores.csv"), recipe)
+    if (folder / "boundary_scores.csv").is_file():
+        listed += _boundary_numbers(pd.read_csv(folder / "boundary_scores.csv"), recipe)
+    if (folder / "detection.csv").is_file():
+        listed += numbers.of_detection(pd.read_csv(folder / "detection.csv"), recipe)
+    return listed
+
+
+def answer(listed: list[dict], recipe: dict, test: dict) -> str:
+    """The page's first sentence."""
+    mean = next(number for number in listed if number["headline"] and number["name"].endswith("patient mean"))
+    return (
+        f"{recipe['model']} reached a mean patient Dice of {numbers.in_words(mean)} at {recipe['size']} px on the "
+        f"{test['patients']} test patients of split {recipe['split']}"
+    )
+
+
+def pictures(folder: Path, facts: dict) -> list[Drawing]:
+    """Predictions against truth, where both the predictions and the data are on this machine."""
+    from brain_tumor.inference.predict import load_prediction
+
+    try:
+        cohort = open_cohort(facts["recipe"]["cohort"])
+        chosen = figures.best_median_worst(pd.read_csv(folder / "cases.csv"), PICTURED_WORST)
+        predictions = {case_id: load_prediction(folder / "predictions" / f"{case_id}.npz") for case_id in chosen}
+    except DataError:
+        return []
+    store = open_store(cohort)
+    if store.data_hash != facts["data_hash"]:
+        return []
+    return [
+        figures.show_predictions(
+            store,
+            {case_id: prediction.native for case_id, prediction in predictions.items()},
+            {case_id: prediction.slice_numbers for case_id, prediction in predictions.items()},
+            facts["recipe"]["threshold"],
+        )
+    ]
+
+
+def _variants(folder: Path) -> dict[str, pd.DataFrame]:
+    """The counts of one prediction as it is and with each patient's largest component alone."""
+    return {"as predicted": records.read_counts(folder), "largest component": records.read_counts(folder, "counts_largest.csv")}
+
+
+def _dice_of(groups: pd.DataFrame) -> str:
+    return f"Dice, {groups.protocol.iloc[0]}, at {groups['size'].iloc[0]} px."
+
+
+def _dice_numbers(scores: pd.DataFrame, recipe: dict) -> list[dict]:
+    return [
+        numbers.number(
+            row, f"{recipe['model']} Dice, {row.protocol}", row.dice,
+            f"seed {recipe['seed']}, {row.size} px, {row.empty_slices} of {row.slices} slices empty",
+            headline=row.protocol in HEADLINES and row.size == recipe["size"],
+        )
+        for row in scores.itertuples()
+    ]  # fmt: skip
+
+
+def _boundary_numbers(scores: pd.DataFrame, recipe: dict) -> list[dict]:
+    return [
+        numbers.number(
+            row, f"{recipe['model']} {row.measure}, {row.of}", row.value,
+            f"seed {recipe['seed']}, native size, no spacing; {row.missed} missed and {row.invented} invented of {row.rows}, "
+            "each at its penalty",
+            unit="px" if row.measure.startswith("HD") else "",
+        )
+        for row in scores.itertuples()
+    ]  # fmt: skip

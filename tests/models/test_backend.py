@@ -1,0 +1,95 @@
+"""A backend that we do not support is refused by name, before Keras answers it with a traceback."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from brain_tumor.errors import BrainTumorError
+from brain_tumor.models import backend
+
+
+@pytest.fixture
+def not_loaded(monkeypatch, tmp_path):
+    """As in a process that has not loaded Keras yet; ``keras.json`` lies in the folder that this gives."""
+    monkeypatch.delitem(sys.modules, "keras")
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_the_loaded_backend_is_one_that_works():
+    backend.check()
+    assert backend.name() in backend.SUPPORTED
+
+
+@pytest.mark.parametrize("word", ["torch", "openvino", "numpy", "nonsense"])
+def test_another_backend_is_refused_by_name(not_loaded, monkeypatch, word):
+    monkeypatch.setenv("KERAS_BACKEND", word)
+    with pytest.raises(BrainTumorError, match=f"KERAS_BACKEND.*{word}.*tensorflow, jax"):
+        backend.check()
+
+
+def test_keras_json_is_read_where_the_environment_says_nothing(not_loaded, monkeypatch):
+    assert backend.name() == "tensorflow"
+    (not_loaded / "keras.json").write_text('{"backend": "torch"}')
+    with pytest.raises(BrainTumorError, match="keras.json.*torch"):
+        backend.check()
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert backend.name() == "jax"
+    monkeypatch.delenv("KERAS_BACKEND")
+    for text in ("", "[]", "{"):
+        (not_loaded / "keras.json").write_text(text)
+        assert backend.name() == "tensorflow"
+
+
+def test_a_backend_that_is_not_installed_is_refused_with_what_installs_it(not_loaded, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(BrainTumorError, match="no module 'tensorflow'.*pip install"):
+        backend.check()
+
+
+def test_a_backend_that_a_notebook_loaded_first_is_refused_too(monkeypatch):
+    import keras
+
+    monkeypatch.setattr(keras.config, "backend", lambda: "torch")
+    with pytest.raises(BrainTumorError, match="torch"):
+        backend.check()
+
+
+PROGRAM = """
+import importlib, os, sys
+from brain_tumor.errors import BrainTumorError
+
+for word in ("nonsense", "torch"):
+    os.environ["KERAS_BACKEND"] = word
+    for module in ("models.saved", "training.schedules", "inference.predict", "experiments.training"):
+        try:
+            importlib.import_module(f"brain_tumor.{module}")
+        except BrainTumorError as error:
+            print(word, module, error)
+    assert "keras" not in sys.modules
+    from brain_tumor.cli.main import main
+
+    sys.argv = ["brain-tumor", "runs"]
+    try:
+        main()
+    except SystemExit as end:
+        print("exit", end.code)
+"""
+
+
+def test_commands_and_python_refuse_in_one_line():
+    answer = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env={**os.environ, "COLUMNS": "250"}, check=True
+    )
+    lines = answer.stdout.splitlines()
+    assert [line.split()[:2] for line in lines if "exit" not in line] == [
+        [word, module]
+        for word in ("nonsense", "torch")
+        for module in ("models.saved", "training.schedules", "inference.predict", "experiments.training")
+    ]
+    assert lines.count("exit 2") == 2
+    for word, line in zip(("nonsense", "torch"), answer.stderr.splitlines(), strict=True):
+        assert line.startswith("brain-tumor: KERAS_BACKEND: ") and word in line and "tensorflow, jax" in line
