@@ -1,11 +1,14 @@
 """From Python, in a process with Keras settings of its own, a recipe gives the same bits: weights, history and scores."""
 
 import numpy as np
+import pytest
 
 from brain_tumor.experiments import classification, training
 from brain_tumor.experiments.recipe import ClassificationRecipe
 from brain_tumor.models import saved
 from brain_tumor.training.plan import Stage
+
+pytestmark = pytest.mark.backend
 
 RECIPE = ClassificationRecipe(
     cohort="phantom", split="ratio-33", model="plain", size=32, stages=(Stage("all", 1),), batch_size=8, precision="float32"

@@ -9,6 +9,8 @@ import pytest
 from brain_tumor.errors import BrainTumorError
 from brain_tumor.models import backend
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.fixture
 def not_loaded(monkeypatch, tmp_path):

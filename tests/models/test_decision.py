@@ -6,6 +6,8 @@ import pytest
 
 from brain_tumor.models import decision, saved
 
+pytestmark = pytest.mark.backend
+
 OLD_ENDS = {
     "unet-resnet18": ("probability", "sigmoid", {}),
     "resunet": ("probability", "sigmoid", {"filters": [4, 8]}),

@@ -9,6 +9,8 @@ import pytest
 from brain_tumor.errors import ModelError
 from brain_tumor.models import precision, saved, settings, weights
 
+pytestmark = pytest.mark.backend
+
 OURS = ("float32", "float32", "channels_last", 1e-7)
 
 

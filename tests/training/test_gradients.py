@@ -12,6 +12,8 @@ from scipy import special
 from brain_tumor.models import classifier, unet
 from brain_tumor.training import losses
 
+pytestmark = pytest.mark.backend
+
 LOGITS = (-20.0, -10.0, 0.0, 10.0, 20.0)
 WEIGHTS = (0.5, 2.0)
 

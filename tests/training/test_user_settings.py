@@ -1,6 +1,9 @@
 """What a person's own Keras settings say changes no training."""
 
 import numpy as np
+import pytest
+
+pytestmark = pytest.mark.backend
 
 
 def test_training_gives_the_same_bits_and_leaves_the_users_settings(train_small, slices, users_settings, tmp_path):
