@@ -5,7 +5,6 @@ new one, never half of one.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import http.client
 import json
@@ -16,6 +15,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from filelock import FileLock
 
 from brain_tumor.errors import BrainTumorError
 
@@ -101,8 +102,7 @@ def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on ``path`` (created if missing), so that two processes never build the same thing."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with FileLock(path):
         yield
 
 

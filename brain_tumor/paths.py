@@ -1,18 +1,39 @@
 """Where things lie: one root for datasets and runs, whatever the working directory.
 
-The root is the environment variable ``BRAIN_TUMOR_HOME``; without it, the checkout that holds this package. Datasets lie
-under ``data/`` of that root, runs under ``runs/``; neither is ever committed.
+The root is the environment variable ``BRAIN_TUMOR_HOME``. Without it, the root is the checkout that holds this package; where
+the package is installed without a checkout, it is the user's data folder. Datasets lie under ``data/`` of that root, runs under
+``runs/``; neither is ever committed.
 """
 
 import os
+import sys
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+import platformdirs
+
+
+def checkout_of(package: Path) -> Path | None:
+    """The checkout that holds the package's folder: the folder above it, where that has our ``pyproject.toml``."""
+    folder = package.parent
+    return folder if (folder / "pyproject.toml").is_file() else None
+
+
+CHECKOUT = checkout_of(Path(__file__).resolve().parent)
 
 
 def home() -> Path:
     """The root under which ``data/`` and ``runs/`` lie (read anew each time, so tests may move it)."""
-    return Path(os.environ.get("BRAIN_TUMOR_HOME") or CHECKOUT).expanduser().resolve()
+    place = os.environ.get("BRAIN_TUMOR_HOME") or CHECKOUT
+    return Path(place).expanduser().resolve() if place else _user_folder()
+
+
+def _user_folder() -> Path:
+    """The user's data folder; who uses it for the first time is told where it is."""
+    folder = platformdirs.user_data_path("brain-tumor", appauthor=False)
+    if not folder.exists():
+        print(f"brain-tumor: data and runs go to {folder}; set BRAIN_TUMOR_HOME to use another folder", file=sys.stderr)
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def data_folder() -> Path:
@@ -26,8 +47,8 @@ def runs_folder() -> Path:
 
 
 def reports_folder() -> Path:
-    """Published reports and records: part of the checkout, so they follow the code, not the data."""
-    return Path(os.environ.get("BRAIN_TUMOR_REPORTS") or CHECKOUT / "reports").expanduser().resolve()
+    """Published reports and records: in a checkout they follow the code, not the data; without one they lie in the home."""
+    return Path(os.environ.get("BRAIN_TUMOR_REPORTS") or (CHECKOUT or home()) / "reports").expanduser().resolve()
 
 
 def readable(path: Path) -> str:

@@ -1,14 +1,18 @@
-"""Progress that a person can read: a bar with what is left on a terminal, sparse lines in a log, silence in tests.
+"""Progress that a person can read: a bar on a terminal and in Jupyter, sparse lines in a log, silence in tests.
 
 Anything over two seconds shows one (DESIGN law 12).
 """
 
 import contextlib
+import math
 import os
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
 from contextvars import ContextVar
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
 
 LOG_EVERY_SECONDS = 10.0
 BAR_CELLS = 24
@@ -22,51 +26,52 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+class Counts(ProgressColumn):
+    """``3/10  0:30 gone, 1:10 left  note``; what an earlier session did says nothing about the speed of this one."""
+
+    def render(self, task: Task) -> Text:
+        steps = task.completed - task.fields["earlier"]
+        left = task.elapsed * (task.total - task.completed) / steps if steps else 0.0
+        times = f"{clock(task.elapsed)} gone, {clock(left)} left"
+        return Text(f"{task.completed}/{task.total}  {times}  {task.fields['note']}", no_wrap=True)
+
+
 class Bar:
     """A progress bar on standard error: ``with Bar("caching", total=95) as bar: bar.advance()``.
 
-    On a terminal it redraws itself in place; elsewhere it prints a line every ten seconds. ``BRAIN_TUMOR_QUIET=1`` mutes it.
+    A terminal and Jupyter show it while it runs, Jupyter takes it away at the end, and a log gets a line every ten seconds.
+    ``BRAIN_TUMOR_QUIET=1`` mutes it.
     """
 
     def __init__(self, title: str, total: int, done: int = 0, stream=None):
-        self.title, self.total, self.done, self.note = _PLACE.get() + title, total, done, ""
-        self.earlier = done  # done by an earlier session, so it says nothing about today's speed
-        self.stream = stream or sys.stderr
-        self.quiet = bool(os.environ.get("BRAIN_TUMOR_QUIET"))
-        self.terminal = hasattr(self.stream, "isatty") and self.stream.isatty()
-        self.started = time.monotonic()
-        self.last_shown = self.started if not self.terminal else 0.0
+        console, quiet = Console(file=stream, stderr=True), bool(os.environ.get("BRAIN_TUMOR_QUIET"))
+        drawn = console.is_jupyter or console.is_terminal
+        # Standard output may be a file, and this bar is on standard error: so rich leaves standard output alone.
+        look = {"transient": console.is_jupyter, "redirect_stdout": False, "refresh_per_second": 4}
+        columns = TextColumn("{task.description}", markup=False), BarColumn(BAR_CELLS), Counts()
+        self.progress = Progress(*columns, console=console, disable=quiet or not drawn, get_time=lambda: time.monotonic(), **look)
+        number = self.progress.add_task(_PLACE.get() + title, total=total, completed=done, earlier=done, note="")
+        self.task = self.progress.tasks[number]
+        self.next_line = math.inf if quiet or drawn else LOG_EVERY_SECONDS
 
     def __enter__(self) -> "Bar":
+        self.progress.start()
         return self
 
     def __exit__(self, *_failure) -> None:
-        if not self.quiet and (self.terminal or time.monotonic() - self.started > 2):
-            self._show()
-            if self.terminal:
-                self.stream.write("\n")
-        self.stream.flush()
+        self.progress.stop()
+        if self.next_line < math.inf and self.task.elapsed > 2:
+            self._write_line()
 
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        """Count ``steps`` more of the total as done; ``note`` is shown at the end of the line (a loss, a name)."""
-        self.done += steps
-        self.note = note or self.note
-        now = time.monotonic()
-        if not self.quiet and now - self.last_shown >= (0.1 if self.terminal else LOG_EVERY_SECONDS):
-            self.last_shown = now
-            self._show()
+    def advance(self, steps: int = 1, note: str = "", total: int | None = None) -> None:
+        """Count ``steps`` more as done; ``note`` ends the line (a loss, a name), ``total`` is one that was not known before."""
+        self.progress.update(self.task.id, advance=steps, total=total, note=note or self.task.fields["note"])
+        if self.task.elapsed >= self.next_line:
+            self.next_line = self.task.elapsed + LOG_EVERY_SECONDS
+            self._write_line()
 
-    def _show(self) -> None:
-        elapsed = time.monotonic() - self.started
-        today = self.done - self.earlier
-        left = elapsed * (self.total - self.done) / today if today else 0.0
-        cells = BAR_CELLS * self.done // max(self.total, 1)
-        line = (
-            f"{self.title} {'━' * cells}{'·' * (BAR_CELLS - cells)} {self.done}/{self.total}"
-            f"  {clock(elapsed)} gone, {clock(left)} left  {self.note}"
-        )
-        self.stream.write(f"\r\x1b[2K{line}" if self.terminal else line + "\n")
-        self.stream.flush()
+    def _write_line(self) -> None:
+        print(self.task.description, Counts().render(self.task), file=self.progress.console.file, flush=True)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import http.server
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -253,6 +254,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def loud(monkeypatch):
     monkeypatch.delenv("BRAIN_TUMOR_QUIET", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
 
 
 @pytest.mark.parametrize(
@@ -262,6 +264,11 @@ def test_clock(seconds, shown):
     assert progress.clock(seconds) == shown
 
 
+def plain(stream):
+    """What a terminal was sent, without its control codes."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+
+
 def test_a_bar_on_a_terminal_redraws_one_line(loud, monkeypatch):
     stream, now = Terminal(), [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
@@ -269,10 +276,12 @@ def test_a_bar_on_a_terminal_redraws_one_line(loud, monkeypatch):
         for case in "ABCD":
             now[0] += 10
             bar.advance(note=case)
-    shown = stream.getvalue()
-    assert f"caching {'━' * 6}{'·' * 18} 1/4  0:10 gone, 0:30 left  A" in shown
-    assert shown.endswith(f"caching {'━' * 24} 4/4  0:40 gone, 0:00 left  D\n")
-    assert shown.count("\n") == 1
+            bar.progress.refresh()
+    text = plain(stream)
+    assert f"caching {'━' * 6}" in text and "1/4  0:10 gone, 0:30 left  A" in text
+    assert re.search(f"caching {'━' * 24} 4/4  0:40 gone, 0:00 left  D *\n$", text)
+    assert text.count("\n") == 1
+    assert "\x1b[2K" in stream.getvalue()
 
 
 def test_a_bar_in_a_log_writes_a_line_every_ten_seconds(loud, monkeypatch):
@@ -301,15 +310,37 @@ def test_a_resumed_bar_judges_speed_by_today_only(loud, monkeypatch):
     with progress.Bar("training", 100, done=80, stream=stream) as bar:
         now[0] = 10.0
         bar.advance(10)
-    assert "90/100  0:10 gone, 0:10 left" in stream.getvalue()
+    assert "90/100  0:10 gone, 0:10 left" in plain(stream)
 
 
 def test_a_bar_says_where_in_a_longer_work_it_stands(loud, monkeypatch):
     stream = Terminal()
     with progress.within("fold 2 of 5"), progress.Bar("training", 1, stream=stream) as bar:
         bar.advance()
-    assert "fold 2 of 5: training" in stream.getvalue()
-    assert progress.Bar("training", 1, stream=stream).title == "training"
+    assert "fold 2 of 5: training" in plain(stream)
+    assert progress.Bar("training", 1, stream=stream).task.description == "training"
+
+
+def test_a_title_is_shown_as_it_is(loud):
+    stream = Terminal()
+    with progress.Bar("reading [red]/a[1].png", 1, stream=stream) as bar:
+        bar.advance(note="[b]")
+    assert "reading [red]/a[1].png" in plain(stream) and "[b]" in plain(stream)
+
+
+def test_a_total_may_be_known_later(loud):
+    stream = Terminal()
+    with progress.Bar("downloading", 0, stream=stream) as bar:
+        bar.advance(50, total=200)
+    assert "50/200" in plain(stream)
+
+
+def test_standard_output_stays_free_while_a_bar_is_drawn(loud, capsys):
+    stream = Terminal()
+    with progress.Bar("caching", 1, stream=stream):
+        print("a result")
+    assert capsys.readouterr().out == "a result\n"
+    assert "a result" not in stream.getvalue()
 
 
 def test_quiet_is_silent(monkeypatch):
@@ -346,6 +377,42 @@ def test_without_it_the_checkout_is_the_root_whatever_the_working_directory(monk
     monkeypatch.chdir(tmp_path)
     assert paths.home() == paths.CHECKOUT
     assert (paths.CHECKOUT / "brain_tumor" / "paths.py").is_file()
+
+
+@pytest.fixture
+def installed(monkeypatch, tmp_path):
+    """The package lies in ``site-packages``, without a checkout; gives the user's data folder."""
+    package = tmp_path / "site-packages" / "brain_tumor"
+    package.mkdir(parents=True)
+    monkeypatch.delenv("BRAIN_TUMOR_HOME", raising=False)
+    monkeypatch.delenv("BRAIN_TUMOR_REPORTS", raising=False)
+    monkeypatch.setattr(paths, "CHECKOUT", paths.checkout_of(package))
+    monkeypatch.setattr(paths.platformdirs, "user_data_path", lambda name, appauthor: tmp_path / "share" / name)
+    return tmp_path / "share" / "brain-tumor"
+
+
+def test_a_checkout_is_known_by_its_pyproject(tmp_path):
+    assert paths.checkout_of(tmp_path / "brain_tumor") is None
+    (tmp_path / "pyproject.toml").touch()
+    assert paths.checkout_of(tmp_path / "brain_tumor") == tmp_path
+
+
+def test_without_a_checkout_data_runs_and_reports_go_to_the_users_folder_which_is_said_once(installed, capfd):
+    assert not installed.exists(), "nothing is made before it is used"
+    assert paths.data_folder() == installed / "data"
+    answer = capfd.readouterr()
+    assert answer.err == f"brain-tumor: data and runs go to {installed}; set BRAIN_TUMOR_HOME to use another folder\n"
+    assert answer.out == ""
+    assert paths.runs_folder() == installed / "runs"
+    assert paths.reports_folder() == installed / "reports"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_a_checkout_the_variable_wins_and_nothing_is_said(installed, monkeypatch, tmp_path, capfd):
+    monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path / "home"))
+    assert paths.runs_folder() == tmp_path / "home" / "runs"
+    assert paths.reports_folder() == tmp_path / "home" / "reports"
+    assert capfd.readouterr() == ("", "") and not installed.exists()
 
 
 def test_reports_follow_the_code_unless_told(monkeypatch, tmp_path):

@@ -67,7 +67,7 @@ def runs() -> None:
     for run in all_runs():
         facts = run.description
         minutes = f"{facts.get('training_seconds', 0) / 60:.1f}"
-        table.add_row(run.path.name, facts["status"], str(len(run.history)), minutes, "\n".join(_listed(run, facts["recipe"])))
+        table.add_row(run.path.name, run.status, str(len(run.history)), minutes, "\n".join(_listed(run, facts["recipe"])))
     Console(width=None if table.row_count else 80).print(table if table.row_count else "no runs yet: brain-tumor train --help")
 
 

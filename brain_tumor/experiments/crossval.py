@@ -158,7 +158,7 @@ def _fold(number: int, name: str, split: splits.Split, run: RunFolder) -> dict:
         "split": name,
         "split_hash": split.hash,
         "run": run.path.name,
-        "status": "scored" if "scored" in facts and run.status == "finished" else facts.get("status", "absent"),
+        "status": "scored" if "scored" in facts and run.status == "finished" else run.status,
         "seconds": round(facts.get("training_seconds", 0.0) + facts.get("inference_seconds", 0.0), 1),
     }
 

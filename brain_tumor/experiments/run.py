@@ -66,8 +66,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         return TrainingBatches(parts["train"], recipe.batch_size, recipe.augmentation, recipe.seed, epoch, recipe.balance)
 
     epoch_batches(0)  # a train part too small for one batch is refused now
-    run.update(
-        status="running",
+    with run.under_way(
         started=run.description["started"] if run.exists else now(),
         recipe=recipe.to_json(),
         precision=number_format,
@@ -78,11 +77,10 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         class_weights=class_weights,
         environment=environment(),
         **facts,
-    )
-    split.save(run.path / SPLIT)
-    if on_start:
-        on_start(run)
-    with run.under_way():
+    ):
+        split.save(run.path / SPLIT)
+        if on_start:
+            on_start(run)
         validation = parts["validation"] if len(parts["validation"].rows) else None
         loss = losses.make(recipe.loss, class_weights, task.losses)
         short = features.represents(recipe.augmentation)

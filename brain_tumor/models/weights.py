@@ -91,8 +91,7 @@ def imagenet_file(backbone: str) -> Path:
         with Bar(f"downloading {path.name}, kB", total=0) as bar:
 
             def seen(done: int, announced: int) -> None:
-                bar.total = max(done, announced) // 1000
-                bar.advance(done // 1000 - bar.done)
+                bar.advance(done // 1000 - bar.task.completed, total=max(done, announced) // 1000)
 
             files.download(entry["url"], path, f"md5:{expected}", seen)
     except BrainTumorError as error:

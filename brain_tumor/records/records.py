@@ -42,8 +42,8 @@ def commit_record(run: RunFolder) -> Path:
     facts = run.description
     if facts["phantom"]:
         raise RunError(f"{run.path}: a run on the phantom, which is never published")
-    if facts["status"] != "finished":
-        raise RunError(f"{run.path}: the run is {facts['status']}, only finished runs are recorded")
+    if run.status != "finished":
+        raise RunError(f"{run.path}: the run is {run.status}, only finished runs are recorded")
     task = tasks.of(facts["recipe"]["task"])
     absent = [name for name in (*FILES, *task.tables) if not (run.path / name).is_file()]
     if absent:

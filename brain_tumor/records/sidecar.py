@@ -127,7 +127,9 @@ def floor_text(number: dict) -> str:
 
 
 def git_commit() -> str:
-    """The checkout's commit, with ``+changes`` where code or notebooks differ from it."""
+    """The checkout's commit, with ``+changes`` where code or notebooks differ from it, ``not committed`` where there is none."""
+    if CHECKOUT is None:
+        return "not committed"
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")
         # What publishing itself rewrites is no change of the code.

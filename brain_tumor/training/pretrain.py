@@ -157,18 +157,16 @@ def _train(recipe: Pretraining, material: Deduplicated, run: RunFolder, on_start
     def epoch_batches(epoch: int) -> TrainingBatches:
         return TrainingBatches(parts["train"], recipe.batch_size, recipe.augmentation, recipe.seed, epoch)
 
-    run.update(
-        status="running",
+    with run.under_way(
         started=run.description["started"] if run.exists else now(),
         recipe=asdict(recipe),
         pictures=material.to_json(),
         precision=number_format,
         parameters=model.count_params(),
         environment=environment(),
-    )
-    if on_start:
-        on_start(run)
-    with run.under_way():
+    ):
+        if on_start:
+            on_start(run)
         plan = (stages.Stage("all", recipe.epochs, recipe.max_lr),)
         validation = parts["validation"] if len(parts["validation"].rows) else None
         stages.train(model, plan, epoch_batches, losses.make(LOSS), run, validation, (losses.accuracy,))

@@ -3,6 +3,9 @@
 ``run.json`` (what ran, on what, how it ended), ``history.csv`` (a row an epoch), ``model.json`` + ``model.weights.h5``, and
 while training a ``checkpoint-<epoch>/`` from which it resumes exactly: weights, optimiser variables and the epoch, in one atomic
 folder. The next one is whole before the last is removed, so there is one whenever a kill comes.
+
+While a process trains it holds the file ``.lock``, and ``owner.json`` beside it says which process and on which machine. The
+operating system frees the lock when the process ends, however it ends: so a killed run is known, and resumed by the same command.
 """
 
 import os
@@ -19,6 +22,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from brain_tumor import __version__, files
 from brain_tumor.errors import RunError
@@ -26,7 +30,8 @@ from brain_tumor.paths import CHECKOUT, runs_folder
 
 DESCRIPTION, HISTORY, CHECKPOINT = "run.json", "history.csv", "checkpoint"
 RECORDED_PACKAGES = ("keras", "tensorflow-cpu", "tensorflow", "jax", "numpy", "opencv-python-headless", "segmentation-models")
-STATUSES = ("running", "stopped", "failed", "finished")
+LOCK, OWNER = ".lock", "owner.json"
+LOCK_SECONDS = 1.0  # a process that only looks whether the lock is free holds it for less
 
 
 @dataclass(frozen=True)
@@ -55,18 +60,76 @@ class RunFolder:
 
     @property
     def status(self) -> str:
-        return self.description["status"] if self.exists else "absent"
+        """``absent``, ``running``, ``stopped``, ``failed``, ``finished``, ``interrupted`` or ``running on HOST``.
+
+        A run is ``interrupted`` where the process that trained it was killed on this machine. Of a process on another machine
+        nobody here knows whether it lives.
+        """
+        status = self.description["status"] if self.exists else "absent"
+        if status != "running":
+            return status
+        host = self._owner.get("host", platform.node())
+        if host != platform.node():
+            return f"running on {host}"
+        return "interrupted" if self._lock_is_free() else "running"
 
     def update(self, **changes) -> None:
         """Change fields of ``run.json``."""
         files.write_json(self.path / DESCRIPTION, {**(self.description if self.exists else {}), **changes})
 
     @contextmanager
-    def under_way(self) -> Iterator[None]:
-        """Time the training within, and write whether it finished, was stopped (Ctrl-C) or failed.
+    def under_way(self, **facts) -> Iterator[None]:
+        """Own the folder, write ``facts`` to ``run.json``, and at the end whether the training finished, stopped or failed.
 
         ``training_seconds`` adds up over the calls of a resumed run; of one that was killed, its whole epochs count.
+
+        Raises:
+            RunError: another process trains into this folder, or has just finished.
         """
+        with self._owned():
+            if self.status == "finished":
+                raise RunError(f"{self.path}: another process has just finished this run; the same command now uses it")
+            self.update(status="running", **facts)
+            with self._timed():
+                yield
+
+    @contextmanager
+    def _owned(self) -> Iterator[None]:
+        """Hold the lock of this folder; ``owner.json`` stays behind only where the process is killed."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / LOCK)
+        try:
+            lock.acquire(timeout=LOCK_SECONDS)
+        except Timeout:
+            owner = self._owner
+            process = f"process {owner['pid']} on {owner['host']}" if owner else "another process"
+            raise RunError(f"{self.path}: {process} trains this run now; wait for it or stop it") from None
+        try:
+            files.write_json(self.path / OWNER, {"pid": os.getpid(), "host": platform.node()})
+            yield
+        finally:
+            (self.path / OWNER).unlink(missing_ok=True)
+            lock.release()
+
+    @property
+    def _owner(self) -> dict:
+        """The process and machine that train this run, or trained it until a kill."""
+        try:
+            return files.read_json(self.path / OWNER)
+        except FileNotFoundError:
+            return {}
+
+    def _lock_is_free(self) -> bool:
+        if not (self.path / LOCK).exists():
+            return True
+        try:
+            with FileLock(self.path / LOCK, timeout=0):
+                return True
+        except (Timeout, PermissionError):  # held, or another user's, whose lock only that user may try
+            return False
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
         epochs = self.history.get("seconds", pd.Series(dtype=float)).sum()
         begun, earlier, ending = time.monotonic(), max(self.description.get("training_seconds", 0.0), epochs), "failed"
         try:
@@ -166,6 +229,8 @@ def environment() -> dict:
 
 def _commit() -> str:
     """The checkout's commit, ``+changes`` where files differ from it, or nothing outside a checkout."""
+    if CHECKOUT is None:
+        return ""
     try:
         command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--abbrev=12", "--dirty=+changes", "--exclude=*"]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

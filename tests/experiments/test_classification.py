@@ -68,7 +68,7 @@ def test_the_files_of_a_run(finished):
     assert {path.name for path in finished.run.path.iterdir()} == {
         "run.json", "split.json", "history.csv", "model.json", "model.weights.h5", "slices.csv", "validation-slices.csv",
         "floors.csv",
-        "scores.csv", "cases.csv", "subgroups.csv", "calibration.csv",
+        "scores.csv", "cases.csv", "subgroups.csv", "calibration.csv", ".lock",
     }  # fmt: skip
     assert "accuracy" in finished.run.history
 

@@ -49,7 +49,7 @@ def trained(tmp_path_factory, phantom_cohort):
 
     def listen(bar, *arguments, **options):
         begun(bar, *arguments, **options)
-        titles.add(bar.title)
+        titles.add(bar.task.description)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(home))

@@ -1,6 +1,7 @@
 """Processes side by side: every task is answered once, each process has one thread, and a failure ends the rest."""
 
 import contextlib
+import importlib
 import os
 import signal
 import subprocess
@@ -38,6 +39,35 @@ def test_what_work_raises_is_raised_here():
         list(side_by_side(int, [("1",), ("x",)], 1))
 
 
+UNEVEN = """
+import time
+from pathlib import Path
+
+def uneven(note, fails):
+    if fails:
+        while not Path(note).exists():
+            time.sleep(0.05)
+        raise ValueError("one task fails")
+    try:
+        Path(note).write_text("begun")
+        time.sleep(120)
+    except KeyboardInterrupt:
+        Path(note).write_text("stopped")
+        raise
+"""
+
+
+def test_a_failure_stops_the_others_as_ctrl_c_does(tmp_path, monkeypatch, recwarn):
+    (tmp_path / "uneven.py").write_text(UNEVEN)
+    monkeypatch.syspath_prepend(tmp_path)
+    uneven, note = importlib.import_module("uneven").uneven, tmp_path / "note"
+    with pytest.raises(ValueError, match="one task fails") as error:
+        list(side_by_side(uneven, [(str(note), False), (str(note), True)], 2))
+    assert "uneven.py" in error.value.__notes__[0], "where it happened, in the other process"
+    assert note.read_text() == "stopped"
+    assert [str(warning.message) for warning in recwarn if "joblib" in warning.filename] == []
+
+
 def test_a_process_that_dies_is_told_in_words():
     with pytest.raises(RunError, match="one of 2 processes side by side has died"):
         list(side_by_side(os._exit, [(3,), (3,)], 2))
@@ -49,8 +79,8 @@ from pathlib import Path
 
 def at_length(folder, number):
     path = Path(folder) / str(number)
-    path.write_text("begun")
-    try:
+    try:  # from here on, for the test looks only whether the file is there
+        path.write_text("begun")
         time.sleep(120)
     except KeyboardInterrupt:
         path.write_text("stopped")

@@ -80,7 +80,7 @@ def test_the_files_of_a_run(finished):
         "run.json", "split.json", "history.csv", "model.json", "model.weights.h5", "predictions",
         "counts.csv", "ceiling.csv", "cases.csv", "scores.csv", "floors.csv", "slice_floors.csv", "counts_largest.csv",
         "boundary.csv", "boundary_slices.csv", "boundary_scores.csv", "pixels.csv", "subgroups.csv", "detection.csv",
-        "calibration.csv",
+        "calibration.csv", ".lock",
     }, "no checkpoint is left, and nothing half written"  # fmt: skip
 
 

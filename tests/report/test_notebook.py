@@ -14,6 +14,7 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.opening import open_cohort
 from brain_tumor.errors import RunError
 from brain_tumor.paths import CHECKOUT
+from brain_tumor.records.sidecar import Sidecar
 from brain_tumor.report import figures
 from brain_tumor.report.figures.drawing import PIXELS_MIME
 from brain_tumor.report.pages import notebook, page
@@ -96,6 +97,27 @@ def test_running_small_applies_the_test_values_and_full_does_not(written, tmp_pa
         assert "execution" not in executed.cells[1].metadata, "no timestamps"
 
 
+BARS = """
+from brain_tumor.progress import tracked
+print("letters:", *tracked("abc", "spelling"))
+"""
+
+
+def test_a_bar_in_jupyter_leaves_nothing_in_the_page(tmp_path, reports, phantom_cohort, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.delenv("BRAIN_TUMOR_QUIET")
+    monkeypatch.setattr(notebook, "QUIET", {})
+    path = tmp_path / "79_bars.ipynb"
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# Bars"), new_code_cell(BARS.strip())]), path)
+    executed = notebook._execute(path, full=True)
+    data = [output.get("data", {}) for output in executed.cells[1].outputs]
+    assert any(notebook.WIDGET_MIME in each for each in data), "the bar is a widget while the cell runs"
+    html = notebook.write_report(executed, facts_of(phantom_cohort), "79_bars").read_text()
+    assert "letters: a b c" in html
+    for trace in ("Output()", "widget", "0:00 left", "install"):
+        assert trace not in html.split("</style>")[-1], trace
+
+
 def test_a_failing_cell_stops_with_its_own_traceback(tmp_path):
     path = tmp_path / "78_broken.ipynb"
     nbformat.write(new_notebook(cells=[new_code_cell("1 / 0")]), path)
@@ -125,12 +147,14 @@ def test_a_twin_that_shows_patients_is_refused():
     assert tagged.cells[1].outputs[0].data["image/jpeg"] == "patients", "the executed notebook is left as it was"
 
 
-def test_a_report_on_the_phantom_says_so_and_stays_at_home(reports, phantom_cohort):
-    from brain_tumor.records.sidecar import Sidecar
-
+def facts_of(cohort):
+    """The sidecar of a notebook without numbers."""
     more = {"title": "Title", "commit": "abc", "date": "2026-01-01", "minutes": 1.0, "notebook": "notebooks/x.ipynb"}
-    content = Sidecar(phantom_cohort).to_json() | more
-    path = notebook.write_report(executed_with("x"), content, "05_x")
+    return Sidecar(cohort).to_json() | more
+
+
+def test_a_report_on_the_phantom_says_so_and_stays_at_home(reports, phantom_cohort):
+    path = notebook.write_report(executed_with("x"), facts_of(phantom_cohort), "05_x")
     assert path == reports / "local" / "05_x.phantom.html"
     assert "<title>PHANTOM: Title" in path.read_text()
     assert [file.name for file in reports.iterdir()] == ["local"]

@@ -2,12 +2,18 @@
 
 import json
 import os
+import platform
 import shutil
+import subprocess
+import sys
+import threading
 
 import keras
 import numpy as np
 import pytest
+from filelock import FileLock
 
+from brain_tumor import files
 from brain_tumor.errors import RunError
 from brain_tumor.training import runs
 from brain_tumor.training.runs import RunFolder
@@ -179,6 +185,12 @@ def test_the_environment_is_plain_json():
     assert facts["packages"]["keras"] == keras.__version__
 
 
+def test_outside_a_checkout_there_is_no_commit(monkeypatch):
+    assert runs.CHECKOUT is not None
+    monkeypatch.setattr(runs, "CHECKOUT", None)
+    assert runs.environment()["commit"] == ""
+
+
 def test_whole_epochs_of_a_killed_run_count_as_training(run, line):
     run.update(status="running")
     history = [{"epoch": 1, "loss": 1.0, "seconds": 70.5}, {"epoch": 2, "loss": 0.5, "seconds": 50.0}]
@@ -196,3 +208,97 @@ def test_how_a_training_ended_is_written(run, what, status):
         raise what
     assert run.status == status
     assert 30.0 <= run.description["training_seconds"] < 31.0
+
+
+# --------------------------------------------------------------------------------------------------------------- owners
+
+HOLD = """
+import sys, time, types
+from pathlib import Path
+# The run folder needs Keras only for checkpoints, and this process makes none.
+sys.modules["keras"] = types.SimpleNamespace(Model=object, backend=types.SimpleNamespace(backend=lambda: "none"))
+sys.modules["brain_tumor.training"] = types.ModuleType("brain_tumor.training")
+sys.modules["brain_tumor.training"].__path__ = [sys.argv[2]]
+from brain_tumor.training.runs import RunFolder
+
+with RunFolder(Path(sys.argv[1])).under_way(seed=3):
+    print("owned", flush=True)
+    time.sleep(120)
+"""
+
+
+@pytest.fixture
+def other_process(run):
+    """Another process that trains the run, as far as anyone can see."""
+    command = [sys.executable, "-c", HOLD, str(run.path), os.path.dirname(runs.__file__)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "owned\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_run_has_one_owner_and_a_killed_owner_is_told(run, other_process):
+    assert run.status == "running"
+    assert run.description == {"status": "running", "seed": 3}
+    refusal = f"run: process {other_process.pid} on {platform.node()} trains this run now; wait for it or stop it"
+    with pytest.raises(RunError, match=refusal) as error, run.under_way(seed=4):
+        raise AssertionError("two processes train into one folder")
+    assert "\n" not in str(error.value)
+    assert run.description["seed"] == 3, "a refused process changes nothing"
+    assert run.status == "running"
+
+    other_process.kill()
+    other_process.wait()
+    assert run.description["status"] == "running", "the killed process could not write how it ended"
+    assert run.status == "interrupted"
+    with run.under_way():
+        assert run.status == "running"
+        assert files.read_json(run.path / "owner.json") == {"pid": os.getpid(), "host": platform.node()}
+    assert run.status == "finished"
+    assert sorted(path.name for path in run.path.iterdir()) == [".lock", "run.json"], "nobody owns a finished run"
+
+
+def test_the_list_of_runs_says_which_were_killed_and_which_train_elsewhere(home, command):
+    for name in ("killed", "elsewhere"):
+        RunFolder(home / "runs" / name).update(status="running", recipe={})
+    files.write_json(home / "runs" / "elsewhere" / "owner.json", {"pid": 1, "host": "node-7"})
+    lines = command("runs").out.splitlines()
+    assert any("killed" in line and "interrupted" in line for line in lines), lines
+    assert any("elsewhere" in line and "running on node-7" in line for line in lines), lines
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, ValueError])
+def test_the_lock_is_free_again_however_a_training_ends(run, ending):
+    with pytest.raises(ending), run.under_way():
+        raise ending
+    with run.under_way():
+        pass
+    assert run.status == "finished"
+
+
+def test_a_run_that_another_process_has_just_finished_is_not_trained_again(run):
+    run.update(status="finished", seed=3)
+    with pytest.raises(RunError, match="another process has just finished this run"), run.under_way(seed=4):
+        raise AssertionError("a finished run is trained again")
+    assert run.description == {"status": "finished", "seed": 3}
+
+
+def test_of_another_machine_the_status_says_only_where(run):
+    run.update(status="running")
+    assert run.status == "interrupted", "begun before runs had owners"
+    files.write_json(run.path / "owner.json", {"pid": 1, "host": "node-7"})
+    assert run.status == "running on node-7"
+    with run.under_way():
+        pass
+    assert run.status == "finished", "the lock was free, so the same command resumes it on this machine"
+
+
+def test_looking_at_a_run_does_not_keep_its_owner_out(run):
+    run.update(status="running")
+    looking = FileLock(run.path / ".lock", thread_local=False)  # released by another thread
+    looking.acquire()
+    threading.Timer(0.1, looking.release).start()
+    with run.under_way():
+        pass
+    assert run.status == "finished"

@@ -26,11 +26,18 @@ from brain_tumor.report.pages import page
 TAG = "patient-pixels"
 CAPTION = "Phantom picture: published reports show no patient; run the notebook to see the real one."
 SHOWS = re.compile(r"\bshow_\w+\(")
+WIDGET_MIME = "application/vnd.jupyter.widget-view+json"  # a progress bar, of no use where no kernel runs
 QUIET = {"BRAIN_TUMOR_QUIET": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def all_notebooks() -> list[Path]:
-    """The numbered notebooks of the checkout, in order."""
+    """The numbered notebooks of the checkout, in order.
+
+    Raises:
+        RunError: the package is installed without a checkout.
+    """
+    if CHECKOUT is None:
+        raise RunError("no notebooks here: they are not part of the installed package; clone the repository and run this there")
     return sorted((CHECKOUT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
@@ -143,13 +150,16 @@ def _execute(path: Path, full: bool, home: str | None = None) -> nbformat.Notebo
 
 
 def _readable(executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A copy for reading: no first heading (the page has it), no warnings, no timestamps, no machine-readable outputs."""
+    """A copy for reading: no first heading (the page has it), no warnings, bars, timestamps or machine-readable outputs."""
     copy = nbformat.from_dict(executed)
+    copy.metadata.pop("widgets", None)
     copy.cells[0].source = re.sub(r"\A# .*\n?", "", copy.cells[0].source)
     for cell in copy.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            cell.outputs = [
+                output for output in cell.outputs if output.get("name") != "stderr" and WIDGET_MIME not in output.get("data", {})
+            ]
             for output in cell.outputs:
                 for mime in (sidecar.MIME, PIXELS_MIME):
                     output.get("data", {}).pop(mime, None)

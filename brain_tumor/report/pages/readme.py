@@ -8,7 +8,7 @@ from brain_tumor.paths import CHECKOUT
 from brain_tumor.report.pages import page
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-README = CHECKOUT / "README.md"
+README = CHECKOUT and CHECKOUT / "README.md"  # `brain-tumor reports` needs a checkout, and says so before it comes here
 
 
 def results_block() -> str:
