@@ -1,8 +1,8 @@
 """A trained model with everything needed to apply it: ``Predictor.load(folder).predict(exam)``.
 
-A model's folder is self-contained: ``model.json`` says how the network is built, how its inputs are prepared and how its answer is
-decided; beside it lie the weights. Command line, notebooks and evaluation all predict through this class, so that an exam gets the
-same bits from each. A predictor is loaded once; the first call compiles the network for one fixed batch, later calls are hot.
+A model's folder is self-contained: ``model.json`` says how the network is built, how its inputs are prepared and how its answer
+is decided; beside it lie the weights. Command line, notebooks and evaluation all predict through this class, so that an exam gets
+the same bits from each. A predictor is loaded once; the first call compiles the network for one fixed batch, later ones are hot.
 """
 
 from dataclasses import dataclass
