@@ -35,8 +35,11 @@ _MODULES = {
     "training.plan": ("Stage",),
     "inference.predictor": ("Predictor",),
     "records.sidecar": ("Sidecar",),
-    "face": ("Segmentation", "Classification", "train", "cross_validate", "open_run", "Run", "Folds", "Scores", "Prediction"),
-}
+    "face": (
+        "Segmentation", "Classification", "build", "split_of", "train", "cross_validate", "open_run", "Run", "Folds", "Scores",
+        "Prediction",
+    ),
+}  # fmt: skip
 _OFFERED = {name: module for module, names in _MODULES.items() for name in names}
 
 

@@ -17,23 +17,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Case, Cohort
+from brain_tumor.data.splits import Split
 from brain_tumor.errors import RunError
-from brain_tumor.experiments import crossval, out_of_fold, scoring, tasks
-from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments import crossval, out_of_fold, run as experiment, scoring, tasks
 from brain_tumor.experiments.own import OwnCode
 from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe, from_options
-from brain_tumor.inference import intake
+from brain_tumor.experiments.segmentation import PREDICTIONS
+from brain_tumor.inference import intake, predict as stored
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predictor import Predictor
-from brain_tumor.records import lookup, records
+from brain_tumor.models import saved
+from brain_tumor.records import crossval as crossval_record, lookup, records
 from brain_tumor.report import figures
 from brain_tumor.report.figures import overlay
-from brain_tumor.report.pages import views
+from brain_tumor.report.pages import crossval as crossval_page, views
 from brain_tumor.training.runs import RunFolder
 
 
@@ -83,6 +86,16 @@ def open_run(recipe: Recipe, cohort: Cohort) -> "Run | None":
     return Run(record, cohort) if record else None
 
 
+def build(recipe: Recipe) -> keras.Model:
+    """The untrained network of a recipe."""
+    return saved.build(saved.describe(recipe.model, **recipe.network_arguments()))
+
+
+def split_of(recipe: Recipe, cohort: Cohort) -> Split:
+    """Which slices of the cohort a run of this recipe trains on, validates on and is tested on."""
+    return experiment.make_split(recipe, open_store(cohort))
+
+
 class Run:
     """A trained network with its folder; of a record, everything but the network and its predictions is there."""
 
@@ -118,6 +131,10 @@ class Run:
     def read(self, name: str = scoring.COUNTS) -> pd.DataFrame:
         """A table of the run's folder, such as ``counts.csv``."""
         return records.read_counts(self.path, name)
+
+    def prediction(self, case_id: str) -> stored.Prediction:
+        """What evaluation stored of one case: probabilities at native and working size."""
+        return stored.load_prediction(self.path / PREDICTIONS / f"{case_id}.npz")
 
     def evaluate(self, part: str = "test", again: bool = False) -> "Scores":
         """Predict and score one part of the run's split; of a record, its scores computed anew from its counts."""
@@ -159,6 +176,20 @@ class Folds:
     def tables(self) -> scoring.Tables:
         """The main table and the floors, each with a column ``fold``."""
         return {name: records.read_counts(self.path, name) for name in (self.task.main, scoring.FLOORS)}
+
+    @property
+    def histories(self) -> dict[str, pd.DataFrame]:
+        """Each fold's history: its split -> a row an epoch."""
+        return crossval_record.histories(self.path)
+
+    @property
+    def never_tested(self) -> str:
+        """A sentence about patients that no fold tests; nothing where there are none."""
+        return crossval_page.never_tested(self.facts)
+
+    def read(self, name: str) -> pd.DataFrame:
+        """A table of the folder, such as ``cases.csv``."""
+        return records.read_counts(self.path, name)
 
     def evaluate(self) -> "Scores":
         """The scores of all folds together."""

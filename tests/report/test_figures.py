@@ -12,9 +12,8 @@ from PIL import Image
 
 from brain_tumor.evaluation import overlap
 from brain_tumor.records import records
-from brain_tumor.report import figures
+from brain_tumor.report import figures, tables
 from brain_tumor.report.figures import drawing, slices
-from brain_tumor.report.pages import tables
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import pytest
 
 from brain_tumor.data.profile import profile
 from brain_tumor.records import records
-from brain_tumor.report.pages import page, run_content
-from brain_tumor.report.pages import run as run_page
+from brain_tumor.report.pages import page, run as run_page, run_content
 
 
 def published(run):
