@@ -164,7 +164,7 @@ def _index_case(folder: Path, clinical: dict[str, dict]) -> Case:
     sources = tuple(path for number in numbers for path in (images[number], masks[number]))
     site = CASE_FOLDER.match(folder.name)[1]
     patient = "_".join(folder.name.split("_")[:3])
-    return Case(folder.name, site, numbers, sources, clinical.get(patient, {}), read_case)
+    return Case(folder.name, patient, site, numbers, sources, clinical.get(patient, {}), read_case)
 
 
 def _read_clinical(folder: Path) -> dict[str, dict[str, float | None]]:
