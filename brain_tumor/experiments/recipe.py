@@ -184,6 +184,16 @@ def from_options(kind: type[Recipe], **options: Any) -> Recipe:
     return kind(**options)
 
 
+def Segmentation(**options: Any) -> SegmentationRecipe:
+    """A recipe of a segmentation network; options as on the command line (``epochs=12, max_lr=1e-3, strategy="all"``)."""
+    return from_options(SegmentationRecipe, **options)
+
+
+def Classification(**options: Any) -> ClassificationRecipe:
+    """A recipe of a slice classifier; options as on the command line."""
+    return from_options(ClassificationRecipe, **options)
+
+
 def identity(described: object) -> Any:
     """What decides a run, as JSON values: fields marked ``since`` are left out at their defaults."""
     if isinstance(described, tuple):

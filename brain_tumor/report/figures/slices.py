@@ -53,6 +53,7 @@ def show_picture(pixels: np.ndarray, alt: str, phantom: bool) -> Drawing:
     """Any picture ``(H, W, 3)`` uint8 of an exam, as it is; it counts as a patient's unless it is the phantom's."""
     height, width = pixels.shape[:2]
     drawing = Drawing(WIDTH_INCHES * height / width, alt, "phantom" if phantom else "patients")
+    drawing.set_layout_engine("none")  # the picture fills it
     axes = drawing.add_axes((0, 0, 1, 1))
     axes.imshow(pixels)
     axes.axis("off")
