@@ -9,8 +9,7 @@
     bt.open_run(run.recipe, cohort)
     bt.Predictor.load(run.path)
 
-Run folders, tables and arrays below stay plain: every attribute here is a path, a DataFrame or a NumPy array. This is the only
-module that may import every room.
+Run folders, tables and arrays below stay plain. This is the only module that may import every room.
 """
 
 from functools import cached_property
@@ -64,7 +63,7 @@ def cross_validate(recipe: Recipe, cohort: Cohort, unit: str = "patient", folds:
 
 
 def open_run(recipe: Recipe, cohort: Cohort) -> "Run | None":
-    """The finished run of this recipe on this cohort: of this home, else its record, else None. Nothing is trained."""
+    """The finished run of this recipe on this cohort: of this home, else its record, else None."""
     store = open_store(cohort)
     folder = experiment.run_folder(recipe, store)
     if folder.exists and folder.status == "finished":

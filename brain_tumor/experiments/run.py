@@ -159,7 +159,7 @@ def build(recipe: Recipe) -> keras.Model:
     return saved.build(saved.describe(recipe.model, **recipe.network_arguments()))
 
 
-def split_of(recipe: Recipe, cohort: Cohort) -> Split:
+def split_of(recipe: Recipe, cohort: Cohort) -> splits.Split:
     """Which slices of the cohort a run of this recipe trains on, validates on and is tested on."""
     return make_split(recipe, open_store(cohort))
 
