@@ -86,6 +86,13 @@ def retrain_command(folder: Path) -> str:
     return f"brain-tumor {verb} --recipe reports/records/{folder.name}/{name}"
 
 
+def preparation_note(facts: dict) -> str:
+    """What a page says of a run, or of the folds of a cross-validation, whose inputs this version would prepare otherwise."""
+    if lookup.is_current(facts):
+        return ""
+    return f"masks were resized otherwise for training (preparation {facts['preparation']})"
+
+
 def find_record(name: str) -> Path:
     """A record by its run's name, or the beginning of it where that is enough.
 
