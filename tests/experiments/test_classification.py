@@ -11,8 +11,7 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import DataError, RunError
 from brain_tumor.evaluation import calibration, detection
-from brain_tumor.experiments import classification
-from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments import classification, run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe
 from brain_tumor.training.plan import Stage
 

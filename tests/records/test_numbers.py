@@ -20,12 +20,9 @@ from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRec
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import comparison, lookup, records
 from brain_tumor.records.sidecar import Sidecar
-from brain_tumor.report.pages import crossval as crossval_page
-from brain_tumor.report.pages import run_content
-from brain_tumor.studies.leaks import leaks
-from brain_tumor.studies.leaks import tables as tables_leaks
-from brain_tumor.studies.source_002 import answers, grid
-from brain_tumor.studies.source_002 import tables as grid_tables
+from brain_tumor.report.pages import crossval as crossval_page, run_content
+from brain_tumor.studies.leaks import leaks, tables as tables_leaks
+from brain_tumor.studies.source_002 import answers, grid, tables as grid_tables
 from brain_tumor.training.plan import Stage
 
 REPORTS = CHECKOUT / "reports"

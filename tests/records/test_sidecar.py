@@ -11,8 +11,7 @@ from brain_tumor.errors import DataError, RunError
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import records, sidecar
 from brain_tumor.records.sidecar import MIME, Sidecar
-from brain_tumor.report.pages import page, readme, segmentation
-from brain_tumor.report.pages import run as run_page
+from brain_tumor.report.pages import page, readme, run as run_page, segmentation
 
 
 @pytest.fixture

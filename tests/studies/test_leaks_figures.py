@@ -9,10 +9,7 @@ from brain_tumor.data.splits import leak_pair
 from brain_tumor.evaluation import floors, intervals
 from brain_tumor.records.sidecar import Sidecar
 from brain_tumor.report.figures import drawing
-from brain_tumor.studies.leaks import figures as figures_leaks
-from brain_tumor.studies.leaks import leaks
-from brain_tumor.studies.leaks import published as claims
-from brain_tumor.studies.leaks import tables as tables_leaks
+from brain_tumor.studies.leaks import figures as figures_leaks, leaks, published as claims, tables as tables_leaks
 
 SPLITS = {"source-002": "slices", "ratio-15": "patients"}
 

@@ -13,8 +13,7 @@ from brain_tumor import files
 from brain_tumor.errors import ModelError, RunError
 from brain_tumor.evaluation import intervals
 from brain_tumor.records import records
-from brain_tumor.studies.source_002 import answers, grid
-from brain_tumor.studies.source_002 import tables as grid_tables
+from brain_tumor.studies.source_002 import answers, grid, tables as grid_tables
 from brain_tumor.studies.source_002.cells import CELLS, CLAIMS, QUESTIONS, WITHOUT_INPUT_BATCHNORM, Claim
 from brain_tumor.training.runs import RunFolder
 

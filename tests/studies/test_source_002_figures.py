@@ -5,8 +5,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from brain_tumor.report.figures import drawing
-from brain_tumor.studies.source_002 import answers
-from brain_tumor.studies.source_002 import figures as figures_grid
+from brain_tumor.studies.source_002 import answers, figures as figures_grid
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """A strategy is a plan written out: its epochs add up, its stages are those of its source, and the plan tells its strategy."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from brain_tumor.errors import ModelError
 from brain_tumor.training.plan import STRATEGIES, Stage, stages, told

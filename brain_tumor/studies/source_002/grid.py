@@ -15,8 +15,7 @@ from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import ModelError
-from brain_tumor.experiments import run as experiment
-from brain_tumor.experiments import scoring
+from brain_tumor.experiments import run as experiment, scoring
 from brain_tumor.experiments.jobs import side_by_side
 from brain_tumor.experiments.recipe import ClassificationRecipe
 from brain_tumor.models import settings, weights

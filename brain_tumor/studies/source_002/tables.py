@@ -14,7 +14,7 @@ from brain_tumor.errors import RunError
 from brain_tumor.evaluation import detection, intervals
 from brain_tumor.paths import runs_folder
 from brain_tumor.records import lookup, records, upgrade
-from brain_tumor.report.pages import tables
+from brain_tumor.report import tables
 from brain_tumor.report.pages.sections import INTERVAL, Section
 from brain_tumor.studies.source_002 import answers, grid
 from brain_tumor.studies.source_002.cells import LEVELS, Cell
