@@ -12,20 +12,10 @@ import pytest
 from brain_tumor import files
 from brain_tumor.data import opening, splits
 from brain_tumor.errors import RunError
-<<<<<<< HEAD
-from brain_tumor.experiments import crossval, out_of_fold, tasks
-from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments import crossval, out_of_fold, run as experiment, tasks
 from brain_tumor.experiments.crossval import cross_validate
-from brain_tumor.records import crossval as crossval_record
-from brain_tumor.records import lookup, records
-from brain_tumor.report.pages import crossval as crossval_page
-from brain_tumor.report.pages import page, readme
-=======
-from brain_tumor.experiments import crossval, out_of_fold, run as experiment
-from brain_tumor.experiments.crossval import cross_validate
-from brain_tumor.records import crossval as crossval_record, records
+from brain_tumor.records import crossval as crossval_record, lookup, records
 from brain_tumor.report.pages import crossval as crossval_page, page, readme
->>>>>>> main
 
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
 BOTH = {"crossval.json", "history.csv", "floors.csv", "cases.csv", "scores.csv", "fold_scores.csv"}

@@ -13,8 +13,7 @@ from brain_tumor import files
 from brain_tumor.data import intensity, opening, splits
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import protocols, seeds
-from brain_tumor.experiments import run as experiment
-from brain_tumor.experiments import tasks
+from brain_tumor.experiments import run as experiment, tasks
 from brain_tumor.records import lookup, records
 from brain_tumor.training.augment import NONE
 from brain_tumor.training.plan import Stage

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from brain_tumor.evaluation import overlap
+from brain_tumor.evaluation import overlap, seeds
 from brain_tumor.records import records
 from brain_tumor.report import figures, tables
 from brain_tumor.report.figures import drawing, slices
