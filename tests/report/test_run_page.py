@@ -34,7 +34,7 @@ def test_a_classifier_has_a_page_without_a_picture(make_classifier, reports):
     for alt in ("ROC curves", "Precision against", "Share of tumour against", "Training loss and accuracy by epoch"):
         assert f'alt="{alt}' in html
     assert "data:image/jpeg" not in html and "<h2>Pictures</h2>" not in html
-    assert "brain-tumor train classification" in html
+    assert f"brain-tumor train --recipe reports/records/{content['runs'][0]}/run.json" in html
     assert [number["name"] for number in content["numbers"] if number["headline"]] == [
         "resnet18 slices with tumour, accuracy",
         "resnet18 slices with tumour, AUC",

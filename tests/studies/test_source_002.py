@@ -12,6 +12,7 @@ from scipy import stats
 from brain_tumor import files
 from brain_tumor.errors import ModelError, RunError
 from brain_tumor.evaluation import intervals
+from brain_tumor.experiments import run as experiment
 from brain_tumor.records import records
 from brain_tumor.studies.source_002 import answers, grid, tables as grid_tables
 from brain_tumor.studies.source_002.cells import CELLS, CLAIMS, QUESTIONS, WITHOUT_INPUT_BATCHNORM, Claim
@@ -50,12 +51,18 @@ def test_every_claim_is_about_cells_that_there_are():
     assert {name for claim in (*CLAIMS, *QUESTIONS) for name in (claim.one, claim.other)} <= set(KNOWN)
 
 
-def test_equal_cells_are_one_training_and_others_are_not():
-    assert asked("16").run_id == asked("18").run_id
-    assert asked("20").run_id == asked("15").run_id != asked("18").run_id
-    frozen = replace(KNOWN["3"], normalisation="imagenet")
-    assert grid.recipe(frozen, BUDGET, "ratio-34", "phantom").run_id != asked("3").run_id, "frozen statistics undo nothing"
-    without = [asked(cell.name).run_id for cell in WITHOUT_INPUT_BATCHNORM]
+def test_equal_cells_are_one_training_and_others_are_not(stubs):
+    store = stubs.table_store(SITES)
+
+    def run_name(recipe):
+        return experiment.run_folder(recipe, store).path.name
+
+    names = {cell: run_name(asked(cell)) for cell in ("3", "15", "16", "18", "20")}
+    assert asked("16") == asked("18") and names["16"] == names["18"]
+    assert asked("20") == asked("15") and names["20"] == names["15"] != names["18"]
+    frozen = grid.recipe(replace(KNOWN["3"], normalisation="imagenet"), BUDGET, "ratio-34", "phantom")
+    assert frozen != asked("3") and run_name(frozen) != names["3"], "frozen statistics undo nothing"
+    without = [run_name(asked(cell.name)) for cell in WITHOUT_INPUT_BATCHNORM]
     assert len(set(without)) == len(without), "without the first BatchNorm each normalisation is a training of its own"
 
 

@@ -97,6 +97,7 @@ def _render(folder: Path, facts: dict) -> str:
         phantom=facts["phantom"],
         name=folder.name,
         facts=facts,
+        note=records.preparation_note(facts),
         command=records.retrain_command(folder) if folder.parent == records.records_folder() else None,
         content=_content(folder, facts),
         sections=of_folder(folder),
