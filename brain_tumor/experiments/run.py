@@ -1,5 +1,6 @@
 """From a recipe to a trained and scored run, whatever the task: where cohort, split, network, training and evaluation meet."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         loss = losses.make(recipe.loss, class_weights, task.losses)
         short = features.represents(recipe.augmentation)
         train_stages(model, recipe.stages, epoch_batches, loss, run, validation, task.metrics, on_features=short)
-        saved.save(model, description | {"precision": number_format, "predictor": _predictor(recipe)}, run.path)
+        saved.save(model, description | {"precision": number_format, "predictor": _predictor(recipe, cohort)}, run.path)
     run.drop_checkpoints()
     return run
 
@@ -123,7 +124,7 @@ def run_folder(recipe: Recipe, store: Store) -> RunFolder:
     split = make_split(recipe, store)
     settings = {name: value for name, value in identity(recipe).items() if name not in BY_CONTENT}
     digest = files.sha256_json([recipe.TASK, settings, content(recipe, store, split)])[:8]
-    stem = Path(recipe.split).name.removesuffix(".json")
+    stem = re.sub(r"[^\w-]+", "-", split.name)  # a file may call its split anything
     return RunFolder(runs_folder() / f"{store.cohort.name}-{stem}-{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}")
 
 
@@ -160,7 +161,7 @@ def part_of(run: RunFolder, cohort: Cohort, name: str) -> scoring.Part:
     recipe = finished_recipe(run)
     store = open_store(cohort)
     split = splits.load(run.path / SPLIT)
-    check_content(run, {"data_hash": store.data_hash, "split_hash": split.hash})
+    check_content(run, content(recipe, store, split))
     part = scoring.Part(run, cohort, recipe, store, split, name)
     if not len(part.rows):
         raise RunError(f"{run.path}: the {name} part of its split is empty")
@@ -180,9 +181,10 @@ def check_content(run: RunFolder, facts: dict[str, Any]) -> None:
             raise RunError(f"{run.path}: {begun}; remove the folder to train anew")
 
 
-def _predictor(recipe: Recipe) -> dict[str, Any]:
+def _predictor(recipe: Recipe, cohort: Cohort) -> dict[str, Any]:
     """How the model's inputs are prepared and its answer is decided (:class:`brain_tumor.inference.predictor.Predictor`)."""
-    return {name: getattr(recipe, name) for name in ("normalisation", "channels", "flip_tta", "threshold", "cohort")}
+    prepared = {name: getattr(recipe, name) for name in ("normalisation", "channels", "flip_tta", "threshold")}
+    return prepared | {"cohort": cohort.name}
 
 
 def _part_size(split: splits.Split, part: str, store: Store) -> dict[str, int]:
