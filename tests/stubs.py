@@ -25,7 +25,7 @@ from brain_tumor.training.runs import now
 NATIVE, WORKING = 32, 16
 RECIPES = {
     "segmentation": SegmentationRecipe(cohort="phantom", model="resunet", size=WORKING),
-    "classification": ClassificationRecipe(cohort="phantom", size=WORKING),
+    "classification": ClassificationRecipe(cohort="phantom", model="plain", size=WORKING),
 }
 
 
