@@ -23,6 +23,7 @@ SPLIT_HELP = (
 )
 EPOCHS, MAX_LR = 12, 1e-3
 TWELVE_EPOCHS = (Stage("all", EPOCHS, MAX_LR),)
+OF_THE_RECIPE = ("backbone", "size", "channels", "batchnorm_momentum", "input_batchnorm")  # of a network, which other fields say
 SMALLEST = 16  # px; below this no network here can halve its input often enough
 
 
@@ -96,6 +97,8 @@ class Recipe:
             if getattr(self, name) not in known:
                 raise ModelError(f"{name} {getattr(self, name)!r}, expected one of {', '.join(known)}")
         own = dict(self.model_arguments)
+        if twice := [name for name in OF_THE_RECIPE if name in own]:
+            raise ModelError(f"model argument {twice[0]!r}: other fields of a recipe say this")
         check_size(self.size, stride(self.model, **{name: own[name] for name in ("filters",) if name in own}))
         if not self.stages or not any(stage.epochs for stage in self.stages):
             raise ModelError("a recipe without an epoch, expected at least one stage of at least one")

@@ -52,9 +52,18 @@ def _own(description: dict, model: keras.Model | None, folder: Path) -> keras.Mo
 
 
 def build(description: dict, number_format: str = "float32") -> keras.Model:
-    """Call the named constructor under the given precision."""
-    with settings.fixed(number_format):
-        return CONSTRUCTORS[description["constructor"]](**description["arguments"])
+    """Call the named constructor under the given precision.
+
+    Raises:
+        ModelError: it takes no such argument, or not this value.
+    """
+    name, arguments = description["constructor"], description["arguments"]
+    try:
+        with settings.fixed(number_format):
+            return CONSTRUCTORS[name](**arguments)
+    except (TypeError, ValueError) as error:
+        values = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        raise ModelError(f"network {name!r} cannot be built with {values}: {str(error).partition(chr(10))[0]}") from error
 
 
 def save(model: keras.Model, description: dict, folder: Path) -> None:
@@ -104,6 +113,6 @@ def load_described(folder: Path, own: keras.Model | None = None) -> tuple[keras.
     try:
         model = _own(description, own, folder) or build(description, description.get("precision", "float32"))
         model.load_weights(folder / WEIGHTS)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ModelError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: describes no network that fits {WEIGHTS}") from error
     return model, description
