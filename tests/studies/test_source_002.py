@@ -413,8 +413,9 @@ def test_a_verdict_its_interval_and_its_p_value_are_corrected_alike():
     assert answers.adjusted(table[1:2]).verdict.tolist() == ["confirmed"], "it is the only question"
 
 
-def test_the_committed_grid_says_nothing_that_its_p_values_do_not():
+def test_the_committed_grid_says_nothing_that_its_p_values_do_not(monkeypatch):
     """Of the record that report 06 is made from: one verdict, one p-value, one interval a row."""
+    monkeypatch.setattr(intervals, "RESAMPLES", 2000)
     record = CHECKOUT / "reports" / "records" / "lgg-grid-cpu-e07d7b83"
     parts = dict(grid_tables.parts(record))
     answered = {title: answers.answers(record, parts[title]) for title in ("3 patient folds together", "split ratio-15")}

@@ -200,7 +200,8 @@ def verdict(comparison: intervals.Comparison, sign: int, each: tuple[float, ...]
         sign: 1 where the claim says that the first cell is the better, -1 where it says the worse.
         each: the difference on every split by itself.
     """
-    if comparison.verdict not in (intervals.BETTER, intervals.WORSE):
+    unresolved = not comparison.p_value < 1 - intervals.LEVEL  # too few draws or patients for so many questions
+    if unresolved or comparison.verdict not in (intervals.BETTER, intervals.WORSE):
         return NOT_DECIDABLE
     if not (all(value > 0 for value in each) or all(value < 0 for value in each)):
         return DISAGREE
