@@ -159,7 +159,7 @@ def comparison_table(found: pd.DataFrame) -> pd.DataFrame:
                 "95 % interval": "–" if pd.isna(row.low) else f"{row.low:+.3f} to {row.high:+.3f}",
                 "verdict": row.verdict,
                 "patients needed": patients_needed(row),
-                "Wilcoxon p": intervals.p_in_words(row.p_value),
+                "p": intervals.p_in_words(row.p_value),
             }
         )
     return worded(rows)

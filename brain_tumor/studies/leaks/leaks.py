@@ -172,7 +172,7 @@ def differences(one: Scored, other: Scored) -> pd.DataFrame:
     """The first's scores minus the second's, paired by patient.
 
     Returns:
-        A row a measure: ``measure, difference, low, high`` (95 % over patients), ``p_value`` (Wilcoxon), ``verdict,
+        A row a measure: ``measure, difference, low, high`` (95 % over patients), ``p_value`` (from the same draws), ``verdict,
         patients_needed, patients``, as in :class:`brain_tumor.evaluation.intervals.Comparison`.
 
     Raises:

@@ -66,7 +66,7 @@ def comparison(table: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
             f"{one} - {other}": difference(row),  # first: what follows may need scrolling
             one: _score(row.one, row.one_low, row.one_high, row.one_floor, row.one_floor_name),
             other: _score(row.other, row.other_low, row.other_high, row.other_floor, row.other_floor_name),
-            "Wilcoxon p": p_in_words(row.p_value),
+            "p": p_in_words(row.p_value),
             "patients": row.patients,
             "slices (empty)": f"{row.slices:,} ({row.empty_slices:,})",
         }
@@ -100,7 +100,7 @@ def declare(sidecar: Sidecar, table: pd.DataFrame, network: str, one: str, other
     """
     for row in table.itertuples():
         score = f"Dice, {row.measure}" if row.measure in OUTLINES else row.measure
-        how = f"{row.on}: paired over {row.patients} patients, {row.verdict}, Wilcoxon p {p_in_words(row.p_value)}"
+        how = f"{row.on}: paired over {row.patients} patients, {row.verdict}, p {p_in_words(row.p_value)}"
         headline = row.on == ALL and row.measure in headlines
         name = f"{network}, {score}: {one} - {other}"
         sidecar.add(name, row.difference, row.low, row.high, protocol=how, headline=headline)
