@@ -182,7 +182,8 @@ def check_content(run: RunFolder, facts: dict[str, Any]) -> None:
 
 def _predictor(recipe: Recipe) -> dict[str, Any]:
     """How the model's inputs are prepared and its answer is decided (:class:`brain_tumor.inference.predictor.Predictor`)."""
-    return {name: getattr(recipe, name) for name in ("normalisation", "channels", "flip_tta", "threshold", "cohort")}
+    values = recipe.to_json()
+    return {name: values[name] for name in ("normalisation", "channels", "flip_tta", "threshold", "cohort")}
 
 
 def _part_size(split: splits.Split, part: str, store: Store) -> dict[str, int]:

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from brain_tumor.report.figures.drawing import BLUE, GREY, INK, ORANGE, RED, Drawing, tidy
+from brain_tumor.report.figures.scores import measure_in_words, watched
 from brain_tumor.studies.leaks import leaks
 from brain_tumor.studies.leaks.published import CLAIMS, PATIENTS, SLICES, UNSTATED, PublishedScore
 
@@ -101,8 +102,7 @@ def plot_curves(panels: Mapping[str, Mapping[str, pd.DataFrame]]) -> Drawing:
             marker = "o" if len(table) < 3 else None
             axes.plot(table.epoch, score, color=colour, linewidth=1.6, marker=marker, label="" if kind in told else kind)
             told.add(kind)
-        word = "pooled Dice" if score.name == "dice" else score.name
-        tidy(axes, "epoch", f"{word}, training part", name)
+        tidy(axes, "epoch", f"{measure_in_words(score.name)}, training part", name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False, fontsize=8.5, loc="lower right")
     return drawing
@@ -135,4 +135,4 @@ def _over(split: str) -> str:
 
 
 def _trained(history: pd.DataFrame) -> pd.Series:
-    return history["dice" if "dice" in history else "accuracy"]
+    return history[watched(history)[0]]
