@@ -119,8 +119,8 @@ def _epoch(
         row |= {f"validation_{name}": value for name, value in means.items()}
     losses = [row[name] for name in ("loss", "validation_loss") if name in row]
     if not all(map(math.isfinite, losses)):
-        shown = ", ".join(map(str, losses))
-        raise RunError(f"the loss became {shown} in epoch {epoch + 1}; a lower peak rate than {stage.max_lr:g} may help")
+        values = ", ".join(map(str, losses))
+        raise RunError(f"the loss became {values} in epoch {epoch + 1}; a lower peak rate than {stage.max_lr:g} may help")
     return row | {
         "learning_rate": float(model.optimizer.learning_rate),
         "seconds": round(time.monotonic() - started, 2),
