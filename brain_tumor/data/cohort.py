@@ -74,10 +74,10 @@ class Cohort:
 
     def __getitem__(self, case_id: str) -> Case:
         """The case of that identifier; the date may be left out where that is enough."""
-        cases = [case for case in self.cases if case_id in (case.case_id, case.patient)]
-        if not cases:
+        matches = [case for case in self.cases if case_id in (case.case_id, case.patient)]
+        if not matches:
             raise DataError(f"{self.root}: no case {case_id!r} in the cohort {self.name!r} ({len(self)} cases)")
-        return cases[0]
+        return matches[0]
 
     @property
     def n_slices(self) -> int:

@@ -165,8 +165,8 @@ def fold_names(unit: str, folds: int | None, cases: pd.DataFrame, slices: pd.Dat
     if unit == "site":
         sites = sorted(set(cases.site))
         if len(sites) < 2 or folds not in (None, len(sites)):
-            wanted = f"{'' if folds is None else f'{folds} '}folds for {len(sites)} sites ({', '.join(sites)})"
-            raise SplitError(f"{wanted}: expected at least 2 sites, and a fold for each")
+            request = f"{'' if folds is None else f'{folds} '}folds for {len(sites)} sites ({', '.join(sites)})"
+            raise SplitError(f"{request}: expected at least 2 sites, and a fold for each")
         return [f"site-{site}" for site in sites]
     folds = FOLDS if folds is None else folds
     rows = testable_rows(unit, cases, slices)
@@ -235,10 +235,10 @@ def _draw(cases: pd.DataFrame, share: float, seed: int) -> list[str]:
     """``share`` of the patients, the same share of each site (largest remainders first), at least one; a case of each."""
     cases, generator = _one_a_patient(cases), np.random.default_rng(seed)
     testable = cases[~cases.site.isin(NEVER_TESTED_SITES)]
-    wanted = max(1, round(share * len(cases)))
-    quotas = testable.site.value_counts().sort_index() * (wanted / len(testable))
+    number = max(1, round(share * len(cases)))
+    quotas = testable.site.value_counts().sort_index() * (number / len(testable))
     taken = np.floor(quotas).astype(int)
-    for site in (quotas - taken).sort_values(ascending=False, kind="stable").index[: wanted - taken.sum()]:
+    for site in (quotas - taken).sort_values(ascending=False, kind="stable").index[: number - taken.sum()]:
         taken[site] += 1
     return [str(case) for site, n in taken.items() for case in generator.permutation(testable.index[testable.site == site])[:n]]
 

@@ -125,12 +125,12 @@ class Comparison:
         if self.verdict == NO_INTERVAL:
             return f"difference {self.difference:+.3f}: no interval, {self.patients} patient{'s' * (self.patients != 1)}"
         asked = "" if self.margin is None else f" (margin {self.margin:g})"
-        told = f"{self.verdict}{asked}: difference {self.difference:+.3f}, 95 % interval {self.low:+.3f} to {self.high:+.3f}"
-        told += f" over {self.patients} patients, p {p_in_words(self.p_value)}"
+        text = f"{self.verdict}{asked}: difference {self.difference:+.3f}, 95 % interval {self.low:+.3f} to {self.high:+.3f}"
+        text += f" over {self.patients} patients, p {p_in_words(self.p_value)}"
         if self.verdict != NOT_DECIDABLE:
-            return told
+            return text
         needed = f"{self.patients_needed:,} patients" if self.patients_needed else "not even a million patients"
-        return f"{told}; half-width {self.half_width:.3f}; {needed} would decide it, differing as these do"
+        return f"{text}; half-width {self.half_width:.3f}; {needed} would decide it, differing as these do"
 
 
 def bootstrap(

@@ -103,13 +103,13 @@ def load_described(folder: Path, own: keras.Model | None = None) -> tuple[keras.
     try:
         description = files.read_json(folder / DESCRIPTION)
         expected = description.pop("weights_sha256")
-        found = files.sha256_file(folder / WEIGHTS)
+        digest = files.sha256_file(folder / WEIGHTS)
     except FileNotFoundError as error:
         raise ModelError(f"{error.filename}: no such file; is the run finished?") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: not a model description ({error})") from None
-    if found != expected:
-        raise ModelError(f"{folder / WEIGHTS}: SHA-256 {found[:12]}, expected {expected[:12]}; the file is damaged or another's")
+    if digest != expected:
+        raise ModelError(f"{folder / WEIGHTS}: SHA-256 {digest[:12]}, expected {expected[:12]}; the file is damaged or another's")
     try:
         model = _own(description, own, folder) or build(description, description.get("precision", "float32"))
         model.load_weights(folder / WEIGHTS)

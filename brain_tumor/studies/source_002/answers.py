@@ -41,16 +41,16 @@ def slices(folder: Path, splits: tuple[str, ...]) -> tuple[pd.DataFrame, pd.Data
         ``split, case_id, slice, tumour`` and a column a cell that was trained on all of them; and the same slices with ``floor``
         and ``probability``.
     """
-    found, floors = (
+    predictions, floors = (
         pd.concat(
             [pd.read_csv(folder / f"{kind}-{split}.csv", dtype={"case_id": str}).assign(split=split) for split in splits],
             ignore_index=True,
         )
         for kind in ("slices", "floors")
     )
-    everywhere = floors.groupby("floor").size() == len(found)  # a floor that does not apply to one of the folds is left out
-    found = found.dropna(axis="columns")  # a cell that is not yet trained on all of them
-    return found, floors[floors.floor.isin(everywhere.index[everywhere])]
+    everywhere = floors.groupby("floor").size() == len(predictions)  # a floor that does not apply to one of the folds is left out
+    predictions = predictions.dropna(axis="columns")  # a cell that is not yet trained on all of them
+    return predictions, floors[floors.floor.isin(everywhere.index[everywhere])]
 
 
 def trained_on(folder: Path, splits: tuple[str, ...]) -> bool:
@@ -66,15 +66,15 @@ def scores(folder: Path, splits: tuple[str, ...]) -> pd.DataFrame:
         A row a cell and measure: ``cell`` and the columns of :func:`brain_tumor.evaluation.detection.score_with_floors`, with
         ``minutes`` of training over these splits, and ``equal_to``, an earlier cell that is the same training, or "".
     """
-    found, floors = slices(folder, splits)
+    predictions, floors = slices(folder, splits)
     costs = _costs(folder, splits)
     minutes, trainings = costs.groupby("cell").seconds.sum() / 60, _trainings(costs)
     first, tables = {}, []
-    for cell in found.columns.difference(["split", *KEYS], sort=False):
+    for cell in predictions.columns.difference(["split", *KEYS], sort=False):
         equal = first.setdefault(trainings[cell], cell)
-        table = detection.score_with_floors(found[KEYS].assign(probability=found[cell]), floors, THRESHOLD)
-        told = {"cell": cell, "minutes": minutes[cell], "equal_to": "" if equal == cell else equal}
-        tables.append(table[table.measure.isin(MEASURES)].assign(**told))
+        table = detection.score_with_floors(predictions[KEYS].assign(probability=predictions[cell]), floors, THRESHOLD)
+        facts = {"cell": cell, "minutes": minutes[cell], "equal_to": "" if equal == cell else equal}
+        tables.append(table[table.measure.isin(MEASURES)].assign(**facts))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -88,19 +88,19 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
         every split by itself; ``below_floor``, how many of the two cells are less accurate than reading no image;
         ``trainings`` of the contrast; and what :func:`adjusted` adds, the verdict among it.
     """
-    found, floors = slices(folder, splits)
+    table, floors = slices(folder, splits)
     trainings = _trainings(_costs(folder, splits))
-    right = found.drop(columns=["split", *KEYS]).gt(THRESHOLD).eq(found.tumour, axis="index")  # a column a cell
+    right = table.drop(columns=["split", *KEYS]).gt(THRESHOLD).eq(table.tumour, axis="index")  # a column a cell
     floor = (floors.probability.gt(THRESHOLD) == floors.tumour).groupby(floors.floor).mean().max()
-    hits, counts = right.groupby(found.case_id).sum(), found.groupby("case_id").size()
+    hits, counts = right.groupby(table.case_id).sum(), table.groupby("case_id").size()
     rows = []
     for claim in claims:
-        if not {claim.one, claim.other} <= set(found):
+        if not {claim.one, claim.other} <= set(table):
             continue
         per_patient = (np.stack([hits[name], counts], axis=1) for name in (claim.one, claim.other))
         comparison = intervals.paired(*per_patient, _accuracy, vectorised=True)
         said = claim.points / 100 if claim.points else np.nan
-        each = tuple((right[claim.one].astype(int) - right[claim.other]).groupby(found.split, sort=False).mean())
+        each = tuple((right[claim.one].astype(int) - right[claim.other]).groupby(table.split, sort=False).mean())
         void = trainings[claim.one] == trainings[claim.other]
         rows.append(
             {
@@ -184,9 +184,9 @@ def where_first(answered: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     tables = [table.assign(on=title) for title, table in answered.items() if len(table)]
     if not tables:
         return pd.DataFrame()
-    found = pd.concat(tables, ignore_index=True).drop_duplicates(["row", "claim"])
+    claims = pd.concat(tables, ignore_index=True).drop_duplicates(["row", "claim"])
     order = {claim.text: place for place, claim in enumerate((*CLAIMS, *QUESTIONS))}
-    return adjusted(found.sort_values("claim", key=lambda texts: texts.map(order), kind="stable", ignore_index=True))
+    return adjusted(claims.sort_values("claim", key=lambda texts: texts.map(order), kind="stable", ignore_index=True))
 
 
 def verdict(comparison: intervals.Comparison, sign: int, each: tuple[float, ...]) -> str:

@@ -24,17 +24,17 @@ def plot_cells(scores: pd.DataFrame, labels: Mapping[str, str], measure: str = "
         scores: :func:`brain_tumor.studies.source_002.answers.scores`.
         labels: a cell's name -> what to call it.
     """
-    found = scores[scores.measure == measure].reset_index(drop=True)
-    words = "; ".join(f"{row.cell} {row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in found.itertuples())
-    floor = found.floor.iloc[0]
-    drawing = Drawing(1.0 + 0.26 * len(found), f"{measure} of each cell: {words}; floor {floor:.3f}.")
+    ordered = scores[scores.measure == measure].reset_index(drop=True)
+    words = "; ".join(f"{row.cell} {row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in ordered.itertuples())
+    floor = ordered.floor.iloc[0]
+    drawing = Drawing(1.0 + 0.26 * len(ordered), f"{measure} of each cell: {words}; floor {floor:.3f}.")
     axes = tidy(drawing.add_subplot(), measure, grid="x")
-    rows = np.arange(len(found))
-    axes.hlines(rows, found.low, found.high, color=BLUE, linewidth=3, alpha=0.5)
-    axes.plot(found.value, rows, "o", color=BLUE, markersize=6, label="95 % interval over patients")
+    rows = np.arange(len(ordered))
+    axes.hlines(rows, ordered.low, ordered.high, color=BLUE, linewidth=3, alpha=0.5)
+    axes.plot(ordered.value, rows, "o", color=BLUE, markersize=6, label="95 % interval over patients")
     if not np.isnan(floor):
         axes.axvline(floor, color=GREY, linewidth=1.2, linestyle="--", label="floor: no image read")
-    axes.set_yticks(rows, found.cell.map(labels), color=INK)
+    axes.set_yticks(rows, ordered.cell.map(labels), color=INK)
     axes.invert_yaxis()
     axes.legend(frameon=False, fontsize=8.5, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return drawing
