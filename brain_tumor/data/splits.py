@@ -7,6 +7,7 @@ leak. ``validation`` is where choices are made; ``test`` is scored once (DESIGN 
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -222,7 +223,7 @@ def k_fold(cases: pd.DataFrame, k: int, validation: float = 0.0, seed: int = 0) 
     ]
 
 
-def _patients(name: str, cases: pd.DataFrame, test, validation: float, seed: int) -> Split:
+def _patients(name: str, cases: pd.DataFrame, test: Any, validation: float, seed: int) -> Split:
     rest = cases[~cases.index.isin(test)]
     held = _draw(rest, validation, seed) if validation else []
     train = rest.index[~rest.index.isin(held)]

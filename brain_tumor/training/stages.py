@@ -7,6 +7,7 @@ killed run continues exactly where its last whole epoch ended, on features as on
 import math
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -66,7 +67,7 @@ def train(
     with Bar("training", total * steps, done * steps) as bar:
         for stage, without_encoder in zip(stages, short, strict=True):
             last = first + stage.epochs
-            batches_of = epoch_batches
+            batches_of: Callable = epoch_batches
             validation_batches = None if validation is None else ValidationBatches(validation, example.batch_size)
             trained = features.head(model) if without_encoder else model
             if done < last:
@@ -98,7 +99,13 @@ def _wind_on(model: keras.Model, steps: int) -> None:
 
 
 def _epoch(
-    model, stage: Stage, epoch: int, total: int, batches: TrainingBatches, validation: ValidationBatches | None, bar: Bar
+    model: keras.Model,
+    stage: Stage,
+    epoch: int,
+    total: int,
+    batches: TrainingBatches,
+    validation: ValidationBatches | None,
+    bar: Bar,
 ) -> dict:
     """One pass, batch by batch. `fit` would wrap the batches in `tf.data`, whose tuning thread is slow to end: it held up the
     end of each epoch by a tenth of its length.
@@ -108,7 +115,7 @@ def _epoch(
     for index in range(len(batches)):
         seen.append(model.train_on_batch(*batches[index], return_dict=True))
         bar.advance(note=f"epoch {epoch + 1}/{total}  loss {float(seen[-1]['loss']):.4f}")
-    row = {"epoch": epoch + 1, "stage": stage.name, **_means(seen)}
+    row: dict[str, Any] = {"epoch": epoch + 1, "stage": stage.name, **_means(seen)}
     if validation is not None:
         logs, sizes = [], []
         for index in range(len(validation)):
@@ -118,7 +125,7 @@ def _epoch(
         means = _means(logs, sizes)
         row |= {f"validation_{name}": value for name, value in means.items()}
     losses = [row[name] for name in ("loss", "validation_loss") if name in row]
-    if not all(map(math.isfinite, losses)):
+    if not all(math.isfinite(loss) for loss in losses):
         shown = ", ".join(map(str, losses))
         raise RunError(f"the loss became {shown} in epoch {epoch + 1}; a lower peak rate than {stage.max_lr:g} may help")
     return row | {

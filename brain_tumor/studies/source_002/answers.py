@@ -69,7 +69,8 @@ def scores(folder: Path, splits: tuple[str, ...]) -> pd.DataFrame:
     found, floors = slices(folder, splits)
     costs = _costs(folder, splits)
     minutes, trainings = costs.groupby("cell").seconds.sum() / 60, _trainings(costs)
-    first, tables = {}, []
+    first: dict = {}
+    tables = []
     for cell in found.columns.difference(["split", *KEYS], sort=False):
         equal = first.setdefault(trainings[cell], cell)
         table = detection.score_with_floors(found[KEYS].assign(probability=found[cell]), floors, THRESHOLD)
