@@ -117,7 +117,9 @@ def _open(cohort: Cohort, folder: Path) -> Store:
 
 def _build_native(cohort: Cohort, folder: Path) -> None:
     """Read every case once and write the arrays front to back, a few cases in memory at a time."""
-    slices, cases, digest = [], [], hashlib.sha256()
+    slices: list = []
+    cases: list = []
+    digest = hashlib.sha256()
     scalings = []  # of the one normalisation that depends on the pixels
     with ExitStack() as stack:
         bar = stack.enter_context(Bar(f"caching {cohort.name}", len(cohort)))
@@ -135,8 +137,8 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
                 raise DataError(f"{case.sources[0]}: slices of {images.shape[1:]}, the first case has {shape}")
             for writer, planes in zip(writers, (images, masks), strict=True):
                 writer.append(intensity.pad_to_square(planes))
-            for planes in (case.case_id.encode(), images, masks):
-                digest.update(planes)
+            for content in (case.case_id.encode(), images.data, masks.data):
+                digest.update(content)
             scalings.append(intensity.scaling(images, "volume").tolist())
             tumour_px = masks.sum(axis=(1, 2), dtype=int)
             slices.extend(
@@ -208,5 +210,5 @@ class _ArrayWriter:
     def append(self, planes: np.ndarray) -> None:
         self.stream.write(np.ascontiguousarray(planes).data)
 
-    def __exit__(self, *_failure) -> None:
+    def __exit__(self, *_failure: object) -> None:
         self.stream.close()

@@ -90,7 +90,7 @@ class Recipe:
         (), "An argument of the network's constructor, such as filters=8,16; may be given again.", since="0.3"
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuse what cannot be trained, before a run is begun with it."""
         check(self)
         for name, known in (("model", self.MODELS), ("loss", self.LOSSES)):
@@ -149,9 +149,11 @@ class ClassificationRecipe(Recipe):
     input_batchnorm: bool = setting(
         True, "The BatchNorm that a ResNet begins with; it undoes most of a normalisation.", since="0.2"
     )
-    balance: str = setting("none", "What is done about slices with tumour being fewer.", choices=BALANCES, since="0.2")
+    balance: str = setting(  # type: ignore[misc]
+        "none", "What is done about slices with tumour being fewer.", choices=BALANCES, since="0.2"
+    )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """As of every recipe; and the plain network has no BatchNorm."""
         super().__post_init__()
         if self.model == "plain" and not self.input_batchnorm:

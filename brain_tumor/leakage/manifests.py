@@ -37,6 +37,7 @@ class SplitManifest:
         """``(H, W)`` or ``(H, W, C)`` uint8; a damaged file is refused by name."""
         if isinstance(picture.source, Path):
             return read_picture(picture.source, MODES)
+        assert self.store is not None
         return self.store.images[picture.source]
 
 

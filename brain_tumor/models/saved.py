@@ -3,7 +3,9 @@
 The network is rebuilt from our code, never from Keras's own model JSON, and weights are checked before they are read.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -12,13 +14,18 @@ from brain_tumor.errors import ModelError
 from brain_tumor.models import classifier, settings, unet
 from brain_tumor.models.architectures import CLASSIFICATION, SEGMENTATION
 
-CONSTRUCTORS = {"unet": unet.unet, "resunet": unet.resunet, "classifier": classifier.classifier, "plain": classifier.plain}
+CONSTRUCTORS: dict[str, Callable[..., keras.Model]] = {
+    "unet": unet.unet,
+    "resunet": unet.resunet,
+    "classifier": classifier.classifier,
+    "plain": classifier.plain,
+}
 OF_BATCHNORM = ("batchnorm_momentum", "input_batchnorm")
 DESCRIPTION, WEIGHTS = "model.json", "model.weights.h5"
 OWN = "own"  # the constructor of a network that is not ours
 
 
-def describe(architecture: str, **arguments) -> dict:
+def describe(architecture: str, **arguments: Any) -> dict:
     """``unet-resnet18``, ``resunet``, ``resnet18`` or ``plain`` as ``{"constructor": ..., "arguments": {...}}``.
 
     What is said of BatchNorm is left out of the description of ``plain``, which has none: a caller may ask every architecture

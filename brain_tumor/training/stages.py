@@ -70,7 +70,7 @@ def train(
     with Bar("training", total * steps, done * steps) as bar:
         for stage, without_encoder in zip(stages, short, strict=True):
             last = first + stage.epochs
-            batches_of = epoch_batches
+            batches_of: Callable = epoch_batches
             validation_batches = None if validation is None else ValidationBatches(validation, example.batch_size)
             trained = features.head(model) if without_encoder else model
             if done < last:

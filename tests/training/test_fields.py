@@ -5,8 +5,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from brain_tumor.errors import ModelError
 from brain_tumor.training.fields import check, setting

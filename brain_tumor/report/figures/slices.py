@@ -119,7 +119,7 @@ def _grid(
     lines = -(-count // columns)
     height = lines * (WIDTH_INCHES / columns + title_inches) + 0.28
     drawing = Drawing(height, ("Phantom, not a patient. " if phantom else "") + alt, "phantom" if phantom else "patients")
-    drawing.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    drawing.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     panels = list(drawing.subplots(lines, columns, squeeze=False).flat)
     for axes in panels:
         axes.set_axis_off()

@@ -44,5 +44,6 @@ def rewrite(text: str) -> str:
 
 def write() -> Path:
     """Bring the README's results block up to date."""
+    assert README is not None
     files.write_text(README, rewrite(README.read_text(encoding="utf-8")))
     return README

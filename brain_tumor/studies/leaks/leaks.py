@@ -199,8 +199,8 @@ def leak_pairs(scored: Mapping[str, Scored]) -> dict[str, tuple[Scored, Scored]]
         pairs[f"draw {clean.split('-')[1]}"] = (scored[leaky], scored[clean])
     if not pairs:
         raise DataError("no run on a split such as clean-1-of-3, expected at least one")
-    leaky, clean = zip(*pairs.values(), strict=True)
-    return {ALL: (together(leaky), together(clean))} | pairs
+    all_leaky, all_clean = zip(*pairs.values(), strict=True)
+    return {ALL: (together(all_leaky), together(all_clean))} | pairs
 
 
 def scores(scored: Scored) -> pd.DataFrame:

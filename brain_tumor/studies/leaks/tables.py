@@ -1,6 +1,7 @@
 """Tables for people of what a split is worth: scores beside their floors, what a leak adds, who was trained on how much."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -75,7 +76,7 @@ def comparison(table: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(["measure", "on"])
 
 
-def difference(row) -> str:
+def difference(row: Any) -> str:
     """``+0.041 (95 % interval +0.020 to +0.062)``, and whether it can be told from none.
 
     Args:
@@ -131,7 +132,7 @@ def _rank(measure_and_floor: tuple[str, str]) -> int:
     return (*CALLS, *OUTLINES).index(measure_and_floor[0])
 
 
-def _draws(row) -> str:
+def _draws(row: Any) -> str:
     spread = "" if pd.isna(row.sd) else f" ± {row.sd:.3f} ({row.lowest:.3f} to {row.highest:.3f})"
     return f"{row.mean:.3f}{spread}"
 

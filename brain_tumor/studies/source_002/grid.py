@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -78,7 +79,7 @@ def recipe(cell: Cell, budget: Budget, split: str, cohort: str) -> Classificatio
         plan = Stage(cell.strategy, budget.epochs, cell.max_lr)
     else:
         rate = cell.max_lr * EPOCHS / budget.epochs
-        sgd = {"optimiser": "sgd", "momentum": cell.momentum, "schedule": "constant"}
+        sgd: dict[str, Any] = {"optimiser": "sgd", "momentum": cell.momentum, "schedule": "constant"}
         plan = Stage(cell.strategy, budget.epochs, rate, cell.part, 0.0, **sgd)
     return ClassificationRecipe(
         cohort=cohort,
@@ -256,7 +257,7 @@ class _Gathered:
         table = table.assign(**{cell.name: column})
         names = sorted(table.columns.difference(KEYS), key=lambda name: self.order[split, name])
         self.slices[split] = tables[f"slices-{split}.csv"] = table[KEYS + names]
-        costs = pd.DataFrame([self.costs[key] for key in sorted(self.costs, key=self.order.get)])[COST]
+        costs = pd.DataFrame([self.costs[key] for key in sorted(self.costs, key=self.order.__getitem__)])[COST]
         scoring.write(tables | {COSTS: costs}, RunFolder(self.folder))
         progress = {"encoders": self.encoders, "done": len(costs), "of": len(self.order), "ended": now()}
         files.write_json(self.folder / DESCRIPTION, self.description | progress)

@@ -4,6 +4,7 @@ import glob
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -116,7 +117,7 @@ def answer_table(answered: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def verdict_in_words(row) -> str:
+def verdict_in_words(row: Any) -> str:
     """The verdict of a row of :func:`brain_tumor.studies.source_002.answers.answers`, and all that it does not say by itself."""
     words = [row.verdict]
     if row.verdict == answers.NOT_DECIDABLE:
@@ -197,11 +198,11 @@ def _done(folder: Path) -> int:
     return answers.read(folder)["done"]
 
 
-def _score(row) -> str:
+def _score(row: Any) -> str:
     return f"{row.value:.3f}{'*' if row.value < row.floor else ''}, {tables.interval(row)}"
 
 
-def _floor(row) -> str:
+def _floor(row: Any) -> str:
     return "–" if pd.isna(row.floor) else f"{row.floor:.3f}, {row.floor_name}"
 
 
