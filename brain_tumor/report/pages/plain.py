@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from brain_tumor.experiments import tasks
+from brain_tumor.report import tables
 from brain_tumor.report.figures.drawing import Drawing
-from brain_tumor.report.pages import numbers, sections, tables
+from brain_tumor.report.pages import numbers, sections
 from brain_tumor.report.pages.sections import Section
 
 
@@ -14,13 +15,6 @@ def of_run(folder: Path, facts: dict) -> list[Section]:
     """Its scores."""
     scores = tables.plain_table(pd.read_csv(folder / "scores.csv"))
     return [Section(sections.SCORES, scores, f"{sections.test_part(facts)} {sections.INTERVAL}")]
-
-
-def in_words(table: pd.DataFrame) -> pd.DataFrame:
-    """Any table with its first column in front and three decimals."""
-    words = table.map(lambda value: f"{value:.3f}" if isinstance(value, float) else value)
-    words = words.set_index(words.columns[0])
-    return words.rename_axis(columns=words.index.name, index=None)
 
 
 def of_scores(folder: Path, facts: dict) -> list[dict]:
