@@ -17,6 +17,13 @@ def of_run(folder: Path, facts: dict) -> list[Section]:
     return [Section(sections.SCORES, scores, f"{sections.test_part(facts)} {sections.INTERVAL}")]
 
 
+def in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """Any table with its first column in front and three decimals."""
+    words = table.map(lambda value: f"{value:.3f}" if isinstance(value, float) else value)
+    words = words.set_index(words.columns[0])
+    return words.rename_axis(columns=words.index.name, index=None)
+
+
 def of_scores(folder: Path, facts: dict) -> list[dict]:
     """Every score as a number of the sidecar."""
     recipe = facts["recipe"]
