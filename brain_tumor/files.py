@@ -143,8 +143,8 @@ def download(
             if announced and done != announced:
                 raise BrainTumorError(f"{url}: cut short, {done} of {announced} bytes")
             if digest.hexdigest() != expected:
-                found = digest.hexdigest()
-                raise BrainTumorError(f"{url}: another file than expected, {algorithm} {found} instead of {expected}")
+                actual = digest.hexdigest()
+                raise BrainTumorError(f"{url}: another file than expected, {algorithm} {actual} instead of {expected}")
     except (OSError, http.client.HTTPException) as error:
         # A URLError wraps what happened; an HTTPError, which is one too, says it best itself.
         wraps = isinstance(error, urllib.error.URLError) and not isinstance(error, urllib.error.HTTPError)

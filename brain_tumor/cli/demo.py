@@ -22,8 +22,7 @@ def demo() -> None:
     from brain_tumor.experiments import run as experiment
     from brain_tumor.experiments.recipe import SegmentationRecipe
     from brain_tumor.paths import readable
-    from brain_tumor.report.pages import run as run_page
-    from brain_tumor.report.pages import views
+    from brain_tumor.report.pages import run as run_page, views
     from brain_tumor.training.plan import Stage
 
     recipe = SegmentationRecipe(**RECIPE, stages=(Stage("all", EPOCHS, MAX_LR),))

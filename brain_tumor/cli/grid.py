@@ -25,8 +25,7 @@ def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells
     load_keras()
     from brain_tumor.cli.evaluate import print_sections
     from brain_tumor.data.opening import open_cohort
-    from brain_tumor.studies.source_002 import grid
-    from brain_tumor.studies.source_002 import tables as grid_tables
+    from brain_tumor.studies.source_002 import grid, tables as grid_tables
 
     chosen = grid.BUDGETS[budget]
     opened = open_cohort(cohort)

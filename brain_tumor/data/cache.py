@@ -42,7 +42,8 @@ class Store:
         images: ``(N, size, size, C)`` uint8 memory map, cases in order, slices ascending.
         masks: ``(N, size, size)`` uint8 memory map in {0, 1}.
         slices: a row a slice: ``case_id, site, slice, tumour_px`` (at native size).
-        cases: a row a case, indexed by ``case_id``: ``site, slices, tumour_slices, missing`` (sequences, joined by ``+``).
+        cases: a row a case, indexed by ``case_id``: ``site, slices, tumour_slices, missing`` (sequences,
+            joined by ``+``), ``patient``.
         scalings: normalisation method -> ``(cases, 4, C)`` float32, of the native volumes before padding.
         data_hash: SHA-256 of all native pixels and masks, unpadded; the same data anywhere has the same hash.
     """
@@ -103,6 +104,7 @@ def _open_or_build(cohort: Cohort, label: str, made_by: list[int], build: Callab
 def _open(cohort: Cohort, folder: Path) -> Store:
     meta = files.read_json(folder / "meta.json")
     cases = pd.DataFrame(meta["cases"]).set_index("case_id")
+    cases["patient"] = [cohort[case_id].patient for case_id in cases.index]
     slices = pd.read_csv(folder / "slices.csv", keep_default_na=False)
     images = np.load(folder / "images.npy", mmap_mode="r")
     masks = np.load(folder / "masks.npy", mmap_mode="r")

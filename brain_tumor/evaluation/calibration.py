@@ -36,8 +36,8 @@ def check_probabilities(values: ArrayLike, source: str = "probabilities") -> np.
         raise DataError(f"{source}: not all numbers, expected probabilities from 0 to 1") from None
     wrong = ~((numbers >= 0) & (numbers <= 1))
     if wrong.any():
-        found = f"{np.count_nonzero(wrong):,} of {numbers.size:,} values are not, such as {numbers[wrong][0]:g}"
-        raise DataError(f"{source}: expected probabilities from 0 to 1; {found}")
+        complaint = f"{np.count_nonzero(wrong):,} of {numbers.size:,} values are not, such as {numbers[wrong][0]:g}"
+        raise DataError(f"{source}: expected probabilities from 0 to 1; {complaint}")
     return numbers
 
 
@@ -105,9 +105,9 @@ def reliability(
     """
     truth, probability, weights = _checked(truth, probability, weights)
     bin_of = _equal_mass(probability, weights, bins) if equal_mass else _equal_width(probability, bins)
-    weight, called, real = _sums(truth, probability, weights, bin_of, bins)
+    weight, predicted, real = _sums(truth, probability, weights, bin_of, bins)
     held = weight > 0
-    table = pd.DataFrame({"weight": weight[held], "mean_probability": called[held] / weight[held]})
+    table = pd.DataFrame({"weight": weight[held], "mean_probability": predicted[held] / weight[held]})
     table["tumour_share"] = real[held] / weight[held]
     if equal_mass:
         inside = pd.Series(probability[weights > 0]).groupby(bin_of[weights > 0])
@@ -133,8 +133,8 @@ def ece(
     """
     truth, probability, weights = _checked(truth, probability, weights)
     bin_of = _equal_mass(probability, weights, bins) if equal_mass else _equal_width(probability, bins)
-    weight, called, real = _sums(truth, probability, weights, bin_of, bins)
-    return float(np.abs(real - called).sum() / weight.sum()) if weight.sum() else float("nan")
+    weight, predicted, real = _sums(truth, probability, weights, bin_of, bins)
+    return float(np.abs(real - predicted).sum() / weight.sum()) if weight.sum() else float("nan")
 
 
 def brier(truth: ArrayLike, probability: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -170,10 +170,10 @@ def fit_temperature(truth: ArrayLike, probability: ArrayLike, weights: ArrayLike
         return float(np.average(np.logaddexp(0, -margin / np.exp(log_temperature)), weights=weights))
 
     # Convex in 1 / T, so there is one valley in log T as well.
-    found = optimize.minimize_scalar(
+    optimum = optimize.minimize_scalar(
         negative_log_likelihood, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6}
     )
-    return float(np.exp(found.x))
+    return float(np.exp(optimum.x))
 
 
 def apply_temperature(probability: ArrayLike, temperature: float) -> np.ndarray:
@@ -239,10 +239,10 @@ def _score(per_patient: np.ndarray, rows: Callable, seed: int, of_floors: dict) 
 
         low, high = intervals.bootstrap(per_patient, statistic, seed)
         errors = {floor: measure(*answer) for floor, answer in of_floors.items()}
-        floor = min(errors, key=errors.__getitem__) if errors else ""
-        found = {"measure": name, "value": measure(*rows(per_patient)), "low": low, "high": high}
-        found |= {"floor": errors.get(floor, np.nan), "floor_name": floor}
-        table.append(found | {"bins": BINS, "patients": len(per_patient)})
+        floor = min(errors, key=errors.get) if errors else ""
+        row = {"measure": name, "value": measure(*rows(per_patient)), "low": low, "high": high}
+        row |= {"floor": errors.get(floor, np.nan), "floor_name": floor}
+        table.append(row | {"bins": BINS, "patients": len(per_patient)})
     return pd.DataFrame(table)
 
 

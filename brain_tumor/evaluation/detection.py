@@ -62,10 +62,12 @@ def score(
     Raises:
         DataError: no slices, columns of unlike length, a probability that is NaN or outside 0-1.
     """
-    found, names = measured(case_id, truth, probability, threshold)
+    measures, names = measured(case_id, truth, probability, threshold)
     rows = []
-    for name, (per_patient, statistic, at, vectorised) in found.items():
-        low, high = intervals.bootstrap(per_patient, statistic, seed, vectorised=vectorised) if intervals_too else (np.nan,) * 2
+    for name, (per_patient, statistic, at, vectorised) in measures.items():
+        low, high = np.nan, np.nan
+        if intervals_too:
+            low, high = intervals.bootstrap(per_patient, statistic, seed, vectorised=vectorised)
         rows.append({"measure": name, "value": float(statistic(per_patient)), "low": low, "high": high, "threshold": at})
     return pd.DataFrame(rows).assign(patients=len(names), slices=len(truth), tumour_slices=int(np.count_nonzero(truth)))
 
@@ -82,14 +84,14 @@ def score_with_floors(slices: pd.DataFrame, floors: pd.DataFrame, threshold: flo
         As :func:`score`, with ``floor`` and ``floor_name``: NaN and empty where there is none.
     """
     scores = score(slices.case_id, slices.tumour, slices.probability, threshold, seed)
-    reached, found = scores.set_index("measure").value, {}
+    reached, by_name = scores.set_index("measure").value, {}
     for name, table in floors.groupby("floor", sort=False):
         cut = score(table.case_id, table.tumour, table.probability, 0.5, seed, intervals_too=False)
         every = _every_threshold(*_checked(table.tumour, table.probability))
         rates = pd.DataFrame({measure: MEASURES[measure](every.tp, every.fp, every.fn, every.tn) for measure in MATCHED})
         matched = {measure: rates[measure][rates[other] >= reached[other]].max() for measure, other in MATCHED.items()}
-        found[name] = dict(zip(cut.measure, cut.value, strict=True)) | matched
-    by_floor = pd.DataFrame(found).reindex(scores.measure)
+        by_name[name] = dict(zip(cut.measure, cut.value, strict=True)) | matched
+    by_floor = pd.DataFrame(by_name).reindex(scores.measure)
     best = by_floor.max(axis=1).to_numpy()
     names = [row.idxmax() if row.notna().any() else "" for _, row in by_floor.iterrows()]
     return scores.assign(floor=best, floor_name=names)
@@ -123,11 +125,11 @@ def compare(
         differing = len(pd.concat([table[keys] for table in tables]).drop_duplicates(keep=False))
         raise DataError(f"the other prediction: {len(against)} slices, expected the same {len(slices)} ({differing} rows differ)")
     cuts = (threshold, against_threshold)
-    found = [measured(table.case_id, table.tumour, table.probability, cut) for table, cut in zip(tables, cuts, strict=True)]
-    patients = np.arange(len(found[0][1]))
+    measures = [measured(table.case_id, table.tumour, table.probability, cut) for table, cut in zip(tables, cuts, strict=True)]
+    patients = np.arange(len(measures[0][1]))
     rows = []
-    for name, (_, statistic, _, vectorised) in found[0][0].items():
-        predictors = [by_name[name][:2] for by_name, _ in found]
+    for name, (_, statistic, _, vectorised) in measures[0][0].items():
+        predictors = [by_name[name][:2] for by_name, _ in measures]
         if vectorised:
             answer = intervals.paired(predictors[0][0], predictors[1][0], statistic, seed, margin, vectorised=True)
             rows.append({"measure": name} | {fact: getattr(answer, fact) for fact in intervals.TOLD})
@@ -151,12 +153,12 @@ def per_case(slices: pd.DataFrame, threshold: float) -> pd.DataFrame:
         slices: a row a slice: ``case_id, tumour, probability``.
         threshold: a slice is called tumour where its probability is above this.
     """
-    called, real = slices.probability > threshold, slices.tumour.astype(bool)
-    table = slices.assign(slices=1, tumour_slices=real, missed_slices=real & ~called, false_alarm_slices=called & ~real)
-    found = table.groupby("case_id")[["slices", "tumour_slices", "missed_slices", "false_alarm_slices"]].sum().astype(int)
+    positive, real = slices.probability > threshold, slices.tumour.astype(bool)
+    table = slices.assign(slices=1, tumour_slices=real, missed_slices=real & ~positive, false_alarm_slices=positive & ~real)
+    totals = table.groupby("case_id")[["slices", "tumour_slices", "missed_slices", "false_alarm_slices"]].sum().astype(int)
     areas = {case_id: auc(rows.tumour, rows.probability) for case_id, rows in slices.groupby("case_id")}
-    right = found.slices - found.missed_slices - found.false_alarm_slices
-    return found.assign(accuracy=right / found.slices, auc=pd.Series(areas))
+    right = totals.slices - totals.missed_slices - totals.false_alarm_slices
+    return totals.assign(accuracy=right / totals.slices, auc=pd.Series(areas))
 
 
 def auc(truth: np.ndarray, probability: np.ndarray) -> float:
@@ -226,8 +228,8 @@ def measured(case_id: np.ndarray, truth: np.ndarray, probability: np.ndarray, th
     if len(case_id) != len(truth):
         raise DataError(f"{len(case_id):,} case names and {len(truth):,} slices, expected as many")
     patient, names = pd.factorize(np.asarray(case_id))
-    called = probability > threshold
-    outcomes = np.stack([called & truth, called & ~truth, ~called & truth, ~called & ~truth], axis=1)
+    positive = probability > threshold
+    outcomes = np.stack([positive & truth, positive & ~truth, ~positive & truth, ~positive & ~truth], axis=1)
     counts = np.zeros((len(names), 4), int)
     np.add.at(counts, patient, outcomes)
     order, ends = _descending(probability)

@@ -68,7 +68,7 @@ def _row(by: str, name: str, measure: str, part: pd.DataFrame, floors: dict[str,
     }
 
 
-def _measured(part: pd.DataFrame, called: pd.Series, measure: str) -> tuple[np.ndarray, Callable]:
+def _measured(part: pd.DataFrame, calls: pd.Series, measure: str) -> tuple[np.ndarray, Callable]:
     """Each patient's outcomes, and what makes the measure of them."""
-    found, _ = detection.measured(part.case_id, part.tumour, called.to_numpy(float), 0.5)
-    return found[measure][:2]
+    measures, _ = detection.measured(part.case_id, part.tumour, calls.to_numpy(float), 0.5)
+    return measures[measure][:2]

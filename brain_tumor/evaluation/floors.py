@@ -77,9 +77,9 @@ def count(predicted: Mapping[str, np.ndarray | None], slices: pd.DataFrame, mask
     truth, rows = masks[test], slices.iloc[test]
     where = {"case_id": rows.case_id.to_numpy(), "slice": rows.slice.to_numpy(), "size": masks.shape[1]}
     tables = [
-        overlap.count(found * np.uint8(255), truth).assign(floor=name, **where)
-        for name, found in predicted.items()
-        if found is not None
+        overlap.count(outlines * np.uint8(255), truth).assign(floor=name, **where)
+        for name, outlines in predicted.items()
+        if outlines is not None
     ]
     return pd.concat(tables, ignore_index=True)[["floor", *overlap.COLUMNS]]
 
@@ -114,9 +114,9 @@ def _mean_mask(position: np.ndarray, masks: np.ndarray, train: np.ndarray, test:
     tumour = np.stack([flat[train[steps == step]].sum(axis=0, dtype=np.int64) for step in range(POSITIONS)])
 
     def pooled_dice(cut: float) -> float:
-        called = maps > cut
-        hits = (tumour * called).sum()
-        return 2 * hits / max(tumour.sum() + (called.sum(axis=1) * size).sum(), 1)
+        positive = maps > cut
+        hits = (tumour * positive).sum()
+        return 2 * hits / max(tumour.sum() + (positive.sum(axis=1) * size).sum(), 1)
 
     best = max(CUTS, key=pooled_dice)
     return (maps > best).astype(np.uint8).reshape(POSITIONS, *masks.shape[1:])[_step(position[test])]
@@ -169,8 +169,8 @@ def _neighbours(slices: pd.DataFrame, train: np.ndarray, test: np.ndarray) -> An
     keys = cases.astype(np.int64) * (number.max() + 1) + numbers
     for i, row in enumerate(test):
         place = int(np.searchsorted(keys, case[row] * (int(number.max()) + 1) + number[row]))
-        found = []
+        neighbours = []
         for k in (place - 1, place):
             same = 0 <= k < len(keys) and cases[k] == case[row]
-            found.append((int(order[k]), abs(int(numbers[k]) - int(number[row]))) if same else (None, 0))
-        yield i, *found
+            neighbours.append((int(order[k]), abs(int(numbers[k]) - int(number[row]))) if same else (None, 0))
+        yield i, *neighbours

@@ -25,14 +25,14 @@ def count(probability: np.ndarray, truth: np.ndarray, threshold: float = 0.5) ->
     """
     if probability.shape != truth.shape:
         raise ValueError(f"prediction {probability.shape} and truth {truth.shape} differ in shape")
-    called, real = probability > threshold * 255, truth.astype(bool)
+    positive, real = probability > threshold * 255, truth.astype(bool)
     plane = (1, 2)
     return pd.DataFrame(
         {
-            "tp": (called & real).sum(axis=plane),
-            "fp": (called & ~real).sum(axis=plane),
-            "fn": (~called & real).sum(axis=plane),
-            "tn": (~called & ~real).sum(axis=plane),
+            "tp": (positive & real).sum(axis=plane),
+            "fp": (positive & ~real).sum(axis=plane),
+            "fn": (~positive & real).sum(axis=plane),
+            "tn": (~positive & ~real).sum(axis=plane),
             "slice_probability": probability.max(axis=plane) / 255,
         }
     )
@@ -87,8 +87,8 @@ def as_slices(counts: pd.DataFrame) -> pd.DataFrame:
     """``case_id, slice, tumour, probability`` of the rows of one ``size``: the segmentation as a detector, a slice being as
     probable as its most probable pixel.
     """
-    found = counts.assign(tumour=counts.tp + counts.fn > 0, probability=counts.slice_probability)
-    return found[["case_id", "slice", "tumour", "probability"]].reset_index(drop=True)
+    slices = counts.assign(tumour=counts.tp + counts.fn > 0, probability=counts.slice_probability)
+    return slices[["case_id", "slice", "tumour", "probability"]].reset_index(drop=True)
 
 
 def per_case(counts: pd.DataFrame) -> pd.DataFrame:

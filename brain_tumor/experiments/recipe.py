@@ -16,12 +16,14 @@ from brain_tumor.models.architectures import CLASSIFICATION, PRECISIONS, SEGMENT
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.batches import BALANCES
 from brain_tumor.training.fields import check, setting
-from brain_tumor.training.plan import Stage
+from brain_tumor.training.plan import OF_THE_OPTIMISER, Stage, stages
 
 SPLIT_HELP = (
     "source-004, source-002, ratio-20, fold-1-of-5, slice-fold-1-of-5, site-HT, clean-1-of-3, leaky-1-of-3, or a JSON file."
 )
-TWELVE_EPOCHS = (Stage("all", epochs=12),)
+EPOCHS, MAX_LR = 12, 1e-3
+TWELVE_EPOCHS = (Stage("all", EPOCHS, MAX_LR),)
+OF_THE_RECIPE = ("backbone", "size", "channels", "batchnorm_momentum", "input_batchnorm")  # of a network, which other fields say
 SMALLEST = 16  # px; below this no network here can halve its input often enough
 
 
@@ -95,6 +97,8 @@ class Recipe:
             if getattr(self, name) not in known:
                 raise ModelError(f"{name} {getattr(self, name)!r}, expected one of {', '.join(known)}")
         own = dict(self.model_arguments)
+        if twice := [name for name in OF_THE_RECIPE if name in own]:
+            raise ModelError(f"model argument {twice[0]!r}: other fields of a recipe say this")
         check_size(self.size, stride(self.model, **{name: own[name] for name in ("filters",) if name in own}))
         if not self.stages or not any(stage.epochs for stage in self.stages):
             raise ModelError("a recipe without an epoch, expected at least one stage of at least one")
@@ -158,6 +162,41 @@ class ClassificationRecipe(Recipe):
     def network_arguments(self) -> dict[str, Any]:
         """As of every recipe; a first BatchNorm is left unsaid, as before it could be left out."""
         return super().network_arguments() | ({} if self.input_batchnorm else {"input_batchnorm": False})
+
+
+def from_options(kind: type[Recipe], **options: Any) -> Recipe:
+    """A recipe from flat options, as the command line takes them.
+
+    Args:
+        options: fields of the recipe and of :class:`Augmentation`; and in place of ``stages``: ``strategy``, ``epochs``,
+            ``max_lr`` and the optimiser's (:func:`brain_tumor.training.plan.stages`).
+
+    Raises:
+        ModelError: an unknown option, or a value beyond its limits.
+    """
+    names = {item.name for item in fields(kind)}
+    changes = {name: options.pop(name) for name in [item.name for item in fields(Augmentation)] if name in options}
+    planned = {name: options.pop(name) for name in ("strategy", "epochs", "max_lr", *OF_THE_OPTIMISER) if name in options}
+    unknown = sorted(options.keys() - names)
+    if unknown:
+        raise ModelError(f"unknown option {unknown[0]!r} of a {kind.TASK} recipe, expected some of {', '.join(sorted(names))}")
+    if changes:
+        options["augmentation"] = Augmentation(**changes)
+    if planned:
+        options["stages"] = stages(
+            **{"strategy": "all", "epochs": EPOCHS, "max_lr": MAX_LR} | planned, new_layers=kind.NEW_LAYERS
+        )
+    return kind(**options)
+
+
+def Segmentation(**options: Any) -> SegmentationRecipe:
+    """A recipe of a segmentation network; options as on the command line (``epochs=12, max_lr=1e-3, strategy="all"``)."""
+    return from_options(SegmentationRecipe, **options)
+
+
+def Classification(**options: Any) -> ClassificationRecipe:
+    """A recipe of a slice classifier; options as on the command line."""
+    return from_options(ClassificationRecipe, **options)
 
 
 def identity(described: object) -> Any:

@@ -39,7 +39,7 @@ def evaluate(part: Part, again: bool) -> Result:
     """
     recipe, store = part.recipe, part.store
     truth = {size: open_store(part.cohort, size).masks for size in (recipe.size, store.size)}
-    predictor = Predictor.load(part.run.path)
+    predictor = Predictor.load(part.run.path, part.model)
     whole = scoring.whole_cases(store, part.rows)
     cases, seconds = [], []
     by_case = store.slices.iloc[part.rows].groupby("case_id").slice

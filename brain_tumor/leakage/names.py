@@ -50,7 +50,7 @@ def pattern_of(text: str | None) -> re.Pattern:
     return pattern
 
 
-def told(name: str, pattern: re.Pattern) -> tuple[str | None, str | None, int | None]:
+def identify(name: str, pattern: re.Pattern) -> tuple[str | None, str | None, int | None]:
     """Patient, series and slice number as a file's name tells them. The series is all that was matched, less the number."""
     match = pattern.search(Path(name).name)
     if not match or not match["patient"]:
@@ -73,7 +73,7 @@ def pictures_of(store: Store, rows: Iterable[int]) -> tuple[ImageRecord, ...]:
 
 
 class SliceIndex:
-    """Finds slices of a cohort by TCGA names. It opens the cohort when first asked; LGG data that is not here is an empty shelf.
+    """Finds slices of a cohort by TCGA names. It opens the cohort when first asked; without LGG data it finds nothing.
 
     Attributes:
         store: the cohort's native store, once opened.
@@ -90,7 +90,7 @@ class SliceIndex:
         Raises:
             SplitError: a patient of the cohort, but a slice number that it lacks.
         """
-        patient, _, number = told(name, re.compile(TCGA))
+        patient, _, number = identify(name, re.compile(TCGA))
         if patient is None:
             return ()
         if self._pictures is None:

@@ -117,9 +117,9 @@ def gather(recipe: Pretraining, roots: Sequence[Path]) -> Deduplicated:
     rows = material.rows("train")
     counts = np.bincount(folders.labels[rows], minlength=len(folders.classes))
     if len(rows) < recipe.batch_size or not counts.all():
-        found = ", ".join(f"{name} {count}" for name, count in zip(folders.classes, counts, strict=True))
+        per_class = ", ".join(f"{name} {count}" for name, count in zip(folders.classes, counts, strict=True))
         raise DataError(
-            f"{folders.roots[0]}: without copies the train part has {found}; expected some of each class, and "
+            f"{folders.roots[0]}: without copies the train part has {per_class}; expected some of each class, and "
             f"{recipe.batch_size} or more for a batch"
         )
     return material

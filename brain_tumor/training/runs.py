@@ -199,11 +199,12 @@ def find_run(name: str) -> RunFolder:
     """
     if (Path(name) / DESCRIPTION).is_file():
         return RunFolder(Path(name))
-    found = [run for run in all_runs() if run.path.name == name] or [run for run in all_runs() if run.path.name.startswith(name)]
-    if len(found) != 1:
-        several = f": {', '.join(run.path.name for run in found[:3])}" if found else "; `brain-tumor runs` lists them"
-        raise RunError(f"{name}: {len(found) or 'no'} such run{'s' if len(found) > 1 else ''} in {runs_folder()}{several}")
-    return found[0]
+    begun = [run for run in all_runs() if run.path.name.startswith(name)]
+    matches = [run for run in begun if run.path.name == name] or begun
+    if len(matches) != 1:
+        several = f": {', '.join(run.path.name for run in matches[:3])}" if matches else "; `brain-tumor runs` lists them"
+        raise RunError(f"{name}: {len(matches) or 'no'} such run{'s' if len(matches) > 1 else ''} in {runs_folder()}{several}")
+    return matches[0]
 
 
 def all_runs() -> list[RunFolder]:

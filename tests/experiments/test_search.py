@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 
 from brain_tumor.errors import DataError, ModelError, RunError
-from brain_tumor.experiments import classification, search
-from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments import classification, run as experiment, search
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import all_runs

@@ -6,12 +6,12 @@ import math
 import nbformat
 import pytest
 
+from brain_tumor import files
 from brain_tumor.errors import DataError, RunError
 from brain_tumor.paths import CHECKOUT
-from brain_tumor.records import sidecar
+from brain_tumor.records import records, sidecar
 from brain_tumor.records.sidecar import MIME, Sidecar
-from brain_tumor.report.pages import page, readme
-from brain_tumor.report.pages import run as run_page
+from brain_tumor.report.pages import page, readme, run as run_page, segmentation
 
 
 @pytest.fixture
@@ -117,8 +117,6 @@ def test_reports_of_this_checkout_keep_the_rules():
 
 
 def test_a_run_is_published_from_its_record_alone(make_run, reports):
-    from brain_tumor.records import records
-
     folder = records.commit_record(make_run(phantom=False))
     path = run_page.publish_record(folder)
     assert path == reports / "runs" / f"{folder.name}.html"
@@ -126,7 +124,13 @@ def test_a_run_is_published_from_its_record_alone(make_run, reports):
     assert "data:image/jpeg" not in html, "a picture of a patient"
     assert page.external_requests(html) == []
     assert len(html) < page.MAX_BYTES
-    for word in ("slice, empty = 1", "95 % interval", "floor", "of them without tumour", "brain-tumor train segmentation"):
+    for word in (
+        "slice, empty = 1",
+        "95 % interval",
+        "floor",
+        "of them without tumour",
+        f"brain-tumor train --recipe reports/records/{folder.name}/run.json",
+    ):
         assert word in html, word
     assert content["runs"] == [folder.name]
     assert [number["name"] for number in content["numbers"] if number["headline"]] == [
@@ -135,8 +139,20 @@ def test_a_run_is_published_from_its_record_alone(make_run, reports):
     ]
 
 
+def test_the_page_of_a_run_of_preparation_1_says_so(make_run, make_classifier, reports):
+    """Trained again today such a run would not give the same weights, so the page may not show the command without a word."""
+    note = "masks were resized otherwise for training (preparation 1)"
+    for run in (make_run(phantom=False), make_classifier(phantom=False)):
+        folder = records.commit_record(run)
+        assert "resized otherwise" not in run_page.publish_record(folder).read_text()
+        facts = {name: value for name, value in files.read_json(folder / "run.json").items() if name != "preparation"}
+        files.write_json(folder / "run.json", facts)
+        text = run_page.publish_record(folder).read_text()
+        assert (note in text) == (facts["recipe"]["task"] == "segmentation"), "a classifier learns no masks"
+
+
 def test_the_page_of_ones_own_run_has_pictures_and_stays_at_home(make_run, reports, phantom_cohort, monkeypatch):
-    monkeypatch.setattr(run_page, "open_cohort", lambda name: phantom_cohort)
+    monkeypatch.setattr(segmentation, "open_cohort", lambda name: phantom_cohort)
     run = make_run()
     path = run_page.run_page(run)
     assert path.parent == reports / "local"

@@ -19,8 +19,8 @@ def plot_tumour_areas(slices: pd.DataFrame) -> Drawing:
     axes.axvline(median, color=RED, linewidth=1.5)
     top = axes.get_ylim()[1]
     axes.text(median, top, f"median {median:,.0f} px ", ha="right", va="top", color=RED, fontsize=9)
-    told = f"{(areas < SMALL_PX).sum()} of {len(areas):,} tumour slices under {SMALL_PX} px"
-    axes.text(0.01, 0.98, told, transform=axes.transAxes, color=GREY, fontsize=9, va="top")
+    note = f"{(areas < SMALL_PX).sum()} of {len(areas):,} tumour slices under {SMALL_PX} px"
+    axes.text(0.01, 0.98, note, transform=axes.transAxes, color=GREY, fontsize=9, va="top")
     logarithmic(axes.xaxis)
     return drawing
 

@@ -49,6 +49,17 @@ def show_sequences(store: Store, case_id: str, number: int) -> Drawing:
     return drawing
 
 
+def show_picture(pixels: np.ndarray, alt: str, phantom: bool) -> Drawing:
+    """Any picture ``(H, W, 3)`` uint8 of an exam, as it is; it counts as a patient's unless it is the phantom's."""
+    height, width = pixels.shape[:2]
+    drawing = Drawing(WIDTH_INCHES * height / width, alt, "phantom" if phantom else "patients")
+    drawing.set_layout_engine("none")  # the picture fills it
+    axes = drawing.add_axes((0, 0, 1, 1))
+    axes.imshow(pixels)
+    axes.axis("off")
+    return drawing
+
+
 def show_case(store: Store, case_id: str, probability: np.ndarray | None = None, threshold: float = 0.5) -> Drawing:
     """Every slice of one exam with the expert's outline, and the prediction's where it is given.
 

@@ -85,6 +85,7 @@ def _render(folder: Path, facts: dict, drawings: list[Drawing], template: str = 
         training_figures=[figures.plot_history({facts["recipe"]["model"]: history})],
         pictures=drawings,
         recipe=_recipe(facts),
+        note=records.preparation_note(facts),
         command=records.retrain_command(folder) if folder.parent == records.records_folder() else None,
         **more,
     )

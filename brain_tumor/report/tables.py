@@ -7,6 +7,8 @@ import pandas as pd
 
 from brain_tumor.evaluation import intervals, protocols
 
+IN_WORDS = {"protocol": "Dice"}  # a column's name -> as a table's header says it
+
 
 def score_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Every Dice by its name, with interval, floor and definition (:func:`brain_tumor.evaluation.protocols.score`).
@@ -32,6 +34,14 @@ def score_table(scores: pd.DataFrame) -> pd.DataFrame:
         )
         .set_index("Dice")
         .pipe(_named_in_the_corner)
+    )
+
+
+def plain_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of any task, with interval and floor: the first column names a score, the second holds its value."""
+    name = scores.columns[0]
+    return worded(
+        {name: row[0], **_judged(row, "score", row[1]), "patients": row.patients} for row in scores.itertuples(index=False)
     )
 
 
@@ -148,11 +158,15 @@ def worst_slice_table(slices: pd.DataFrame, number: int) -> pd.DataFrame:
     )
 
 
-def comparison_table(found: pd.DataFrame) -> pd.DataFrame:
-    """Two predictors paired by patient (``compare`` of :mod:`~brain_tumor.evaluation.protocols` or ``detection``)."""
+def comparison_table(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Two predictors paired by patient (``compare`` of :mod:`~brain_tumor.evaluation.protocols` or ``detection``).
+
+    The columns before ``difference`` say what a row compares.
+    """
+    subject = comparison.columns[: comparison.columns.get_loc("difference")]
     rows = []
-    for row in found.itertuples():
-        name = {"Dice": row.protocol, "size": row.size} if "protocol" in found else {"measure": row.measure}
+    for row in comparison.itertuples():
+        name = {IN_WORDS.get(column, column): getattr(row, column) for column in subject}
         rows.append(
             name
             | {
@@ -160,7 +174,7 @@ def comparison_table(found: pd.DataFrame) -> pd.DataFrame:
                 "95 % interval": "–" if pd.isna(row.low) else f"{row.low:+.3f} to {row.high:+.3f}",
                 "verdict": row.verdict,
                 "patients needed": patients_needed(row),
-                "Wilcoxon p": intervals.p_in_words(row.p_value),
+                "p": intervals.p_in_words(row.p_value),
             }
         )
     return worded(rows)
