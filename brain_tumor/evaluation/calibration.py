@@ -239,7 +239,7 @@ def _score(per_patient: np.ndarray, rows: Callable, seed: int, of_floors: dict) 
 
         low, high = intervals.bootstrap(per_patient, statistic, seed)
         errors = {floor: measure(*answer) for floor, answer in of_floors.items()}
-        floor = min(errors, key=errors.get) if errors else ""
+        floor = min(errors, key=errors.__getitem__) if errors else ""
         row = {"measure": name, "value": measure(*rows(per_patient)), "low": low, "high": high}
         row |= {"floor": errors.get(floor, np.nan), "floor_name": floor}
         table.append(row | {"bins": BINS, "patients": len(per_patient)})

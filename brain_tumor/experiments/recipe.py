@@ -164,7 +164,7 @@ class ClassificationRecipe(Recipe):
         return super().network_arguments() | ({} if self.input_batchnorm else {"input_batchnorm": False})
 
 
-def from_options(kind: type[Recipe], **options: Any) -> Recipe:
+def from_options(kind: type[Recipe], **options: Any) -> Any:
     """A recipe from flat options, as the command line takes them.
 
     Args:
@@ -183,9 +183,8 @@ def from_options(kind: type[Recipe], **options: Any) -> Recipe:
     if changes:
         options["augmentation"] = Augmentation(**changes)
     if planned:
-        options["stages"] = stages(
-            **{"strategy": "all", "epochs": EPOCHS, "max_lr": MAX_LR} | planned, new_layers=kind.NEW_LAYERS
-        )
+        plan: dict[str, Any] = {"strategy": "all", "epochs": EPOCHS, "max_lr": MAX_LR} | planned
+        options["stages"] = stages(**plan, new_layers=kind.NEW_LAYERS)
     return kind(**options)
 
 

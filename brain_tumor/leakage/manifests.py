@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,7 +204,7 @@ def _is_mask(path: Path) -> bool:
     return path.stem.endswith("_mask")
 
 
-def _check_parts(path: Path, parts) -> None:
+def _check_parts(path: Path, parts: Iterable[str]) -> None:
     distinct = sorted(set(parts))
     if len(distinct) < 2:
         only = f"only the part {distinct[0]!r}" if distinct else "no parts"

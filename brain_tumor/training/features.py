@@ -131,7 +131,8 @@ def batches(
         example: any epoch's batches; all are of the same slices.
     """
     cached = compute(model, example.arrays, example.batch_size, example.augmentation.flip)
+    checked = None
     if validation is not None:
         features = compute(model, validation, example.batch_size, flip=False)
-        validation = FeatureValidationBatches(validation, example.batch_size, features)
-    return lambda epoch: FeatureBatches(epoch_batches(epoch), cached), validation
+        checked = FeatureValidationBatches(validation, example.batch_size, features)
+    return lambda epoch: FeatureBatches(epoch_batches(epoch), cached), checked

@@ -69,7 +69,8 @@ def scores(folder: Path, splits: tuple[str, ...]) -> pd.DataFrame:
     predictions, floors = slices(folder, splits)
     costs = _costs(folder, splits)
     minutes, trainings = costs.groupby("cell").seconds.sum() / 60, _trainings(costs)
-    first, tables = {}, []
+    first: dict = {}
+    tables = []
     for cell in predictions.columns.difference(["split", *KEYS], sort=False):
         equal = first.setdefault(trainings[cell], cell)
         table = detection.score_with_floors(predictions[KEYS].assign(probability=predictions[cell]), floors, THRESHOLD)
@@ -97,8 +98,8 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
     for claim in claims:
         if not {claim.one, claim.other} <= set(table):
             continue
-        per_patient = (np.stack([hits[name], counts], axis=1) for name in (claim.one, claim.other))
-        comparison = intervals.paired(*per_patient, _accuracy, vectorised=True)
+        ours, theirs = (np.stack([hits[name], counts], axis=1) for name in (claim.one, claim.other))
+        comparison = intervals.paired(ours, theirs, _accuracy, vectorised=True)
         said = claim.points / 100 if claim.points else np.nan
         each = tuple((right[claim.one].astype(int) - right[claim.other]).groupby(table.split, sort=False).mean())
         void = trainings[claim.one] == trainings[claim.other]

@@ -245,6 +245,7 @@ class _Gathered:
         if cost:
             column, table = self.slices[split][cost["cell"]], self.slices[split]
         else:
+            assert run is not None
             facts, predictions = run.description, _read(run.path / scoring.SLICES)
             if encoder := facts["encoder"]:
                 self.check_encoder(encoder["file"], encoder["sha256"])
