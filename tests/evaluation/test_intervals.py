@@ -48,8 +48,8 @@ def test_the_interval_is_that_of_scipy(sample, method, statistic):
     """Same draws, same numbers, to the last digits: only the loop is ours."""
     theirs = stats.bootstrap(
         (np.arange(20),), lambda rows, axis: statistic(sample[rows]), n_resamples=intervals.RESAMPLES, vectorized=True,
-        confidence_level=intervals.LEVEL, method={"bca": "BCa"}.get(method, method), rng=np.random.default_rng(5),
-    ).confidence_interval  # fmt: skip
+        confidence_level=intervals.LEVEL, method={"bca": "BCa"}.get(method, method), random_state=np.random.default_rng(5),
+    ).confidence_interval  # fmt: skip # `rng` only since SciPy 1.15
     ours = intervals.bootstrap(sample, statistic, seed=5, method=method, vectorised=True)
     assert ours == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
