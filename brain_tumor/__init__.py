@@ -35,11 +35,10 @@ _MODULES = {
     "training.plan": ("Stage",),
     "inference.predictor": ("Predictor",),
     "records.sidecar": ("Sidecar",),
-    "face": (
-        "Segmentation", "Classification", "build", "split_of", "train", "cross_validate", "open_run", "Run", "Folds", "Scores",
-        "Prediction",
-    ),
-}  # fmt: skip
+    "experiments.recipe": ("Segmentation", "Classification"),
+    "experiments.run": ("build", "split_of"),
+    "face": ("train", "cross_validate", "open_run", "Run", "Folds", "Scores", "Prediction"),
+}
 _OFFERED = {name: module for module, names in _MODULES.items() for name in names}
 
 

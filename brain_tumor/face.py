@@ -9,45 +9,31 @@
     bt.open_run(run.recipe, cohort)
     bt.Predictor.load(run.path)
 
-Run folders, tables and arrays below stay plain: every attribute here is a path, a DataFrame or a NumPy array. This is the only
-module that may import every room.
+Run folders, tables and arrays below stay plain. This is the only module that may import every room.
 """
 
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Case, Cohort
-from brain_tumor.data.splits import Split
 from brain_tumor.errors import RunError
 from brain_tumor.experiments import crossval, out_of_fold, run as experiment, scoring, tasks
 from brain_tumor.experiments.own import OwnCode
-from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe, from_options
+from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.experiments.segmentation import PREDICTIONS
 from brain_tumor.inference import intake, predict as stored
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predictor import Predictor
-from brain_tumor.models import saved
 from brain_tumor.records import crossval as crossval_record, lookup, records
 from brain_tumor.report import figures
 from brain_tumor.report.figures import overlay
 from brain_tumor.report.pages import crossval as crossval_page, views
 from brain_tumor.training.runs import RunFolder
-
-
-def Segmentation(**options: Any) -> SegmentationRecipe:
-    """A recipe of a segmentation network; options as on the command line (``epochs=12, max_lr=1e-3, strategy="all"``)."""
-    return from_options(SegmentationRecipe, **options)
-
-
-def Classification(**options: Any) -> ClassificationRecipe:
-    """A recipe of a slice classifier; options as on the command line."""
-    return from_options(ClassificationRecipe, **options)
 
 
 def train(recipe: Recipe, cohort: Cohort, **own: Any) -> "Run":
@@ -77,23 +63,13 @@ def cross_validate(recipe: Recipe, cohort: Cohort, unit: str = "patient", folds:
 
 
 def open_run(recipe: Recipe, cohort: Cohort) -> "Run | None":
-    """The finished run of this recipe on this cohort: of this home, else its record, else None. Nothing is trained."""
+    """The finished run of this recipe on this cohort: of this home, else its record, else None."""
     store = open_store(cohort)
     folder = experiment.run_folder(recipe, store)
     if folder.exists and folder.status == "finished":
         return Run(folder, cohort)
     record = records.recorded(recipe, store.data_hash)
     return Run(record, cohort) if record else None
-
-
-def build(recipe: Recipe) -> keras.Model:
-    """The untrained network of a recipe."""
-    return saved.build(saved.describe(recipe.model, **recipe.network_arguments()))
-
-
-def split_of(recipe: Recipe, cohort: Cohort) -> Split:
-    """Which slices of the cohort a run of this recipe trains on, validates on and is tested on."""
-    return experiment.make_split(recipe, open_store(cohort))
 
 
 class Run:

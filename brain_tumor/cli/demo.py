@@ -1,9 +1,11 @@
 """``brain-tumor demo``: the main job from end to end on synthetic patients, in minutes, with no data."""
 
+from typing import Any
+
 import typer
 
 # Small enough for a few minutes on two cores, hard enough that nothing but learning scores well.
-RECIPE = {"cohort": "phantom", "split": "ratio-25", "model": "resunet", "size": 128, "batchnorm_momentum": 0.9}
+RECIPE: dict[str, Any] = {"cohort": "phantom", "split": "ratio-25", "model": "resunet", "size": 128, "batchnorm_momentum": 0.9}
 EPOCHS, MAX_LR = 12, 3e-3
 
 

@@ -1,5 +1,6 @@
 """From a recipe to a trained and scored run, whatever the task: where cohort, split, network, training and evaluation meet."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         short = features.represents(recipe.augmentation)
         trained = (model, recipe.stages, epoch_batches, loss, run, validation, task.metrics)
         train_stages(*trained, on_features=short, callbacks=own.callbacks)
-        saved.save(model, description | {"precision": number_format, "predictor": _predictor(recipe)}, run.path)
+        saved.save(model, description | {"precision": number_format, "predictor": _predictor(recipe, cohort)}, run.path)
     run.drop_checkpoints()
     return run
 
@@ -137,7 +138,7 @@ def run_folder(recipe: Recipe, store: Store, own: OwnCode = NONE) -> RunFolder:
     asked = {name: value for name, value in identity(recipe).items() if name not in BY_CONTENT}
     decisive = [recipe.TASK, asked, content(recipe, store, split), *([own.facts()] if own.facts() else [])]
     digest = files.sha256_json(decisive)[:8]
-    stem = Path(recipe.split).name.removesuffix(".json")
+    stem = re.sub(r"[^\w-]+", "-", split.name)  # a file may call its split anything
     return RunFolder(runs_folder() / f"{store.cohort.name}-{stem}-{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}")
 
 
@@ -152,6 +153,16 @@ def make_split(recipe: Recipe, store: Store) -> splits.Split:
     if recipe.split.endswith(".json"):
         return splits.load(Path(recipe.split))
     return splits.named(recipe.split, store.cases, store.slices, recipe.validation, recipe.split_seed)
+
+
+def build(recipe: Recipe) -> keras.Model:
+    """The untrained network of a recipe."""
+    return saved.build(saved.describe(recipe.model, **recipe.network_arguments()))
+
+
+def split_of(recipe: Recipe, cohort: Cohort) -> splits.Split:
+    """Which slices of the cohort a run of this recipe trains on, validates on and is tested on."""
+    return make_split(recipe, open_store(cohort))
 
 
 def finished_recipe(run: RunFolder) -> Recipe:
@@ -174,7 +185,7 @@ def part_of(run: RunFolder, cohort: Cohort, name: str, model: keras.Model | None
     recipe = finished_recipe(run)
     store = open_store(cohort)
     split = splits.load(run.path / SPLIT)
-    check_content(run, {"data_hash": store.data_hash, "split_hash": split.hash})
+    check_content(run, content(recipe, store, split))
     part = scoring.Part(run, cohort, recipe, store, split, name, model)
     if not len(part.rows):
         raise RunError(f"{run.path}: the {name} part of its split is empty")
@@ -194,9 +205,10 @@ def check_content(run: RunFolder, facts: dict[str, Any]) -> None:
             raise RunError(f"{run.path}: {begun}; remove the folder to train anew")
 
 
-def _predictor(recipe: Recipe) -> dict[str, Any]:
+def _predictor(recipe: Recipe, cohort: Cohort) -> dict[str, Any]:
     """How the model's inputs are prepared and its answer is decided (:class:`brain_tumor.inference.predictor.Predictor`)."""
-    return {name: getattr(recipe, name) for name in ("normalisation", "channels", "flip_tta", "threshold", "cohort")}
+    values = recipe.to_json()
+    return {name: values[name] for name in ("normalisation", "channels", "flip_tta", "threshold")} | {"cohort": cohort.name}
 
 
 def _part_size(split: splits.Split, part: str, store: Store) -> dict[str, int]:

@@ -73,7 +73,7 @@ def keep_weights(encoder: dict | None) -> Path | None:
     from brain_tumor.models import weights
 
     source = encoder and weights.record_file(weights.folder() / encoder["file"])
-    if not source or not source.is_file() or files.read_json(source)["sha256"] != encoder["sha256"]:
+    if not encoder or not source or not source.is_file() or files.read_json(source)["sha256"] != encoder["sha256"]:
         return None
     copy = records_folder() / "weights" / source.name
     files.write_text(copy, source.read_text(encoding="utf-8"))

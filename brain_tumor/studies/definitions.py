@@ -56,9 +56,9 @@ def threshold_counts(
     for prediction, truth in stored_cases(run, cohort, part):
         for planes in (prediction.working, prediction.native):
             size = planes.shape[1]
-            found = overlap.threshold_counts(planes, truth[size], thresholds)
-            slices = prediction.slice_numbers[found.plane]
-            tables.append(found.assign(case_id=prediction.case_id, slice=slices, size=size))
+            counts = overlap.threshold_counts(planes, truth[size], thresholds)
+            slices = prediction.slice_numbers[counts.plane]
+            tables.append(counts.assign(case_id=prediction.case_id, slice=slices, size=size))
     return pd.concat(tables, ignore_index=True)[["threshold", *overlap.COLUMNS]]
 
 
@@ -80,12 +80,12 @@ def empty_rules(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A row a convention, ours first: ``convention, rows, mean, median`` of the distance.
     """
-    found = rows[~(rows.missed | rows.invented)]
+    measurable = rows[~(rows.missed | rows.invented)]
     conventions = {
         "HD95, a miss costs the diagonal (ours)": rows.hd95,
-        "HD95, misses left out (NaN-mean)": found.hd95,
+        "HD95, misses left out (NaN-mean)": measurable.hd95,
         "both directions pooled (MedPy), a miss costs the diagonal": rows.hd95_pooled,
-        "both directions pooled (MedPy), misses left out": found.hd95_pooled,
+        "both directions pooled (MedPy), misses left out": measurable.hd95_pooled,
         "Hausdorff distance, the farthest point, a miss costs the diagonal": rows.hd,
     }
     return pd.DataFrame(

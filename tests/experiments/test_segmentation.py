@@ -137,7 +137,7 @@ def test_the_ceiling_is_the_truth_there_and_back(finished):
 
 
 def test_a_run_whose_masks_were_prepared_otherwise_is_neither_taken_nor_continued(finished, monkeypatch):
-    monkeypatch.setattr(training, "train_stages", never)
+    monkeypatch.setattr(experiment, "train_stages", never)
     path = finished.run.path / "run.json"
     whole = path.read_bytes()
     try:

@@ -132,5 +132,5 @@ def test_part(facts: dict) -> str:
 def curves(folder: Path, label: str) -> list[Drawing]:
     """ROC and precision-recall of a run's slices, beside what reads no image."""
     slices, floors = {label: records.read_slices(folder)}, records.read_slice_floors(folder)
-    by_floor = dict(list(floors.groupby("floor", sort=False)))
+    by_floor = {} if floors is None else dict(list(floors.groupby("floor", sort=False)))
     return [figures.plot_roc(slices, by_floor), figures.plot_precision_recall(slices, by_floor)]

@@ -46,7 +46,7 @@ def _view(module: ModuleType, scores: Callable, cases: Callable) -> View:
     return View(**{name: getattr(module, name) for name in names}, scores=scores, cases=cases)
 
 
-PLAIN = _view(plain, plain.in_words, plain.in_words)
+PLAIN = _view(plain, tables.plain_table, plain.in_words)
 VIEWS: dict[str, View] = {
     tasks.SEGMENTATION.name: _view(segmentation, tables.score_table, tables.case_table),
     tasks.CLASSIFICATION.name: _view(classification, tables.measure_table, tables.detection_case_table),
