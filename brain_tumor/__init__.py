@@ -35,7 +35,9 @@ _MODULES = {
     "training.plan": ("Stage",),
     "inference.predictor": ("Predictor",),
     "records.sidecar": ("Sidecar",),
-    "face": ("Segmentation", "Classification", "train", "cross_validate", "open_run", "Run", "Folds", "Scores", "Prediction"),
+    "experiments.recipe": ("Segmentation", "Classification"),
+    "experiments.run": ("build", "split_of"),
+    "face": ("train", "cross_validate", "open_run", "Run", "Folds", "Scores", "Prediction"),
 }
 _OFFERED = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -28,21 +28,21 @@ class RunError(BrainTumorError):
     """A run folder is missing, unfinished, or belongs to another experiment."""
 
 
-def check_word(name: str, found: str, known: Iterable[str]) -> None:
+def check_word(name: str, word: str, known: Iterable[str]) -> None:
     """Refuse a word that names nothing.
 
     Raises:
         ModelError: it is not among ``known``.
     """
-    if found not in known:
-        raise ModelError(f"unknown {name} {found!r}, expected one of {', '.join(known)}")
+    if word not in known:
+        raise ModelError(f"unknown {name} {word!r}, expected one of {', '.join(known)}")
 
 
-def check_seed(name: str, found: int) -> None:
+def check_seed(name: str, seed: int) -> None:
     """Refuse a seed that the generators of NumPy and Keras do not take.
 
     Raises:
         ModelError: it is below 0, or above 32 bits.
     """
-    if not 0 <= found <= LARGEST_SEED:
-        raise ModelError(f"{name} {found}, expected 0 to {LARGEST_SEED}")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ModelError(f"{name} {seed}, expected 0 to {LARGEST_SEED}")

@@ -9,8 +9,7 @@
     bt.open_run(run.recipe, cohort)
     bt.Predictor.load(run.path)
 
-Run folders, tables and arrays below stay plain: every attribute here is a path, a DataFrame or a NumPy array. This is the only
-module that may import every room.
+Run folders, tables and arrays below stay plain. This is the only module that may import every room.
 """
 
 from functools import cached_property
@@ -23,28 +22,18 @@ import pandas as pd
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Case, Cohort
 from brain_tumor.errors import RunError
-from brain_tumor.experiments import crossval, out_of_fold, scoring, tasks
-from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments import crossval, out_of_fold, run as experiment, scoring, tasks
 from brain_tumor.experiments.own import OwnCode
-from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe, from_options
-from brain_tumor.inference import intake
+from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.experiments.segmentation import PREDICTIONS
+from brain_tumor.inference import intake, predict as stored
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predictor import Predictor
-from brain_tumor.records import lookup, records
+from brain_tumor.records import crossval as crossval_record, lookup, records
 from brain_tumor.report import figures
 from brain_tumor.report.figures import overlay
-from brain_tumor.report.pages import views
+from brain_tumor.report.pages import crossval as crossval_page, views
 from brain_tumor.training.runs import RunFolder
-
-
-def Segmentation(**options: Any) -> SegmentationRecipe:
-    """A recipe of a segmentation network; options as on the command line (``epochs=12, max_lr=1e-3, strategy="all"``)."""
-    return from_options(SegmentationRecipe, **options)
-
-
-def Classification(**options: Any) -> ClassificationRecipe:
-    """A recipe of a slice classifier; options as on the command line."""
-    return from_options(ClassificationRecipe, **options)
 
 
 def train(recipe: Recipe, cohort: Cohort, **own: Any) -> "Run":
@@ -74,7 +63,7 @@ def cross_validate(recipe: Recipe, cohort: Cohort, unit: str = "patient", folds:
 
 
 def open_run(recipe: Recipe, cohort: Cohort) -> "Run | None":
-    """The finished run of this recipe on this cohort: of this home, else its record, else None. Nothing is trained."""
+    """The finished run of this recipe on this cohort: of this home, else its record, else None."""
     store = open_store(cohort)
     folder = experiment.run_folder(recipe, store)
     if folder.exists and folder.status == "finished":
@@ -119,6 +108,10 @@ class Run:
         """A table of the run's folder, such as ``counts.csv``."""
         return records.read_counts(self.path, name)
 
+    def prediction(self, case_id: str) -> stored.Prediction:
+        """What evaluation stored of one case: probabilities at native and working size."""
+        return stored.load_prediction(self.path / PREDICTIONS / f"{case_id}.npz")
+
     def evaluate(self, part: str = "test", again: bool = False) -> "Scores":
         """Predict and score one part of the run's split; of a record, its scores computed anew from its counts."""
         if self.recorded:
@@ -159,6 +152,20 @@ class Folds:
     def tables(self) -> scoring.Tables:
         """The main table and the floors, each with a column ``fold``."""
         return {name: records.read_counts(self.path, name) for name in (self.task.main, scoring.FLOORS)}
+
+    @property
+    def histories(self) -> dict[str, pd.DataFrame]:
+        """Each fold's history: its split -> a row an epoch."""
+        return crossval_record.histories(self.path)
+
+    @property
+    def never_tested(self) -> str:
+        """A sentence about patients that no fold tests; nothing where there are none."""
+        return crossval_page.never_tested(self.facts)
+
+    def read(self, name: str) -> pd.DataFrame:
+        """A table of the folder, such as ``cases.csv``."""
+        return records.read_counts(self.path, name)
 
     def evaluate(self) -> "Scores":
         """The scores of all folds together."""

@@ -16,8 +16,7 @@ import pytest
 from brain_tumor.data.cache import Store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.evaluation import ceiling, intervals, overlap
-from brain_tumor.experiments import crossval
-from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments import crossval, run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.inference.predict import Prediction
 from brain_tumor.training.runs import now

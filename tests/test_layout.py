@@ -38,6 +38,7 @@ ROOMS = {
     **{room: (FOUNDATION | set(ORDER[:place])) - STRANGERS.get(room, set()) for place, room in enumerate(ORDER)},
     FACE: FOUNDATION | set(ORDER) - {"cli", "studies"},  # only the command line knows the studies
 }
+ROOMS["studies"] |= {FACE}
 FOUNDATION_LIBRARIES = {"filelock", "platformdirs", "rich"}  # these three and nothing else, whatever the rest may use
 NO_KERAS = FOUNDATION | {"data", "evaluation", "leakage"}  # by import statement here, and by what really gets loaded further down
 KERAS = {"keras", "tensorflow", "jax", "segmentation_models", "classification_models"}

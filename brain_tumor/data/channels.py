@@ -62,6 +62,7 @@ class SliceInputs:
             return np.repeat(self.images[rows][..., FLAIR : FLAIR + 1], 3, axis=-1)
         if self.channels == "neighbours":
             return np.stack([self.images[near][..., FLAIR] for near in (self.before[rows], rows, self.after[rows])], axis=-1)
+        assert self.masks is not None
         return np.concatenate([self.images[rows], self.masks[rows][..., None]], axis=-1)
 
 
@@ -75,9 +76,9 @@ def slice_inputs(store: "Store", channels: str, masks: np.ndarray | None = None)
         DataError: masks are missing, or of another shape than the slices.
     """
     if channels == "sequences+mask" and (masks is None or masks.shape != store.masks.shape):
-        found = "none" if masks is None else " x ".join(map(str, masks.shape))
+        given = "none" if masks is None else " x ".join(map(str, masks.shape))
         expected = " x ".join(map(str, store.masks.shape))
-        raise DataError(f"{store.folder}: channels {channels} need masks of {expected}, found {found}")
+        raise DataError(f"{store.folder}: channels {channels} need masks of {expected}, found {given}")
     return SliceInputs(store.images, channels, *_neighbours(store.slices.case_id.to_numpy()), masks)
 
 

@@ -107,8 +107,8 @@ def deduplicate(pictures: Pictures, cohort: Store | None = None) -> Deduplicated
     unlike = pairs["exact"][np.diff(folders.labels[pairs["exact"]], axis=1)[:, 0] != 0]
     fates[[row for row in np.unique(unlike) if fates[row] == STAYS]] = "contradictory"
     copies: dict[int, list[tuple[str, int]]] = {}
-    for kind, found in pairs.items():
-        for one, other in found.tolist():
+    for kind, matches in pairs.items():
+        for one, other in matches.tolist():
             copies.setdefault(one, []).append((kind, other))
             copies.setdefault(other, []).append((kind, one))
     rank = np.array([PREFERENCE.index(part) for part in folders.parts])
@@ -134,7 +134,7 @@ def slice_fingerprints(store: Store) -> Fingerprints:
 
 def found_in(fingerprints: Fingerprints, others: Fingerprints) -> np.ndarray:
     """``(N,)`` bool: is a picture one of the others, or nearly? Never where there is nothing to see."""
-    found = np.isin(fingerprints.digests, others.digests) & (fingerprints.digests != "")
+    is_copy = np.isin(fingerprints.digests, others.digests) & (fingerprints.digests != "")
     seen, known = np.flatnonzero(~fingerprints.blank), others.thumbnails[~others.blank]
     hashes, theirs = perceptual_hashes(fingerprints.thumbnails[seen]), perceptual_hashes(known)
     for start in tracked(range(0, len(seen), ROWS), "comparing with the cohort"):
@@ -142,8 +142,8 @@ def found_in(fingerprints: Fingerprints, others: Fingerprints) -> np.ndarray:
         first, second = np.nonzero(bits <= THRESHOLD)
         for block in range(0, len(first), CANDIDATES):
             i, j = seen[start + first[block : block + CANDIDATES]], second[block : block + CANDIDATES]
-            found[i[correlation(fingerprints.thumbnails[i], known[j]) >= ALIKE]] = True
-    return found
+            is_copy[i[correlation(fingerprints.thumbnails[i], known[j]) >= ALIKE]] = True
+    return is_copy
 
 
 def _facts(store: Store) -> dict:

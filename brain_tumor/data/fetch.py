@@ -79,9 +79,9 @@ def export_png(cohort: Cohort, folder: Path, masks: bool = True) -> Path:
         strange = next((path for path in sorted(place.glob("*")) if path.suffix != ".png"), None)
         if strange:
             raise DataError(f"{strange}: the folder to export to holds something else, expected only PNG")
-        wanted = [path for path in case.sources if masks or not path.stem.endswith("_mask")]
-        there = [place / f"{path.stem}.png" for path in wanted]
-        changed = max(path.stat().st_mtime for path in wanted)
+        sources = [path for path in case.sources if masks or not path.stem.endswith("_mask")]
+        there = [place / f"{path.stem}.png" for path in sources]
+        changed = max(path.stat().st_mtime for path in sources)
         return all(path.is_file() and path.stat().st_mtime >= changed for path in there)
 
     try:

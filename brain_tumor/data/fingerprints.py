@@ -90,7 +90,7 @@ def fingerprint(pixels: np.ndarray) -> tuple[str, np.ndarray]:
             pixels = pixels[..., 0]
     pixels = np.ascontiguousarray(pixels)
     digest = hashlib.sha256(f"{pixels.shape}".encode())
-    digest.update(pixels)
+    digest.update(pixels.data)
     thumbnail = cv2.resize(pixels, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     if thumbnail.ndim == 3:
         thumbnail = np.rint(thumbnail.mean(axis=-1)).astype(np.uint8)
@@ -121,7 +121,7 @@ def near_pairs(fingerprints: Fingerprints, threshold: int = THRESHOLD) -> np.nda
     seen = np.flatnonzero(~fingerprints.blank)
     thumbnails, digests = fingerprints.thumbnails[seen], fingerprints.digests[seen]
     hashes = perceptual_hashes(thumbnails)
-    found = [np.zeros((0, 2), int)]
+    matches = [np.zeros((0, 2), int)]
     for start in tracked(range(0, len(seen), ROWS), "comparing pictures"):
         bits = np.bitwise_count(hashes[start : start + ROWS, None] ^ hashes[None, start:])
         first, second = (places + start for places in np.nonzero(np.triu(bits <= threshold, 1)))
@@ -130,8 +130,8 @@ def near_pairs(fingerprints: Fingerprints, threshold: int = THRESHOLD) -> np.nda
         for block in range(0, len(first), CANDIDATES):
             i, j = first[block : block + CANDIDATES], second[block : block + CANDIDATES]
             alike = correlation(thumbnails[i], thumbnails[j]) >= ALIKE
-            found.append(seen[np.stack([i[alike], j[alike]], axis=1)])
-    return np.concatenate(found)
+            matches.append(seen[np.stack([i[alike], j[alike]], axis=1)])
+    return np.concatenate(matches)
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -35,6 +35,8 @@ def scaling(volume: np.ndarray, method: str) -> np.ndarray:
         ``(4, C)`` float32: rows low, high, offset, scale.
     """
     channels = volume.shape[-1]
+    offset: np.ndarray
+    scale: np.ndarray
     low, high = np.zeros(channels), np.full(channels, 255.0)
     if method == "unit":
         offset, scale = np.zeros(channels), np.full(channels, 1 / 255)
@@ -43,13 +45,13 @@ def scaling(volume: np.ndarray, method: str) -> np.ndarray:
     elif method == "imagenet":
         offset, scale = 255 * IMAGENET_MEAN[:channels], 1 / (255 * IMAGENET_DEVIATION[:channels])
     elif method == "volume":
-        low, high, offset, scale = np.transpose([_volume_window(volume[..., channel]) for channel in range(channels)])
+        low, high, offset, scale = np.transpose([_volume_scaling(volume[..., channel]) for channel in range(channels)])
     else:
         raise ValueError(f"unknown normalisation {method!r}, expected one of {NORMALISATIONS}")
     return np.stack([low, high, offset, scale]).astype(np.float32)
 
 
-def _volume_window(values: np.ndarray) -> tuple[float, float, float, float]:
+def _volume_scaling(values: np.ndarray) -> tuple[float, float, float, float]:
     """Low, high, mean and 1 / deviation of one sequence, from its histogram: exact for 8 bit, and a hundred times quicker."""
     counts = np.bincount(values.ravel(), minlength=256)
     low, high = np.searchsorted(np.cumsum(counts), np.array(VOLUME_PERCENTILES) / 100 * counts.sum())

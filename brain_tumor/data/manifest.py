@@ -104,13 +104,13 @@ def _check_case(case: Case, listed: Hashes) -> tuple[int, list[str]]:
         expected = listed.get((case.case_id, number))
         if expected is None:
             continue  # extra: nothing to compare it with
-        found = [
+        differences = [
             line
-            for path, modes, wanted in zip((image, mask), (("RGB",), ("L",)), expected, strict=True)
-            if (line := _difference(path, modes, wanted))
+            for path, modes, digest in zip((image, mask), (("RGB",), ("L",)), expected, strict=True)
+            if (line := _difference(path, modes, digest))
         ]
-        agreeing += not found
-        lines += found
+        agreeing += not differences
+        lines += differences
     return agreeing, lines
 
 

@@ -19,11 +19,11 @@ def keep_largest(mask: np.ndarray) -> np.ndarray:
     Returns:
         The same shape and dtype; empty where ``mask`` is.
     """
-    kept = np.zeros_like(mask)
+    largest = np.zeros_like(mask)
     box, labels, sizes = _components(mask)
     if len(sizes):
-        kept[box] = labels == np.argmax(sizes) + 1
-    return kept
+        largest[box] = labels == np.argmax(sizes) + 1
+    return largest
 
 
 def keep_largest_probability(probability: np.ndarray, threshold: float = 0.5) -> np.ndarray:
@@ -35,8 +35,8 @@ def keep_largest_probability(probability: np.ndarray, threshold: float = 0.5) ->
         probability: ``(Z, H, W)`` or ``(H, W)`` uint8, 255 = 1.
         threshold: a pixel is called tumour where its probability is above this.
     """
-    called = probability > threshold * 255
-    return np.where(called & ~keep_largest(called), 0, probability).astype(probability.dtype)
+    positive = probability > threshold * 255
+    return np.where(positive & ~keep_largest(positive), 0, probability).astype(probability.dtype)
 
 
 def ceiling(truth: np.ndarray) -> float:
@@ -45,8 +45,8 @@ def ceiling(truth: np.ndarray) -> float:
     Args:
         truth: ``(Z, H, W)`` or ``(H, W)``, bool or {0, 1}. An empty one gives 1.
     """
-    kept, all_of_it = np.count_nonzero(keep_largest(truth)), np.count_nonzero(truth)
-    return float(overlap.dice(kept, 0, all_of_it - kept))
+    largest, all_of_it = np.count_nonzero(keep_largest(truth)), np.count_nonzero(truth)
+    return float(overlap.dice(largest, 0, all_of_it - largest))
 
 
 def per_case(mask: np.ndarray) -> dict:

@@ -15,7 +15,7 @@ from brain_tumor.evaluation import intervals
 from brain_tumor.evaluation.calibration import check_probabilities
 
 
-def _share(part, whole) -> np.ndarray:
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """``part / whole``, NaN where there is no whole."""
     part, whole = np.asarray(part, float), np.asarray(whole, float)
     return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
@@ -43,7 +43,9 @@ MATCHED = {"sensitivity": "specificity", "specificity": "sensitivity", "precisio
 CRITERIA = MEASURES | {"youden": lambda tp, fp, fn, tn: 2 * MEASURES["balanced accuracy"](tp, fp, fn, tn) - 1}
 
 
-def score(case_id, truth, probability, threshold: float, seed: int = 0, intervals_too: bool = True) -> pd.DataFrame:
+def score(
+    case_id: np.ndarray, truth: np.ndarray, probability: np.ndarray, threshold: float, seed: int = 0, intervals_too: bool = True
+) -> pd.DataFrame:
     """Every measure of a set of slices.
 
     Args:
@@ -60,15 +62,14 @@ def score(case_id, truth, probability, threshold: float, seed: int = 0, interval
     Raises:
         DataError: no slices, columns of unlike length, a probability that is NaN or outside 0-1.
     """
-    found, names = measured(case_id, truth, probability, threshold)
+    measures, names = measured(case_id, truth, probability, threshold)
     rows = []
-    for name, (per_patient, statistic, at, vectorised) in found.items():
+    for name, (per_patient, statistic, at, vectorised) in measures.items():
         low, high = np.nan, np.nan
         if intervals_too:
             low, high = intervals.bootstrap(per_patient, statistic, seed, vectorised=vectorised)
         rows.append({"measure": name, "value": float(statistic(per_patient)), "low": low, "high": high, "threshold": at})
-    held = int(np.count_nonzero(truth))
-    return pd.DataFrame(rows).assign(patients=len(names), slices=len(truth), tumour_slices=held)
+    return pd.DataFrame(rows).assign(patients=len(names), slices=len(truth), tumour_slices=int(np.count_nonzero(truth)))
 
 
 def score_with_floors(slices: pd.DataFrame, floors: pd.DataFrame, threshold: float, seed: int = 0) -> pd.DataFrame:
@@ -83,14 +84,14 @@ def score_with_floors(slices: pd.DataFrame, floors: pd.DataFrame, threshold: flo
         As :func:`score`, with ``floor`` and ``floor_name``: NaN and empty where there is none.
     """
     scores = score(slices.case_id, slices.tumour, slices.probability, threshold, seed)
-    reached, found = scores.set_index("measure").value, {}
+    reached, by_name = scores.set_index("measure").value, {}
     for name, table in floors.groupby("floor", sort=False):
         cut = score(table.case_id, table.tumour, table.probability, 0.5, seed, intervals_too=False)
         every = _every_threshold(*_checked(table.tumour, table.probability))
         rates = pd.DataFrame({measure: MEASURES[measure](every.tp, every.fp, every.fn, every.tn) for measure in MATCHED})
         matched = {measure: rates[measure][rates[other] >= reached[other]].max() for measure, other in MATCHED.items()}
-        found[name] = dict(zip(cut.measure, cut.value, strict=True)) | matched
-    by_floor = pd.DataFrame(found).reindex(scores.measure)
+        by_name[name] = dict(zip(cut.measure, cut.value, strict=True)) | matched
+    by_floor = pd.DataFrame(by_name).reindex(scores.measure)
     best = by_floor.max(axis=1).to_numpy()
     names = [row.idxmax() if row.notna().any() else "" for _, row in by_floor.iterrows()]
     return scores.assign(floor=best, floor_name=names)
@@ -121,22 +122,20 @@ def compare(
     keys = ["case_id", "slice", "tumour"]
     tables = [table.sort_values(keys, ignore_index=True) for table in (slices, against)]
     if not tables[0][keys].equals(tables[1][keys]):
-        differing = pd.concat([table[keys] for table in tables]).drop_duplicates(keep=False)
-        raise DataError(
-            f"the other prediction: {len(against)} slices, expected the same {len(slices)} ({len(differing)} rows differ)"
-        )
+        differing = len(pd.concat([table[keys] for table in tables]).drop_duplicates(keep=False))
+        raise DataError(f"the other prediction: {len(against)} slices, expected the same {len(slices)} ({differing} rows differ)")
     cuts = (threshold, against_threshold)
-    found = [measured(table.case_id, table.tumour, table.probability, cut) for table, cut in zip(tables, cuts, strict=True)]
-    patients = np.arange(len(found[0][1]))
+    measures = [measured(table.case_id, table.tumour, table.probability, cut) for table, cut in zip(tables, cuts, strict=True)]
+    patients = np.arange(len(measures[0][1]))
     rows = []
-    for name, (_, statistic, _, vectorised) in found[0][0].items():
-        predictors = [by_name[name][:2] for by_name, _ in found]
+    for name, (_, statistic, _, vectorised) in measures[0][0].items():
+        predictors = [by_name[name][:2] for by_name, _ in measures]
         if vectorised:
-            answer = intervals.paired(*(counts for counts, _ in predictors), statistic, seed, margin, vectorised=True)
+            answer = intervals.paired(predictors[0][0], predictors[1][0], statistic, seed, margin, vectorised=True)
             rows.append({"measure": name} | {fact: getattr(answer, fact) for fact in intervals.TOLD})
             continue
 
-        def of_one(drawn: np.ndarray, predictors=predictors) -> float:
+        def of_one(drawn: np.ndarray, predictors: list = predictors) -> float:
             per_patient, statistic = predictors[drawn[0, 1]]
             return statistic(per_patient[drawn[:, 0]])
 
@@ -154,20 +153,20 @@ def per_case(slices: pd.DataFrame, threshold: float) -> pd.DataFrame:
         slices: a row a slice: ``case_id, tumour, probability``.
         threshold: a slice is called tumour where its probability is above this.
     """
-    called, real = slices.probability > threshold, slices.tumour.astype(bool)
-    table = slices.assign(slices=1, tumour_slices=real, missed_slices=real & ~called, false_alarm_slices=called & ~real)
-    found = table.groupby("case_id")[["slices", "tumour_slices", "missed_slices", "false_alarm_slices"]].sum().astype(int)
+    positive, real = slices.probability > threshold, slices.tumour.astype(bool)
+    table = slices.assign(slices=1, tumour_slices=real, missed_slices=real & ~positive, false_alarm_slices=positive & ~real)
+    totals = table.groupby("case_id")[["slices", "tumour_slices", "missed_slices", "false_alarm_slices"]].sum().astype(int)
     areas = {case_id: auc(rows.tumour, rows.probability) for case_id, rows in slices.groupby("case_id")}
-    right = found.slices - found.missed_slices - found.false_alarm_slices
-    return found.assign(accuracy=right / found.slices, auc=pd.Series(areas))
+    right = totals.slices - totals.missed_slices - totals.false_alarm_slices
+    return totals.assign(accuracy=right / totals.slices, auc=pd.Series(areas))
 
 
-def auc(truth, probability) -> float:
+def auc(truth: np.ndarray, probability: np.ndarray) -> float:
     """Area under the ROC curve: how often a tumour slice ranks above one without (ties count half); NaN of one class only."""
     return _auc(*_cumulative(*_checked(truth, probability))[1:])
 
 
-def auprc(truth, probability) -> float:
+def auprc(truth: np.ndarray, probability: np.ndarray) -> float:
     """Average precision, the step-wise area under precision over sensitivity; by chance, the share of tumour slices.
 
     NaN of one class only.
@@ -175,7 +174,7 @@ def auprc(truth, probability) -> float:
     return _auprc(*_cumulative(*_checked(truth, probability))[1:])
 
 
-def choose_threshold(truth, probability, criterion: str = "youden") -> float:
+def choose_threshold(truth: np.ndarray, probability: np.ndarray, criterion: str = "youden") -> float:
     """The threshold at which ``criterion`` is best on these slices: of validation, never of test.
 
     Args:
@@ -202,7 +201,7 @@ def choose_threshold(truth, probability, criterion: str = "youden") -> float:
     return float(best.iloc[(best - 0.5).abs().argmin()])
 
 
-def roc_curve(truth, probability) -> pd.DataFrame:
+def roc_curve(truth: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
     """``threshold, false_alarm_rate`` (1 - specificity), ``sensitivity``, from nothing called to all called.
 
     A rate is NaN where its class is missing.
@@ -212,14 +211,14 @@ def roc_curve(truth, probability) -> pd.DataFrame:
     return pd.DataFrame({"threshold": table.threshold} | rates)
 
 
-def precision_recall_curve(truth, probability) -> pd.DataFrame:
+def precision_recall_curve(truth: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
     """``threshold, sensitivity`` (recall), ``precision`` (NaN where nothing is called): from nothing called to all called."""
     table = _every_threshold(*_checked(truth, probability))
     rates = {"sensitivity": _share(table.tp, table.tp + table.fn), "precision": _share(table.tp, table.tp + table.fp)}
     return pd.DataFrame({"threshold": table.threshold} | rates)
 
 
-def measured(case_id, truth, probability, threshold: float) -> tuple[dict[str, tuple], np.ndarray]:
+def measured(case_id: np.ndarray, truth: np.ndarray, probability: np.ndarray, threshold: float) -> tuple[dict, np.ndarray]:
     """What the bootstrap needs of every measure, and the patients' names.
 
     Returns:
@@ -229,8 +228,8 @@ def measured(case_id, truth, probability, threshold: float) -> tuple[dict[str, t
     if len(case_id) != len(truth):
         raise DataError(f"{len(case_id):,} case names and {len(truth):,} slices, expected as many")
     patient, names = pd.factorize(np.asarray(case_id))
-    called = probability > threshold
-    outcomes = np.stack([called & truth, called & ~truth, ~called & truth, ~called & ~truth], axis=1)
+    positive = probability > threshold
+    outcomes = np.stack([positive & truth, positive & ~truth, ~positive & truth, ~positive & ~truth], axis=1)
     counts = np.zeros((len(names), 4), int)
     np.add.at(counts, patient, outcomes)
     order, ends = _descending(probability)
@@ -254,7 +253,7 @@ def measured(case_id, truth, probability, threshold: float) -> tuple[dict[str, t
     return counted | areas, names
 
 
-def _checked(truth, probability) -> tuple[np.ndarray, np.ndarray]:
+def _checked(truth: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     truth, probability = np.asarray(truth, bool), check_probabilities(probability, "slice probabilities")
     if len(truth) != len(probability):
         raise DataError(f"{len(truth):,} truths and {len(probability):,} probabilities of slices, expected as many")

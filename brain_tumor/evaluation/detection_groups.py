@@ -52,7 +52,7 @@ def _row(by: str, name: str, measure: str, part: pd.DataFrame, floors: dict[str,
     for of, calls in floors.items() if len(part) else ():
         per_patient, statistic = _measured(part, calls.loc[keys], measure)
         reached[of] = float(statistic(per_patient))
-    best = max(reached, key=reached.get, default="")
+    best = max(reached, key=reached.__getitem__, default="")
     return {
         "by": by,
         "group": name,
@@ -68,7 +68,7 @@ def _row(by: str, name: str, measure: str, part: pd.DataFrame, floors: dict[str,
     }
 
 
-def _measured(part: pd.DataFrame, called: pd.Series, measure: str) -> tuple[np.ndarray, Callable]:
+def _measured(part: pd.DataFrame, calls: pd.Series, measure: str) -> tuple[np.ndarray, Callable]:
     """Each patient's outcomes, and what makes the measure of them."""
-    found, _ = detection.measured(part.case_id, part.tumour, called.to_numpy(float), 0.5)
-    return found[measure][:2]
+    measures, _ = detection.measured(part.case_id, part.tumour, calls.to_numpy(float), 0.5)
+    return measures[measure][:2]

@@ -6,6 +6,7 @@ does not exist, and is ``None``: not applicable.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,9 +77,9 @@ def count(predicted: Mapping[str, np.ndarray | None], slices: pd.DataFrame, mask
     truth, rows = masks[test], slices.iloc[test]
     where = {"case_id": rows.case_id.to_numpy(), "slice": rows.slice.to_numpy(), "size": masks.shape[1]}
     tables = [
-        overlap.count(found * np.uint8(255), truth).assign(floor=name, **where)
-        for name, found in predicted.items()
-        if found is not None
+        overlap.count(outlines * np.uint8(255), truth).assign(floor=name, **where)
+        for name, outlines in predicted.items()
+        if outlines is not None
     ]
     return pd.concat(tables, ignore_index=True)[["floor", *overlap.COLUMNS]]
 
@@ -113,9 +114,9 @@ def _mean_mask(position: np.ndarray, masks: np.ndarray, train: np.ndarray, test:
     tumour = np.stack([flat[train[steps == step]].sum(axis=0, dtype=np.int64) for step in range(POSITIONS)])
 
     def pooled_dice(cut: float) -> float:
-        called = maps > cut
-        hits = (tumour * called).sum()
-        return 2 * hits / max(tumour.sum() + (called.sum(axis=1) * size).sum(), 1)
+        positive = maps > cut
+        hits = (tumour * positive).sum()
+        return 2 * hits / max(tumour.sum() + (positive.sum(axis=1) * size).sum(), 1)
 
     best = max(CUTS, key=pooled_dice)
     return (maps > best).astype(np.uint8).reshape(POSITIONS, *masks.shape[1:])[_step(position[test])]
@@ -158,7 +159,7 @@ def _signed_distance(mask: np.ndarray, twin: np.ndarray) -> np.ndarray:
     return np.where(mask, distance_transform_edt(mask) - 0.5, 0.5 - distance_transform_edt(mask == 0))
 
 
-def _neighbours(slices: pd.DataFrame, train: np.ndarray, test: np.ndarray):
+def _neighbours(slices: pd.DataFrame, train: np.ndarray, test: np.ndarray) -> Any:
     """For each test row: its place, and the nearest training slices of the same patient below and above as
     ``(place in train or None, distance in slices)``.
     """
@@ -168,8 +169,8 @@ def _neighbours(slices: pd.DataFrame, train: np.ndarray, test: np.ndarray):
     keys = cases.astype(np.int64) * (number.max() + 1) + numbers
     for i, row in enumerate(test):
         place = int(np.searchsorted(keys, case[row] * (int(number.max()) + 1) + number[row]))
-        found = []
+        neighbours = []
         for k in (place - 1, place):
             same = 0 <= k < len(keys) and cases[k] == case[row]
-            found.append((int(order[k]), abs(int(numbers[k]) - int(number[row]))) if same else (None, 0))
-        yield i, *found
+            neighbours.append((int(order[k]), abs(int(numbers[k]) - int(number[row]))) if same else (None, 0))
+        yield i, *neighbours

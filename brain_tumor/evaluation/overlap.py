@@ -4,6 +4,7 @@ The table, ``counts``, has a row a slice and size: ``case_id, slice, size, tp, f
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,14 +25,14 @@ def count(probability: np.ndarray, truth: np.ndarray, threshold: float = 0.5) ->
     """
     if probability.shape != truth.shape:
         raise ValueError(f"prediction {probability.shape} and truth {truth.shape} differ in shape")
-    called, real = probability > threshold * 255, truth.astype(bool)
+    positive, real = probability > threshold * 255, truth.astype(bool)
     plane = (1, 2)
     return pd.DataFrame(
         {
-            "tp": (called & real).sum(axis=plane),
-            "fp": (called & ~real).sum(axis=plane),
-            "fn": (~called & real).sum(axis=plane),
-            "tn": (~called & ~real).sum(axis=plane),
+            "tp": (positive & real).sum(axis=plane),
+            "fp": (positive & ~real).sum(axis=plane),
+            "fn": (~positive & real).sum(axis=plane),
+            "tn": (~positive & ~real).sum(axis=plane),
             "slice_probability": probability.max(axis=plane) / 255,
         }
     )
@@ -65,13 +66,13 @@ def threshold_counts(probability: np.ndarray, truth: np.ndarray, thresholds: Seq
     return pd.concat(tables, ignore_index=True)
 
 
-def dice(tp, fp, fn, empty: float = 1.0):
+def dice(tp: Any, fp: Any, fn: Any, empty: float = 1.0) -> Any:
     """``2 TP / (2 TP + FP + FN)``; ``empty`` where neither prediction nor truth holds a pixel."""
     area = 2 * np.asarray(tp) + fp + fn
     return np.where(area > 0, 2 * np.asarray(tp) / np.maximum(area, 1), empty)
 
 
-def iou(tp, fp, fn, empty: float = 1.0):
+def iou(tp: Any, fp: Any, fn: Any, empty: float = 1.0) -> Any:
     """``TP / (TP + FP + FN)``, the monotone twin of Dice: ``D / (2 - D)`` (row 004.51)."""
     area = np.asarray(tp) + fp + fn
     return np.where(area > 0, np.asarray(tp) / np.maximum(area, 1), empty)
@@ -86,8 +87,8 @@ def as_slices(counts: pd.DataFrame) -> pd.DataFrame:
     """``case_id, slice, tumour, probability`` of the rows of one ``size``: the segmentation as a detector, a slice being as
     probable as its most probable pixel.
     """
-    found = counts.assign(tumour=counts.tp + counts.fn > 0, probability=counts.slice_probability)
-    return found[["case_id", "slice", "tumour", "probability"]].reset_index(drop=True)
+    slices = counts.assign(tumour=counts.tp + counts.fn > 0, probability=counts.slice_probability)
+    return slices[["case_id", "slice", "tumour", "probability"]].reset_index(drop=True)
 
 
 def per_case(counts: pd.DataFrame) -> pd.DataFrame:

@@ -151,10 +151,10 @@ def named(name: str) -> Protocol:
     Raises:
         DataError: there is none.
     """
-    found = [protocol for protocol in PROTOCOLS if protocol.name == name]
-    if not found:
+    matches = [protocol for protocol in PROTOCOLS if protocol.name == name]
+    if not matches:
         raise DataError(f"no Dice is named {name!r}, expected one of: {'; '.join(protocol.name for protocol in PROTOCOLS)}")
-    return found[0]
+    return matches[0]
 
 
 def means(name: str) -> str:
@@ -175,9 +175,9 @@ def floor(protocol: Protocol, counts: pd.DataFrame, floor_counts: Mapping[str, p
     """
     best, best_name = dice(protocol, overlap.all_empty(counts)), ALL_EMPTY
     for name, table in (floor_counts or {}).items():
-        found = dice(protocol, table)
-        if found > best or (np.isnan(best) and not np.isnan(found)):
-            best, best_name = found, name
+        value = dice(protocol, table)
+        if value > best or (np.isnan(best) and not np.isnan(value)):
+            best, best_name = value, name
     return best, best_name
 
 
@@ -188,10 +188,10 @@ def floors_on(counts: pd.DataFrame, floor_counts: Mapping[str, pd.DataFrame] | N
         DataError: a floor was counted on other slices.
     """
     at_size = {name: table[table["size"].isin(counts["size"])] for name, table in (floor_counts or {}).items()}
-    found = {name: table for name, table in at_size.items() if len(table)}
-    for name, table in found.items():
+    applicable = {name: table for name, table in at_size.items() if len(table)}
+    for name, table in applicable.items():
         _check_same_slices(counts, table, f"floor {name!r}")
-    return found
+    return applicable
 
 
 def score(counts: pd.DataFrame, seed: int = 0, floor_counts: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
@@ -252,8 +252,8 @@ def compare(counts: pd.DataFrame, against: pd.DataFrame, seed: int = 0, margin: 
     for size, at_size in counts.groupby("size"):
         for protocol in PROTOCOLS:
             tables = protocol.per_patient(at_size), protocol.per_patient(other[size])
-            found = intervals.paired(*tables, protocol.summarise, seed, margin, vectorised=True)
-            facts = {fact: getattr(found, fact) for fact in intervals.TOLD}
+            comparison = intervals.paired(*tables, protocol.summarise, seed, margin, vectorised=True)
+            facts = {fact: getattr(comparison, fact) for fact in intervals.TOLD}
             rows.append({"protocol": protocol.name, "size": int(size)} | facts)
     return pd.DataFrame(rows).astype({"patients_needed": "Int64"})
 

@@ -90,8 +90,8 @@ def tables(
     Args and errors: as :func:`by_field`.
     """
     fields = [field for field in FIELDS if field in cases]
-    found = [by_field(counts, cases, field, protocol, seed, floor_counts) for field in fields]
-    return pd.concat([*found, by_area(counts, seed, floor_counts)], ignore_index=True)
+    groups = [by_field(counts, cases, field, protocol, seed, floor_counts) for field in fields]
+    return pd.concat([*groups, by_area(counts, seed, floor_counts)], ignore_index=True)
 
 
 def value_groups(values: pd.Series) -> pd.Series:

@@ -16,7 +16,8 @@ Eleven open tools disagree on these figures by up to 100 mm (Podobnik & Vrtovec,
   and in 3-D a step to the next slice counts as one pixel, which it is not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ TOLERANCE = 2.0  # in units of the spacing; a choice: the LGG data has no second
 COLUMNS = ("hd95", "hd95_pooled", "hd", "nsd", "tolerance", "missed", "invented")
 
 # What :func:`score` tells of the rows: a column, how it is summed up, and which end of it is better.
-MEASURES = {
+MEASURES: dict[str, tuple[str, Callable, Callable]] = {
     "HD95 mean": ("hd95", np.mean, min),
     "HD95 median": ("hd95", np.median, min),
     "NSD mean": ("nsd", np.mean, max),
@@ -39,21 +40,21 @@ MEASURES = {
 Spacing = float | tuple[float, ...]
 
 
-def hd95(called: np.ndarray, truth: np.ndarray, spacing: Spacing = 1.0) -> float:
+def hd95(predicted: np.ndarray, truth: np.ndarray, spacing: Spacing = 1.0) -> float:
     """95th percentile Hausdorff distance of two masks; arguments as in :func:`compare`."""
-    return compare(called, truth, spacing=spacing)["hd95"]
+    return compare(predicted, truth, spacing=spacing)["hd95"]
 
 
-def nsd(called: np.ndarray, truth: np.ndarray, tolerance: float = TOLERANCE, spacing: Spacing = 1.0) -> float:
+def nsd(predicted: np.ndarray, truth: np.ndarray, tolerance: float = TOLERANCE, spacing: Spacing = 1.0) -> float:
     """Normalised surface distance of two masks, 1 where no surface lies beyond ``tolerance``; arguments: :func:`compare`."""
-    return compare(called, truth, tolerance, spacing)["nsd"]
+    return compare(predicted, truth, tolerance, spacing)["nsd"]
 
 
-def compare(called: np.ndarray, truth: np.ndarray, tolerance: float = TOLERANCE, spacing: Spacing = 1.0) -> dict:
+def compare(predicted: np.ndarray, truth: np.ndarray, tolerance: float = TOLERANCE, spacing: Spacing = 1.0) -> dict:
     """Every figure of two masks, by the rules at the top of this module.
 
     Args:
-        called, truth: ``(H, W)`` or ``(Z, H, W)``, bool or {0, 1}.
+        predicted, truth: ``(H, W)`` or ``(Z, H, W)``, bool or {0, 1}.
         tolerance: in units of ``spacing``.
         spacing: the size of a voxel, one number or one an axis.
 
@@ -63,11 +64,11 @@ def compare(called: np.ndarray, truth: np.ndarray, tolerance: float = TOLERANCE,
     Raises:
         DataError: the masks differ in shape.
     """
-    if called.shape != truth.shape:
-        raise DataError(f"prediction {called.shape} and truth {truth.shape} differ in shape")
-    found, there = bool(called.any()), bool(truth.any())
-    if found and there:
-        one, other = distances(called, truth, spacing)
+    if predicted.shape != truth.shape:
+        raise DataError(f"prediction {predicted.shape} and truth {truth.shape} differ in shape")
+    is_predicted, is_true = bool(predicted.any()), bool(truth.any())
+    if is_predicted and is_true:
+        one, other = distances(predicted, truth, spacing)
         within = np.count_nonzero(one <= tolerance) + np.count_nonzero(other <= tolerance)
         far = {
             "hd95": float(max(np.percentile(one, PERCENTILE), np.percentile(other, PERCENTILE))),
@@ -76,27 +77,27 @@ def compare(called: np.ndarray, truth: np.ndarray, tolerance: float = TOLERANCE,
             "nsd": float(within / (len(one) + len(other))),
         }
     else:
-        penalty = float(np.linalg.norm(np.multiply(called.shape, spacing))) if found or there else 0.0
-        far = dict.fromkeys(("hd95", "hd95_pooled", "hd"), penalty) | {"nsd": 0.0 if found or there else 1.0}
-    return far | {"tolerance": float(tolerance), "missed": there and not found, "invented": found and not there}
+        penalty = float(np.linalg.norm(np.multiply(predicted.shape, spacing))) if is_predicted or is_true else 0.0
+        far = dict.fromkeys(("hd95", "hd95_pooled", "hd"), penalty) | {"nsd": 0.0 if is_predicted or is_true else 1.0}
+    return far | {"tolerance": float(tolerance), "missed": is_true and not is_predicted, "invented": is_predicted and not is_true}
 
 
-def distances(called: np.ndarray, truth: np.ndarray, spacing: Spacing = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def distances(predicted: np.ndarray, truth: np.ndarray, spacing: Spacing = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """From each surface voxel of one mask to the nearest of the other, both ways.
 
     Args:
-        called, truth: as in :func:`compare`, neither empty.
+        predicted, truth: as in :func:`compare`, neither empty.
 
     Returns:
-        ``(surface voxels of called,)`` and ``(surface voxels of truth,)`` float64, in units of ``spacing``.
+        ``(surface voxels of predicted,)`` and ``(surface voxels of truth,)`` float64, in units of ``spacing``.
     """
     from scipy import ndimage
 
-    called, truth = called.astype(bool), truth.astype(bool)
+    predicted, truth = predicted.astype(bool), truth.astype(bool)
     # Both surfaces lie in the joint bounding box, so nothing outside it can matter.
-    box = ndimage.find_objects((called | truth).astype(np.uint8))[0]
-    one, other = surface(called[box]), surface(truth[box])
-    sampling = np.broadcast_to(spacing, called.ndim)
+    box = ndimage.find_objects((predicted | truth).astype(np.uint8))[0]
+    one, other = surface(predicted[box]), surface(truth[box])
+    sampling = np.broadcast_to(spacing, predicted.ndim)
     return (
         ndimage.distance_transform_edt(~other, sampling)[one],
         ndimage.distance_transform_edt(~one, sampling)[other],
@@ -146,8 +147,8 @@ def per_slice(
     """
     if probability.shape != truth.shape:
         raise DataError(f"prediction {probability.shape} and truth {truth.shape} differ in shape")
-    called, planes = probability > threshold * 255, np.flatnonzero(truth.any(axis=(1, 2)))
-    rows = [compare(called[plane], truth[plane], tolerance, spacing) for plane in planes]
+    positive, planes = probability > threshold * 255, np.flatnonzero(truth.any(axis=(1, 2)))
+    rows = [compare(positive[plane], truth[plane], tolerance, spacing) for plane in planes]
     return pd.DataFrame(rows, index=pd.Index(planes, name="plane"), columns=list(COLUMNS))
 
 
@@ -184,12 +185,12 @@ def score(rows: pd.DataFrame, floors: Mapping[str, pd.DataFrame], seed: int = 0)
         values = rows[column].to_numpy()
         of_patient = [values[patient == number] for number in range(len(names))]
 
-        def statistic(drawn: np.ndarray, of_patient=of_patient, summed_up=summed_up) -> float:
+        def statistic(drawn: np.ndarray, of_patient: Any = of_patient, summed_up: Any = summed_up) -> float:
             return float(summed_up(np.concatenate([of_patient[number] for number in drawn[:, 0]])))
 
         low, high = intervals.bootstrap(np.arange(len(names))[:, None], statistic, seed)
-        found = {floor: float(summed_up(other[column])) for floor, other in floors.items()}
-        floor_name = best(found, key=found.get) if found else ""
-        found_here = {"value": float(summed_up(values)), "low": low, "high": high}
-        table.append({"measure": name, **found_here, "floor": found.get(floor_name, np.nan), "floor_name": floor_name, **facts})
+        by_floor = {floor: float(summed_up(other[column])) for floor, other in floors.items()}
+        floor_name = best(by_floor, key=by_floor.get) if by_floor else ""
+        estimate = {"value": float(summed_up(values)), "low": low, "high": high}
+        table.append({"measure": name, **estimate, "floor": by_floor.get(floor_name, np.nan), "floor_name": floor_name, **facts})
     return pd.DataFrame(table)

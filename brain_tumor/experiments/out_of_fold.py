@@ -41,6 +41,9 @@ def gather(runs: Sequence[RunFolder], task: Task, store: Store, unit: str) -> sc
         RunError: a slice that this unit can test is missing, or was predicted by two folds.
     """
     rows = _stacked(runs, task.main)
+    thresholds = {fold: run.description["threshold"] for fold, run in enumerate(runs, 1) if "threshold" in run.description}
+    if thresholds:  # chosen on each fold's validation part
+        rows.insert(len(rows.columns) - 1, "threshold", rows.fold.map(thresholds))
     for _, of_size in rows.groupby("size") if "size" in rows else [("", rows)]:
         _check_cover(of_size, runs, store, unit)
     tables = {task.main: rows, scoring.FLOORS: _stacked(runs, scoring.FLOORS)}
@@ -115,8 +118,6 @@ def _stacked(runs: Sequence[RunFolder], name: str) -> pd.DataFrame:
             table = table.astype({"slice": int})  # also refuses a table that is none of slices
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{path}: no table of slices: {error}") from None
-        if name == scoring.SLICES:  # each slice is called by the threshold of its own fold
-            table["threshold"] = run.description["threshold"]
         tables.append(table.assign(fold=fold))
     whole = pd.concat(tables, ignore_index=True)
     return whole.sort_values([column for column in SORTED if column in whole], kind="stable", ignore_index=True)

@@ -6,7 +6,7 @@ there are.
 """
 
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from brain_tumor.data.channels import CHANNELS, COUNTS
 from brain_tumor.data.cohort import COHORTS
@@ -23,6 +23,7 @@ SPLIT_HELP = (
 )
 EPOCHS, MAX_LR = 12, 1e-3
 TWELVE_EPOCHS = (Stage("all", EPOCHS, MAX_LR),)
+OF_THE_RECIPE = ("backbone", "size", "channels", "batchnorm_momentum", "input_batchnorm")  # of a network, which other fields say
 SMALLEST = 16  # px; below this no network here can halve its input often enough
 
 
@@ -89,13 +90,15 @@ class Recipe:
         (), "An argument of the network's constructor, such as filters=8,16; may be given again.", since="0.3"
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuse what cannot be trained, before a run is begun with it."""
         check(self)
         for name, known in (("model", self.MODELS), ("loss", self.LOSSES)):
             if getattr(self, name) not in known:
                 raise ModelError(f"{name} {getattr(self, name)!r}, expected one of {', '.join(known)}")
         own = dict(self.model_arguments)
+        if twice := [name for name in OF_THE_RECIPE if name in own]:
+            raise ModelError(f"model argument {twice[0]!r}: other fields of a recipe say this")
         check_size(self.size, stride(self.model, **{name: own[name] for name in ("filters",) if name in own}))
         if not self.stages or not any(stage.epochs for stage in self.stages):
             raise ModelError("a recipe without an epoch, expected at least one stage of at least one")
@@ -146,9 +149,11 @@ class ClassificationRecipe(Recipe):
     input_batchnorm: bool = setting(
         True, "The BatchNorm that a ResNet begins with; it undoes most of a normalisation.", since="0.2"
     )
-    balance: str = setting("none", "What is done about slices with tumour being fewer.", choices=BALANCES, since="0.2")
+    balance: str = setting(  # type: ignore[misc]
+        "none", "What is done about slices with tumour being fewer.", choices=BALANCES, since="0.2"
+    )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """As of every recipe; and the plain network has no BatchNorm."""
         super().__post_init__()
         if self.model == "plain" and not self.input_batchnorm:
@@ -159,7 +164,10 @@ class ClassificationRecipe(Recipe):
         return super().network_arguments() | ({} if self.input_batchnorm else {"input_batchnorm": False})
 
 
-def from_options(kind: type[Recipe], **options: Any) -> Recipe:
+R = TypeVar("R", bound=Recipe)
+
+
+def from_options(kind: type[R], **options: Any) -> R:
     """A recipe from flat options, as the command line takes them.
 
     Args:
@@ -178,10 +186,19 @@ def from_options(kind: type[Recipe], **options: Any) -> Recipe:
     if changes:
         options["augmentation"] = Augmentation(**changes)
     if planned:
-        options["stages"] = stages(
-            **{"strategy": "all", "epochs": EPOCHS, "max_lr": MAX_LR} | planned, new_layers=kind.NEW_LAYERS
-        )
+        arguments: dict[str, Any] = {"strategy": "all", "epochs": EPOCHS, "max_lr": MAX_LR, **planned}
+        options["stages"] = stages(**arguments, new_layers=kind.NEW_LAYERS)
     return kind(**options)
+
+
+def Segmentation(**options: Any) -> SegmentationRecipe:
+    """A recipe of a segmentation network; options as on the command line (``epochs=12, max_lr=1e-3, strategy="all"``)."""
+    return from_options(SegmentationRecipe, **options)
+
+
+def Classification(**options: Any) -> ClassificationRecipe:
+    """A recipe of a slice classifier; options as on the command line."""
+    return from_options(ClassificationRecipe, **options)
 
 
 def identity(described: object) -> Any:

@@ -155,6 +155,16 @@ def make_split(recipe: Recipe, store: Store) -> splits.Split:
     return splits.named(recipe.split, store.cases, store.slices, recipe.validation, recipe.split_seed)
 
 
+def build(recipe: Recipe) -> keras.Model:
+    """The untrained network of a recipe."""
+    return saved.build(saved.describe(recipe.model, **recipe.network_arguments()))
+
+
+def split_of(recipe: Recipe, cohort: Cohort) -> splits.Split:
+    """Which slices of the cohort a run of this recipe trains on, validates on and is tested on."""
+    return make_split(recipe, open_store(cohort))
+
+
 def finished_recipe(run: RunFolder) -> Recipe:
     """The recipe of a finished run.
 

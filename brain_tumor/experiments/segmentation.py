@@ -105,7 +105,8 @@ def compare(
     shared = set(pair[0]["size"]) & set(pair[1]["size"])
     if not shared:
         raise DataError("the two runs were counted at no size in common")
-    return protocols.compare(*(counts[counts["size"].isin(shared)] for counts in pair), margin=margin)
+    ours, theirs = (counts[counts["size"].isin(shared)] for counts in pair)
+    return protocols.compare(ours, theirs, margin=margin)
 
 
 def as_slices(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ told too; they weigh a score, they do not leak. Where names do not tell a patien
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 
@@ -46,7 +46,7 @@ class Finding:
     parts: tuple[str, str]
     count: int
     of_one_patient: int
-    pictures: tuple[int, int]
+    pictures: tuple[int, ...]
     examples: tuple[tuple[str, ...], ...]
 
     @property
@@ -105,9 +105,9 @@ class Audit:
         return f"no leak: {sum(self.patients.values())} patients, each in one part; no picture twice, nor nearly, across parts"
 
     def _leak(self, parts: tuple[str, str]) -> str:
-        found = {finding.kind: finding for finding in self.findings if finding.parts == parts}
-        shares = [f"{finding.pictures[1]:,} have {KINDS[kind]}" for kind, finding in found.items() if kind != "patients"]
-        shared = found["patients"].count if "patients" in found else 0
+        by_kind = {finding.kind: finding for finding in self.findings if finding.parts == parts}
+        shares = [f"{finding.pictures[1]:,} have {KINDS[kind]}" for kind, finding in by_kind.items() if kind != "patients"]
+        shared = by_kind["patients"].count if "patients" in by_kind else 0
         texts = [f"{shared:,} patient{'s' * (shared > 1)} on both sides"] if shared else []
         texts += [f"of the {self.pictures[parts[1]]:,} pictures in {parts[1]} {', '.join(shares)}"] if shares else []
         return f"between {parts[0]} and {parts[1]}: {'; '.join(texts)}"
@@ -117,19 +117,19 @@ class Audit:
         return asdict(self) | {"leaks": self.leaks, "verdict": self.verdict, "alike": fingerprints.ALIKE}
 
 
-def audit(listing: SplitManifest, threshold: int = fingerprints.THRESHOLD) -> list[Audit]:
+def audit(manifest: SplitManifest, threshold: int = fingerprints.THRESHOLD) -> list[Audit]:
     """Look for leaks: one audit a fold, in order. Pictures are read once, whatever the number of folds.
 
     Args:
-        listing: a split as :func:`brain_tumor.leakage.manifests.read` gives it.
+        manifest: a split as :func:`brain_tumor.leakage.manifests.read` gives it.
         threshold: how many of 64 bits the hashes of two near duplicates may differ in, up to ``fingerprints.MOST_BITS``.
 
     Raises:
         DataError: a picture cannot be read.
     """
-    pictures = listing.pictures
+    pictures = manifest.pictures
     at_hand = np.flatnonzero([picture.source is not None for picture in pictures])
-    hashes = fingerprints.fingerprints(lambda i: listing.pixels(pictures[at_hand[i]]), len(at_hand), "hashing pictures")
+    hashes = fingerprints.fingerprints(lambda i: manifest.pixels(pictures[at_hand[i]]), len(at_hand), "hashing pictures")
     digests, blank = np.full(len(pictures), "?", dtype="U64"), np.zeros(len(pictures), bool)
     digests[at_hand], blank[at_hand] = hashes.digests, hashes.blank
     pairs = {
@@ -139,19 +139,19 @@ def audit(listing: SplitManifest, threshold: int = fingerprints.THRESHOLD) -> li
         "doubled": _doubled_pairs(pictures, digests),
     }
     audits = []
-    for fold, parts in listing.folds.items():
+    for fold, parts in manifest.folds.items():
         of_part = np.array(parts)
         used = of_part != ""
         audits.append(
             Audit(
-                name=f"{listing.name}, {fold}" if fold else listing.name,
+                name=f"{manifest.name}, {fold}" if fold else manifest.name,
                 pictures={part: int((of_part == part).sum()) for part in _in_order(of_part)},
                 patients={part: len(_patients(pictures, of_part, part)) for part in _in_order(of_part)},
                 patients_unknown=sum(pictures[i].patient is None for i in np.flatnonzero(used)),
                 not_at_hand=int(used.sum() - used[at_hand].sum()),
                 blank=int((blank & used).sum()),
-                copies=listing.store.cohort.copies if listing.store else 1,
-                phantom=bool(listing.store and listing.store.cohort.phantom),
+                copies=manifest.store.cohort.copies if manifest.store else 1,
+                phantom=bool(manifest.store and manifest.store.cohort.phantom),
                 threshold=threshold,
                 findings=tuple(_findings(pictures, of_part, pairs)),
             )
@@ -166,10 +166,10 @@ def _in_order(of_part: np.ndarray) -> list[str]:
 
 def _patients(pictures: Sequence[ImageRecord], of_part: np.ndarray, part: str) -> Counter:
     """The known patients of a part, with how many pictures each has there."""
-    return Counter(pictures[i].patient for i in np.flatnonzero(of_part == part) if pictures[i].patient is not None)
+    return Counter(pictures[i].patient for i in np.flatnonzero(of_part == part).tolist() if pictures[i].patient is not None)
 
 
-def _findings(pictures: Sequence[ImageRecord], of_part: np.ndarray, pairs: dict[str, np.ndarray]):
+def _findings(pictures: Sequence[ImageRecord], of_part: np.ndarray, pairs: dict[str, np.ndarray]) -> Iterator[Finding]:
     parts = _in_order(of_part)
     for first, second in combinations(parts, 2):
         here, there = _patients(pictures, of_part, first), _patients(pictures, of_part, second)
@@ -178,29 +178,31 @@ def _findings(pictures: Sequence[ImageRecord], of_part: np.ndarray, pairs: dict[
             concerned = tuple(sum(counts[patient] for patient in shared) for counts in (here, there))
             examples = tuple((patient,) for patient in shared[:EXAMPLES])
             yield Finding("patients", (first, second), len(shared), len(shared), concerned, examples)
-        for kind, found in pairs.items():
-            yield from _finding(kind, first, second, found, pictures, of_part)
+        for kind, matches in pairs.items():
+            yield from _finding(kind, first, second, matches, pictures, of_part)
     for part in parts:
         for kind in WITHIN:
             yield from _finding(kind, part, part, pairs[kind], pictures, of_part)
 
 
-def _finding(kind: str, first: str, second: str, pairs: np.ndarray, pictures: Sequence[ImageRecord], of_part: np.ndarray):
+def _finding(
+    kind: str, first: str, second: str, pairs: np.ndarray, pictures: Sequence[ImageRecord], of_part: np.ndarray
+) -> Iterator[Finding]:
     """The pairs that lie in these two parts, turned so that each begins in the first; nothing where there are none."""
     sides = of_part[pairs]
     straight = (sides[:, 0] == first) & (sides[:, 1] == second)
     turned = (sides[:, 0] == second) & (sides[:, 1] == first) & (first != second)
-    found = np.concatenate([pairs[straight], pairs[turned][:, ::-1]])
-    if not len(found):
+    matches = np.concatenate([pairs[straight], pairs[turned][:, ::-1]])
+    if not len(matches):
         return
-    found = found[np.lexsort((found[:, 1], found[:, 0]))]
+    matches = matches[np.lexsort((matches[:, 1], matches[:, 0]))]
     yield Finding(
         kind=kind,
         parts=(first, second),
-        count=len(found),
-        of_one_patient=sum(pictures[i].patient is not None and pictures[i].patient == pictures[j].patient for i, j in found),
-        pictures=tuple(len(np.unique(found[:, column] if first != second else found)) for column in (0, 1)),
-        examples=tuple((pictures[i].name, pictures[j].name) for i, j in found[:EXAMPLES]),
+        count=len(matches),
+        of_one_patient=sum(pictures[i].patient is not None and pictures[i].patient == pictures[j].patient for i, j in matches),
+        pictures=tuple(len(np.unique(matches[:, column] if first != second else matches)) for column in (0, 1)),
+        examples=tuple((pictures[i].name, pictures[j].name) for i, j in matches[:EXAMPLES]),
     )
 
 

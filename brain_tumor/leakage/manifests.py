@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.picture import MODES, PICTURES, read_picture
 from brain_tumor.errors import SplitError
-from brain_tumor.leakage.names import ImageRecord, SliceIndex, pattern_of, pictures_of, told
+from brain_tumor.leakage.names import ImageRecord, SliceIndex, identify, pattern_of, pictures_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class SplitManifest:
         """``(H, W)`` or ``(H, W, C)`` uint8; a damaged file is refused by name."""
         if isinstance(picture.source, Path):
             return read_picture(picture.source, MODES)
+        assert self.store is not None
         return self.store.images[picture.source]
 
 
@@ -103,7 +105,7 @@ def _read_json(path: Path, pattern: re.Pattern, cohort: str) -> SplitManifest:
         raise SplitError(f"{path}: {error}") from None
 
 
-def _read_nnunet(path: Path, content: list[dict], pattern: re.Pattern, shelf: SliceIndex) -> SplitManifest:
+def _read_nnunet(path: Path, content: list[dict], pattern: re.Pattern, index: SliceIndex) -> SplitManifest:
     """Identifiers are names of slices or of whole cases; those of the cohort get its pixels, others are judged by name alone."""
     pictures: dict[str, ImageRecord] = {}
     folds = []
@@ -114,7 +116,7 @@ def _read_nnunet(path: Path, content: list[dict], pattern: re.Pattern, shelf: Sl
             if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
                 raise SplitError(f"{path}: fold {number}: the {part} part is empty or not a list of names")
             for name in names:
-                for picture in _found(str(path), name, shelf) or [ImageRecord(name, *told(name, pattern))]:
+                for picture in _look_up(str(path), name, index) or [ImageRecord(name, *identify(name, pattern))]:
                     if picture.name in parts:
                         raise SplitError(f"{path}: fold {number}: {name!r} is there twice, in {parts[picture.name]} and {part}")
                     parts[picture.name] = part
@@ -123,10 +125,10 @@ def _read_nnunet(path: Path, content: list[dict], pattern: re.Pattern, shelf: Sl
     if all(picture.patient is None for picture in pictures.values()):
         raise SplitError(f"{path}: names such as {next(iter(pictures))!r} tell no patient, and their pictures are not at hand")
     named = {f"fold {number}": tuple(parts.get(name, "") for name in pictures) for number, parts in enumerate(folds)}
-    return SplitManifest(str(path), tuple(pictures.values()), named, shelf.store)
+    return SplitManifest(str(path), tuple(pictures.values()), named, index.store)
 
 
-def _read_csv(path: Path, pattern: re.Pattern, shelf: SliceIndex) -> SplitManifest:
+def _read_csv(path: Path, pattern: re.Pattern, index: SliceIndex) -> SplitManifest:
     pictures: list[ImageRecord] = []
     parts: dict[str, str] = {}
     for line, row in _read_rows(path):
@@ -137,10 +139,10 @@ def _read_csv(path: Path, pattern: re.Pattern, shelf: SliceIndex) -> SplitManife
         if name in parts:
             raise SplitError(f"{where}: {name!r} is there twice, in {parts[name]} and {part}")
         if not _is_mask(Path(name)):
-            pictures.append(_listed(where, path.parent / name, row, shelf, pattern))
+            pictures.append(_listed(where, path.parent / name, row, index, pattern))
             parts[name] = part
     _check_parts(path, parts.values())
-    return SplitManifest(str(path), tuple(pictures), {"": tuple(parts.values())}, shelf.store)
+    return SplitManifest(str(path), tuple(pictures), {"": tuple(parts.values())}, index.store)
 
 
 def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -154,15 +156,15 @@ def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SplitError(f"{path}: not readable as CSV ({getattr(error, 'strerror', None) or error})") from None
     if not {"file", "part"} <= set(reader.fieldnames):
-        found = ", ".join(reader.fieldnames) or "none"
-        raise SplitError(f"{path}: columns {found}; expected file and part, and perhaps patient and slice")
+        names = ", ".join(reader.fieldnames) or "none"
+        raise SplitError(f"{path}: columns {names}; expected file and part, and perhaps patient and slice")
     columns = ("file", "part", "patient", "slice")
     return [(line, {column: (row.get(column) or "").strip() for column in columns}) for line, row in rows]
 
 
-def _listed(where: str, path: Path, row: dict[str, str], shelf: SliceIndex, pattern: re.Pattern) -> ImageRecord:
+def _listed(where: str, path: Path, row: dict[str, str], index: SliceIndex, pattern: re.Pattern) -> ImageRecord:
     """The picture of one line; a column that is filled goes before the name."""
-    patient, series, number = told(row["file"], pattern)
+    patient, series, number = identify(row["file"], pattern)
     if row["slice"]:
         if not row["slice"].isdecimal():
             raise SplitError(f"{where}: slice {row['slice']!r}, expected a whole number")
@@ -171,15 +173,15 @@ def _listed(where: str, path: Path, row: dict[str, str], shelf: SliceIndex, patt
         patient = series = row["patient"]
     if path.is_file():
         return ImageRecord(row["file"], patient, series or patient, number, path)
-    found = _found(where, row["file"], shelf)
-    if len(found) != 1:
-        raise SplitError(f"{where}: no file {path}, nor is it a slice of the cohort {shelf.cohort!r}")
-    return ImageRecord(row["file"], patient, series or patient, number, found[0].source)
+    slices = _look_up(where, row["file"], index)
+    if len(slices) != 1:
+        raise SplitError(f"{where}: no file {path}, nor is it a slice of the cohort {index.cohort!r}")
+    return ImageRecord(row["file"], patient, series or patient, number, slices[0].source)
 
 
-def _found(where: str, name: str, shelf: SliceIndex) -> tuple[ImageRecord, ...]:
+def _look_up(where: str, name: str, index: SliceIndex) -> tuple[ImageRecord, ...]:
     try:
-        return shelf.find(name)
+        return index.find(name)
     except SplitError as error:
         raise SplitError(f"{where}: {error}") from None
 
@@ -192,7 +194,7 @@ def _read_tree(root: Path, pattern: re.Pattern) -> SplitManifest:
         paths = [path for path in paths if path.suffix.lower() in PICTURES and not _is_mask(path)]
         if not paths:
             raise SplitError(f"{folder}: no pictures in this part ({', '.join(sorted(PICTURES))})")
-        pictures += [ImageRecord(path.relative_to(root).as_posix(), *told(path.name, pattern), path) for path in paths]
+        pictures += [ImageRecord(path.relative_to(root).as_posix(), *identify(path.name, pattern), path) for path in paths]
         parts += [folder.name] * len(paths)
     _check_parts(root, parts)
     return SplitManifest(str(root), tuple(pictures), {"": tuple(parts)})
@@ -202,8 +204,8 @@ def _is_mask(path: Path) -> bool:
     return path.stem.endswith("_mask")
 
 
-def _check_parts(path: Path, parts) -> None:
-    found = sorted(set(parts))
-    if len(found) < 2:
-        only = f"only the part {found[0]!r}" if found else "no parts"
+def _check_parts(path: Path, parts: Iterable[str]) -> None:
+    distinct = sorted(set(parts))
+    if len(distinct) < 2:
+        only = f"only the part {distinct[0]!r}" if distinct else "no parts"
         raise SplitError(f"{path}: {only}; expected two or more, such as Training and Testing, or train, val and test")

@@ -50,13 +50,13 @@ def pattern_of(text: str | None) -> re.Pattern:
     return pattern
 
 
-def told(name: str, pattern: re.Pattern) -> tuple[str | None, str | None, int | None]:
+def identify(name: str, pattern: re.Pattern) -> tuple[str | None, str | None, int | None]:
     """Patient, series and slice number as a file's name tells them. The series is all that was matched, less the number."""
     match = pattern.search(Path(name).name)
     if not match or not match["patient"]:
         return None, None, None
     patient, number = match["patient"].replace("-", "_"), match.groupdict().get("slice")
-    if not (number or "").isdecimal():
+    if number is None or not number.isdecimal():
         return patient, None, None
     start, end = (place - match.start() for place in match.span("slice"))
     return patient, (match[0][:start] + match[0][end:]).replace("-", "_"), int(number)
@@ -73,7 +73,7 @@ def pictures_of(store: Store, rows: Iterable[int]) -> tuple[ImageRecord, ...]:
 
 
 class SliceIndex:
-    """Finds slices of a cohort by TCGA names. It opens the cohort when first asked; LGG data that is not here is an empty shelf.
+    """Finds slices of a cohort by TCGA names. It opens the cohort when first asked; without LGG data it finds nothing.
 
     Attributes:
         store: the cohort's native store, once opened.
@@ -90,7 +90,7 @@ class SliceIndex:
         Raises:
             SplitError: a patient of the cohort, but a slice number that it lacks.
         """
-        patient, _, number = told(name, re.compile(TCGA))
+        patient, _, number = identify(name, re.compile(TCGA))
         if patient is None:
             return ()
         if self._pictures is None:
@@ -108,5 +108,6 @@ class SliceIndex:
         self.store = open_store(open_cohort(self.cohort))
         pictures: dict[str, dict[int, ImageRecord]] = {}
         for picture in pictures_of(self.store, range(len(self.store.slices))):
+            assert picture.patient is not None and picture.number is not None
             pictures.setdefault(picture.patient, {})[picture.number] = picture
         return pictures

@@ -32,10 +32,10 @@ def depth(layer_name: str) -> int:
         return 0
     if layer_name in CLOSING or layer_name.startswith("bottleneck_"):
         return 4
-    if found := re.match(r"stage([1-4])_", layer_name):
-        return int(found[1])
-    if found := re.match(r"encoder(\d+)_", layer_name):
-        return min(int(found[1]) - 1, 4)
+    if match := re.match(r"stage([1-4])_", layer_name):
+        return int(match[1])
+    if match := re.match(r"encoder(\d+)_", layer_name):
+        return min(int(match[1]) - 1, 4)
     return DEPTHS - 1
 
 

@@ -3,7 +3,9 @@
 The network is rebuilt from our code, never from Keras's own model JSON, and weights are checked before they are read.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -12,13 +14,18 @@ from brain_tumor.errors import ModelError
 from brain_tumor.models import classifier, settings, unet
 from brain_tumor.models.architectures import CLASSIFICATION, SEGMENTATION
 
-CONSTRUCTORS = {"unet": unet.unet, "resunet": unet.resunet, "classifier": classifier.classifier, "plain": classifier.plain}
+CONSTRUCTORS: dict[str, Callable[..., keras.Model]] = {
+    "unet": unet.unet,
+    "resunet": unet.resunet,
+    "classifier": classifier.classifier,
+    "plain": classifier.plain,
+}
 OF_BATCHNORM = ("batchnorm_momentum", "input_batchnorm")
 DESCRIPTION, WEIGHTS = "model.json", "model.weights.h5"
 OWN = "own"  # the constructor of a network that is not ours
 
 
-def describe(architecture: str, **arguments) -> dict:
+def describe(architecture: str, **arguments: Any) -> dict:
     """``unet-resnet18``, ``resunet``, ``resnet18`` or ``plain`` as ``{"constructor": ..., "arguments": {...}}``.
 
     What is said of BatchNorm is left out of the description of ``plain``, which has none: a caller may ask every architecture
@@ -52,9 +59,18 @@ def _own(description: dict, model: keras.Model | None, folder: Path) -> keras.Mo
 
 
 def build(description: dict, number_format: str = "float32") -> keras.Model:
-    """Call the named constructor under the given precision."""
-    with settings.fixed(number_format):
-        return CONSTRUCTORS[description["constructor"]](**description["arguments"])
+    """Call the named constructor under the given precision.
+
+    Raises:
+        ModelError: it takes no such argument, or not this value.
+    """
+    name, arguments = description["constructor"], description["arguments"]
+    try:
+        with settings.fixed(number_format):
+            return CONSTRUCTORS[name](**arguments)
+    except (TypeError, ValueError) as error:
+        values = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        raise ModelError(f"network {name!r} cannot be built with {values}: {str(error).partition(chr(10))[0]}") from error
 
 
 def save(model: keras.Model, description: dict, folder: Path) -> None:
@@ -94,16 +110,16 @@ def load_described(folder: Path, own: keras.Model | None = None) -> tuple[keras.
     try:
         description = files.read_json(folder / DESCRIPTION)
         expected = description.pop("weights_sha256")
-        found = files.sha256_file(folder / WEIGHTS)
+        digest = files.sha256_file(folder / WEIGHTS)
     except FileNotFoundError as error:
         raise ModelError(f"{error.filename}: no such file; is the run finished?") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: not a model description ({error})") from None
-    if found != expected:
-        raise ModelError(f"{folder / WEIGHTS}: SHA-256 {found[:12]}, expected {expected[:12]}; the file is damaged or another's")
+    if digest != expected:
+        raise ModelError(f"{folder / WEIGHTS}: SHA-256 {digest[:12]}, expected {expected[:12]}; the file is damaged or another's")
     try:
         model = _own(description, own, folder) or build(description, description.get("precision", "float32"))
         model.load_weights(folder / WEIGHTS)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ModelError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: describes no network that fits {WEIGHTS}") from error
     return model, description

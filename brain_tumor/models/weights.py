@@ -84,8 +84,8 @@ def imagenet_file(backbone: str) -> Path:
     entry = next(e for e in WEIGHTS_COLLECTION if (e["model"], e["dataset"], e["include_top"]) == (backbone, "imagenet", False))
     path, expected = folder() / entry["name"], entry["md5"]
     if path.exists():
-        if (found := files.hash_file(path, "md5")) != expected:
-            raise ModelError(f"{readable(path)}: MD5 {found}, expected {expected}; remove it, and it is downloaded anew")
+        if (digest := files.hash_file(path, "md5")) != expected:
+            raise ModelError(f"{readable(path)}: MD5 {digest}, expected {expected}; remove it, and it is downloaded anew")
         return path
     try:
         with Bar(f"downloading {path.name}, kB", total=0) as bar:
@@ -123,9 +123,9 @@ def save_encoder(model: keras.Model, path: Path, record: dict) -> None:
     with files.atomic_path(path) as temporary:
         encoder.save_weights(temporary)
         digest = files.sha256_file(temporary)
-    told = {"backbone": backbone, "normalisation": normalisation, "channels": channels, "size": model.input_shape[1]}
+    facts = {"backbone": backbone, "normalisation": normalisation, "channels": channels, "size": model.input_shape[1]}
     counted = {"input_batchnorm": input_batchnorm, "layers": len(values), "sha256": digest}
-    files.write_json(record_file(path), {**record, **told, **counted})
+    files.write_json(record_file(path), {**record, **facts, **counted})
 
 
 def read_record(path: Path) -> dict:
@@ -138,7 +138,7 @@ def read_record(path: Path) -> dict:
     if not path.name.endswith(ENDING):
         raise ModelError(f"{readable(path)}: not a {ENDING} file; weights are one of {', '.join(SOURCES)}, or such a file")
     try:
-        found = files.sha256_file(path)
+        digest = files.sha256_file(path)
         record = files.read_json(record_file(path))
         wrong = [name for name, kind in RECORD.items() if not isinstance(record[name], kind)]
         wrong += [name for name in ("channels", "size", "layers") if name not in wrong and record[name] < 1]
@@ -150,9 +150,9 @@ def read_record(path: Path) -> dict:
         raise ModelError(f"{readable(record_file(path))}: not the record of an encoder's weights ({error})") from None
     if wrong:
         raise ModelError(f"{readable(record_file(path))}: {wrong[0]} is {record[wrong[0]]!r}, which no encoder's record says")
-    if found != record["sha256"]:
+    if digest != record["sha256"]:
         raise ModelError(
-            f"{readable(path)}: SHA-256 {found[:12]}, expected {record['sha256'][:12]}; the file is damaged or another's"
+            f"{readable(path)}: SHA-256 {digest[:12]}, expected {record['sha256'][:12]}; the file is damaged or another's"
         )
     return record
 
@@ -219,10 +219,10 @@ def backbone_of(model: keras.Model) -> str:
     return backbone
 
 
-def _check_range(what: str, expected: str, found: str) -> None:
-    if found != expected:
+def _check_range(what: str, expected: str, scaling: str) -> None:
+    if scaling != expected:
         raise ModelError(
-            f"weights {what}: expect inputs normalised as {expected!r}, not {found!r} (the statistics of their first BatchNorm "
+            f"weights {what}: expect inputs normalised as {expected!r}, not {scaling!r} (the statistics of their first BatchNorm "
             f"are of that range): ask for --normalisation {expected}, or for other weights"
         )
 
@@ -286,7 +286,7 @@ def _assign(model: keras.Model, values: Values, path: Path) -> None:
         raise ModelError(f"{readable(path)}: {len(values)} layers, expected {len(layers)}; {', '.join(odd[:3])} are in one only")
     pairs = [(name, variable) for name, layer in layers.items() for variable in layer.weights]
     for name, variable in pairs:
-        if (found := values[name][variable.name].shape) != (expected := tuple(variable.shape)):
-            raise ModelError(f"{readable(path)}: layer {name} has {variable.name} of shape {found}, expected {expected}")
+        if (shape := values[name][variable.name].shape) != (expected := tuple(variable.shape)):
+            raise ModelError(f"{readable(path)}: layer {name} has {variable.name} of shape {shape}, expected {expected}")
     for name, variable in pairs:
         variable.assign(values[name][variable.name])

@@ -11,7 +11,7 @@ import pandas as pd
 
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.evaluation import calibration, components, overlap, protocols
+from brain_tumor.evaluation import calibration, components, contrasts, overlap, protocols
 from brain_tumor.experiments import scoring
 from brain_tumor.experiments.run import part_of
 from brain_tumor.experiments.segmentation import PREDICTIONS
@@ -56,9 +56,9 @@ def threshold_counts(
     for prediction, truth in stored_cases(run, cohort, part):
         for planes in (prediction.working, prediction.native):
             size = planes.shape[1]
-            found = overlap.threshold_counts(planes, truth[size], thresholds)
-            slices = prediction.slice_numbers[found.plane]
-            tables.append(found.assign(case_id=prediction.case_id, slice=slices, size=size))
+            counts = overlap.threshold_counts(planes, truth[size], thresholds)
+            slices = prediction.slice_numbers[counts.plane]
+            tables.append(counts.assign(case_id=prediction.case_id, slice=slices, size=size))
     return pd.concat(tables, ignore_index=True)[["threshold", *overlap.COLUMNS]]
 
 
@@ -80,12 +80,12 @@ def empty_rules(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A row a convention, ours first: ``convention, rows, mean, median`` of the distance.
     """
-    found = rows[~(rows.missed | rows.invented)]
+    measurable = rows[~(rows.missed | rows.invented)]
     conventions = {
         "HD95, a miss costs the diagonal (ours)": rows.hd95,
-        "HD95, misses left out (NaN-mean)": found.hd95,
+        "HD95, misses left out (NaN-mean)": measurable.hd95,
         "both directions pooled (MedPy), a miss costs the diagonal": rows.hd95_pooled,
-        "both directions pooled (MedPy), misses left out": found.hd95_pooled,
+        "both directions pooled (MedPy), misses left out": measurable.hd95_pooled,
         "Hausdorff distance, the farthest point, a miss costs the diagonal": rows.hd,
     }
     return pd.DataFrame(
@@ -130,6 +130,11 @@ def pieces(store: Store, case_ids: Sequence[str]) -> pd.DataFrame:
         mask = store.masks[store.rows_of(case_id)]
         rows[case_id] = components.per_case(mask) | {"ceiling": components.ceiling(mask)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("case_id")
+
+
+def contrast_table(counts: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
+    """Groups of patients against each other, by site and clinical field (:func:`brain_tumor.evaluation.contrasts.tables`)."""
+    return contrasts.tables(counts, scoring.case_fields(cohort))
 
 
 def temperatures(run: RunFolder, cohort: Cohort) -> pd.DataFrame:

@@ -142,9 +142,9 @@ def _balanced(arrays: SliceArrays, count: int, generator: np.random.Generator) -
     drawn = []
     for place, number in enumerate(classes):
         own = arrays.rows[labels == number]
-        wanted = (count - place + len(classes) - 1) // len(classes)
-        drawn += [generator.permutation(own) for _ in range(wanted // len(own))]
-        drawn.append(generator.permutation(own)[: wanted % len(own)])
+        share = (count - place + len(classes) - 1) // len(classes)
+        drawn += [generator.permutation(own) for _ in range(share // len(own))]
+        drawn.append(generator.permutation(own)[: share % len(own)])
     return generator.permutation(np.concatenate(drawn))
 
 

@@ -35,8 +35,8 @@ def check(augmentation: augment.Augmentation) -> None:
     """
     if not represents(augmentation):
         names = ("rotation_degrees", "zoom", "gamma", "sequence_dropout")
-        found = ", ".join(f"{name} {getattr(augmentation, name):g}" for name in names if getattr(augmentation, name))
-        raise ModelError(f"augmentation with {found}: cached features can only be mirrored; train on images, or set it to 0")
+        moves = ", ".join(f"{name} {getattr(augmentation, name):g}" for name in names if getattr(augmentation, name))
+        raise ModelError(f"augmentation with {moves}: cached features can only be mirrored; train on images, or set it to 0")
 
 
 def suffice(model: keras.Model, part: str) -> bool:
@@ -81,16 +81,16 @@ def compute(model: keras.Model, arrays: SliceArrays, batch_size: int, flip: bool
     encoder = keras.Model(model.input, model.get_layer(POOL).output)
     encoder.compile(jit_compile=model.jit_compile)  # left to itself Keras takes XLA, which is slow on a processor
     rows = np.unique(arrays.rows)
-    found = np.empty((1 + flip, len(rows), encoder.output_shape[-1]), np.float32)
+    outputs = np.empty((1 + flip, len(rows), encoder.output_shape[-1]), np.float32)
     with Bar("features", len(rows)) as bar:
         for start in range(0, len(rows), batch_size):
             here = rows[start : start + batch_size]
             images, _, scalings = arrays.take(np.resize(here, batch_size))  # the last batch filled up: one shape to compile
             for way, planes in enumerate((images, images[:, :, ::-1])[: 1 + flip]):
                 answer = encoder.predict_on_batch(normalise(planes, scalings))
-                found[way, start : start + len(here)] = np.asarray(answer, np.float32)[: len(here)]
+                outputs[way, start : start + len(here)] = np.asarray(answer, np.float32)[: len(here)]
             bar.advance(len(here))
-    return Features(rows, *found)
+    return Features(rows, *outputs)
 
 
 class FeatureBatches:
@@ -130,8 +130,10 @@ def batches(
     Args:
         example: any epoch's batches; all are of the same slices.
     """
-    found = compute(model, example.arrays, example.batch_size, example.augmentation.flip)
+    cached = compute(model, example.arrays, example.batch_size, example.augmentation.flip)
+    held_out = None
     if validation is not None:
-        features = compute(model, validation, example.batch_size, flip=False)
-        validation = FeatureValidationBatches(validation, example.batch_size, features)
-    return lambda epoch: FeatureBatches(epoch_batches(epoch), found), validation
+        held_out = FeatureValidationBatches(
+            validation, example.batch_size, compute(model, validation, example.batch_size, flip=False)
+        )
+    return lambda epoch: FeatureBatches(epoch_batches(epoch), cached), held_out

@@ -55,8 +55,8 @@ def check(described: Any, subject: str = "") -> None:
     for item in fields(described):
         value, limits = getattr(described, item.name), item.metadata
         if expected := _complaint(item.type, value, limits):
-            shown = repr(value) if isinstance(value, str) else value
-            raise ModelError(f"{subject}{item.name} {shown}, expected {expected}")
+            printed = repr(value) if isinstance(value, str) else value
+            raise ModelError(f"{subject}{item.name} {printed}, expected {expected}")
 
 
 def _complaint(kind: Any, value: Any, limits: Any) -> str:

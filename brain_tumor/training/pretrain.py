@@ -75,7 +75,7 @@ class Pretraining:
     precision: str = "auto"
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuse what cannot be trained, before a picture is read for it."""
         if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", self.name):
             raise ModelError(f"name {self.name!r}: expected small letters, digits and _, such as mri4")
@@ -117,9 +117,9 @@ def gather(recipe: Pretraining, roots: Sequence[Path]) -> Deduplicated:
     rows = material.rows("train")
     counts = np.bincount(folders.labels[rows], minlength=len(folders.classes))
     if len(rows) < recipe.batch_size or not counts.all():
-        found = ", ".join(f"{name} {count}" for name, count in zip(folders.classes, counts, strict=True))
+        per_class = ", ".join(f"{name} {count}" for name, count in zip(folders.classes, counts, strict=True))
         raise DataError(
-            f"{folders.roots[0]}: without copies the train part has {found}; expected some of each class, and "
+            f"{folders.roots[0]}: without copies the train part has {per_class}; expected some of each class, and "
             f"{recipe.batch_size} or more for a batch"
         )
     return material

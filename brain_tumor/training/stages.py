@@ -7,6 +7,7 @@ killed run continues exactly where its last whole epoch ended, on features as on
 import math
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -70,7 +71,7 @@ def train(
     with Bar("training", total * steps, done * steps) as bar:
         for stage, without_encoder in zip(stages, short, strict=True):
             last = first + stage.epochs
-            batches_of = epoch_batches
+            batches_of: Callable = epoch_batches
             validation_batches = None if validation is None else ValidationBatches(validation, example.batch_size)
             trained = features.head(model) if without_encoder else model
             if done < last:
@@ -118,11 +119,11 @@ def _epoch(
     for step in loop.steps(model, batches, callbacks):
         logs.append(step)
         bar.advance(note=f"epoch {epoch + 1}/{total}  loss {float(step['loss']):.4f}")
-    row = {"epoch": epoch + 1, "stage": stage.name, **loop.means(logs)}
+    row: dict[str, Any] = {"epoch": epoch + 1, "stage": stage.name, **loop.means(logs)}
     if validation is not None:
         row |= {f"validation_{name}": value for name, value in loop.evaluate(model, validation).items()}
     losses = [row[name] for name in ("loss", "validation_loss") if name in row]
-    if not all(map(math.isfinite, losses)):
+    if not all(math.isfinite(loss) for loss in losses):
         values = ", ".join(map(str, losses))
         raise RunError(f"the loss became {values} in epoch {epoch + 1}; a lower max_lr than {stage.max_lr:g} may help")
     row |= {"learning_rate": float(model.optimizer.learning_rate), "seconds": round(time.monotonic() - started, 2)}

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from brain_tumor.data import intensity
@@ -27,7 +26,7 @@ def test_imagenet_is_unit_less_mean_over_deviation(volume):
     assert np.allclose(normalise(volume, scaling(volume, "imagenet")), plain, atol=1e-5)
 
 
-def plain_volume_window(volume, method):
+def plain_volume_scaling(volume, method):
     """Clip each sequence at its percentiles, then subtract the mean and divide by the deviation."""
     low, high = np.percentile(volume, (10, 99), axis=(0, 1, 2), method=method)
     clipped = np.clip(volume, low, high)
@@ -36,8 +35,8 @@ def plain_volume_window(volume, method):
 
 def test_volume_is_the_plain_numpy_definition(volume):
     mine = normalise(volume, scaling(volume, "volume"))
-    assert np.allclose(mine, plain_volume_window(volume, "inverted_cdf"), atol=1e-5)
-    assert np.allclose(mine, plain_volume_window(volume, "linear"), atol=0.02)  # percentiles between two grey levels
+    assert np.allclose(mine, plain_volume_scaling(volume, "inverted_cdf"), atol=1e-5)
+    assert np.allclose(mine, plain_volume_scaling(volume, "linear"), atol=0.02)  # percentiles between two grey levels
 
 
 def test_volume_gives_each_sequence_zero_mean_and_unit_deviation(volume):

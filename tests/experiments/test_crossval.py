@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from brain_tumor import files
 from brain_tumor.data import intensity, splits
@@ -17,8 +16,7 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import BrainTumorError, DataError, ModelError, RunError, SplitError
 from brain_tumor.evaluation import ceiling, detection, overlap, protocols
-from brain_tumor.experiments import crossval, out_of_fold, scoring, tasks
-from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments import crossval, out_of_fold, run as experiment, scoring, tasks
 from brain_tumor.experiments.crossval import cross_validate
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference import stored

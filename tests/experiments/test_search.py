@@ -8,8 +8,7 @@ import pytest
 from brain_tumor.data import intensity
 from brain_tumor.data.cache import open_store
 from brain_tumor.errors import DataError, ModelError, RunError
-from brain_tumor.experiments import run as experiment
-from brain_tumor.experiments import search, tasks
+from brain_tumor.experiments import run as experiment, search, tasks
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import all_runs

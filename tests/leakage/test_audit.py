@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from PIL import Image
 
 from brain_tumor.data import splits
@@ -258,7 +257,7 @@ def test_a_doubled_source_is_said_though_each_slice_is_read_once(home, write_tre
 # -------------------------------------------------------------------------------------------------------------------- laws
 
 
-def listing_of(pictures, of_part):
+def manifest_of(pictures, of_part):
     """Pictures of ``(patient, number, seed)`` without files: rows of a store of scans."""
     store = SimpleNamespace(images=[scan(seed) for _, _, seed in pictures], cohort=SimpleNamespace(copies=1, phantom=False))
     named = [
@@ -285,7 +284,7 @@ DEALT = st.lists(
 def test_the_audit_is_symmetric_in_parts(dealt):
     pictures, of_part = zip(*dealt, strict=True)
     swapped = [{"train": "test", "test": "train"}.get(part, part) for part in of_part]
-    (here,), (there,) = audit(listing_of(pictures, of_part)), audit(listing_of(pictures, swapped))
+    (here,), (there,) = audit(manifest_of(pictures, of_part)), audit(manifest_of(pictures, swapped))
     assert here.leaks == there.leaks
     mirrored = {
         (finding.kind, *sorted({"train": "test", "test": "train"}.get(part, part) for part in finding.parts)): (
@@ -303,7 +302,7 @@ def test_the_audit_is_symmetric_in_parts(dealt):
 @given(DEALT)
 def test_the_audit_finds_what_a_double_loop_finds(dealt):
     pictures, of_part = zip(*dealt, strict=True)
-    (found,) = audit(listing_of(pictures, of_part))
+    (found,) = audit(manifest_of(pictures, of_part))
     indices = range(len(pictures))
     expected: dict = {}
     for i, j in ((i, j) for i in indices for j in indices if of_part[i] == "train" and of_part[j] == "test"):

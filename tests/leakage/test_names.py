@@ -5,7 +5,7 @@ import pytest
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.readers.lgg import read_cohort
 from brain_tumor.errors import SplitError
-from brain_tumor.leakage.names import SliceIndex, pattern_of, pictures_of, told
+from brain_tumor.leakage.names import SliceIndex, identify, pattern_of, pictures_of
 
 CS, HT = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126"
 
@@ -28,15 +28,15 @@ CS, HT = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126"
     ],
 )
 def test_the_pattern_of_tcga(name, patient, series, number):
-    assert told(name, pattern_of(None)) == (patient, series, number)
+    assert identify(name, pattern_of(None)) == (patient, series, number)
 
 
 def test_a_pattern_of_ones_own():
     pattern = pattern_of(r"p(?P<patient>\d+)(?:_(?P<sequence>t\d))?_z(?P<slice>\d+)")
-    assert told("scan_p07_t1_z031.png", pattern) == ("07", "p07_t1_z", 31)
-    assert told("scan_p07_z031.png", pattern) == ("07", "p07_z", 31)
-    assert told("scan_p07.png", pattern) == (None, None, None)
-    assert told("BRATS_012", pattern_of(r"BRATS_(?P<patient>\d+)")) == ("012", None, None)
+    assert identify("scan_p07_t1_z031.png", pattern) == ("07", "p07_t1_z", 31)
+    assert identify("scan_p07_z031.png", pattern) == ("07", "p07_z", 31)
+    assert identify("scan_p07.png", pattern) == (None, None, None)
+    assert identify("BRATS_012", pattern_of(r"BRATS_(?P<patient>\d+)")) == ("012", None, None)
 
 
 @pytest.mark.parametrize(
@@ -54,18 +54,18 @@ def test_pictures_of_a_cohort(home, tree):
     assert (other.name, other.source) == (f"{HT}/1", 12)
 
 
-def test_a_shelf_finds_slices_and_whole_cases(home, write_tree):
+def test_an_index_finds_slices_and_whole_cases(home, write_tree):
     write_tree(home / "data" / "kaggle_3m", {CS: 2, HT: 3})
-    shelf = SliceIndex("lgg")
-    assert shelf.store is None  # opened when it is first asked for something it may have
-    assert shelf.find("Tr-gl_0010") == ()
-    assert shelf.store is None
-    assert [picture.source for picture in shelf.find(f"{HT}_0002")] == [3]
-    assert [picture.source for picture in shelf.find(HT)] == [2, 3, 4]
-    assert shelf.find("TCGA_ZZ_9999_20000101_1") == ()
+    index = SliceIndex("lgg")
+    assert index.store is None  # opened when it is first asked for something it may have
+    assert index.find("Tr-gl_0010") == ()
+    assert index.store is None
+    assert [picture.source for picture in index.find(f"{HT}_0002")] == [3]
+    assert [picture.source for picture in index.find(HT)] == [2, 3, 4]
+    assert index.find("TCGA_ZZ_9999_20000101_1") == ()
     with pytest.raises(SplitError, match=f"'{CS}_0000': TCGA_CS_0001 has slices 1 to 2 in the cohort 'lgg'"):
-        shelf.find(f"{CS}_0000")
+        index.find(f"{CS}_0000")
 
 
-def test_a_shelf_is_empty_where_the_lgg_data_is_not_here(home):
+def test_an_index_is_empty_where_the_lgg_data_is_not_here(home):
     assert SliceIndex("lgg").find(f"{CS}_1") == ()

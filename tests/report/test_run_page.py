@@ -7,8 +7,7 @@ import pytest
 
 from brain_tumor.data.profile import profile
 from brain_tumor.records import records
-from brain_tumor.report.pages import page, run_content
-from brain_tumor.report.pages import run as run_page
+from brain_tumor.report.pages import page, run as run_page, run_content
 
 
 def published(run):
@@ -35,7 +34,7 @@ def test_a_classifier_has_a_page_without_a_picture(make_classifier, reports):
     for alt in ("ROC curves", "Precision against", "Share of tumour against", "Training loss and accuracy by epoch"):
         assert f'alt="{alt}' in html
     assert "data:image/jpeg" not in html and "<h2>Pictures</h2>" not in html
-    assert "brain-tumor train classification" in html
+    assert f"brain-tumor train --recipe reports/records/{content['runs'][0]}/run.json" in html
     assert [number["name"] for number in content["numbers"] if number["headline"]] == [
         "resnet18 slices with tumour, accuracy",
         "resnet18 slices with tumour, AUC",

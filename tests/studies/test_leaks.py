@@ -9,7 +9,7 @@ from brain_tumor.data.splits import named
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation import floors, intervals, overlap
 from brain_tumor.studies.leaks import leaks
-from brain_tumor.studies.leaks.leaks import Scored
+from brain_tumor.studies.leaks.leaks import Calls, Outlines
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def few_resamples(monkeypatch):
     monkeypatch.setattr(intervals, "RESAMPLES", 200)
 
 
-def outlines(patients: str, found: int, of: int = 10) -> Scored:
+def outlines(patients: str, found: int, of: int = 10) -> Outlines:
     """A tumour slice and an empty one a patient: ``found`` of ``of`` pixels hit, nothing invented; the all-empty floor."""
     rows = [
         {"case_id": patient, "slice": number, "size": 32, "tp": tp, "fp": 0, "fn": fn, "tn": 1024 - tp - fn}
@@ -26,10 +26,10 @@ def outlines(patients: str, found: int, of: int = 10) -> Scored:
         for number, (tp, fn) in {2: (found, of - found), 4: (0, 0)}.items()
     ]
     counts = pd.DataFrame(rows).assign(slice_probability=0.5)
-    return Scored(counts, overlap.all_empty(counts).assign(floor=floors.ALL_EMPTY))
+    return Outlines(counts, overlap.all_empty(counts).assign(floor=floors.ALL_EMPTY))
 
 
-def calls(patients: str, right: int) -> Scored:
+def calls(patients: str, right: int) -> Calls:
     """Four slices a patient, two with tumour; of those two, ``right`` are called, and no other."""
     rows = [
         {"case_id": patient, "slice": number, "tumour": number > 2, "probability": 0.9 if 2 < number <= 2 + right else 0.1}
@@ -37,7 +37,7 @@ def calls(patients: str, right: int) -> Scored:
         for number in (1, 2, 3, 4)
     ]
     slices = pd.DataFrame(rows)
-    return Scored(slices, slices.assign(probability=0.0, floor=floors.ALWAYS_NO))
+    return Calls(slices, slices.assign(probability=0.0, floor=floors.ALWAYS_NO))
 
 
 def row(table: pd.DataFrame, measure: str, on: str = leaks.ALL) -> pd.Series:
@@ -104,14 +104,14 @@ def test_each_patients_own_accuracy():
 def test_a_floor_that_one_draw_lacks_is_no_floor_of_all():
     one, other = outlines("abc", 5), outlines("def", 5)
     more = pd.concat([one.floors, one.slices.assign(floor=floors.INTERPOLATION)], ignore_index=True)
-    joined = leaks.together([Scored(one.slices, more), other])
+    joined = leaks.together([Outlines(one.slices, more), other])
     assert set(joined.floors.floor) == {floors.ALL_EMPTY}
     assert row(leaks.comparison_table({"both": (joined, joined)}), "pooled", "both").one_floor == 0
 
 
 def test_only_slices_that_both_scored_are_compared():
     whole, half = outlines("abcdefg", 8), outlines("efgh", 5)
-    half = Scored(half.slices[half.slices["slice"] == 2], half.floors[half.floors["slice"] == 2])
+    half = Outlines(half.slices[half.slices["slice"] == 2], half.floors[half.floors["slice"] == 2])
     one, other = leaks.shared(whole, half)
     assert one.slices[["case_id", "slice"]].to_numpy().tolist() == [["e", 2], ["f", 2], ["g", 2]]
     assert len(one.floors) == len(other.floors) == len(other.slices) == 3
@@ -142,10 +142,10 @@ def test_what_a_scored_run_left_is_read(tmp_path):
         scored.floors.to_csv(tmp_path / folder / "floors.csv", index=False)
     found = leaks.read(tmp_path / "drawn", size=32)
     pd.testing.assert_frame_equal(found.slices, drawn.slices, check_dtype=False)
-    assert (found.outlines, len(found.floors)) == (True, 4)
+    assert (type(found), len(found.floors)) == (Outlines, 4)
     found = leaks.read(tmp_path / "called")
     pd.testing.assert_frame_equal(found.slices, called.slices, check_dtype=False)
-    assert not found.outlines
+    assert type(found) is Calls
 
 
 def test_a_run_that_was_not_scored_is_refused_by_name(tmp_path):

@@ -105,7 +105,7 @@ def read_folders(roots: Sequence[Path]) -> Folders:
             is in one root or part and not in another.
     """
     roots = tuple(Path(root) for root in roots)
-    found: list[tuple[Path, str, str]] = []  # picture, class, part
+    pictures: list[tuple[Path, str, str]] = []  # picture, class, part
     first: tuple[Path, set[str]] | None = None
     for root in roots:
         for place, part in _places(root):
@@ -122,12 +122,12 @@ def read_folders(roots: Sequence[Path]) -> Folders:
             if missing:
                 here, there = (place, first[0]) if missing[0] in listed else (first[0], place)
                 raise DataError(f"{there}: no class {missing[0]!r}, which {here} has; expected the same classes everywhere")
-            found += [(path, name, part) for name, paths in listed.items() for path in paths]
+            pictures += [(path, name, part) for name, paths in listed.items() for path in paths]
     if first is None:
         raise DataError("no folder was given to read classes from")
     classes = tuple(sorted(first[1]))
-    labels = np.array([classes.index(name) for _, name, _ in found], np.int32)
-    return Folders(roots, classes, tuple(path for path, _, _ in found), labels, np.array([part for _, _, part in found]))
+    labels = np.array([classes.index(name) for _, name, _ in pictures], np.int32)
+    return Folders(roots, classes, tuple(path for path, _, _ in pictures), labels, np.array([part for _, _, part in pictures]))
 
 
 def check_name(name: str, folders: Folders) -> None:
@@ -138,9 +138,9 @@ def check_name(name: str, folders: Folders) -> None:
     """
     known = KNOWN_SETS.get(name)
     if known and known.classes != folders.classes:
-        found, expected = ", ".join(folders.classes), ", ".join(known.classes)
+        names, expected = ", ".join(folders.classes), ", ".join(known.classes)
         raise DataError(
-            f"{folders.roots[0]}: classes {found}; {name!r} is Kaggle's {known.kaggle}, which has {expected}; give your own set "
+            f"{folders.roots[0]}: classes {names}; {name!r} is Kaggle's {known.kaggle}, which has {expected}; give your own set "
             "another name"
         )
 
@@ -201,8 +201,8 @@ def _read_all(folders: Folders, size: int, folder: Path) -> None:
     images.flush()
     np.save(folder / "thumbnails.npy", thumbnails)
     content = hashlib.sha256()
-    for row in zip(folders.parts.tolist(), (folders.classes[label] for label in folders.labels), digests, strict=True):
-        content.update(json.dumps(row).encode())
+    for entry in zip(folders.parts.tolist(), (folders.classes[label] for label in folders.labels), digests, strict=True):
+        content.update(json.dumps(entry).encode())
     (folder / "meta.json").write_text(json.dumps({"digests": digests, "data_hash": content.hexdigest(), "layout": LAYOUT}))
 
 

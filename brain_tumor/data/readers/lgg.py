@@ -114,26 +114,26 @@ def missing_sequences(images: np.ndarray) -> tuple[str, ...]:
 
 def _case_folders(root: Path) -> tuple[list[Path], int]:
     """Patient folders below ``root``, each exam once, and how many copies of the tree there are."""
-    found: dict[str, list[Path]] = {}
+    folders: dict[str, list[Path]] = {}
     for folder in [root, *sorted(root.rglob("*"))]:
         if CASE_FOLDER.match(folder.name) and folder.is_dir():
-            found.setdefault(folder.name, []).append(folder)
-    if not found:
+            folders.setdefault(folder.name, []).append(folder)
+    if not folders:
         raise DataError(f"{root}: no patient folders (expected names such as TCGA_CS_4941_19960909)")
     patients: dict[str, str] = {}
-    for case_id, places in found.items():
+    for case_id, places in folders.items():
         patient = "_".join(case_id.split("_")[:3])
         if patient in patients:
             raise DataError(f"{places[0]}: a second folder of patient {patient}, beside {patients[patient]}")
         patients[patient] = case_id
         places.sort(key=lambda path: (len(path.parts), str(path)))
         for place in places[1:]:
-            if _listing(place) != _listing(places[0]):
+            if _contents(place) != _contents(places[0]):
                 raise DataError(f"{place}: a second folder of {case_id} whose files differ from {places[0]}")
-    return [found[case_id][0] for case_id in sorted(found)], max(map(len, found.values()))
+    return [folders[case_id][0] for case_id in sorted(folders)], max(map(len, folders.values()))
 
 
-def _listing(folder: Path) -> list[tuple[str, int]]:
+def _contents(folder: Path) -> list[tuple[str, int]]:
     return sorted((path.name, path.stat().st_size) for path in folder.glob("*.tif") if path.is_file())
 
 
@@ -162,9 +162,9 @@ def _index_case(folder: Path, clinical: dict[str, dict]) -> Case:
         hole = next(n for n in range(1, numbers[-1] + 1) if n not in images)
         raise DataError(f"{folder}: slice number {hole} is missing of 1 to {numbers[-1]}")
     sources = tuple(path for number in numbers for path in (images[number], masks[number]))
-    site = CASE_FOLDER.match(folder.name)[1]
+    site = folder.name.split("_")[1]
     patient = "_".join(folder.name.split("_")[:3])
-    return Case(folder.name, site, numbers, sources, clinical.get(patient, {}), read_case)
+    return Case(folder.name, patient, site, numbers, sources, clinical.get(patient, {}), read_case)
 
 
 def _read_clinical(folder: Path) -> dict[str, dict[str, float | None]]:

@@ -1,5 +1,7 @@
 """Figures of one prediction looked at closely: over all thresholds, at its outline, and where its Dice was lost."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -53,12 +55,12 @@ def plot_boundary(rows: dict[str, pd.DataFrame]) -> Drawing:
         rows: what was compared (``patients, 3-D``) -> ``hd95, nsd, missed, invented``, a row a case or slice
             (:mod:`brain_tumor.evaluation.surface`). Those missed or invented are one cross, at the penalty.
     """
-    told = "; ".join(
+    words = "; ".join(
         f"{label}, {len(table)}: median HD95 {table.hd95.median():.1f} px, NSD {table.nsd.median():.2f}, "
         f"{int(table.missed.sum())} missed, {int(table.invented.sum())} invented"
         for label, table in rows.items()
     )
-    drawing = Drawing(3.6, f"Distance of outlines. {told}.")
+    drawing = Drawing(3.6, f"Distance of outlines. {words}.")
     far, near = drawing.subplots(1, 2, sharey=True)
     tidy(far, "HD95 (pixels), at most", "share", title="low is good: curves to the left")
     tidy(near, "NSD, at most", title="high is good: curves to the right")
@@ -115,7 +117,7 @@ def _shares(axes: Axes, table: pd.DataFrame, column: str, colour: str, label: st
     x, y = ordered[column][absent].median(), share[absent].mean()
     axes.plot(x, y, "x", color=colour, markersize=7, markeredgewidth=2)
     to_the_right = column == "nsd"
-    place = {"xytext": (8 if to_the_right else -8, 0), "ha": "left" if to_the_right else "right"}
+    place: dict[str, Any] = {"xytext": (8 if to_the_right else -8, 0), "ha": "left" if to_the_right else "right"}
     place["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    told = ", ".join(f"{int(ordered[kind].sum())} {kind}" for kind in ("missed", "invented") if ordered[kind].any())
-    axes.annotate(told, (x, y), textcoords="offset points", va="center", color=colour, fontsize=8.5, **place)
+    words = ", ".join(f"{int(ordered[kind].sum())} {kind}" for kind in ("missed", "invented") if ordered[kind].any())
+    axes.annotate(words, (x, y), textcoords="offset points", va="center", color=colour, fontsize=8.5, **place)

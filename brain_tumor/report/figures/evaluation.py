@@ -3,7 +3,7 @@
 All are drawn from the tables of :mod:`brain_tumor.evaluation`: no pixel of any exam. Floors are grey, whatever they floor.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -144,8 +144,8 @@ def plot_differences(differences: pd.Series, measure: str = "difference in Dice"
     """
     table = differences.dropna().sort_values(ascending=False)
     above, below = int((table > 0).sum()), int((table < 0).sum())
-    told = f" {str(whole)[0].upper()}{str(whole)[1:]}." if whole else ""
-    drawing = Drawing(3.3, f"{measure} of {len(table)} patients, sorted: above 0 in {above}, below in {below}.{told}")
+    summary = f" {str(whole)[0].upper()}{str(whole)[1:]}." if whole else ""
+    drawing = Drawing(3.3, f"{measure} of {len(table)} patients, sorted: above 0 in {above}, below in {below}.{summary}")
     axes = tidy(drawing.add_subplot(), "patients, sorted", measure)
     if whole:
         band = "no interval" if np.isnan(whole.low) else f"{whole.low:+.3f} to {whole.high:+.3f}"
@@ -165,12 +165,12 @@ def _calibration_error(table: pd.DataFrame) -> float:
     return float(np.average((table.mean_probability - table.tumour_share).abs(), weights=table.weight)) if len(table) else np.nan
 
 
-def _plot_curves(axes: Axes, slices: Mapping, floors: Mapping | None, areas: dict, area: str, curve) -> None:
+def _plot_curves(axes: Axes, slices: Mapping, floors: Mapping | None, areas: dict, area: str, curve: Callable) -> None:
     """One line a network, in colour, and one a floor, in grey; a curve is a series of y indexed by x."""
     for (label, table), style in zip((floors or {}).items(), FLOOR_STYLES, strict=False):
-        line, told = curve(table), f"floor: {label}, {area} {areas[label]:.3f}"
+        line, label_here = curve(table), f"floor: {label}, {area} {areas[label]:.3f}"
         marker = "o" if line.notna().sum() < 2 else None  # a constant answer has one point
-        axes.plot(line.index, line, color=GREY, linewidth=1.4, linestyle=style, marker=marker, label=told)
+        axes.plot(line.index, line, color=GREY, linewidth=1.4, linestyle=style, marker=marker, label=label_here)
     for (label, table), colour in zip(slices.items(), _colours(len(slices)), strict=True):
         line = curve(table)
         axes.plot(line.index, line, color=colour, linewidth=2, label=f"{label}, {area} {areas[label]:.3f}")

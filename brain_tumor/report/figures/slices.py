@@ -53,6 +53,7 @@ def show_picture(pixels: np.ndarray, alt: str, phantom: bool) -> Drawing:
     """Any picture ``(H, W, 3)`` uint8 of an exam, as it is; it counts as a patient's unless it is the phantom's."""
     height, width = pixels.shape[:2]
     drawing = Drawing(WIDTH_INCHES * height / width, alt, "phantom" if phantom else "patients")
+    drawing.set_layout_engine("none")  # the picture fills it
     axes = drawing.add_axes((0, 0, 1, 1))
     axes.imshow(pixels)
     axes.axis("off")
@@ -118,7 +119,7 @@ def _grid(
     lines = -(-count // columns)
     height = lines * (WIDTH_INCHES / columns + title_inches) + 0.28
     drawing = Drawing(height, ("Phantom, not a patient. " if phantom else "") + alt, "phantom" if phantom else "patients")
-    drawing.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    drawing.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     panels = list(drawing.subplots(lines, columns, squeeze=False).flat)
     for axes in panels:
         axes.set_axis_off()

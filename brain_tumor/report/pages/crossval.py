@@ -8,8 +8,7 @@ from brain_tumor import files
 from brain_tumor.errors import RunError
 from brain_tumor.experiments import out_of_fold, scoring, tasks
 from brain_tumor.paths import reports_folder
-from brain_tumor.records import crossval as crossval_record
-from brain_tumor.records import lookup, records, sidecar
+from brain_tumor.records import crossval as crossval_record, lookup, records, sidecar
 from brain_tumor.report import figures
 from brain_tumor.report.figures.drawing import SERIES
 from brain_tumor.report.pages import numbers, page, run_content, sections, views
@@ -98,6 +97,7 @@ def _render(folder: Path, facts: dict) -> str:
         phantom=facts["phantom"],
         name=folder.name,
         facts=facts,
+        note=records.preparation_note(facts),
         command=records.retrain_command(folder) if folder.parent == records.records_folder() else None,
         content=_content(folder, facts),
         sections=of_folder(folder),
@@ -122,7 +122,8 @@ def _beside(label: str, scores: dict[str, pd.DataFrame], facts: dict) -> pd.Data
         rows = _main(table, facts)
         words = view.scores(rows)[["score", "95 % interval", "floor"]]
         words.insert(0, "measure", words.index)
-        parts.append(words.assign(patients=rows.patients.to_numpy(), slices=rows.slices.to_numpy()).set_axis([name] * len(words)))
+        sizes = {column: rows[column].to_numpy() for column in ("patients", "slices") if column in rows}
+        parts.append(words.assign(**sizes).set_axis([name] * len(words)))
     return pd.concat(parts).rename_axis(columns=label)
 
 
@@ -135,7 +136,7 @@ def _content(folder: Path, facts: dict) -> dict:
     main = _main(scores, facts)
     listed = [
         {
-            "name": f"{recipe['model']} {'Dice, ' if value == 'dice' else ''}{row[name]}",
+            "name": f"{recipe['model']} {'' if value == 'value' else f'{value.capitalize()}, '}{row[name]}",
             "value": row[value],
             **{bound: None if pd.isna(row[bound]) else row[bound] for bound in ("low", "high", "floor")},
             "unit": "",

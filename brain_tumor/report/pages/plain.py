@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from brain_tumor.experiments import tasks
+from brain_tumor.report import tables
 from brain_tumor.report.figures.drawing import Drawing
 from brain_tumor.report.pages import numbers, sections
 from brain_tumor.report.pages.sections import Section
@@ -12,7 +13,7 @@ from brain_tumor.report.pages.sections import Section
 
 def of_run(folder: Path, facts: dict) -> list[Section]:
     """Its scores."""
-    scores = in_words(pd.read_csv(folder / "scores.csv"))
+    scores = tables.plain_table(pd.read_csv(folder / "scores.csv"))
     return [Section(sections.SCORES, scores, f"{sections.test_part(facts)} {sections.INTERVAL}")]
 
 

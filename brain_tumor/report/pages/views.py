@@ -9,8 +9,9 @@ import pandas as pd
 
 from brain_tumor.experiments import tasks
 from brain_tumor.records import lookup
+from brain_tumor.report import tables
 from brain_tumor.report.figures.drawing import Drawing
-from brain_tumor.report.pages import classification, plain, segmentation, tables
+from brain_tumor.report.pages import classification, plain, segmentation
 from brain_tumor.report.pages.sections import Section
 
 
@@ -45,7 +46,7 @@ def _view(module: ModuleType, scores: Callable, cases: Callable) -> View:
     return View(**{name: getattr(module, name) for name in names}, scores=scores, cases=cases)
 
 
-PLAIN = _view(plain, plain.in_words, plain.in_words)
+PLAIN = _view(plain, tables.plain_table, plain.in_words)
 VIEWS: dict[str, View] = {
     tasks.SEGMENTATION.name: _view(segmentation, tables.score_table, tables.case_table),
     tasks.CLASSIFICATION.name: _view(classification, tables.measure_table, tables.detection_case_table),

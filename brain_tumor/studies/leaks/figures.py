@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from brain_tumor.report.figures.drawing import BLUE, GREY, INK, ORANGE, RED, Drawing, tidy
+from brain_tumor.report.figures.scores import measure_in_words, watched
 from brain_tumor.studies.leaks import leaks
 from brain_tumor.studies.leaks.published import CLAIMS, PATIENTS, SLICES, UNSTATED, PublishedScore
 
@@ -34,21 +35,21 @@ def plot_claims(spread: pd.DataFrame, claims: Sequence[PublishedScore] = CLAIMS)
         )
         for panel, measures in FLOORED.items()
     }
-    heights = [len(floor) + len(told) for floor, told in panels.values()]
+    heights = [len(floor) + len(points) for floor, points in panels.values()]
     words = "; ".join(
         f"{row.measure} over {SPLITS[row.split]} {row['mean']:.3f}" for floor, _ in panels.values() for _, row in floor.iterrows()
     )
     alt = f"What reading no image reaches: {words}. Beside it, {len(claims)} reported scores."
     drawing = Drawing(1.5 + ROW * sum(heights), alt)
     places = drawing.subplots(len(panels), 1, height_ratios=heights, sharex=True)
-    for axes, (panel, (floor, told)) in zip(places, panels.items(), strict=True):
+    for axes, (panel, (floor, points)) in zip(places, panels.items(), strict=True):
         tidy(axes, title=TITLES[panel], grid="x")
         _plot_floors(axes, floor)
-        for y, claim in enumerate(told, len(floor)):
+        for y, claim in enumerate(points, len(floor)):
             axes.plot(claim.value, y, "o", color=COLOURS[claim.split], markersize=7)
         several = floor.measure.nunique() > 1
         names = [f"no image, {SPLITS[row.split]}{f': {row.measure}' if several else ''}" for row in floor.itertuples()]
-        axes.set_yticks(range(len(floor) + len(told)), [*names, *(claim.who for claim in told)], color=INK, fontsize=8.5)
+        axes.set_yticks(range(len(floor) + len(points)), [*names, *(claim.who for claim in points)], color=INK, fontsize=8.5)
         axes.invert_yaxis()
         axes.set_xlim(LEAST, 1)
     for split, colour in COLOURS.items():
@@ -73,9 +74,9 @@ def plot_leak(table: pd.DataFrame, what: str = "leaky - clean") -> Drawing:
     rows = np.arange(len(whole))
     axes.hlines(rows, whole.low, whole.high, color=BLUE, linewidth=3, alpha=0.55, label="95 % interval over patients")
     for number, (_, single) in enumerate(draws.groupby("on", sort=False)):
-        found = single.set_index("measure").difference.reindex(whole.measure)
+        differences = single.set_index("measure").difference.reindex(whole.measure)
         label = "a draw alone" if number == 0 else None
-        axes.plot(found, rows + 0.22, "o", color=GREY, markersize=5, fillstyle="none", label=label)
+        axes.plot(differences, rows + 0.22, "o", color=GREY, markersize=5, fillstyle="none", label=label)
     axes.plot(whole.difference, rows, "o", color=BLUE, markersize=7, label="all draws together")
     axes.set_yticks(rows, [f"Dice, {name}" if name in leaks.OUTLINES else name for name in whole.measure], color=INK)
     axes.invert_yaxis()
@@ -94,15 +95,14 @@ def plot_curves(panels: Mapping[str, Mapping[str, pd.DataFrame]]) -> Drawing:
     )
     drawing = Drawing(3.2, f"Score of the training part by epoch; at the end: {ends}.")
     for axes, (name, histories) in zip(np.atleast_1d(drawing.subplots(1, len(panels))), panels.items(), strict=True):
-        told = set()
+        labels = set()
         for split, table in histories.items():
             kind, score = split.split("-")[0], _trained(table)
             colour = RED if kind == "leaky" else BLUE if kind == "clean" else GREY
             marker = "o" if len(table) < 3 else None
-            axes.plot(table.epoch, score, color=colour, linewidth=1.6, marker=marker, label="" if kind in told else kind)
-            told.add(kind)
-        word = "pooled Dice" if score.name == "dice" else score.name
-        tidy(axes, "epoch", f"{word}, training part", name)
+            axes.plot(table.epoch, score, color=colour, linewidth=1.6, marker=marker, label="" if kind in labels else kind)
+            labels.add(kind)
+        tidy(axes, "epoch", f"{measure_in_words(score.name)}, training part", name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False, fontsize=8.5, loc="lower right")
     return drawing
@@ -135,4 +135,4 @@ def _over(split: str) -> str:
 
 
 def _trained(history: pd.DataFrame) -> pd.Series:
-    return history["dice" if "dice" in history else "accuracy"]
+    return history[watched(history)[0]]

@@ -5,9 +5,11 @@ The leak is the difference between a run that saw other slices of its test patie
 (:func:`brain_tumor.data.splits.leak_pair`).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Self
 
 import pandas as pd
 
@@ -28,22 +30,68 @@ PAIRED = ["measure", "difference", "low", "high", "p_value", "verdict", "patient
 
 
 @dataclass(frozen=True)
-class Scored:
+class Scored(ABC):
     """The scored slices of a run, or of several that share no patient.
 
     Attributes:
-        slices: a row a slice: of a segmentation the ``counts`` of one size (:mod:`brain_tumor.evaluation.overlap`), of a
-            classification ``case_id, slice, tumour, probability``.
+        slices: a row a slice.
         floors: the same of every predictor that reads no image on the same split, told apart by a column ``floor``.
     """
 
+    MEASURES: ClassVar[tuple[str, ...]]
     slices: pd.DataFrame
     floors: pd.DataFrame
 
-    @property
-    def outlines(self) -> bool:
-        """Whether it is of a segmentation."""
-        return "tp" in self.slices
+    @abstractmethod
+    def scores(self) -> pd.DataFrame:
+        """``measure, score, low, high, floor, floor_name, patients, slices, empty_slices``, of more measures than these."""
+
+    @abstractmethod
+    def minus(self, other: Self) -> pd.DataFrame:
+        """The paired comparison with the same slices of another run, with a column ``measure``."""
+
+    @abstractmethod
+    def by_patient(self) -> pd.Series:
+        """A patient's own score, indexed by ``case_id``."""
+
+
+class Outlines(Scored):
+    """Of a segmentation: its slices are the ``counts`` of one size (:mod:`brain_tumor.evaluation.overlap`)."""
+
+    MEASURES = OUTLINES
+
+    def scores(self) -> pd.DataFrame:
+        """Every Dice by its name."""
+        table = protocols.score(self.slices, floor_counts=dict(list(self.floors.groupby("floor", sort=False))))
+        return table.rename(columns={"protocol": "measure", "dice": "score"})
+
+    def minus(self, other: Self) -> pd.DataFrame:
+        """As :func:`brain_tumor.evaluation.protocols.compare`."""
+        return protocols.compare(self.slices, other.slices).rename(columns={"protocol": "measure"})
+
+    def by_patient(self) -> pd.Series:
+        """Dice of the scored slices of the patient's volume."""
+        return overlap.per_case(self.slices).dice
+
+
+class Calls(Scored):
+    """Of a classification: its slices are ``case_id, slice, tumour, probability``."""
+
+    MEASURES = CALLS
+
+    def scores(self) -> pd.DataFrame:
+        """Every measure of detection."""
+        table = detection.score_with_floors(self.slices, self.floors, THRESHOLD).rename(columns={"value": "score"})
+        return table.assign(empty_slices=table.slices - table.tumour_slices)
+
+    def minus(self, other: Self) -> pd.DataFrame:
+        """As :func:`brain_tumor.evaluation.detection.compare`."""
+        return detection.compare(self.slices, other.slices, THRESHOLD, THRESHOLD)
+
+    def by_patient(self) -> pd.Series:
+        """Accuracy over the patient's slices."""
+        right = (self.slices.probability > THRESHOLD) == self.slices.tumour.astype(bool)
+        return right.groupby(self.slices.case_id).mean()
 
 
 def floor_draws(store: Store, split: str, seeds: Sequence[int], size: int) -> pd.DataFrame:
@@ -60,9 +108,9 @@ def floor_draws(store: Store, split: str, seeds: Sequence[int], size: int) -> pd
     for seed in tracked(seeds, f"floors of {split}", len(seeds)):
         dealt = splits.named(split, store.cases, store.slices, seed=seed)
         train, test = (dealt.rows(part, store.slices) for part in ("train", "test"))
-        called, outlined = image_free(store, train, test), floors.segmentation_counts(store.slices, masks, train, test)
-        values = [(name, *value) for name, rows in called.groupby("floor", sort=False) for value in _call_values(rows)]
-        values += [(name, *value) for name, rows in outlined.groupby("floor", sort=False) for value in _outline_values(rows)]
+        calls, outlines = image_free(store, train, test), floors.segmentation_counts(store.slices, masks, train, test)
+        values = [(name, *value) for name, rows in calls.groupby("floor", sort=False) for value in _call_values(rows)]
+        values += [(name, *value) for name, rows in outlines.groupby("floor", sort=False) for value in _outline_values(rows)]
         tables.append(pd.DataFrame(values, columns=["floor", "measure", "value"]).assign(split=split, seed=seed))
     return pd.concat(tables, ignore_index=True)[["split", "seed", "floor", "measure", "value"]]
 
@@ -97,7 +145,7 @@ def read(folder: Path, size: int | None = None) -> Scored:
         if size not in counted:
             raise DataError(f"{folder / names[0]}: counted at {' and '.join(map(str, counted))} px, expected {size}")
         tables = [table[table["size"] == size].reset_index(drop=True) for table in tables]
-    return Scored(*tables)
+    return (Calls if size is None else Outlines)(*tables)
 
 
 def together(scored: Iterable[Scored]) -> Scored:
@@ -114,9 +162,9 @@ def together(scored: Iterable[Scored]) -> Scored:
     if doubled:
         raise DataError(f"{len(doubled)} patients are scored by several runs, such as {doubled[0]}; expected each by one")
     common = set.intersection(*(set(part.floors.floor) for part in parts))
-    told = pd.concat([part.floors for part in parts], ignore_index=True)
+    rows = pd.concat([part.floors for part in parts], ignore_index=True)
     slices = pd.concat([part.slices for part in parts], ignore_index=True)
-    return Scored(slices, told[told.floor.isin(common)].reset_index(drop=True))
+    return type(parts[0])(slices, rows[rows.floor.isin(common)].reset_index(drop=True))
 
 
 def shared(one: Scored, other: Scored) -> tuple[Scored, Scored]:
@@ -128,8 +176,10 @@ def shared(one: Scored, other: Scored) -> tuple[Scored, Scored]:
     keys = one.slices[KEYS].merge(other.slices[KEYS], on=KEYS).sort_values(KEYS)
     if keys.empty:
         raise DataError("the two were scored on no slice in common")
-    kept = [[keys.merge(table, on=KEYS) for table in (scored.slices, scored.floors)] for scored in (one, other)]
-    return Scored(*kept[0]), Scored(*kept[1])
+    first, second = (
+        type(scored)(*(keys.merge(table, on=KEYS) for table in (scored.slices, scored.floors))) for scored in (one, other)
+    )
+    return first, second
 
 
 def leak_pairs(scored: Mapping[str, Scored]) -> dict[str, tuple[Scored, Scored]]:
@@ -149,8 +199,8 @@ def leak_pairs(scored: Mapping[str, Scored]) -> dict[str, tuple[Scored, Scored]]
         pairs[f"draw {clean.split('-')[1]}"] = (scored[leaky], scored[clean])
     if not pairs:
         raise DataError("no run on a split such as clean-1-of-3, expected at least one")
-    leaky, clean = zip(*pairs.values(), strict=True)
-    return {ALL: (together(leaky), together(clean))} | pairs
+    all_leaky, all_clean = zip(*pairs.values(), strict=True)
+    return {ALL: (together(all_leaky), together(all_clean))} | pairs
 
 
 def scores(scored: Scored) -> pd.DataFrame:
@@ -158,31 +208,21 @@ def scores(scored: Scored) -> pd.DataFrame:
 
     ``low, high`` are the 95 % interval over patients; an empty slice is one without tumour.
     """
-    apart = dict(list(scored.floors.groupby("floor", sort=False)))
-    if scored.outlines:
-        table = protocols.score(scored.slices, floor_counts=apart).rename(columns={"protocol": "measure", "dice": "score"})
-    else:
-        table = detection.score_with_floors(scored.slices, scored.floors, THRESHOLD).rename(columns={"value": "score"})
-        table["empty_slices"] = table.slices - table.tumour_slices
     columns = ["measure", "score", "low", "high", "floor", "floor_name", "patients", "slices", "empty_slices"]
-    return _measures_of(table, scored)[columns]
+    return _measures_of(scored.scores(), scored)[columns]
 
 
 def differences(one: Scored, other: Scored) -> pd.DataFrame:
     """The first's scores minus the second's, paired by patient.
 
     Returns:
-        A row a measure: ``measure, difference, low, high`` (95 % over patients), ``p_value`` (Wilcoxon), ``verdict,
+        A row a measure: ``measure, difference, low, high`` (95 % over patients), ``p_value`` (from the same draws), ``verdict,
         patients_needed, patients``, as in :class:`brain_tumor.evaluation.intervals.Comparison`.
 
     Raises:
         DataError: the two were scored on other slices.
     """
-    if one.outlines:
-        table = protocols.compare(one.slices, other.slices).rename(columns={"protocol": "measure"})
-    else:
-        table = detection.compare(one.slices, other.slices, THRESHOLD, THRESHOLD)
-    return _measures_of(table, one)[PAIRED]
+    return _measures_of(one.minus(other), one)[PAIRED]
 
 
 def comparison_table(pairs: Mapping[str, tuple[Scored, Scored]]) -> pd.DataFrame:
@@ -197,15 +237,15 @@ def comparison_table(pairs: Mapping[str, tuple[Scored, Scored]]) -> pd.DataFrame
     """
     tables = []
     for label, (one, other) in pairs.items():
-        told = [
+        both = [
             scores(scored).rename(
                 columns={"score": name} | {part: f"{name}_{part}" for part in ("low", "high", "floor", "floor_name")}
             )
             for name, scored in (("one", one), ("other", other))
         ]
-        told[1] = told[1].drop(columns=["patients", "slices", "empty_slices"])
-        both = told[0].drop(columns="patients").merge(told[1], on="measure")
-        tables.append(differences(one, other).merge(both, on="measure").assign(on=label))
+        beside = both[1].drop(columns=["patients", "slices", "empty_slices"])
+        paired = both[0].drop(columns="patients").merge(beside, on="measure")
+        tables.append(differences(one, other).merge(paired, on="measure").assign(on=label))
     table = pd.concat(tables, ignore_index=True)
     rank = {measure: place for place, measure in enumerate((*OUTLINES, *CALLS))}
     return table.sort_values("measure", key=lambda names: names.map(rank), kind="stable", ignore_index=True)
@@ -219,21 +259,11 @@ def find(table: pd.DataFrame, measure: str, on: str = ALL) -> Comparison:
 
 def by_patient(one: Scored, other: Scored) -> pd.Series:
     """Each patient's own difference, indexed by ``case_id``: Dice of the volume's scored slices, or accuracy over them."""
-    found = [_outline_of(rows.slices) if rows.outlines else _calls_of(rows.slices) for rows in (one, other)]
-    return found[0] - found[1]
-
-
-def _outline_of(counts: pd.DataFrame) -> pd.Series:
-    return overlap.per_case(counts).dice
-
-
-def _calls_of(slices: pd.DataFrame) -> pd.Series:
-    right = (slices.probability > THRESHOLD) == slices.tumour.astype(bool)
-    return right.groupby(slices.case_id).mean()
+    return one.by_patient() - other.by_patient()
 
 
 def _measures_of(table: pd.DataFrame, scored: Scored) -> pd.DataFrame:
-    return table[table.measure.isin(OUTLINES if scored.outlines else CALLS)].reset_index(drop=True)
+    return table[table.measure.isin(scored.MEASURES)].reset_index(drop=True)
 
 
 def _call_values(slices: pd.DataFrame) -> list[tuple[str, float]]:

@@ -1,6 +1,7 @@
 """Tables for people of what a split is worth: scores beside their floors, what a leak adds, who was trained on how much."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -19,9 +20,9 @@ def floor_table(spread: pd.DataFrame, splits: Mapping[str, str]) -> pd.DataFrame
         spread: :func:`brain_tumor.studies.leaks.leaks.floor_spread`.
         splits: a split's name -> how its column is headed.
     """
-    told = spread.assign(text=[_draws(row) for row in spread.itertuples()])
-    rows = told.set_index(["measure", "floor", "split"]).text.unstack("split", sort=False)
-    rows = rows.reindex(columns=list(splits)).fillna("not applicable").loc[lambda kept: sorted(kept.index, key=_rank)]
+    worded = spread.assign(text=[_draws(row) for row in spread.itertuples()])
+    rows = worded.set_index(["measure", "floor", "split"]).text.unstack("split", sort=False)
+    rows = rows.reindex(columns=list(splits)).fillna("not applicable").loc[lambda table: sorted(table.index, key=_rank)]
     columns = {heading: rows[split] for split, heading in splits.items()}
     for split, heading in splits.items():
         columns[f"{heading}, 110 patients"] = [ON_110_PATIENTS.get((split, floor, measure), "") for measure, floor in rows.index]
@@ -66,7 +67,7 @@ def comparison(table: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
             f"{one} - {other}": difference(row),  # first: what follows may need scrolling
             one: _score(row.one, row.one_low, row.one_high, row.one_floor, row.one_floor_name),
             other: _score(row.other, row.other_low, row.other_high, row.other_floor, row.other_floor_name),
-            "Wilcoxon p": p_in_words(row.p_value),
+            "p": p_in_words(row.p_value),
             "patients": row.patients,
             "slices (empty)": f"{row.slices:,} ({row.empty_slices:,})",
         }
@@ -75,7 +76,7 @@ def comparison(table: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(["measure", "on"])
 
 
-def difference(row) -> str:
+def difference(row: Any) -> str:
     """``+0.041 (95 % interval +0.020 to +0.062)``, and whether it can be told from none.
 
     Args:
@@ -83,11 +84,11 @@ def difference(row) -> str:
     """
     if row.verdict == NO_INTERVAL:
         return f"{row.difference:+.3f} (no interval)"
-    told = f"{row.difference:+.3f} (95 % interval {row.low:+.3f} to {row.high:+.3f})"
+    text = f"{row.difference:+.3f} (95 % interval {row.low:+.3f} to {row.high:+.3f})"
     if row.verdict != NOT_DECIDABLE:
-        return told
+        return text
     needed = "" if pd.isna(row.patients_needed) else f"; {row.patients_needed:,} patients would decide it"
-    return f"{told}, not decidable{needed}"
+    return f"{text}, not decidable{needed}"
 
 
 def declare(sidecar: Sidecar, table: pd.DataFrame, network: str, one: str, other: str, headlines: Sequence[str] = ()) -> None:
@@ -100,14 +101,14 @@ def declare(sidecar: Sidecar, table: pd.DataFrame, network: str, one: str, other
     """
     for row in table.itertuples():
         score = f"Dice, {row.measure}" if row.measure in OUTLINES else row.measure
-        how = f"{row.on}: paired over {row.patients} patients, {row.verdict}, Wilcoxon p {p_in_words(row.p_value)}"
+        how = f"{row.on}: paired over {row.patients} patients, {row.verdict}, p {p_in_words(row.p_value)}"
         headline = row.on == ALL and row.measure in headlines
         name = f"{network}, {score}: {one} - {other}"
         sidecar.add(name, row.difference, row.low, row.high, protocol=how, headline=headline)
         scored = ((one, "one"), (other, "other")) if row.on == table.on.iloc[0] else ()
-        for label, found in scored:
+        for label, side in scored:
             value, low, high, floor, whose = (
-                getattr(row, f"{found}{part}") for part in ("", "_low", "_high", "_floor", "_floor_name")
+                getattr(row, f"{side}{part}") for part in ("", "_low", "_high", "_floor", "_floor_name")
             )
             measured = f"{row.on}: {row.slices} slices, {row.empty_slices} empty; floor: {whose}"
             sidecar.add(f"{network}, {score}, {label}", value, low, high, floor, protocol=measured)
@@ -131,7 +132,7 @@ def _rank(measure_and_floor: tuple[str, str]) -> int:
     return (*CALLS, *OUTLINES).index(measure_and_floor[0])
 
 
-def _draws(row) -> str:
+def _draws(row: Any) -> str:
     spread = "" if pd.isna(row.sd) else f" ± {row.sd:.3f} ({row.lowest:.3f} to {row.highest:.3f})"
     return f"{row.mean:.3f}{spread}"
 

@@ -24,46 +24,48 @@ def plot_cells(scores: pd.DataFrame, labels: Mapping[str, str], measure: str = "
         scores: :func:`brain_tumor.studies.source_002.answers.scores`.
         labels: a cell's name -> what to call it.
     """
-    found = scores[scores.measure == measure].reset_index(drop=True)
-    words = "; ".join(f"{row.cell} {row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in found.itertuples())
-    floor = found.floor.iloc[0]
-    drawing = Drawing(1.0 + 0.26 * len(found), f"{measure} of each cell: {words}; floor {floor:.3f}.")
+    ordered = scores[scores.measure == measure].reset_index(drop=True)
+    words = "; ".join(f"{row.cell} {row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in ordered.itertuples())
+    floor = ordered.floor.iloc[0]
+    drawing = Drawing(1.0 + 0.26 * len(ordered), f"{measure} of each cell: {words}; floor {floor:.3f}.")
     axes = tidy(drawing.add_subplot(), measure, grid="x")
-    rows = np.arange(len(found))
-    axes.hlines(rows, found.low, found.high, color=BLUE, linewidth=3, alpha=0.5)
-    axes.plot(found.value, rows, "o", color=BLUE, markersize=6, label="95 % interval over patients")
+    rows = np.arange(len(ordered))
+    axes.hlines(rows, ordered.low, ordered.high, color=BLUE, linewidth=3, alpha=0.5)
+    axes.plot(ordered.value, rows, "o", color=BLUE, markersize=6, label="95 % interval over patients")
     if not np.isnan(floor):
         axes.axvline(floor, color=GREY, linewidth=1.2, linestyle="--", label="floor: no image read")
-    axes.set_yticks(rows, found.cell.map(labels), color=INK)
+    axes.set_yticks(rows, ordered.cell.map(labels), color=INK)
     axes.invert_yaxis()
     axes.legend(frameon=False, fontsize=8.5, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return drawing
 
 
 def plot_answers(answered: pd.DataFrame) -> Drawing:
-    """A row a claim: the difference found with its interval, in the colour of its verdict; ticks, each fold; a cross where said.
+    """A row a claim: its difference and corrected interval, in the colour of its verdict; ticks, each fold; a cross where said.
 
     Args:
         answered: :func:`brain_tumor.studies.source_002.answers.answers`.
     """
+    bounds = answered[["low_corrected", "high_corrected"]].set_axis(["low", "high"], axis=1)
+    drawn = answered.assign(**bounds)
     words = "; ".join(
-        f"{row.claim}: {row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f}), {row.verdict}" for row in answered.itertuples()
+        f"{row.claim}: {row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f}), {row.verdict}" for row in drawn.itertuples()
     )
-    drawing = Drawing(1.0 + 0.36 * len(answered), f"Difference in accuracy. {words}.")
+    drawing = Drawing(1.0 + 0.36 * len(drawn), f"Difference in accuracy, intervals corrected for all claims. {words}.")
     axes = tidy(drawing.add_subplot(), "difference in accuracy", grid="x")
     axes.axvline(0, color=GREY, linewidth=1.4)
-    rows = np.arange(len(answered))
+    rows = np.arange(len(drawn))
     for verdict, colour in VERDICTS.items():
-        here = (answered.verdict == verdict).to_numpy()
+        here = (drawn.verdict == verdict).to_numpy()
         if not here.any():
             continue
-        axes.hlines(rows[here], answered.low[here], answered.high[here], color=colour, linewidth=3, alpha=0.55)
-        axes.plot(answered.difference[here], rows[here], "o", color=colour, markersize=6, label=verdict)
-    folds = [(value, row) for row, each in zip(rows, answered.each, strict=True) if len(each) > 1 for value in each]
+        axes.hlines(rows[here], drawn.low[here], drawn.high[here], color=colour, linewidth=3, alpha=0.55)
+        axes.plot(drawn.difference[here], rows[here], "o", color=colour, markersize=6, label=verdict)
+    folds = [(value, row) for row, each in zip(rows, drawn.each, strict=True) if len(each) > 1 for value in each]
     if folds:
         axes.plot(*zip(*folds, strict=True), "|", color=INK, markersize=9, label="each fold")
-    axes.plot(answered.said, rows, "x", color=INK, markersize=6, label="as said")
-    axes.set_yticks(rows, answered.claim, color=INK, fontsize=8.5)
+    axes.plot(drawn.said, rows, "x", color=INK, markersize=6, label="as said")
+    axes.set_yticks(rows, drawn.claim, color=INK, fontsize=8.5)
     axes.invert_yaxis()
     axes.legend(frameon=False, fontsize=8.5, loc="lower center", bbox_to_anchor=(0.3, 1.0), ncols=3)
     return drawing

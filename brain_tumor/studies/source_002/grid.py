@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,8 +16,7 @@ from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import ModelError
-from brain_tumor.experiments import run as experiment
-from brain_tumor.experiments import scoring
+from brain_tumor.experiments import run as experiment, scoring
 from brain_tumor.experiments.jobs import side_by_side
 from brain_tumor.experiments.recipe import ClassificationRecipe
 from brain_tumor.models import settings, weights
@@ -79,7 +79,7 @@ def recipe(cell: Cell, budget: Budget, split: str, cohort: str) -> Classificatio
         plan = Stage(cell.strategy, budget.epochs, cell.max_lr)
     else:
         rate = cell.max_lr * EPOCHS / budget.epochs
-        sgd = {"optimiser": "sgd", "momentum": cell.momentum, "schedule": "constant"}
+        sgd: dict[str, Any] = {"optimiser": "sgd", "momentum": cell.momentum, "schedule": "constant"}
         plan = Stage(cell.strategy, budget.epochs, rate, cell.part, 0.0, **sgd)
     return ClassificationRecipe(
         cohort=cohort,
@@ -110,13 +110,13 @@ def cells(names: tuple[str, ...] = ()) -> tuple[Cell, ...]:
     return tuple(cell for name, cell in known.items() if name in names or not names)
 
 
-def plan(budget: Budget, wanted: tuple[Cell, ...]) -> Iterator[tuple[str, Cell]]:
+def plan(budget: Budget, chosen: tuple[Cell, ...]) -> Iterator[tuple[str, Cell]]:
     """Every split and cell, in the order in which they are trained: all cells once before any again."""
     judged = {name for claim in (*CLAIMS, *QUESTIONS) if claim.again or budget.every for name in (claim.one, claim.other)}
     for split in budget.splits:
-        yield from ((split, cell) for cell in wanted if split != SOURCE_SPLIT or cell in CELLS)
+        yield from ((split, cell) for cell in chosen if split != SOURCE_SPLIT or cell in CELLS)
     for fold in budget.folds:
-        yield from ((fold, cell) for cell in wanted if cell.name in judged)
+        yield from ((fold, cell) for cell in chosen if cell.name in judged)
 
 
 def train(
@@ -144,13 +144,13 @@ def train(
         ModelError: weights are missing that a cell begins with, or they are not those that what is gathered began with.
         ModelError, DataError, SplitError, RunError: as of any run; what is gathered so far stays.
     """
-    wanted, store = cells(names), open_store(cohort)
-    steps = list(plan(budget, wanted))
-    folder = runs_folder() / grid_name(budget, cohort, wanted)
+    chosen, store = cells(names), open_store(cohort)
+    steps = list(plan(budget, chosen))
+    folder = runs_folder() / grid_name(budget, cohort, chosen)
     if record and _done(record) > _done(folder):
         shutil.copytree(record, folder, dirs_exist_ok=True)
     description = {
-        "budget": asdict(budget), "cells": [asdict(cell) for cell in wanted], "cohort": cohort.name, "phantom": cohort.phantom,
+        "budget": asdict(budget), "cells": [asdict(cell) for cell in chosen], "cohort": cohort.name, "phantom": cohort.phantom,
         "data_hash": store.data_hash, "patients": len(cohort), "slices": cohort.n_slices, "workers": workers, "started": now(),
     }  # fmt: skip
     gathered = _Gathered(folder, description, steps)
@@ -244,12 +244,15 @@ class _Gathered:
         cost, tables = self.equal(split, cell), {}
         if cost:
             column, table = self.slices[split][cost["cell"]], self.slices[split]
+        elif run is None:
+            raise ValueError(f"{split}, {cell.name}: neither a run nor an equal cell")
         else:
-            facts, found = run.description, _read(run.path / scoring.SLICES)
+            assert run is not None
+            facts, predictions = run.description, _read(run.path / scoring.SLICES)
             if encoder := facts["encoder"]:
                 self.check_encoder(encoder["file"], encoder["sha256"])
                 self.encoders[encoder["file"]] = encoder["sha256"]
-            column, table = found.probability.round(4), self.slices.get(split, found[KEYS])
+            column, table = predictions.probability.round(4), self.slices.get(split, predictions[KEYS])
             cost = {"run": run.path.name, "threshold": facts["threshold"], "seconds": facts["training_seconds"],
                     "precision": facts["precision"]}  # fmt: skip
             tables[f"floors-{split}.csv"] = _read(run.path / scoring.FLOORS)
@@ -257,7 +260,7 @@ class _Gathered:
         table = table.assign(**{cell.name: column})
         names = sorted(table.columns.difference(KEYS), key=lambda name: self.order[split, name])
         self.slices[split] = tables[f"slices-{split}.csv"] = table[KEYS + names]
-        costs = pd.DataFrame([self.costs[key] for key in sorted(self.costs, key=self.order.get)])[COST]
+        costs = pd.DataFrame([self.costs[key] for key in sorted(self.costs, key=self.order.__getitem__)])[COST]
         scoring.write(tables | {COSTS: costs}, RunFolder(self.folder))
         progress = {"encoders": self.encoders, "done": len(costs), "of": len(self.order), "ended": now()}
         files.write_json(self.folder / DESCRIPTION, self.description | progress)
@@ -282,9 +285,9 @@ def _read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"case_id": str})
 
 
-def grid_name(budget: Budget, cohort: Cohort, wanted: tuple[Cell, ...]) -> str:
+def grid_name(budget: Budget, cohort: Cohort, chosen: tuple[Cell, ...]) -> str:
     """The folder's name: what a person looks for first, then a hash of all that decides it, the data too."""
-    told = [asdict(replace(cell, stated="")) for cell in wanted]  # words decide nothing
-    identity = [asdict(replace(budget, cost="")), told, open_store(cohort).data_hash]
+    described = [asdict(replace(cell, stated="")) for cell in chosen]  # words decide nothing
+    identity = [asdict(replace(budget, cost="")), described, open_store(cohort).data_hash]
     digest = files.sha256_json(identity)[:8]
     return f"{cohort.name}-grid-{budget.name}-{digest}"

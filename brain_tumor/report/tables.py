@@ -1,10 +1,13 @@
 """Tables for people, made from those that runs leave behind: words for columns, three decimals, nothing without its floor."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 
 from brain_tumor.evaluation import intervals, protocols
+
+IN_WORDS = {"protocol": "Dice"}  # a column's name -> as a table's header says it
 
 
 def score_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -31,6 +34,14 @@ def score_table(scores: pd.DataFrame) -> pd.DataFrame:
         )
         .set_index("Dice")
         .pipe(_named_in_the_corner)
+    )
+
+
+def plain_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of any task, with interval and floor: the first column names a score, the second holds its value."""
+    name = scores.columns[0]
+    return worded(
+        {name: row[0], **_judged(row, "score", row[1]), "patients": row.patients} for row in scores.itertuples(index=False)
     )
 
 
@@ -147,11 +158,15 @@ def worst_slice_table(slices: pd.DataFrame, number: int) -> pd.DataFrame:
     )
 
 
-def comparison_table(found: pd.DataFrame) -> pd.DataFrame:
-    """Two predictors paired by patient (``compare`` of :mod:`~brain_tumor.evaluation.protocols` or ``detection``)."""
+def comparison_table(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Two predictors paired by patient (``compare`` of :mod:`~brain_tumor.evaluation.protocols` or ``detection``).
+
+    The columns before ``difference`` say what a row compares.
+    """
+    subject = comparison.columns[: comparison.columns.get_loc("difference")]
     rows = []
-    for row in found.itertuples():
-        name = {"Dice": row.protocol, "size": row.size} if "protocol" in found else {"measure": row.measure}
+    for row in comparison.itertuples():
+        name = {IN_WORDS.get(column, column): getattr(row, column) for column in subject}
         rows.append(
             name
             | {
@@ -159,13 +174,13 @@ def comparison_table(found: pd.DataFrame) -> pd.DataFrame:
                 "95 % interval": "–" if pd.isna(row.low) else f"{row.low:+.3f} to {row.high:+.3f}",
                 "verdict": row.verdict,
                 "patients needed": patients_needed(row),
-                "Wilcoxon p": intervals.p_in_words(row.p_value),
+                "p": intervals.p_in_words(row.p_value),
             }
         )
     return worded(rows)
 
 
-def patients_needed(row) -> str:
+def patients_needed(row: Any) -> str:
     """How many patients would decide a row of a comparison, in words; a dash where it is decided."""
     if pd.isna(row.patients_needed):
         return "over a million" if row.verdict == intervals.NOT_DECIDABLE else "–"
@@ -191,7 +206,7 @@ def _named_in_the_corner(table: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis(columns=table.index.name, index=None)
 
 
-def _judged(row, name: str, value: float | None = None, lower_is_better: bool = False, decimals: int = 3) -> dict[str, str]:
+def _judged(row: Any, name: str, value: float | None = None, lower_is_better: bool = False, decimals: int = 3) -> dict[str, str]:
     """What no score goes without: its interval, its floor with that floor's name, and a mark where it is not worth its floor."""
     value = row.value if value is None else value
     worse = value > row.floor if lower_is_better else value < row.floor
@@ -208,10 +223,10 @@ def _number(value: float, decimals: int = 3) -> str:
     return "–" if pd.isna(value) else f"{value:.{decimals}f}"
 
 
-def _score(row) -> str:
+def _score(row: Any) -> str:
     return f"{row.dice:.3f}{', below its floor' if row.dice < row.floor else ''}"
 
 
-def interval(row, decimals: int = 3) -> str:
+def interval(row: Any, decimals: int = 3) -> str:
     """In words; none where every draw of patients gives the same: a bootstrap of those who all agree knows of nobody else."""
     return "–" if pd.isna(row.low) or row.low == row.high else f"{row.low:.{decimals}f} to {row.high:.{decimals}f}"
