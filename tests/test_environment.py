@@ -29,6 +29,7 @@ EVERY = [*CORE, *(requirement for extra in EXTRAS.values() for requirement in ex
 
 LINUX = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "python_version": "3.11"}
 
+WRITTEN_BY_TESTS = {"uneven", "tumour_area"}  # into a temporary folder, to be imported from there
 # The import name where it is not the name on the index.
 IMPORTED_AS = {
     "image-classifiers": "classification_models",
@@ -53,8 +54,10 @@ def third_party_imports(folder: str) -> set[str]:
             elif isinstance(node, ast.ImportFrom):
                 found.add(node.module.split(".")[0])
             elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
-                found.add(ast.literal_eval(node.args[0]).split(".")[0])
-    own = {path.stem for path in (CHECKOUT / folder).glob("*.py")}  # such as tests/made_runs.py
+                name = ast.unparse(node.args[0])
+                if not name.startswith("f'{__name__}."):  # a module of the package itself
+                    found.add(ast.literal_eval(name).split(".")[0])
+    own = {path.stem for path in (CHECKOUT / folder).glob("*.py")} | WRITTEN_BY_TESTS  # such as tests/made_runs.py
     return found - sys.stdlib_module_names - own - {"brain_tumor"}
 
 
