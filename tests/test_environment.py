@@ -30,6 +30,7 @@ EVERY = [*CORE, *(requirement for extra in EXTRAS.values() for requirement in ex
 
 LINUX = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "python_version": "3.11"}
 
+WRITTEN_BY_TESTS = {"uneven", "tumour_area"}  # into a temporary folder, to be imported from there
 # The import name where it is not the name on the index.
 IMPORTED_AS = {
     "image-classifiers": "classification_models",
@@ -54,11 +55,10 @@ def third_party_imports(folder: str) -> set[str]:
             elif isinstance(node, ast.ImportFrom):
                 found.add(node.module.split(".")[0])
             elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
-                argument = node.args[0]  # a name made with f"{__name__}" is a room of the package itself
-                found |= {argument.value.split(".")[0]} if isinstance(argument, ast.Constant) else set()
-    own = {path.stem for path in (CHECKOUT / folder).glob("*.py")}  # such as tests/made_runs.py
-    if folder == "tests":  # a module that a test writes for itself
-        own |= {name for path in TESTS for name in re.findall(r'"(\w+)\.py"\)\.write_text', path.read_text(encoding="utf-8"))}
+                name = ast.unparse(node.args[0])
+                if not name.startswith("f'{__name__}."):  # a module of the package itself
+                    found.add(ast.literal_eval(name).split(".")[0])
+    own = {path.stem for path in (CHECKOUT / folder).glob("*.py")} | WRITTEN_BY_TESTS  # such as tests/made_runs.py
     return found - sys.stdlib_module_names - own - {"brain_tumor"}
 
 

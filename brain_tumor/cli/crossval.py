@@ -25,8 +25,9 @@ def crossval(
     """Train and score every fold, then gather what was predicted out of fold; the same command again resumes."""
     if recipe_options.is_from_file(context, recipe):
         load_keras()
+        described = recipe_options.from_file(recipe)
         content = files.read_json(recipe)
-        _crossval(recipe_options.from_file(recipe), folds or content.get("folds"), content.get("unit", unit))
+        _crossval(described, folds or content.get("folds"), content.get("unit", unit))
 
 
 @app.command()

@@ -11,7 +11,6 @@ from brain_tumor.errors import BrainTumorError
 RENAMED = {
     "--tune": "--validation", "--peak-rate": "--max-lr", "--rise": "--pct-start", "--average-flips": "--flip-tta",
     "--no-average-flips": "--no-flip-tta", "--lighting": "--gamma", "--missing": "--sequence-dropout",
-    "--depth-factor": "--layer-decay",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRec
 from brain_tumor.training.plan import Stage
 
 SAME = {"cohort": "lgg", "split": "ratio-34", "size": 32, "stages": (Stage("all", 1),), "batch_size": 8, "precision": "float32"}
+BEGINNINGS = {"segmentation": "phantom-ratio-34-resunet", "classification": "phantom-ratio-34-resnet18"}  # of the runs' names
 SEGMENTATION, CLASSIFICATION = SegmentationRecipe(model="resunet", **SAME), ClassificationRecipe(**SAME, validation=0.4)
 
 
@@ -38,22 +39,28 @@ def home(made, monkeypatch):
 
 
 @pytest.fixture
-def twin(home, command):
+def name_of(home):
+    """``name_of(recipe)``: the name of that recipe's run."""
+    return lambda recipe: next((home / "runs").glob(f"{BEGINNINGS[recipe.TASK]}-*")).name
+
+
+@pytest.fixture
+def twin(home, command, name_of):
     """``twin(recipe)``: a scored copy of that recipe's run, under another name."""
     copies = []
 
     def copy(recipe, name="another-run"):
-        assert command("evaluate", recipe.run_id).code == 0
+        assert command("evaluate", name_of(recipe)).code == 0
         copies.append(home / "runs" / name)
-        return shutil.copytree(home / "runs" / recipe.run_id, copies[-1])
+        return shutil.copytree(home / "runs" / name_of(recipe), copies[-1])
 
     yield copy
     for folder in copies:
         shutil.rmtree(folder)
 
 
-def test_a_segmentation_is_told_patients_first(home, command):
-    answer = command("evaluate", SEGMENTATION.run_id)
+def test_a_segmentation_is_told_patients_first(home, command, name_of):
+    answer = command("evaluate", name_of(SEGMENTATION))
     assert answer.code == 0, answer.err
     places = [answer.out.index(f"\n{title} ") for title in ("Patients", "Scores", "Boundary", "By site", "By tumour area")]
     assert places == sorted(places)
@@ -61,45 +68,46 @@ def test_a_segmentation_is_told_patients_first(home, command):
         assert words in answer.out, words
     assert "patient mean: Dice of each patient's volume" in answer.out
     assert "next: brain-tumor report" in answer.out
-    written = {path.name for path in (home / "runs" / SEGMENTATION.run_id).glob("*.csv")}
+    written = {path.name for path in (home / "runs" / name_of(SEGMENTATION)).glob("*.csv")}
     assert {"boundary.csv", "subgroups.csv", "detection.csv", "calibration.csv", "floors.csv"} <= written
 
 
-def test_a_classifier_is_told_with_its_threshold_and_temperature(home, command):
-    answer = command("evaluate", CLASSIFICATION.run_id)
+def test_a_classifier_is_told_with_its_threshold_and_temperature(home, command, name_of):
+    answer = command("evaluate", name_of(CLASSIFICATION))
     assert answer.code == 0, answer.err
     for words in ("AUC", "sensitivity", "slice position", "slices, temperature", "never of diagnosis"):
         assert words in answer.out, words
 
 
-def test_runs_lists_both_tasks_with_their_floors(home, command):
+def test_runs_lists_both_tasks_with_their_floors(home, command, name_of):
     for recipe in (SEGMENTATION, CLASSIFICATION):
-        assert command("evaluate", recipe.run_id).code == 0
+        assert command("evaluate", name_of(recipe)).code == 0
     lines = command("runs").out
     for recipe, scores in ((SEGMENTATION, ("slice, empty = 1", "patient mean")), (CLASSIFICATION, ("AUC", "accuracy"))):
-        assert recipe.run_id in lines
-        table = pd.read_csv(home / "runs" / recipe.run_id / "scores.csv").rename(columns={"dice": "value", "protocol": "measure"})
+        assert name_of(recipe) in lines
+        table = pd.read_csv(home / "runs" / name_of(recipe) / "scores.csv")
+        table = table.rename(columns={"dice": "value", "protocol": "measure"})
         table = table[table["size"] == 32] if "size" in table else table
         for row in table[table.measure.isin(scores)].itertuples():
             assert f"{row.measure} {row.value:.3f} ({row.floor:.3f})" in lines
 
 
 @pytest.mark.parametrize("recipe", [SEGMENTATION, CLASSIFICATION], ids=["segmentation", "classification"])
-def test_against_another_run_nothing_can_be_told_of_two_patients(home, command, twin, recipe):
+def test_against_another_run_nothing_can_be_told_of_two_patients(home, command, name_of, twin, recipe):
     other = twin(recipe)
-    answer = command("evaluate", recipe.run_id, "--against", "another", "--margin", "0.05")
+    answer = command("evaluate", name_of(recipe), "--against", "another", "--margin", "0.05")
     assert answer.code == 0, answer.err
     for words in (f"\nAgainst {other.name}", "verdict", "not decidable", "paired by patient (2 patients)", "margin of 0.05"):
         assert words in answer.out, words
-    table = pd.read_csv(home / "runs" / recipe.run_id / f"against-{other.name}.csv")
+    table = pd.read_csv(home / "runs" / name_of(recipe) / f"against-{other.name}.csv")
     assert (table.difference == 0).all() and set(table.verdict) == {"not decidable"}
 
 
-def test_tables_are_written_as_markdown_and_html(home, command, twin, tmp_path):
+def test_tables_are_written_as_markdown_and_html(home, command, name_of, twin, tmp_path):
     twin(SEGMENTATION)
     files = {kind: tmp_path / f"tables.{kind}" for kind in ("markdown", "html")}
     options = [word for kind, path in files.items() for word in (f"--{kind}", path)]
-    answer = command("evaluate", SEGMENTATION.run_id, "--against", "another", *options)
+    answer = command("evaluate", name_of(SEGMENTATION), "--against", "another", *options)
     assert answer.code == 0, answer.err
     for path in files.values():
         text = path.read_text()
@@ -120,26 +128,26 @@ def spoil_slices(folder):
         (["--against", "no-such-run"], ["no-such-run"]),
         (["--against", "another", "--margin", "0"], ["--margin 0", "above 0"]),
         (["--against", "another", "--margin", "nan"], ["--margin nan"]),
-        (["--against", CLASSIFICATION.run_id], ["a run of classification", "one of segmentation"]),
+        (["--against", BEGINNINGS["classification"]], ["a run of classification", "one of segmentation"]),
         (["--against", "another"], ["another-run", "the same test slices"]),
     ],
     ids=["margin of nothing", "unknown", "no margin", "NaN", "another task", "other slices"],
 )
-def test_comparisons_that_make_no_sense_are_refused(home, command, twin, options, words):
-    assert command("evaluate", CLASSIFICATION.run_id).code == 0
+def test_comparisons_that_make_no_sense_are_refused(home, command, name_of, twin, options, words):
+    assert command("evaluate", name_of(CLASSIFICATION)).code == 0
     spoil_slices(twin(SEGMENTATION))
-    assert command("evaluate", SEGMENTATION.run_id, *options).refuses(*words)
-    assert not list((home / "runs" / SEGMENTATION.run_id).glob(f"against-{CLASSIFICATION.run_id}*"))
+    assert command("evaluate", name_of(SEGMENTATION), *options).refuses(*words)
+    assert not list((home / "runs" / name_of(SEGMENTATION)).glob(f"against-{BEGINNINGS['classification']}*"))
 
 
-def test_a_spoilt_prediction_is_refused_and_nothing_is_written(home, command):
-    assert command("evaluate", SEGMENTATION.run_id).code == 0
-    run = home / "runs" / SEGMENTATION.run_id
+def test_a_spoilt_prediction_is_refused_and_nothing_is_written(home, command, name_of):
+    assert command("evaluate", name_of(SEGMENTATION)).code == 0
+    run = home / "runs" / name_of(SEGMENTATION)
     path = next((run / "predictions").glob("*.npz"))
     whole, before = path.read_bytes(), (run / "scores.csv").stat().st_mtime_ns
     path.write_bytes(whole[:100])
     try:
-        assert command("evaluate", SEGMENTATION.run_id).refuses(path)
+        assert command("evaluate", name_of(SEGMENTATION)).refuses(path)
         assert (run / "scores.csv").stat().st_mtime_ns == before
     finally:
         path.write_bytes(whole)

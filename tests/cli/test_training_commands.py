@@ -13,6 +13,7 @@ from PIL import Image
 
 from brain_tumor.cli import recipe_options
 from brain_tumor.data.phantom import write_phantom
+from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 
 SMALL = ["--cohort", "lgg", "--split", "ratio-34", "--model", "resunet", "--size", "64", "--batchnorm-momentum", "0.9"]
 
@@ -26,7 +27,7 @@ def trained(tmp_path_factory, shared_command):
         patch.setenv("BRAIN_TUMOR_HOME", str(home))
         done = shared_command("train", "segmentation", *SMALL, "--epochs", "1")
         assert done.code == 0, done.err
-        scored = shared_command("evaluate", "lgg-ratio-34")
+        scored = shared_command("evaluate", "phantom-ratio-34")
         assert scored.code == 0, scored.err
     return home, done, scored
 
@@ -40,7 +41,7 @@ def trained_home(trained, monkeypatch):
 
 def test_training_names_its_run_and_the_next_step(trained):
     home, done, _ = trained
-    run = next((home / "runs").glob("lgg-ratio-34-resunet-64-seed0-*"))
+    run = next((home / "runs").glob("phantom-ratio-34-resunet-64-seed0-*"))
     facts = json.loads((run / "run.json").read_text())
     assert f"brain-tumor evaluate {run.name}" in done.out
     assert facts["status"] == "finished"
@@ -72,8 +73,10 @@ def test_runs_lists_the_run_with_its_scores(trained_home, command):
 
 
 def test_frozen_means_all_but_the_encoder_trains():
-    assert recipe_options.segmentation(strategy="frozen").stages[0].part == "decoder"
-    assert recipe_options.classification(strategy="frozen").stages[0].part == "head"
+    for kind, part in ((SegmentationRecipe, "decoder"), (ClassificationRecipe, "head")):
+        values = {item.name: item.default for item in recipe_options.options(kind)}
+        assert recipe_options.make(kind, values).stages == kind().stages
+        assert recipe_options.make(kind, values | {"strategy": "frozen"}).stages[0].part == part
 
 
 def test_a_frozen_encoder_of_random_weights_is_told(trained_home, small_phantom, command):
@@ -84,7 +87,7 @@ def test_a_frozen_encoder_of_random_weights_is_told(trained_home, small_phantom,
 
 
 def test_the_same_command_again_trains_nothing(trained_home, command):
-    weights = next((trained_home / "runs").glob("lgg-*/model.weights.h5"))
+    weights = next((trained_home / "runs").glob("phantom-*/model.weights.h5"))
     before = weights.stat().st_mtime_ns
     assert command("train", "segmentation", *SMALL, "--epochs", "1").code == 0
     assert weights.stat().st_mtime_ns == before
@@ -100,7 +103,7 @@ def test_predict_takes_a_slice_a_folder_and_a_case_name(trained_home, command, t
         (images_only / f"my_exam_{number}.tif").write_bytes((case / f"{case.name}_1.tif").read_bytes())
     for number, what in enumerate((case / f"{case.name}_1.tif", grey, case, images_only, case.name)):
         out = tmp_path / f"overlay{number}.png"
-        result = command("predict", "lgg-ratio", what, "--out", out, "--mask", tmp_path / f"mask{number}.png")
+        result = command("predict", "phantom-ratio", what, "--out", out, "--mask", tmp_path / f"mask{number}.png")
         assert result.code == 0, result.err
         assert "research use only" in result.out
         assert Image.open(out).mode == "RGB"
@@ -115,25 +118,22 @@ def test_predict_refuses_in_one_line(trained_home, command, tmp_path):
     note = tmp_path / "note.png"
     note.write_text("not a picture")
     out = tmp_path / "overlay.png"
-    assert command("predict", "lgg-ratio", note, "--out", out).refuses(note)
-    assert command("predict", "lgg-ratio", tmp_path / "none.tif", "--out", out).refuses("none.tif")
-    assert command("predict", "lgg-ratio", "TCGA_XX_0000", "--out", out).refuses("TCGA_XX_0000")
+    assert command("predict", "phantom-ratio", note, "--out", out).refuses(note)
+    assert command("predict", "phantom-ratio", tmp_path / "none.tif", "--out", out).refuses("none.tif")
+    assert command("predict", "phantom-ratio", "TCGA_XX_0000", "--out", out).refuses("TCGA_XX_0000")
     assert command("predict", "no-such-run", note, "--out", out).refuses("no-such-run")
-    assert command("predict", "lgg-ratio", note, "--out", tmp_path / "overlay.txt").refuses("overlay.txt")
+    assert command("predict", "phantom-ratio", note, "--out", tmp_path / "overlay.txt").refuses("overlay.txt")
     assert not list(tmp_path.glob("overlay*"))
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--model", "vgg16"], ["vgg16", "resunet"]),
-        (["--model", "unet-resnet99"], ["resnet99"]),
         (["--size", "100"], ["100", "multiple"]),
         (["--split", "source-004"], ["source-004", "15"]),
         (["--split", "halves"], ["halves"]),
         (["--split", "nowhere.json"], ["nowhere.json"]),
         (["--batch-size", "5000"], ["5000"]),
-        (["--cohort", "mars"], ["mars"]),
     ],
 )
 def test_training_refuses_what_does_not_fit_and_writes_nothing(trained_home, command, options, words):
@@ -145,7 +145,6 @@ def test_training_refuses_what_does_not_fit_and_writes_nothing(trained_home, com
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--model", "vgg16"], ["vgg16", "resnet18"]),
         (["--size", "100"], ["100", "multiple of 32"]),
         (["--batch-size", "5000"], ["5000"]),
         (["--weights", "nowhere.weights.h5"], ["nowhere.weights.h5"]),
@@ -153,6 +152,25 @@ def test_training_refuses_what_does_not_fit_and_writes_nothing(trained_home, com
 )
 def test_a_classifier_refuses_in_one_line_and_writes_nothing(home, small_phantom, command, options, words):
     assert command("train", "classification", "--cohort", "phantom", "--split", "ratio-33", *options).refuses(*words)
+    assert not (home / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "words"),
+    [
+        ("segmentation", ["--model", "vgg16"], ["'vgg16'", "'resunet'"]),
+        ("segmentation", ["--model", "unet-resnet99"], ["'unet-resnet99'", "'unet-resnet18'"]),
+        ("segmentation", ["--cohort", "mars"], ["'mars'", "'lgg'", "'phantom'"]),
+        ("segmentation", ["--batch-size", "0"], ["--batch-size", "0", "1"]),
+        ("classification", ["--model", "vgg16"], ["'vgg16'", "'resnet18'"]),
+        ("classification", ["--threshold", "7"], ["--threshold", "7", "1"]),
+    ],
+)
+def test_a_word_or_number_beyond_an_options_limits_is_refused_with_what_there_is(home, command, task, options, words):
+    """The limits are the recipe's; the parser names the option and what it takes."""
+    answer = command("train", task, *options)
+    assert answer.code == 2 and "Traceback" not in answer.err
+    assert all(word in answer.err for word in (options[0], *words)), answer.err
     assert not (home / "runs").exists()
 
 
