@@ -9,6 +9,16 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 PYTEST_ARGS ?=
 EXTRAS ?= cpu,jax,sweep,notebooks,dev
 
+# What constraints.txt says of the machine that its versions were tried on, in the words of the machine at hand.
+MACHINE = import platform, sys; print('\# For Python %d.%d on %s %s' % (*sys.version_info[:2], platform.system(), platform.machine()))
+# Every requirement of pyproject.toml at its lower bound.
+LOWEST = import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+	extras = [line for name in '$(EXTRAS)'.split(',') for line in project['optional-dependencies'][name]]; \
+	print(*[line.replace('>=', '==') for line in project['dependencies'] + extras], sep='\n')
+LOWEST_TESTS ?= tests/test_foundation.py tests/test_command_line.py tests/data tests/evaluation tests/leakage tests/report/test_figures*.py
+IMPORT_ALL = import importlib, pkgutil, brain_tumor; \
+	[importlib.import_module(module.name) for module in pkgutil.walk_packages(brain_tumor.__path__, 'brain_tumor.')]
+
 # Tests run small things: two processes side by side, a core and a thread each (faster than two threads in one process), no bars,
 # and a home of their own, made anew each time, so that they neither find nor leave runs and caches in yours.
 WORKERS ?= 2
@@ -27,7 +37,7 @@ ON_JAX = KERAS_BACKEND=jax PYTHONPATH='$(CURDIR)/tests/without_tensorflow' NPROC
 EXECUTED := build/notebooks
 NBMAKE = --nbmake --nbmake-timeout=600 --overwrite
 
-.PHONY: help env demo lint test test-all notebooks reports bench
+.PHONY: help env lock demo lint test test-lowest test-all notebooks reports bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -35,18 +45,30 @@ help: ## list the targets
 
 env: $(INSTALLED) ## make .venv with all that notebooks and tests need (some minutes, once)
 
-$(INSTALLED): pyproject.toml
+$(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@machine="$$($(BIN)/python -c "$(MACHINE)")"; versions='--constraint constraints.txt'; \
+	grep -qxF "$$machine" constraints.txt || { versions=; echo "constraints.txt has no line '$$machine': taking the newest versions"; }; \
+	$(BIN)/python -m pip install --disable-pip-version-check $$versions -e '.[$(EXTRAS)]'
 	$(BIN)/python -m ipykernel install --sys-prefix
 	@touch $@
+
+lock: ## take the newest versions into constraints.txt (a fresh environment in build/lock); then run make test
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --disable-pip-version-check -e '.[$(EXTRAS)]'
+	{ sed -n '/^# For /q; /^#/p' constraints.txt; build/lock/bin/python -c "$(MACHINE)"; \
+		build/lock/bin/python -m pip freeze --exclude-editable | grep == | LC_ALL=C sort -f; } > build/constraints.txt
+	mv build/constraints.txt constraints.txt
+	rm -rf build/lock
 
 demo: env ## train and score on synthetic patients, write reports/demo.html (no data needed)
 	$(BRAIN_TUMOR) demo
 
-lint: env ## ruff over code and notebooks, and that notebooks are stored without outputs
+lint: env ## ruff over code and notebooks, mypy over the package, and that notebooks are stored without outputs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 	$(BIN)/nbstripout --verify --keep-id $(NOTEBOOKS)
 
 test: lint ## lint, test the package, run every notebook small, then all that asks a backend on JAX without TensorFlow
@@ -60,7 +82,16 @@ test: lint ## lint, test the package, run every notebook small, then all that as
 	$(TEST_ENV) $(ON_JAX) $(PYTEST) --junit-xml=build/junit-jax.xml -m 'backend and not long' \
 		$(if $(PYTEST_ARGS),,$(NBMAKE) $(EXECUTED)/jax/*.ipynb) tests $(PYTEST_ARGS)
 
-test-all: test ## the same, and the tests that take minutes
+test-lowest: env ## test what does not train with every package at its lower bound (an environment of its own in build/lowest)
+	test -x build/lowest/bin/python || $(PYTHON) -m venv build/lowest
+	$(BIN)/python -c "$(LOWEST)" > build/lowest.txt
+	build/lowest/bin/python -m pip install --disable-pip-version-check --requirement build/lowest.txt
+	rm -rf '$(TEST_HOME)'
+	$(TEST_ENV) PYTHONPATH='$(CURDIR)' build/lowest/bin/python -c "$(IMPORT_ALL)"
+	$(TEST_ENV) PYTHONPATH='$(CURDIR)' build/lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile \
+		--junit-xml=build/junit-lowest.xml -m 'not long' $(LOWEST_TESTS)
+
+test-all: test test-lowest ## the same with every package at its lower bound, and the tests that take minutes
 	$(TEST_ENV) $(PYTEST) --junit-xml=build/junit-long.xml -m long $(PYTEST_ARGS)
 
 notebooks: env ## run every notebook small and export it; FULL=1 runs them at full size

@@ -17,10 +17,38 @@ The map, from the ground up; imports go only downward (``tests/test_layout.py`` 
 ``records/``        what git keeps of runs: commit, find, read; sidecars of reports
 ``report/``         ``figures/`` and ``pages/``: notebook to self-contained HTML, run pages, index, README block
 ``studies/``        what one notebook alone needs: leaks, source_002, definitions
+``face``            what ``import brain_tumor as bt`` offers: ``bt.train``, ``bt.open_run``, ...
 ``cli/``            ``brain-tumor data|audit|pretrain|train|crossval|grid|search|evaluate|predict|runs|report``
 ==================  =====================================================================================
 
-Importing ``brain_tumor`` imports none of them, and no Keras.
+Importing ``brain_tumor`` imports none of them, and no Keras: what the face offers is loaded when it is first used.
 """
 
-__version__ = "0.1.0"
+import importlib
+from typing import Any
+
+__version__ = "0.3.0"
+
+_MODULES = {
+    "data.opening": ("open_cohort", "open_or_phantom"),
+    "data.cache": ("open_store",),
+    "training.plan": ("Stage",),
+    "inference.predictor": ("Predictor",),
+    "records.sidecar": ("Sidecar",),
+    "experiments.recipe": ("Segmentation", "Classification"),
+    "experiments.run": ("build", "split_of"),
+    "face": ("train", "cross_validate", "open_run", "Run", "Folds", "Scores", "Prediction"),
+}
+_OFFERED = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """What the face offers, loaded when it is first used (PEP 562)."""
+    if name not in _OFFERED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_OFFERED[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """For completion in a notebook."""
+    return sorted([*globals(), *_OFFERED])

@@ -147,6 +147,6 @@ def download(
                 raise BrainTumorError(f"{url}: another file than expected, {algorithm} {actual} instead of {expected}")
     except (OSError, http.client.HTTPException) as error:
         # A URLError wraps what happened; an HTTPError, which is one too, says it best itself.
-        wrapped = isinstance(error, urllib.error.URLError) and not isinstance(error, urllib.error.HTTPError)
-        reason = error.reason if wrapped else error
+        wraps = isinstance(error, urllib.error.URLError) and not isinstance(error, urllib.error.HTTPError)
+        reason = getattr(error, "reason", error) if wraps else error
         raise BrainTumorError(f"{url}: not downloaded ({' '.join(str(reason).split())})") from error

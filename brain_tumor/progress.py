@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sized
 from contextvars import ContextVar
+from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
@@ -31,9 +32,10 @@ class Counts(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         steps = task.completed - task.fields["earlier"]
-        left = task.elapsed * (task.total - task.completed) / steps if steps else 0.0
-        times = f"{clock(task.elapsed)} gone, {clock(left)} left"
-        return Text(f"{task.completed}/{task.total}  {times}  {task.fields['note']}", no_wrap=True)
+        gone, total = task.elapsed or 0.0, task.total or 0
+        left = gone * (total - task.completed) / steps if steps else 0.0
+        times = f"{clock(gone)} gone, {clock(left)} left"
+        return Text(f"{task.completed}/{total}  {times}  {task.fields['note']}", no_wrap=True)
 
 
 class Bar:
@@ -43,11 +45,11 @@ class Bar:
     ``BRAIN_TUMOR_QUIET=1`` mutes it.
     """
 
-    def __init__(self, title: str, total: int, done: int = 0, stream=None):
+    def __init__(self, title: str, total: int, done: int = 0, stream: IO[str] | None = None):
         console, quiet = Console(file=stream, stderr=True), bool(os.environ.get("BRAIN_TUMOR_QUIET"))
         drawn = console.is_jupyter or console.is_terminal
         # Standard output may be a file, and this bar is on standard error: so rich leaves standard output alone.
-        look = {"transient": console.is_jupyter, "redirect_stdout": False, "refresh_per_second": 4}
+        look: dict[str, Any] = {"transient": console.is_jupyter, "redirect_stdout": False, "refresh_per_second": 4}
         columns = TextColumn("{task.description}", markup=False), BarColumn(BAR_CELLS), Counts()
         self.progress = Progress(*columns, console=console, disable=quiet or not drawn, get_time=lambda: time.monotonic(), **look)
         number = self.progress.add_task(_PLACE.get() + title, total=total, completed=done, earlier=done, note="")
@@ -58,17 +60,21 @@ class Bar:
         self.progress.start()
         return self
 
-    def __exit__(self, *_failure) -> None:
-        self.progress.stop()
-        if self.next_line < math.inf and self.task.elapsed > 2:
+    def __exit__(self, *_failure: object) -> None:
+        if not self.progress.disable:  # before version 14, rich ends a bar that it never drew with an empty line
+            self.progress.stop()
+        if self.next_line < math.inf and self._elapsed() > 2:
             self._write_line()
 
-    def advance(self, steps: int = 1, note: str = "", total: int | None = None) -> None:
+    def advance(self, steps: float = 1, note: str = "", total: int | None = None) -> None:
         """Count ``steps`` more as done; ``note`` ends the line (a loss, a name), ``total`` is one that was not known before."""
         self.progress.update(self.task.id, advance=steps, total=total, note=note or self.task.fields["note"])
-        if self.task.elapsed >= self.next_line:
-            self.next_line = self.task.elapsed + LOG_EVERY_SECONDS
+        if self._elapsed() >= self.next_line:
+            self.next_line = self._elapsed() + LOG_EVERY_SECONDS
             self._write_line()
+
+    def _elapsed(self) -> float:
+        return self.task.elapsed or 0.0
 
     def _write_line(self) -> None:
         print(self.task.description, Counts().render(self.task), file=self.progress.console.file, flush=True)

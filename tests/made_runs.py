@@ -8,7 +8,6 @@ import pytest
 
 from brain_tumor import files
 from brain_tumor.data.cache import open_store
-from brain_tumor.data.splits import named
 from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
@@ -51,7 +50,7 @@ def trained(tmp_path, store, monkeypatch):
 
     def train(recipe, phantom):
         run = RunFolder(tmp_path / "runs" / experiment.run_folder(recipe, store).path.name)
-        split = named(recipe.split, store.cases, store.slices, recipe.validation)
+        split = experiment.make_split(recipe, store)
         split.save(run.path / "split.json")
         epochs, watched = np.arange(1, 4), "dice" if recipe.TASK == "segmentation" else "accuracy"
         history = pd.DataFrame({"epoch": epochs, "stage": "all", "loss": 1 / epochs, watched: 1 - 1 / epochs})
@@ -87,9 +86,9 @@ def make_run(trained, phantom_cohort, store):
         run, split = trained(recipe, phantom)
         for case_id in split.test:
             masks = {size: open_store(phantom_cohort, size).masks[store.rows_of(case_id)] for size in (recipe.size, store.size)}
-            found = {size: np.roll(of_size, shift, axis=1) * np.uint8(255) for size, of_size in masks.items()}
-            numbers = np.arange(1, len(found[store.size]) + 1)
-            Prediction(case_id, numbers, found[store.size], found[recipe.size]).save(run.path / "predictions")
+            planes = {size: np.roll(of_size, shift, axis=1) * np.uint8(255) for size, of_size in masks.items()}
+            numbers = np.arange(1, len(planes[store.size]) + 1)
+            Prediction(case_id, numbers, planes[store.size], planes[recipe.size]).save(run.path / "predictions")
         experiment.evaluate(run, phantom_cohort)
         run.update(scored="2026-01-01T00:11:00Z", inference_seconds=3.0)
         if earlier:

@@ -16,8 +16,7 @@ import pytest
 from brain_tumor.data.cache import Store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.evaluation import ceiling, intervals, overlap
-from brain_tumor.experiments import crossval
-from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments import crossval, run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.inference.predict import Prediction
 from brain_tumor.training.runs import now
@@ -25,7 +24,7 @@ from brain_tumor.training.runs import now
 NATIVE, WORKING = 32, 16
 RECIPES = {
     "segmentation": SegmentationRecipe(cohort="phantom", model="resunet", size=WORKING),
-    "classification": ClassificationRecipe(cohort="phantom", size=WORKING),
+    "classification": ClassificationRecipe(cohort="phantom", model="plain", size=WORKING),
 }
 
 
@@ -59,8 +58,8 @@ def stubbed(store, home, threshold=0.5):
                 **experiment.content(recipe, store, split),
             )  # fmt: skip
             split.save(run.path / "split.json")
-            watched = {"segmentation": "dice", "classification": "accuracy"}[recipe.TASK]
-            row = {"epoch": 1, "stage": "all", "loss": 1.0, watched: 0.5, "learning_rate": 1e-3, "seconds": 60.0}
+            metric = {"segmentation": "dice", "classification": "accuracy"}[recipe.TASK]
+            row = {"epoch": 1, "stage": "all", "loss": 1.0, metric: 0.5, "learning_rate": 1e-3, "seconds": 60.0}
             pd.DataFrame([row]).to_csv(run.path / "history.csv", index=False)
             if on_start:
                 on_start(run)
@@ -80,8 +79,8 @@ def stubbed(store, home, threshold=0.5):
             for planes in (working, native):
                 truth = np.zeros_like(planes)
                 truth[:, 0, 0] = rows.tumour_px
-                found = overlap.count(planes, truth, threshold=0.01)
-                tables.append(found.assign(case_id=case_id, slice=rows.slice.to_numpy(), size=planes.shape[1]))
+                counted = overlap.count(planes, truth, threshold=0.01)
+                tables.append(counted.assign(case_id=case_id, slice=rows.slice.to_numpy(), size=planes.shape[1]))
         counts = pd.concat(tables)[list(overlap.COLUMNS)]
         floors = [overlap.all_empty(counts).assign(floor="all empty"), counts.assign(floor="mean mask at position")]
         native = counts[(counts["size"] == NATIVE) & (counts.tp + counts.fn > 0)]
@@ -94,6 +93,7 @@ def stubbed(store, home, threshold=0.5):
         slices = rows.assign(tumour=rows.tumour_px > 0, probability=rows.slice / 255 + own)
         slices = slices[["case_id", "slice", "tumour", "probability"]]
         floors = slices.assign(floor="always no", probability=0.0)
+        run.update(threshold=threshold)
         finish(run, slices=slices, floors=floors[["floor", *slices.columns]])
 
     def evaluate(run, cohort):
@@ -102,13 +102,14 @@ def stubbed(store, home, threshold=0.5):
     def finish(run, **tables):
         for name, table in tables.items():
             table.to_csv(run.path / f"{name}.csv", index=False)
-        run.update(scored=now(), threshold=threshold, inference_seconds=6.0)
+        run.update(scored=now(), inference_seconds=6.0)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(home))
         patch.setattr(crossval, "open_store", lambda _cohort: store)
-        patch.setattr(crossval, "train", train)
-        patch.setattr(crossval, "evaluate", evaluate)
+        for module in (crossval, experiment):
+            patch.setattr(module, "train", train)
+            patch.setattr(module, "evaluate", evaluate)
         patch.setattr(keras.utils, "clear_session", lambda: None)
         patch.setattr(intervals, "RESAMPLES", 50)  # intervals are not what is tested with these
         yield made

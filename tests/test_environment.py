@@ -12,17 +12,23 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+TESTS = sorted((CHECKOUT / "tests").rglob("*.py"))
 PYPROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT, SETUPTOOLS = PYPROJECT["project"], PYPROJECT["tool"]["setuptools"]
 CONDA_TEXT = (CHECKOUT / "environment.yml").read_text(encoding="utf-8")
+CONSTRAINTS = (CHECKOUT / "constraints.txt").read_text(encoding="utf-8").splitlines()
 CONDA_EXTRAS = ("cpu", "jax", "sweep", "notebooks", "dev")  # what `make env` installs
 PIP_LIST = next(entry["pip"] for entry in yaml.safe_load(CONDA_TEXT)["dependencies"] if isinstance(entry, dict))
 
 CORE = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = {name: [Requirement(line) for line in lines] for name, lines in PROJECT["optional-dependencies"].items()}
+CONDA = [*CORE, *(requirement for name in CONDA_EXTRAS for requirement in EXTRAS[name])]
 EVERY = [*CORE, *(requirement for extra in EXTRAS.values() for requirement in extra)]
+
+LINUX = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "python_version": "3.11"}
 
 # The import name where it is not the name on the index.
 IMPORTED_AS = {
@@ -48,13 +54,16 @@ def third_party_imports(folder: str) -> set[str]:
             elif isinstance(node, ast.ImportFrom):
                 found.add(node.module.split(".")[0])
             elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
-                found.add(ast.literal_eval(node.args[0]).split(".")[0])
+                argument = node.args[0]  # a name made with f"{__name__}" is a room of the package itself
+                found |= {argument.value.split(".")[0]} if isinstance(argument, ast.Constant) else set()
     own = {path.stem for path in (CHECKOUT / folder).glob("*.py")}  # such as tests/made_runs.py
+    if folder == "tests":  # a module that a test writes for itself
+        own |= {name for path in TESTS for name in re.findall(r'"(\w+)\.py"\)\.write_text', path.read_text(encoding="utf-8"))}
     return found - sys.stdlib_module_names - own - {"brain_tumor"}
 
 
 def test_conda_lists_what_make_env_installs():
-    ours = {str(requirement) for requirement in [*CORE, *(r for extra in CONDA_EXTRAS for r in EXTRAS[extra])]}
+    ours = {str(requirement) for requirement in CONDA}
     theirs = [str(Requirement(line)) for line in PIP_LIST if line != "-e ."]
     assert sorted(theirs) == sorted(ours)
     assert PIP_LIST[-1] == "-e ."
@@ -83,6 +92,37 @@ def test_versions_are_bounded_below_only(requirement):
 @pytest.mark.parametrize("requirement", CORE, ids=str)
 def test_what_runs_these_tests_meets_the_bounds(requirement):
     assert importlib.metadata.version(requirement.name) in requirement.specifier
+
+
+def pins() -> dict[str, str]:
+    """The version of every package in ``constraints.txt``."""
+    lines = [line for line in CONSTRAINTS if not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+
+
+def test_constraints_name_versions_and_no_place():
+    lines = [line for line in CONSTRAINTS if not line.startswith("#")]
+    assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line)] == []
+    assert lines == sorted(lines, key=str.upper)
+    assert "://" not in "\n".join(CONSTRAINTS)
+    assert len(pins()) == len(lines) > len(CONDA)
+
+
+def test_constraints_say_once_which_machine_they_are_for():
+    assert [line for line in CONSTRAINTS if line.startswith("# For ")] == ["# For Python 3.11 on Linux x86_64"]
+
+
+@pytest.mark.parametrize("requirement", CONDA, ids=str)
+def test_every_requirement_is_pinned_within_its_bound(requirement):
+    if requirement.marker and not requirement.marker.evaluate(LINUX):
+        assert "darwin" in str(requirement.marker)
+        return
+    assert pins()[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def test_make_env_installs_the_extras_that_are_pinned():
+    makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
+    assert re.findall(r"^EXTRAS \?= (.*)$", makefile, re.MULTILINE) == [",".join(CONDA_EXTRAS)]
 
 
 def test_the_core_is_what_the_package_imports_and_no_more():

@@ -1,7 +1,8 @@
 """The house rules that a machine can hold: who imports whom, what never appears in code, what never enters git.
 
 ``ROOMS`` is the import table of the package, from the ground up. A room may import the rooms named beside it and its own
-modules; any other arrow fails, and so does a room that is not in the table.
+modules; any other arrow fails, and so does a room that is not in the table. The package itself names the modules that it offers,
+and loads them when they are first used.
 """
 
 import ast
@@ -27,13 +28,17 @@ STRANGERS = {
     "leakage": {"evaluation"},
     "models": {"data", "evaluation", "leakage"},
 }
+FACE = "face"  # one module that may import every room
+OFFERED = "f'{__name__}.{_OFFERED[name]}'"  # how the package itself names what it loads when it is first used
 ROOMS = {
     "errors": set(),
     "files": {"errors"},
     "paths": set(),
     "progress": set(),
     **{room: (FOUNDATION | set(ORDER[:place])) - STRANGERS.get(room, set()) for place, room in enumerate(ORDER)},
+    FACE: FOUNDATION | set(ORDER) - {"cli", "studies"},  # only the command line knows the studies
 }
+ROOMS["studies"] |= {FACE}
 FOUNDATION_LIBRARIES = {"filelock", "platformdirs", "rich"}  # these three and nothing else, whatever the rest may use
 NO_KERAS = FOUNDATION | {"data", "evaluation", "leakage"}  # by import statement here, and by what really gets loaded further down
 KERAS = {"keras", "tensorflow", "jax", "segmentation_models", "classification_models"}
@@ -63,16 +68,17 @@ def room_of(module: Path) -> str:
 
 def imports(tree: ast.AST) -> set[str]:
     """Every dotted name that a module imports, at its top or inside a function; ``from a import b`` gives ``a.b``."""
-    found = set()
+    names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "a relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
-            found.add(ast.literal_eval(node.args[0]))  # a literal, or this table could not be held
-    return found
+            # A literal, or this table could not be held; the package's own are held by what really gets loaded.
+            names |= {ast.literal_eval(node.args[0])} if ast.unparse(node.args[0]) != OFFERED else set()
+    return names
 
 
 def rooms_imported(tree: ast.AST) -> set[str]:
@@ -127,8 +133,8 @@ def test_no_file_can_run_code(module, tree):
     assert not {name.split(".")[0] for name in names} & CODE_FROM_FILES
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            assert called not in CODE_FROM_FILES_CALLS, f"line {node.lineno}: {called}"
+            function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            assert function not in CODE_FROM_FILES_CALLS, f"line {node.lineno}: {function}"
             for keyword in node.keywords:
                 refused = keyword.arg == "allow_pickle" and getattr(keyword.value, "value", True) is not False
                 assert not refused, f"line {node.lineno}: allow_pickle"
@@ -156,6 +162,14 @@ def loaded_by(*modules: str) -> set[str]:
 
 def test_importing_the_package_imports_no_room():
     assert {name for name in loaded_by("brain_tumor") if name.startswith("brain_tumor.")} == set()
+
+
+def test_what_the_package_offers_is_there_and_its_own():
+    for name, place in brain_tumor._OFFERED.items():
+        module = PACKAGE / f"{place.replace('.', '/')}.py"
+        names = {node.name for node in ast.parse(module.read_text()).body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+        assert name in names, f"{place} has no {name}"
+        assert name in dir(brain_tumor)
 
 
 def test_importing_the_ground_floor_loads_no_keras():

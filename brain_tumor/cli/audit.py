@@ -1,6 +1,6 @@
 """``brain-tumor audit``: does a split leak? Ours or anybody's."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import typer
 
@@ -38,7 +38,7 @@ def audit(
     raise typer.Exit(int(leaks))
 
 
-def _print(found) -> None:
+def _print(found: Any) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

@@ -11,7 +11,7 @@ from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, Segment
 from brain_tumor.models.backend import load_keras
 
 app = typer.Typer(help="Train and score every fold, then gather what was predicted out of fold; the same command again resumes.")
-Folds = Annotated[int, typer.Option(help="How many; 5, or as many as there are sites.", show_default=False)]
+Folds = Annotated[int | None, typer.Option(help="How many; 5, or as many as there are sites.", show_default=False)]
 Unit = Annotated[str, typer.Option(help="What is dealt out: patient, slice (to measure the leak) or site (each left out once).")]
 
 

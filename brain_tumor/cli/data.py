@@ -1,7 +1,7 @@
 """``brain-tumor data``: bring data in, check it, profile it, hand it out as PNG."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import typer
 
@@ -123,13 +123,13 @@ def export(
     typer.echo(f"{png}: {len(source)} patients, {source.n_slices:,} slices{', each with its mask' if masks else ''}")
 
 
-def _open(cohort: str, folder: Path | None):
+def _open(cohort: str, folder: Path | None) -> Any:
     from brain_tumor.data.opening import open_cohort, open_folder
 
     return open_folder(folder) if folder else open_cohort(cohort)
 
 
-def _verdict(report) -> str:
+def _verdict(report: Any) -> str:
     if report.sound and not report.missing_patients:
         return "whole: every slice is as listed"
     if report.sound:

@@ -1,9 +1,11 @@
 """``brain-tumor demo``: the main job from end to end on synthetic patients, in minutes, with no data."""
 
+from typing import Any
+
 import typer
 
 # Small enough for a few minutes on two cores, hard enough that nothing but learning scores well.
-RECIPE = {"cohort": "phantom", "split": "ratio-25", "model": "resunet", "size": 128, "batchnorm_momentum": 0.9}
+RECIPE: dict[str, Any] = {"cohort": "phantom", "split": "ratio-25", "model": "resunet", "size": 128, "batchnorm_momentum": 0.9}
 EPOCHS, MAX_LR = 12, 3e-3
 
 
@@ -20,8 +22,7 @@ def demo() -> None:
     from brain_tumor.experiments import run as experiment
     from brain_tumor.experiments.recipe import SegmentationRecipe
     from brain_tumor.paths import readable
-    from brain_tumor.report.pages import run as run_page
-    from brain_tumor.report.pages import views
+    from brain_tumor.report.pages import run as run_page, views
     from brain_tumor.training.plan import Stage
 
     recipe = SegmentationRecipe(**RECIPE, stages=(Stage("all", EPOCHS, MAX_LR),))

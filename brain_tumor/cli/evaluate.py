@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -71,7 +72,7 @@ def runs() -> None:
     Console(width=None if table.row_count else 80).print(table if table.row_count else "no runs yet: brain-tumor train --help")
 
 
-def _listed(run, recipe: dict) -> list[str]:
+def _listed(run: Any, recipe: dict) -> list[str]:
     """A line a main score of a run's task, with its floor; none of a run that is not scored."""
     import pandas as pd
 
@@ -104,7 +105,12 @@ def print_sections(title: str, protocol: str, sections: list) -> None:
         if not section.brief:
             continue
         shown = section.table.drop(columns=MEANING, errors="ignore")
-        look = {"title": escape(section.title), "title_justify": "left", "box": SIMPLE_HEAD, "padding": (0, 1, 0, 0)}
+        look: dict[str, Any] = {
+            "title": escape(section.title),
+            "title_justify": "left",
+            "box": SIMPLE_HEAD,
+            "padding": (0, 1, 0, 0),
+        }
         table = Table(*map(str, [shown.columns.name, *shown.columns]), **look, pad_edge=False)
         for row in shown.itertuples():
             table.add_row(*(escape(str(cell)) for cell in row))

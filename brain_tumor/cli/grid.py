@@ -1,6 +1,6 @@
 """``brain-tumor grid``: source 002's twenty experiments, trained, scored and asked what they claim."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -9,7 +9,7 @@ from brain_tumor.cli import resumable
 app = typer.Typer(help="A table of experiments, each trained and scored; the same command again resumes.", no_args_is_help=True)
 BudgetName = Annotated[Literal["cpu", "full"], typer.Option(help="cpu: 128 px, 4 epochs. full: 224 px, 30 epochs, for a GPU.")]
 Workers = Annotated[int, typer.Option(min=1, help="Trainings side by side, a core each: half as fast again on two cores.")]
-Cells = Annotated[str, typer.Option(help="Some experiments by name, such as 3,15,18; all without it.", show_default=False)]
+Cells = Annotated[str | None, typer.Option(help="Some experiments by name, such as 3,15,18; all without it.", show_default=False)]
 
 
 @app.callback()
@@ -25,8 +25,7 @@ def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells
     load_keras()
     from brain_tumor.cli.evaluate import print_sections
     from brain_tumor.data.opening import open_cohort
-    from brain_tumor.studies.source_002 import grid
-    from brain_tumor.studies.source_002 import tables as grid_tables
+    from brain_tumor.studies.source_002 import grid, tables as grid_tables
 
     chosen = grid.BUDGETS[budget]
     opened = open_cohort(cohort)
@@ -44,7 +43,7 @@ def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells
     typer.echo(f"next: brain-tumor report {folder.name} --publish")
 
 
-def _tell(number: int, of: int, run) -> None:
+def _tell(number: int, of: int, run: Any) -> None:
     facts = run.description
     recipe, minutes = facts["recipe"], facts["training_seconds"] / 60
     typer.echo(f"{number} of {of}: {recipe['model']} on {recipe['split']}, {minutes:.1f} minutes, run {run.path.name}")

@@ -1,6 +1,7 @@
 """``brain-tumor predict``: a trained run on one picture or one case."""
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -48,14 +49,14 @@ def predict(
     typer.echo(f"research use only, not for diagnosis; run {folder.path.name}")
 
 
-def _classify(answer, threshold: float) -> None:
+def _classify(answer: Any, threshold: float) -> None:
     for number, probability in zip(answer.slice_numbers, answer.probability, strict=True):
         typer.echo(f"slice {number}: {probability:.3f}{'  tumour' if probability > threshold else ''}")
     slices = f"{(answer.probability > threshold).sum()} of {len(answer.probability)} slices"
     typer.echo(f"{answer.case_id}: tumour called in {slices} (probability above {threshold:.3g})")
 
 
-def _outline(answer, exam, threshold: float, out: Path, mask: Path | None) -> None:
+def _outline(answer: Any, exam: Any, threshold: float, out: Path, mask: Path | None) -> None:
     import numpy as np
 
     from brain_tumor.report.figures import overlay

@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -11,6 +12,7 @@ from brain_tumor.models.backend import load_keras
 from brain_tumor.training.plan import Stage
 
 _RECIPE = {item.name: recipe_options.option(item).annotation for item in (*fields(Recipe), *fields(Stage))}
+# Made of the recipe's fields, so that limits and help are written once; a type checker cannot see which types they are.
 Size, Epochs, Normalisation = (_RECIPE[name] for name in ("size", "epochs", "normalisation"))
 BatchSize, Seed, Precision = (_RECIPE[name] for name in ("batch_size", "seed", "precision"))
 DROPPED = {
@@ -26,12 +28,12 @@ def pretrain(
     data: list[Path] = typer.Option(..., metavar="FOLDER", help="A folder per class, perhaps in Training/ and Testing/."),
     name: str = typer.Option(..., help="What to call the weights; mri4 for Kaggle's masoudnickparvar/brain-tumor-mri-dataset."),
     backbone: str = typer.Option("resnet18", help="resnet18, resnet34 or resnet50."),
-    size: Size = 128,
-    epochs: Epochs = 9,
-    normalisation: Normalisation = "volume",
-    batch_size: BatchSize = 16,
-    seed: Seed = 0,
-    precision: Precision = "auto",
+    size: Size = 128,  # type: ignore[valid-type]
+    epochs: Epochs = 9,  # type: ignore[valid-type]
+    normalisation: Normalisation = "volume",  # type: ignore[valid-type]
+    batch_size: BatchSize = 16,  # type: ignore[valid-type]
+    seed: Seed = 0,  # type: ignore[valid-type]
+    precision: Precision = "auto",  # type: ignore[valid-type]
 ) -> None:
     """Train an encoder on a public picture set, less its copies and slices of the LGG data; the same command again resumes.
 
@@ -75,7 +77,7 @@ def _told(facts: dict) -> list[str]:
     ]
 
 
-def _describe(run) -> None:
+def _describe(run: Any) -> None:
     facts = run.description
     typer.echo(f"run {run.path.name}")
     typer.echo(f"{facts['parameters']:,} weights, {facts['precision']} on {facts['environment']['backend']}")
@@ -91,7 +93,7 @@ def _held_out(scores: dict | None) -> str:
     )
 
 
-def _next(recipe) -> str:
+def _next(recipe: Any) -> str:
     from brain_tumor.models.weights import SOURCES
     from brain_tumor.paths import readable
 

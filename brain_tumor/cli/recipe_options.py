@@ -17,7 +17,6 @@ from brain_tumor.training import plan
 from brain_tumor.training.augment import Augmentation
 
 STRATEGY_HELP = "Train everything; the new layers alone; or those, then all, then all with rates by depth."
-EPOCHS = 12
 
 
 def option(item: Field, default: Any = MISSING) -> inspect.Parameter:
@@ -50,7 +49,7 @@ def options(kind: type[Recipe]) -> list[inspect.Parameter]:
 def _stage_options() -> list[inspect.Parameter]:
     strategy = Annotated[Literal[plan.STRATEGIES], typer.Option(help=STRATEGY_HELP)]  # type: ignore[valid-type]
     named = {item.name: item for item in fields(plan.Stage)}
-    chosen = [option(named["epochs"], EPOCHS), *(option(named[name]) for name in ("max_lr", *plan.OF_THE_OPTIMISER))]
+    chosen = [option(named["epochs"], recipes.EPOCHS), *(option(named[name]) for name in ("max_lr", *plan.OF_THE_OPTIMISER))]
     return [inspect.Parameter("strategy", inspect.Parameter.KEYWORD_ONLY, default="all", annotation=strategy), *chosen]
 
 
@@ -86,12 +85,8 @@ def make(kind: type[Recipe], values: dict[str, Any]) -> Recipe:
     Raises:
         ModelError: a value is beyond its limits.
     """
-    values = dict(values)
-    augmentation = Augmentation(**{item.name: values.pop(item.name) for item in fields(Augmentation)})
-    planned = {name: values.pop(name) for name in ("strategy", "epochs", "max_lr", *plan.OF_THE_OPTIMISER)}
-    stages = plan.stages(**planned, new_layers=kind.NEW_LAYERS)
-    own = tuple(_argument(text) for text in values.pop("model_arguments", ()))
-    return kind(**values, augmentation=augmentation, stages=stages, model_arguments=own)
+    own = tuple(_argument(text) for text in values.get("model_arguments", ()))
+    return recipes.from_options(kind, **values | {"model_arguments": own})
 
 
 def _argument(text: str) -> tuple[str, Any]:

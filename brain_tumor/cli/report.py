@@ -16,10 +16,8 @@ def report(
 
     load_keras()
     from brain_tumor.paths import readable
-    from brain_tumor.records import crossval as crossval_record
-    from brain_tumor.records import records
-    from brain_tumor.report.pages import page, readme
-    from brain_tumor.report.pages import run as run_page
+    from brain_tumor.records import crossval as crossval_record, records
+    from brain_tumor.report.pages import page, readme, run as run_page
     from brain_tumor.studies.source_002 import tables as grid_tables
     from brain_tumor.training.runs import all_runs, find_run
 
@@ -44,10 +42,8 @@ def report(
 
 def _report_crossval(name: str, publish: bool) -> None:
     from brain_tumor.paths import readable
-    from brain_tumor.records import crossval as crossval_record
-    from brain_tumor.records import records
-    from brain_tumor.report.pages import crossval as crossval_page
-    from brain_tumor.report.pages import page, readme
+    from brain_tumor.records import crossval as crossval_record, records
+    from brain_tumor.report.pages import crossval as crossval_page, page, readme
 
     folder = crossval_record.find(name, recorded=publish)
     if not publish:
@@ -98,11 +94,8 @@ def reports(
 
     load_keras()
     from brain_tumor.paths import readable, reports_folder
-    from brain_tumor.records import crossval as crossval_record
-    from brain_tumor.records import records
-    from brain_tumor.report.pages import crossval as crossval_page
-    from brain_tumor.report.pages import notebook, page, readme
-    from brain_tumor.report.pages import run as run_page
+    from brain_tumor.records import crossval as crossval_record, records
+    from brain_tumor.report.pages import crossval as crossval_page, notebook, page, readme, run as run_page
 
     for path in notebook.all_notebooks():
         if not only or path.name.startswith(tuple(only)):

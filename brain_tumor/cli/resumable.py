@@ -1,7 +1,8 @@
 """What verbs that train have in common: they may be stopped at any moment, and the same command goes on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 
@@ -16,10 +17,10 @@ def stoppable(onward: str = "the same command resumes after the last whole epoch
         raise typer.Exit(130) from None
 
 
-def tell_of(what: str):
+def tell_of(what: str) -> Callable:
     """What says that one training of many begins, such as "fold 2 of 5: run NAME, resumed"."""
 
-    def tell(number: int, of: int, run) -> None:
+    def tell(number: int, of: int, run: Any) -> None:
         done = ", finished before" if run.status == "finished" else ", resumed" if run.exists else ""
         typer.echo(f"{what} {number} of {of}: run {run.path.name}{done}")
 

@@ -1,6 +1,7 @@
 """``brain-tumor train``: from a recipe on the command line, or in a file, to a finished run folder."""
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -47,7 +48,7 @@ def _train(recipe: Recipe) -> None:
     typer.echo(f"next: brain-tumor evaluate {run.path.name}")
 
 
-def _describe(run) -> None:
+def _describe(run: Any) -> None:
     facts = run.description
     typer.echo(f"run {run.path.name}")
     parts = ", ".join(

@@ -42,7 +42,8 @@ class Store:
         images: ``(N, size, size, C)`` uint8 memory map, cases in order, slices ascending.
         masks: ``(N, size, size)`` uint8 memory map in {0, 1}.
         slices: a row a slice: ``case_id, site, slice, tumour_px`` (at native size).
-        cases: a row a case, indexed by ``case_id``: ``site, slices, tumour_slices, missing`` (sequences, joined by ``+``).
+        cases: a row a case, indexed by ``case_id``: ``site, slices, tumour_slices, missing`` (sequences,
+            joined by ``+``), ``patient``.
         scalings: normalisation method -> ``(cases, 4, C)`` float32, of the native volumes before padding.
         data_hash: SHA-256 of all native pixels and masks, unpadded; the same data anywhere has the same hash.
     """
@@ -103,6 +104,7 @@ def _open_or_build(cohort: Cohort, label: str, made_by: list[int], build: Callab
 def _open(cohort: Cohort, folder: Path) -> Store:
     meta = files.read_json(folder / "meta.json")
     cases = pd.DataFrame(meta["cases"]).set_index("case_id")
+    cases["patient"] = [cohort[case_id].patient for case_id in cases.index]
     slices = pd.read_csv(folder / "slices.csv", keep_default_na=False)
     images = np.load(folder / "images.npy", mmap_mode="r")
     masks = np.load(folder / "masks.npy", mmap_mode="r")
@@ -115,7 +117,9 @@ def _open(cohort: Cohort, folder: Path) -> Store:
 
 def _build_native(cohort: Cohort, folder: Path) -> None:
     """Read every case once and write the arrays front to back, a few cases in memory at a time."""
-    slices, cases, digest = [], [], hashlib.sha256()
+    slices: list = []
+    cases: list = []
+    digest = hashlib.sha256()
     scalings = []  # of the one normalisation that depends on the pixels
     with ExitStack() as stack:
         bar = stack.enter_context(Bar(f"caching {cohort.name}", len(cohort)))
@@ -133,8 +137,8 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
                 raise DataError(f"{case.sources[0]}: slices of {images.shape[1:]}, the first case has {shape}")
             for writer, planes in zip(writers, (images, masks), strict=True):
                 writer.append(intensity.pad_to_square(planes))
-            for planes in (case.case_id.encode(), images, masks):
-                digest.update(planes)
+            for content in (case.case_id.encode(), images.data, masks.data):
+                digest.update(content)
             scalings.append(intensity.scaling(images, "volume").tolist())
             tumour_px = masks.sum(axis=(1, 2), dtype=int)
             slices.extend(
@@ -206,5 +210,5 @@ class _ArrayWriter:
     def append(self, planes: np.ndarray) -> None:
         self.stream.write(np.ascontiguousarray(planes).data)
 
-    def __exit__(self, *_failure) -> None:
+    def __exit__(self, *_failure: object) -> None:
         self.stream.close()

@@ -62,6 +62,7 @@ class SliceInputs:
             return np.repeat(self.images[rows][..., FLAIR : FLAIR + 1], 3, axis=-1)
         if self.channels == "neighbours":
             return np.stack([self.images[near][..., FLAIR] for near in (self.before[rows], rows, self.after[rows])], axis=-1)
+        assert self.masks is not None
         return np.concatenate([self.images[rows], self.masks[rows][..., None]], axis=-1)
 
 

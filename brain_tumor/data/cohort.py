@@ -19,28 +19,27 @@ COHORTS = ("lgg", "phantom")  # those that a name opens
 
 @dataclass(frozen=True)
 class Case:
-    """One patient's exam.
+    """One exam of a patient.
 
     Attributes:
-        case_id: the patient folder's name, ``TCGA_CS_4941_19960909``.
+        case_id: the exam's name, ``TCGA_CS_4941_19960909``.
+        patient: whose exam it is, ``TCGA_CS_4941``; the reader says so. Two exams of one person have one patient.
         site: the hospital's code, ``CS``.
         slice_numbers: the plane numbers as the source counts them, ascending.
         sources: every file that :meth:`load` reads, in a stable order.
         clinical: one value a clinical field, ``None`` where the source left it blank.
+        spacing_mm: the size of a voxel, slice distance first; None where the source does not tell.
         reader: turns this case into ``images (Z, H, W, C) uint8`` and ``masks (Z, H, W) uint8 in {0, 1}``.
     """
 
     case_id: str
+    patient: str
     site: str
     slice_numbers: tuple[int, ...]
     sources: tuple[Path, ...]
     clinical: Mapping[str, float | None]
     reader: Callable[["Case"], Volume] = field(repr=False, compare=False)
-
-    @property
-    def patient(self) -> str:
-        """The identifier without the exam's date, the key of the clinical table: ``TCGA_CS_4941``."""
-        return "_".join(self.case_id.split("_")[:3])
+    spacing_mm: tuple[float, float, float] | None = None
 
     def load(self) -> Volume:
         """Read the exam: ``images (Z, H, W, C) uint8`` and ``masks (Z, H, W) uint8 in {0, 1}``."""

@@ -90,7 +90,7 @@ def fingerprint(pixels: np.ndarray) -> tuple[str, np.ndarray]:
             pixels = pixels[..., 0]
     pixels = np.ascontiguousarray(pixels)
     digest = hashlib.sha256(f"{pixels.shape}".encode())
-    digest.update(pixels)
+    digest.update(pixels.data)
     thumbnail = cv2.resize(pixels, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     if thumbnail.ndim == 3:
         thumbnail = np.rint(thumbnail.mean(axis=-1)).astype(np.uint8)

@@ -35,6 +35,8 @@ def scaling(volume: np.ndarray, method: str) -> np.ndarray:
         ``(4, C)`` float32: rows low, high, offset, scale.
     """
     channels = volume.shape[-1]
+    offset: np.ndarray
+    scale: np.ndarray
     low, high = np.zeros(channels), np.full(channels, 255.0)
     if method == "unit":
         offset, scale = np.zeros(channels), np.full(channels, 1 / 255)

@@ -5,6 +5,7 @@ leak. ``validation`` is where choices are made; ``test`` is scored once (DESIGN 
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -207,7 +208,7 @@ def k_fold(cases: pd.DataFrame, k: int, validation: float = 0.0, seed: int = 0) 
     """``k`` patient folds stratified by site: each patient is tested once, but for those of sites too small to hold out."""
     from sklearn.model_selection import StratifiedKFold
 
-    testable = cases[~cases.site.isin(NEVER_TESTED_SITES)]
+    testable = _one_a_patient(cases[~cases.site.isin(NEVER_TESTED_SITES)])
     if not 2 <= k <= len(testable):
         raise SplitError(f"{k} folds for {len(testable)} patients: expected 2 to {len(testable)}")
     # A site with fewer patients than folds is pooled with the other small ones, so that stratification stays possible.
@@ -222,16 +223,17 @@ def k_fold(cases: pd.DataFrame, k: int, validation: float = 0.0, seed: int = 0) 
     ]
 
 
-def _patients(name: str, cases: pd.DataFrame, test, validation: float, seed: int) -> Split:
+def _patients(name: str, cases: pd.DataFrame, test: Iterable[str], validation: float, seed: int) -> Split:
+    test = _all_of(test, cases)
     rest = cases[~cases.index.isin(test)]
-    held = _draw(rest, validation, seed) if validation else []
+    held = _all_of(_draw(rest, validation, seed), rest) if validation else []
     train = rest.index[~rest.index.isin(held)]
     return Split(name, "patient", tuple(sorted(train)), tuple(sorted(held)), tuple(sorted(test)))
 
 
 def _draw(cases: pd.DataFrame, share: float, seed: int) -> list[str]:
-    """``share`` of the cases, the same share of each site (largest remainders first), at least one."""
-    generator = np.random.default_rng(seed)
+    """``share`` of the patients, the same share of each site (largest remainders first), at least one; a case of each."""
+    cases, generator = _one_a_patient(cases), np.random.default_rng(seed)
     testable = cases[~cases.site.isin(NEVER_TESTED_SITES)]
     number = max(1, round(share * len(cases)))
     quotas = testable.site.value_counts().sort_index() * (number / len(testable))
@@ -242,11 +244,29 @@ def _draw(cases: pd.DataFrame, share: float, seed: int) -> list[str]:
 
 
 def _source_004_cases(cases: pd.DataFrame) -> list[str]:
-    by_patient = {"_".join(case_id.split("_")[:3]): case_id for case_id in cases.index}
+    by_patient = {patient: case_id for case_id, patient in _patient_of(cases).items()}
     absent = [patient for patient in SOURCE_004_TEST if patient not in by_patient]
     if absent:
         raise SplitError(f"split 'source-004' needs 15 patients; this cohort lacks {len(absent)}, such as {absent[0]}")
     return [by_patient[patient] for patient in SOURCE_004_TEST]
+
+
+def _patient_of(cases: pd.DataFrame) -> pd.Series:
+    """Whose each case is; a table that does not say so holds one case a patient, named as TCGA names them."""
+    if "patient" in cases:
+        return cases.patient
+    return pd.Series(["_".join(case_id.split("_")[:3]) for case_id in cases.index], cases.index)
+
+
+def _one_a_patient(cases: pd.DataFrame) -> pd.DataFrame:
+    """The first case of each patient: patients are dealt, not exams."""
+    return cases[~_patient_of(cases).duplicated().to_numpy()]
+
+
+def _all_of(chosen: Iterable[str], cases: pd.DataFrame) -> list[str]:
+    """Every case of the patients of the chosen cases."""
+    patients = _patient_of(cases)
+    return [str(case_id) for case_id in cases.index[patients.isin(patients[list(chosen)])]]
 
 
 def _in_order(keys: np.ndarray) -> tuple[str, ...]:

@@ -8,10 +8,12 @@ Guo 2017 (arXiv 1706.04599) bin the confidence in whichever class was called, in
 biased upwards where bins hold few patients: it is printed with the number of bins, beside the Brier score, which has none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation import intervals
@@ -22,7 +24,7 @@ CLIP = 0.5 / 255
 TEMPERATURES = (0.05, 20.0)  # where the fit may look
 
 
-def check_probabilities(values, source: str = "probabilities") -> np.ndarray:
+def check_probabilities(values: ArrayLike, source: str = "probabilities") -> np.ndarray:
     """The door for probabilities: ``values`` as float64, if every one lies in [0, 1].
 
     Raises:
@@ -78,7 +80,13 @@ def weighted_rows(histogram: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     return np.repeat([False, True], 256), np.tile(np.arange(256) / 255, 2), histogram.T.ravel().astype(float)
 
 
-def reliability(truth, probability, weights=None, bins: int = BINS, equal_mass: bool = False) -> pd.DataFrame:
+def reliability(
+    truth: ArrayLike,
+    probability: ArrayLike,
+    weights: ArrayLike | None = None,
+    bins: int = BINS,
+    equal_mass: bool = False,
+) -> pd.DataFrame:
     """The table behind a reliability diagram.
 
     Args:
@@ -112,7 +120,13 @@ def reliability(truth, probability, weights=None, bins: int = BINS, equal_mass: 
     return table
 
 
-def ece(truth, probability, weights=None, bins: int = BINS, equal_mass: bool = False) -> float:
+def ece(
+    truth: ArrayLike,
+    probability: ArrayLike,
+    weights: ArrayLike | None = None,
+    bins: int = BINS,
+    equal_mass: bool = False,
+) -> float:
     """Expected calibration error: the distance of :func:`reliability`'s two columns, averaged by weight; 0 to 1.
 
     With ``equal_mass`` it is the adaptive one of Nixon 2019. NaN where nothing has weight.
@@ -123,13 +137,13 @@ def ece(truth, probability, weights=None, bins: int = BINS, equal_mass: bool = F
     return float(np.abs(real - predicted).sum() / weight.sum()) if weight.sum() else float("nan")
 
 
-def brier(truth, probability, weights=None) -> float:
+def brier(truth: ArrayLike, probability: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Mean squared distance of probability and truth (Brier 1950), 0 to 1; NaN where nothing has weight."""
     truth, probability, weights = _checked(truth, probability, weights)
     return float((weights * (probability - truth) ** 2).sum() / weights.sum()) if weights.sum() else float("nan")
 
 
-def fit_temperature(truth, probability, weights=None, clip: float = CLIP) -> float:
+def fit_temperature(truth: ArrayLike, probability: ArrayLike, weights: ArrayLike | None = None, clip: float = CLIP) -> float:
     """The temperature that makes the logits of these probabilities likeliest (Guo 2017, section 4.2).
 
     For the validation part only.
@@ -162,7 +176,7 @@ def fit_temperature(truth, probability, weights=None, clip: float = CLIP) -> flo
     return float(np.exp(optimum.x))
 
 
-def apply_temperature(probability, temperature: float) -> np.ndarray:
+def apply_temperature(probability: ArrayLike, temperature: float) -> np.ndarray:
     """``sigmoid(logit(p) / T)``: the same order, drawn towards 0.5 where ``T > 1``. 0, 0.5 and 1 stay where they are.
 
     For uint8 probabilities, apply it to ``np.arange(256) / 255`` and look pixels up in the result.
@@ -179,7 +193,13 @@ MEASURES = {
 }
 
 
-def score(case_id, truth, probability, seed: int = 0, floors: Mapping[str, np.ndarray] | None = None) -> pd.DataFrame:
+def score(
+    case_id: ArrayLike,
+    truth: ArrayLike,
+    probability: ArrayLike,
+    seed: int = 0,
+    floors: Mapping[str, np.ndarray] | None = None,
+) -> pd.DataFrame:
     """ECE, adaptive ECE and Brier score of slices ``(N,)``, with 95 % intervals over patients.
 
     Args:
@@ -192,7 +212,7 @@ def score(case_id, truth, probability, seed: int = 0, floors: Mapping[str, np.nd
     truth, probability, _ = _checked(truth, probability, None)
     patient, names = pd.factorize(np.asarray(case_id))
 
-    def rows(drawn: np.ndarray):
+    def rows(drawn: np.ndarray) -> Any:
         return truth, probability, np.bincount(drawn[:, 0], minlength=len(names))[patient]
 
     of_floors = {name: (truth, check_probabilities(answer), np.ones(len(truth))) for name, answer in (floors or {}).items()}
@@ -210,19 +230,23 @@ def score_pixels(histograms: np.ndarray, seed: int = 0) -> pd.DataFrame:
     )
 
 
-def _score(per_patient: np.ndarray, rows, seed: int, of_floors: dict) -> pd.DataFrame:
+def _score(per_patient: np.ndarray, rows: Callable, seed: int, of_floors: dict) -> pd.DataFrame:
     table = []
     for name, measure in MEASURES.items():
-        low, high = intervals.bootstrap(per_patient, lambda drawn, measure=measure: measure(*rows(drawn)), seed)
+
+        def statistic(drawn: np.ndarray, measure: Callable = measure) -> float:
+            return measure(*rows(drawn))
+
+        low, high = intervals.bootstrap(per_patient, statistic, seed)
         errors = {floor: measure(*answer) for floor, answer in of_floors.items()}
-        floor = min(errors, key=errors.get) if errors else ""
+        floor = min(errors, key=errors.__getitem__) if errors else ""
         row = {"measure": name, "value": measure(*rows(per_patient)), "low": low, "high": high}
         row |= {"floor": errors.get(floor, np.nan), "floor_name": floor}
         table.append(row | {"bins": BINS, "patients": len(per_patient)})
     return pd.DataFrame(table)
 
 
-def _checked(truth, probability, weights) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _checked(truth: ArrayLike, probability: ArrayLike, weights: ArrayLike | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     probability = check_probabilities(probability)
     truth = np.asarray(truth, bool)
     weights = np.ones(len(probability)) if weights is None else np.asarray(weights, float)
@@ -243,7 +267,9 @@ def _equal_mass(probability: np.ndarray, weights: np.ndarray, bins: int) -> np.n
     return np.minimum((bins * middle).astype(int), bins - 1)[which]
 
 
-def _sums(truth, probability, weights, bin_of, bins) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sums(
+    truth: np.ndarray, probability: np.ndarray, weights: np.ndarray, bin_of: np.ndarray, bins: int
+) -> tuple[np.ndarray, ...]:
     """Of each bin: its weight, the sum of its probabilities, its tumour."""
     parts = (weights, weights * probability, weights * truth)
     return tuple(np.bincount(bin_of, part, minlength=bins).astype(float) for part in parts)

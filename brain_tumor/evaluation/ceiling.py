@@ -44,7 +44,7 @@ def beside(scores: pd.DataFrame, counts: pd.DataFrame, ceiling: pd.DataFrame | N
     """
     if ceiling is None:
         return scores
-    values = {}
+    values: dict[tuple, float] = {}
     for size, at_size in counts.groupby("size"):
         rows = ceiling[ceiling["size"] == size]
         if len(rows):

@@ -15,7 +15,7 @@ from brain_tumor.evaluation import intervals
 from brain_tumor.evaluation.calibration import check_probabilities
 
 
-def _share(part, whole) -> np.ndarray:
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """``part / whole``, NaN where there is no whole."""
     part, whole = np.asarray(part, float), np.asarray(whole, float)
     return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
@@ -43,7 +43,9 @@ MATCHED = {"sensitivity": "specificity", "specificity": "sensitivity", "precisio
 CRITERIA = MEASURES | {"youden": lambda tp, fp, fn, tn: 2 * MEASURES["balanced accuracy"](tp, fp, fn, tn) - 1}
 
 
-def score(case_id, truth, probability, threshold: float, seed: int = 0, intervals_too: bool = True) -> pd.DataFrame:
+def score(
+    case_id: np.ndarray, truth: np.ndarray, probability: np.ndarray, threshold: float, seed: int = 0, intervals_too: bool = True
+) -> pd.DataFrame:
     """Every measure of a set of slices.
 
     Args:
@@ -67,8 +69,7 @@ def score(case_id, truth, probability, threshold: float, seed: int = 0, interval
         if intervals_too:
             low, high = intervals.bootstrap(per_patient, statistic, seed, vectorised=vectorised)
         rows.append({"measure": name, "value": float(statistic(per_patient)), "low": low, "high": high, "threshold": at})
-    held = int(np.count_nonzero(truth))
-    return pd.DataFrame(rows).assign(patients=len(names), slices=len(truth), tumour_slices=held)
+    return pd.DataFrame(rows).assign(patients=len(names), slices=len(truth), tumour_slices=int(np.count_nonzero(truth)))
 
 
 def score_with_floors(slices: pd.DataFrame, floors: pd.DataFrame, threshold: float, seed: int = 0) -> pd.DataFrame:
@@ -121,10 +122,8 @@ def compare(
     keys = ["case_id", "slice", "tumour"]
     tables = [table.sort_values(keys, ignore_index=True) for table in (slices, against)]
     if not tables[0][keys].equals(tables[1][keys]):
-        differing = pd.concat([table[keys] for table in tables]).drop_duplicates(keep=False)
-        raise DataError(
-            f"the other prediction: {len(against)} slices, expected the same {len(slices)} ({len(differing)} rows differ)"
-        )
+        differing = len(pd.concat([table[keys] for table in tables]).drop_duplicates(keep=False))
+        raise DataError(f"the other prediction: {len(against)} slices, expected the same {len(slices)} ({differing} rows differ)")
     cuts = (threshold, against_threshold)
     measures = [measured(table.case_id, table.tumour, table.probability, cut) for table, cut in zip(tables, cuts, strict=True)]
     patients = np.arange(len(measures[0][1]))
@@ -132,11 +131,11 @@ def compare(
     for name, (_, statistic, _, vectorised) in measures[0][0].items():
         predictors = [by_name[name][:2] for by_name, _ in measures]
         if vectorised:
-            answer = intervals.paired(*(counts for counts, _ in predictors), statistic, seed, margin, vectorised=True)
+            answer = intervals.paired(predictors[0][0], predictors[1][0], statistic, seed, margin, vectorised=True)
             rows.append({"measure": name} | {fact: getattr(answer, fact) for fact in intervals.TOLD})
             continue
 
-        def of_one(drawn: np.ndarray, predictors=predictors) -> float:
+        def of_one(drawn: np.ndarray, predictors: list = predictors) -> float:
             per_patient, statistic = predictors[drawn[0, 1]]
             return statistic(per_patient[drawn[:, 0]])
 
@@ -162,12 +161,12 @@ def per_case(slices: pd.DataFrame, threshold: float) -> pd.DataFrame:
     return totals.assign(accuracy=right / totals.slices, auc=pd.Series(areas))
 
 
-def auc(truth, probability) -> float:
+def auc(truth: np.ndarray, probability: np.ndarray) -> float:
     """Area under the ROC curve: how often a tumour slice ranks above one without (ties count half); NaN of one class only."""
     return _auc(*_cumulative(*_checked(truth, probability))[1:])
 
 
-def auprc(truth, probability) -> float:
+def auprc(truth: np.ndarray, probability: np.ndarray) -> float:
     """Average precision, the step-wise area under precision over sensitivity; by chance, the share of tumour slices.
 
     NaN of one class only.
@@ -175,7 +174,7 @@ def auprc(truth, probability) -> float:
     return _auprc(*_cumulative(*_checked(truth, probability))[1:])
 
 
-def choose_threshold(truth, probability, criterion: str = "youden") -> float:
+def choose_threshold(truth: np.ndarray, probability: np.ndarray, criterion: str = "youden") -> float:
     """The threshold at which ``criterion`` is best on these slices: of validation, never of test.
 
     Args:
@@ -202,7 +201,7 @@ def choose_threshold(truth, probability, criterion: str = "youden") -> float:
     return float(best.iloc[(best - 0.5).abs().argmin()])
 
 
-def roc_curve(truth, probability) -> pd.DataFrame:
+def roc_curve(truth: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
     """``threshold, false_alarm_rate`` (1 - specificity), ``sensitivity``, from nothing called to all called.
 
     A rate is NaN where its class is missing.
@@ -212,14 +211,14 @@ def roc_curve(truth, probability) -> pd.DataFrame:
     return pd.DataFrame({"threshold": table.threshold} | rates)
 
 
-def precision_recall_curve(truth, probability) -> pd.DataFrame:
+def precision_recall_curve(truth: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
     """``threshold, sensitivity`` (recall), ``precision`` (NaN where nothing is called): from nothing called to all called."""
     table = _every_threshold(*_checked(truth, probability))
     rates = {"sensitivity": _share(table.tp, table.tp + table.fn), "precision": _share(table.tp, table.tp + table.fp)}
     return pd.DataFrame({"threshold": table.threshold} | rates)
 
 
-def measured(case_id, truth, probability, threshold: float) -> tuple[dict[str, tuple], np.ndarray]:
+def measured(case_id: np.ndarray, truth: np.ndarray, probability: np.ndarray, threshold: float) -> tuple[dict, np.ndarray]:
     """What the bootstrap needs of every measure, and the patients' names.
 
     Returns:
@@ -254,7 +253,7 @@ def measured(case_id, truth, probability, threshold: float) -> tuple[dict[str, t
     return counted | areas, names
 
 
-def _checked(truth, probability) -> tuple[np.ndarray, np.ndarray]:
+def _checked(truth: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     truth, probability = np.asarray(truth, bool), check_probabilities(probability, "slice probabilities")
     if len(truth) != len(probability):
         raise DataError(f"{len(truth):,} truths and {len(probability):,} probabilities of slices, expected as many")

@@ -52,7 +52,7 @@ def _row(by: str, name: str, measure: str, part: pd.DataFrame, floors: dict[str,
     for of, calls in floors.items() if len(part) else ():
         per_patient, statistic = _measured(part, calls.loc[keys], measure)
         reached[of] = float(statistic(per_patient))
-    best = max(reached, key=reached.get, default="")
+    best = max(reached, key=reached.__getitem__, default="")
     return {
         "by": by,
         "group": name,

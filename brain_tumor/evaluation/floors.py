@@ -6,6 +6,7 @@ does not exist, and is ``None``: not applicable.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -157,7 +158,7 @@ def _signed_distance(mask: np.ndarray, twin: np.ndarray) -> np.ndarray:
     return np.where(mask, distance_transform_edt(mask) - 0.5, 0.5 - distance_transform_edt(mask == 0))
 
 
-def _neighbours(slices: pd.DataFrame, train: np.ndarray, test: np.ndarray):
+def _neighbours(slices: pd.DataFrame, train: np.ndarray, test: np.ndarray) -> Any:
     """For each test row: its place, and the nearest training slices of the same patient below and above as
     ``(place in train or None, distance in slices)``.
     """

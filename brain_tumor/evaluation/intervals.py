@@ -1,4 +1,6 @@
-"""Intervals and tests over patients: slices of one patient are not independent, so patients are what is drawn.
+"""Intervals and p-values over patients: slices of one patient are not independent, so patients are what is drawn.
+
+An interval, its verdict and its p-value come from the same draws of the same difference, so they cannot contradict each other.
 
 What is compared is said in words that a reader can act on: :class:`Comparison` answers "better", "worse", "not inferior" or
 "not decidable", and then how many patients would decide it. Percentile intervals are the default: the BCa interval takes its
@@ -8,7 +10,7 @@ Dice drawn from a skewed distribution they hold the truth in 79 % of simulations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -45,8 +47,11 @@ class Comparison:
         difference: of the two scores.
         low, high: its 95 % interval over patients; NaN for one patient.
         patients: how many were compared.
-        p_value: of the two-sided Wilcoxon signed-rank test on each patient's own difference; a second witness, not the verdict.
+        p_value: two-sided, from the same draws as the interval: twice the share of draws on the other side of :attr:`line`. It is
+            below 0.05 exactly where the interval leaves that line out, and never below 2 / 2001, the resolution of 2000 draws;
+            NaN for fewer than six patients.
         margin: the loss that would still be accepted, stated beforehand; None where nobody asked for non-inferiority.
+        draws: the difference in each bootstrap draw; None where they are not at hand.
     """
 
     difference: float
@@ -55,6 +60,7 @@ class Comparison:
     patients: int
     p_value: float
     margin: float | None = None
+    draws: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
     def verdict(self) -> str:
@@ -74,6 +80,27 @@ class Comparison:
         return WORSE if self.high < 0 else NOT_DECIDABLE
 
     @property
+    def line(self) -> float:
+        """The difference that verdict and p-value are read against: 0, or ``-margin`` where that is what is in question."""
+        if self.margin is None or self.verdict in (BETTER, WORSE):
+            return 0.0
+        return -self.margin if self.verdict == NOT_INFERIOR or self.difference > -self.margin else 0.0
+
+    def corrected(self, questions: int) -> "Comparison":
+        """The same comparison as one of several questions (Bonferroni): a wider interval from the same draws, a higher p-value.
+
+        Args:
+            questions: how many; of more than 50 none can be below 0.05, since 2000 draws resolve no smaller p-value.
+        """
+        if questions == 1 or math.isnan(self.low):
+            return self
+        if self.draws is None:
+            raise ValueError("a comparison without its draws (BCa, or read from a table) cannot be corrected")
+        tail = (1 - LEVEL) / 2 / questions
+        low, high = np.quantile(self.draws, [tail, 1 - tail])
+        return replace(self, low=float(low), high=float(high), p_value=float(np.minimum(1, self.p_value * questions)))
+
+    @property
     def half_width(self) -> float:
         """Half the interval's width: a difference much smaller than this could not have been seen."""
         return (self.high - self.low) / 2
@@ -82,14 +109,13 @@ class Comparison:
     def patients_needed(self) -> int | None:
         """How many patients would decide it, if they differed as these do; None where it is decided, or a million would not do.
 
-        An interval shrinks with ``1 / sqrt(n)``. With ``arm`` from the difference to the end that now lies beyond the line (0, or
-        ``-margin``) and ``gap`` from the difference to that line, the end crosses it at ``n = patients * (arm / gap)**2``.
+        An interval shrinks with ``1 / sqrt(n)``. With ``arm`` from the difference to the end that now lies beyond :attr:`line`
+        and ``gap`` from the difference to that line, the end crosses it at ``n = patients * (arm / gap)**2``.
         """
         if self.verdict != NOT_DECIDABLE:
             return None
-        line = 0.0 if self.margin is None or self.difference <= -self.margin else -self.margin
-        gap = abs(self.difference - line)
-        arm = self.difference - self.low if self.difference > line else self.high - self.difference
+        gap = abs(self.difference - self.line)
+        arm = self.difference - self.low if self.difference > self.line else self.high - self.difference
         if arm >= gap * math.sqrt(MOST_PATIENTS / self.patients):
             return None
         return max(math.floor(self.patients * (arm / gap) ** 2) + 1, FEWEST_PAIRS)
@@ -100,7 +126,7 @@ class Comparison:
             return f"difference {self.difference:+.3f}: no interval, {self.patients} patient{'s' * (self.patients != 1)}"
         asked = "" if self.margin is None else f" (margin {self.margin:g})"
         text = f"{self.verdict}{asked}: difference {self.difference:+.3f}, 95 % interval {self.low:+.3f} to {self.high:+.3f}"
-        text += f" over {self.patients} patients, Wilcoxon p {p_in_words(self.p_value)}"
+        text += f" over {self.patients} patients, p {p_in_words(self.p_value)}"
         if self.verdict != NOT_DECIDABLE:
             return text
         needed = f"{self.patients_needed:,} patients" if self.patients_needed else "not even a million patients"
@@ -123,7 +149,7 @@ def bootstrap(
     Returns:
         ``(low, high)``; NaN for fewer than two patients, where nothing can be said; ``low == high`` where patients are all alike.
     """
-    return _interval(_statistic_of_rows(per_patient, statistic, vectorised), len(per_patient), seed, method)
+    return _interval(_statistic_of_rows(per_patient, statistic, vectorised), len(per_patient), seed, method)[0]
 
 
 def paired(
@@ -156,23 +182,11 @@ def paired(
 
     patients = np.arange(len(a))
     whole = float(difference(patients[None])[0]) if len(a) else math.nan
-    low, high = _interval(difference, len(a), seed, method)
-    return Comparison(whole, low, high, len(a), signed_rank(difference(patients[:, None])), margin)
-
-
-def signed_rank(differences: np.ndarray) -> float:
-    """Two-sided p-value of the Wilcoxon signed-rank test (Wilcoxon 1945); patients without a difference are left out.
-
-    Returns:
-        1 where no patient differs; NaN for fewer than two patients.
-    """
-    from scipy import stats
-
-    differences = np.asarray(differences, float)
-    differences = differences[~np.isnan(differences)]
-    if len(differences) < 2:
-        return math.nan
-    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
+    (low, high), draws, shape = _interval(difference, len(a), seed, method)
+    comparison = Comparison(whole, low, high, len(a), math.nan, margin, draws if method == "percentile" else None)
+    if len(a) < FEWEST_PAIRS or not len(draws):
+        return comparison
+    return replace(comparison, p_value=_p_value(draws, comparison.line, *shape))
 
 
 def _statistic_of_rows(per_patient: np.ndarray, statistic: Statistic, vectorised: bool) -> Callable[[np.ndarray], np.ndarray]:
@@ -188,37 +202,72 @@ def _statistic_of_rows(per_patient: np.ndarray, statistic: Statistic, vectorised
     return values
 
 
-def _interval(values: Callable[[np.ndarray], np.ndarray], patients: int, seed: int, method: str) -> tuple[float, float]:
-    """The interval of a statistic of drawn patients; the same numbers as ``scipy.stats.bootstrap`` gives, without its loop."""
+def _interval(
+    values: Callable[[np.ndarray], np.ndarray], patients: int, seed: int, method: str
+) -> tuple[tuple[float, float], np.ndarray, tuple[float, float]]:
+    """The interval of a statistic of drawn patients, the draws, and their bias and skew (0 for a percentile interval).
+
+    The interval has the same numbers as ``scipy.stats.bootstrap`` gives, without its loop.
+    """
     if method not in METHODS:
         raise ValueError(f"method {method!r}, expected {' or '.join(METHODS)}")
     if patients < 2:
-        return math.nan, math.nan
-    drawn = values(np.random.default_rng(seed).integers(0, patients, (RESAMPLES, patients)))
-    drawn = drawn[~np.isnan(drawn)]
-    if not len(drawn):
-        return math.nan, math.nan
-    tails = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    if method == "bca":
-        tails = _bca_tails(values, patients, drawn, tails)
-    low, high = np.quantile(drawn, tails)
-    return float(low), float(high)
+        return (math.nan, math.nan), np.empty(0), (0.0, 0.0)
+    draws = values(np.random.default_rng(seed).integers(0, patients, (RESAMPLES, patients)))
+    draws = draws[~np.isnan(draws)]
+    if not len(draws):
+        return (math.nan, math.nan), draws, (0.0, 0.0)
+    bias, skew = _bias_and_skew(values, patients, draws) if method == "bca" else (0.0, 0.0)
+    low, high = np.quantile(draws, _tails(np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2]), bias, skew))
+    return (float(low), float(high)), draws, (bias, skew)
 
 
-def _bca_tails(values: Callable, patients: int, drawn: np.ndarray, tails: np.ndarray) -> np.ndarray:
-    """The tails moved for bias (share of draws below the estimate) and skew (jackknife): Efron 1987, eq. 2.3 and 6.6."""
-    from scipy.special import ndtr, ndtri
+def _p_value(draws: np.ndarray, line: float, bias: float, skew: float) -> float:
+    """1 minus the level of the widest interval that leaves ``line`` out: for percentiles, twice the smaller tail beyond it."""
+    tails = (_share_below(draws, line), bias, skew), (_share_below(-draws, -line), -bias, -skew)
+    return float(np.clip(2 * min(_levels(*tail) for tail in tails), 2 / (len(draws) + 1), 1))
+
+
+def _share_below(draws: np.ndarray, line: float) -> float:
+    """The share of draws that are at most ``line``, interpolated as ``np.quantile`` does."""
+    draws = np.sort(draws)
+    count = np.searchsorted(draws, line, side="right")
+    if count in (0, len(draws)):
+        return float(count > 0)
+    return float((count - 1 + (line - draws[count - 1]) / (draws[count] - draws[count - 1])) / (len(draws) - 1))
+
+
+def _bias_and_skew(values: Callable, patients: int, draws: np.ndarray) -> tuple[float, float]:
+    """From the share of draws below the estimate, and from the jackknife (Efron 1987); 0 where no patient makes a difference."""
+    from scipy.special import ndtri
 
     everyone = np.arange(patients)
     whole = values(everyone[None])[0]
-    below = (np.mean(drawn < whole) + np.mean(drawn <= whole)) / 2
+    below = (np.mean(draws < whole) + np.mean(draws <= whole)) / 2
     without_one = np.array([np.delete(everyone, patient) for patient in everyone])
     left = values(without_one)
     left = left[~np.isnan(left)]
     pull = left.mean() - left if len(left) else np.zeros(1)
     if not 0 < below < 1 or np.allclose(pull, 0, atol=1e-12):
-        return tails
-    skew = (pull**3).sum() / (6 * (pull**2).sum() ** 1.5)
-    bias = ndtri(below)
-    moved = bias + ndtri(tails)
+        return 0.0, 0.0
+    return float(ndtri(below)), float((pull**3).sum() / (6 * (pull**2).sum() ** 1.5))
+
+
+def _tails(levels: np.ndarray, bias: float, skew: float) -> np.ndarray:
+    """The tails moved for bias and skew: Efron 1987, eq. 2.3 and 6.6."""
+    from scipy.special import ndtr, ndtri
+
+    if not (bias or skew):
+        return levels
+    moved = bias + ndtri(levels)
     return ndtr(bias + moved / (1 - skew * moved))
+
+
+def _levels(tail: float, bias: float, skew: float) -> float:
+    """The inverse of :func:`_tails`."""
+    from scipy.special import ndtr, ndtri
+
+    if not (bias or skew) or tail in (0, 1):
+        return tail
+    moved = ndtri(tail) - bias
+    return float(ndtr(moved / max(1 + skew * moved, 1e-9) - bias))

@@ -4,6 +4,7 @@ The table, ``counts``, has a row a slice and size: ``case_id, slice, size, tp, f
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,13 +66,13 @@ def threshold_counts(probability: np.ndarray, truth: np.ndarray, thresholds: Seq
     return pd.concat(tables, ignore_index=True)
 
 
-def dice(tp, fp, fn, empty: float = 1.0):
+def dice(tp: Any, fp: Any, fn: Any, empty: float = 1.0) -> Any:
     """``2 TP / (2 TP + FP + FN)``; ``empty`` where neither prediction nor truth holds a pixel."""
     area = 2 * np.asarray(tp) + fp + fn
     return np.where(area > 0, 2 * np.asarray(tp) / np.maximum(area, 1), empty)
 
 
-def iou(tp, fp, fn, empty: float = 1.0):
+def iou(tp: Any, fp: Any, fn: Any, empty: float = 1.0) -> Any:
     """``TP / (TP + FP + FN)``, the monotone twin of Dice: ``D / (2 - D)`` (row 004.51)."""
     area = np.asarray(tp) + fp + fn
     return np.where(area > 0, np.asarray(tp) / np.maximum(area, 1), empty)

@@ -28,7 +28,7 @@ def mean_scores(
         protocol = protocols.named(row.protocol)
         by_patient = np.stack([protocol.per_patient(table[table["size"] == row["size"]]) for table in counts], axis=1)
 
-        def mean(drawn: np.ndarray, protocol=protocol) -> np.ndarray:
+        def mean(drawn: np.ndarray, protocol: protocols.Protocol = protocol) -> np.ndarray:
             return np.mean([protocol.summarise(drawn[..., run, :]) for run in range(len(counts))], axis=0)
 
         result.loc[index, ["low", "high"]] = intervals.bootstrap(by_patient, mean, seed, vectorised=True)

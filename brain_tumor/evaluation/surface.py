@@ -16,7 +16,8 @@ Eleven open tools disagree on these figures by up to 100 mm (Podobnik & Vrtovec,
   and in 3-D a step to the next slice counts as one pixel, which it is not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ TOLERANCE = 2.0  # in units of the spacing; a choice: the LGG data has no second
 COLUMNS = ("hd95", "hd95_pooled", "hd", "nsd", "tolerance", "missed", "invented")
 
 # What :func:`score` tells of the rows: a column, how it is summed up, and which end of it is better.
-MEASURES = {
+MEASURES: dict[str, tuple[str, Callable, Callable]] = {
     "HD95 mean": ("hd95", np.mean, min),
     "HD95 median": ("hd95", np.median, min),
     "NSD mean": ("nsd", np.mean, max),
@@ -184,7 +185,7 @@ def score(rows: pd.DataFrame, floors: Mapping[str, pd.DataFrame], seed: int = 0)
         values = rows[column].to_numpy()
         of_patient = [values[patient == number] for number in range(len(names))]
 
-        def statistic(drawn: np.ndarray, of_patient=of_patient, summed_up=summed_up) -> float:
+        def statistic(drawn: np.ndarray, of_patient: Any = of_patient, summed_up: Any = summed_up) -> float:
             return float(summed_up(np.concatenate([of_patient[number] for number in drawn[:, 0]])))
 
         low, high = intervals.bootstrap(np.arange(len(names))[:, None], statistic, seed)

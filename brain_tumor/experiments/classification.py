@@ -164,7 +164,7 @@ def _slices(part: Part, again: bool) -> tuple[pd.DataFrame, bool]:
         stored = _read_slices(path)
         if stored[["case_id", "slice"]].equals(truth[["case_id", "slice"]]):
             return truth.assign(probability=stored.probability), False
-    model = saved.load(part.run.path)
+    model = saved.load(part.run.path, part.model)
     inputs, scalings = network_inputs(part.recipe, part.store)
     probability = np.empty(len(part.rows))
     by_case = truth.groupby("case_id").groups

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 
@@ -74,7 +75,7 @@ def _stop_all_but(others: set) -> Iterator[None]:
             for process in processes:
                 process.join(STOP_SECONDS / len(processes))
 
-    def stop_and_interrupt(*_signal) -> None:
+    def stop_and_interrupt(*_signal: object) -> None:
         stop()
         raise KeyboardInterrupt
 
@@ -112,7 +113,7 @@ def _settle(cores: list[int], _when: float) -> None:
         os.sched_setaffinity(0, {cores[number % len(cores)]})
 
 
-def _at_work(work: Callable, *task) -> tuple:
+def _at_work(work: Callable, *task: Any) -> tuple:
     """The task's result and None, or None and what it raised; joblib would kill the others if the task itself raised it.
 
     Told to stop, the process ends with the task, once ``work`` has written what it leaves behind.
@@ -130,7 +131,7 @@ def _at_work(work: Callable, *task) -> tuple:
         _busy = False
 
 
-def _leave(*_) -> None:
+def _leave(*_: object) -> None:
     if not _busy:
         os._exit(STOPPED)
     raise KeyboardInterrupt

@@ -6,7 +6,7 @@ there are.
 """
 
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from brain_tumor.data.channels import CHANNELS, COUNTS
 from brain_tumor.data.cohort import COHORTS
@@ -16,12 +16,14 @@ from brain_tumor.models.architectures import CLASSIFICATION, PRECISIONS, SEGMENT
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.batches import BALANCES
 from brain_tumor.training.fields import check, setting
-from brain_tumor.training.plan import Stage
+from brain_tumor.training.plan import OF_THE_OPTIMISER, Stage, stages
 
 SPLIT_HELP = (
     "source-004, source-002, ratio-20, fold-1-of-5, slice-fold-1-of-5, site-HT, clean-1-of-3, leaky-1-of-3, or a JSON file."
 )
-TWELVE_EPOCHS = (Stage("all", epochs=12),)
+EPOCHS, MAX_LR = 12, 1e-3
+TWELVE_EPOCHS = (Stage("all", EPOCHS, MAX_LR),)
+OF_THE_RECIPE = ("backbone", "size", "channels", "batchnorm_momentum", "input_batchnorm")  # of a network, which other fields say
 SMALLEST = 16  # px; below this no network here can halve its input often enough
 
 
@@ -88,13 +90,15 @@ class Recipe:
         (), "An argument of the network's constructor, such as filters=8,16; may be given again.", since="0.3"
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuse what cannot be trained, before a run is begun with it."""
         check(self)
         for name, known in (("model", self.MODELS), ("loss", self.LOSSES)):
             if getattr(self, name) not in known:
                 raise ModelError(f"{name} {getattr(self, name)!r}, expected one of {', '.join(known)}")
         own = dict(self.model_arguments)
+        if twice := [name for name in OF_THE_RECIPE if name in own]:
+            raise ModelError(f"model argument {twice[0]!r}: other fields of a recipe say this")
         check_size(self.size, stride(self.model, **{name: own[name] for name in ("filters",) if name in own}))
         if not self.stages or not any(stage.epochs for stage in self.stages):
             raise ModelError("a recipe without an epoch, expected at least one stage of at least one")
@@ -145,9 +149,11 @@ class ClassificationRecipe(Recipe):
     input_batchnorm: bool = setting(
         True, "The BatchNorm that a ResNet begins with; it undoes most of a normalisation.", since="0.2"
     )
-    balance: str = setting("none", "What is done about slices with tumour being fewer.", choices=BALANCES, since="0.2")
+    balance: str = setting(  # type: ignore[misc]
+        "none", "What is done about slices with tumour being fewer.", choices=BALANCES, since="0.2"
+    )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """As of every recipe; and the plain network has no BatchNorm."""
         super().__post_init__()
         if self.model == "plain" and not self.input_batchnorm:
@@ -156,6 +162,43 @@ class ClassificationRecipe(Recipe):
     def network_arguments(self) -> dict[str, Any]:
         """As of every recipe; a first BatchNorm is left unsaid, as before it could be left out."""
         return super().network_arguments() | ({} if self.input_batchnorm else {"input_batchnorm": False})
+
+
+R = TypeVar("R", bound=Recipe)
+
+
+def from_options(kind: type[R], **options: Any) -> R:
+    """A recipe from flat options, as the command line takes them.
+
+    Args:
+        options: fields of the recipe and of :class:`Augmentation`; and in place of ``stages``: ``strategy``, ``epochs``,
+            ``max_lr`` and the optimiser's (:func:`brain_tumor.training.plan.stages`).
+
+    Raises:
+        ModelError: an unknown option, or a value beyond its limits.
+    """
+    names = {item.name for item in fields(kind)}
+    changes = {name: options.pop(name) for name in [item.name for item in fields(Augmentation)] if name in options}
+    planned = {name: options.pop(name) for name in ("strategy", "epochs", "max_lr", *OF_THE_OPTIMISER) if name in options}
+    unknown = sorted(options.keys() - names)
+    if unknown:
+        raise ModelError(f"unknown option {unknown[0]!r} of a {kind.TASK} recipe, expected some of {', '.join(sorted(names))}")
+    if changes:
+        options["augmentation"] = Augmentation(**changes)
+    if planned:
+        arguments: dict[str, Any] = {"strategy": "all", "epochs": EPOCHS, "max_lr": MAX_LR, **planned}
+        options["stages"] = stages(**arguments, new_layers=kind.NEW_LAYERS)
+    return kind(**options)
+
+
+def Segmentation(**options: Any) -> SegmentationRecipe:
+    """A recipe of a segmentation network; options as on the command line (``epochs=12, max_lr=1e-3, strategy="all"``)."""
+    return from_options(SegmentationRecipe, **options)
+
+
+def Classification(**options: Any) -> ClassificationRecipe:
+    """A recipe of a slice classifier; options as on the command line."""
+    return from_options(ClassificationRecipe, **options)
 
 
 def identity(described: object) -> Any:

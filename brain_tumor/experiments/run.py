@@ -1,5 +1,6 @@
 """From a recipe to a trained and scored run, whatever the task: where cohort, split, network, training and evaluation meet."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.data import intensity, splits
 from brain_tumor.data.cache import Store, open_store
+from brain_tumor.data.channels import COUNTS
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
 from brain_tumor.experiments import scoring, tasks
 from brain_tumor.experiments.inputs import network_inputs
+from brain_tumor.experiments.own import NONE, OwnCode
 from brain_tumor.experiments.recipe import Recipe, identity
 from brain_tumor.models import freezing, precision, saved, settings, weights
 from brain_tumor.paths import runs_folder
@@ -27,10 +30,11 @@ BY_CONTENT = ("cohort", "split", "split_seed", "validation")  # what these say o
 
 
 @settings.fixed()
-def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] | None = None) -> RunFolder:
+def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] | None = None, own: OwnCode = NONE) -> RunFolder:
     """Train a recipe; a finished run is returned as it is, an interrupted one resumed.
 
     Args:
+        own: a network, loss, augmentation or callbacks of the caller's, in place of the recipe's.
         on_start: called with the run's folder when training begins or goes on.
 
     Raises:
@@ -40,16 +44,19 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
     task = tasks.of(recipe.TASK)
     store = open_store(cohort)
     split = make_split(recipe, store)
-    run = run_folder(recipe, store)
+    run = run_folder(recipe, store, own)
     facts = content(recipe, store, split)
     if run.exists:
         check_content(run, facts)
         if run.status == "finished":
             return run
     description = saved.describe(recipe.model, **recipe.network_arguments())
+    own.check(recipe.size, COUNTS[recipe.channels], recipe.LEARNS_MASKS)
     number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision)
     keras.utils.set_random_seed(recipe.seed)
-    model = saved.build(description, number_format)
+    model = own.model or saved.build(description, number_format)
+    if own.model:
+        description = saved.describe_own(own.model)
     encoder = weights.load_encoder(model, recipe.weights, recipe.normalisation)
     if encoder:
         facts["encoder_hash"] = encoder["sha256"]
@@ -63,7 +70,9 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
     class_weights = losses.class_weights(targets[parts["train"].rows]) if recipe.balance == "weights" else None
 
     def epoch_batches(epoch: int) -> TrainingBatches:
-        return TrainingBatches(parts["train"], recipe.batch_size, recipe.augmentation, recipe.seed, epoch, recipe.balance)
+        return TrainingBatches(
+            parts["train"], recipe.batch_size, recipe.augmentation, recipe.seed, epoch, recipe.balance, own.augmentation
+        )
 
     epoch_batches(0)  # a train part too small for one batch is refused now
     with run.under_way(
@@ -76,26 +85,31 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         encoder=encoder,
         class_weights=class_weights,
         environment=environment(),
+        own_code=own.facts(),
         **facts,
     ):
         split.save(run.path / SPLIT)
         if on_start:
             on_start(run)
         validation = parts["validation"] if len(parts["validation"].rows) else None
-        loss = losses.make(recipe.loss, class_weights, task.losses)
+        loss = own.loss or losses.make(recipe.loss, class_weights, task.losses)
         short = features.represents(recipe.augmentation)
-        train_stages(model, recipe.stages, epoch_batches, loss, run, validation, task.metrics, on_features=short)
-        saved.save(model, description | {"precision": number_format, "predictor": _predictor(recipe)}, run.path)
+        trained = (model, recipe.stages, epoch_batches, loss, run, validation, task.metrics)
+        train_stages(*trained, on_features=short, callbacks=own.callbacks)
+        saved.save(model, description | {"precision": number_format, "predictor": _predictor(recipe, cohort)}, run.path)
     run.drop_checkpoints()
     return run
 
 
-def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = False) -> pd.DataFrame:
+def evaluate(
+    run: RunFolder, cohort: Cohort, part: str = "test", again: bool = False, model: keras.Model | None = None
+) -> pd.DataFrame:
     """Predict, count and score one part of a run's split; what was predicted is written once.
 
     Args:
         part: ``test``, or ``validation`` while choosing.
         again: predict anew even where predictions are stored.
+        model: the caller's own network, where the run was trained with one; its weights are read from the run.
 
     Returns:
         The scores. Of the test part, they and all tables of the task are also written to the run's folder.
@@ -104,7 +118,7 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
         RunError: the run did not finish, was trained on other data, or its split has no such part.
         DataError, ModelError: what is stored is damaged; no table is written.
     """
-    scored = part_of(run, cohort, part)
+    scored = part_of(run, cohort, part, model)
     result = tasks.of(scored.recipe.TASK).evaluate(scored, again)
     if part == "test":
         scoring.write(result.tables, run)
@@ -114,16 +128,17 @@ def evaluate(run: RunFolder, cohort: Cohort, part: str = "test", again: bool = F
     return result.tables[scoring.SCORES]
 
 
-def run_folder(recipe: Recipe, store: Store) -> RunFolder:
+def run_folder(recipe: Recipe, store: Store, own: OwnCode = NONE) -> RunFolder:
     """The folder of a recipe's run on these data in this home, whether it is there or not.
 
     Its name says what a person looks for first, then a hash of all that decides the run: the recipe, the content of its split,
     the data and, where masks are learnt, how they are resized. The path of a split's file is no part of it.
     """
     split = make_split(recipe, store)
-    settings = {name: value for name, value in identity(recipe).items() if name not in BY_CONTENT}
-    digest = files.sha256_json([recipe.TASK, settings, content(recipe, store, split)])[:8]
-    stem = Path(recipe.split).name.removesuffix(".json")
+    asked = {name: value for name, value in identity(recipe).items() if name not in BY_CONTENT}
+    decisive = [recipe.TASK, asked, content(recipe, store, split), *([own.facts()] if own.facts() else [])]
+    digest = files.sha256_json(decisive)[:8]
+    stem = re.sub(r"[^\w-]+", "-", split.name)  # a file may call its split anything
     return RunFolder(runs_folder() / f"{store.cohort.name}-{stem}-{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}")
 
 
@@ -140,6 +155,16 @@ def make_split(recipe: Recipe, store: Store) -> splits.Split:
     return splits.named(recipe.split, store.cases, store.slices, recipe.validation, recipe.split_seed)
 
 
+def build(recipe: Recipe) -> keras.Model:
+    """The untrained network of a recipe."""
+    return saved.build(saved.describe(recipe.model, **recipe.network_arguments()))
+
+
+def split_of(recipe: Recipe, cohort: Cohort) -> splits.Split:
+    """Which slices of the cohort a run of this recipe trains on, validates on and is tested on."""
+    return make_split(recipe, open_store(cohort))
+
+
 def finished_recipe(run: RunFolder) -> Recipe:
     """The recipe of a finished run.
 
@@ -151,7 +176,7 @@ def finished_recipe(run: RunFolder) -> Recipe:
     return tasks.recipe_from_json(run.description["recipe"])
 
 
-def part_of(run: RunFolder, cohort: Cohort, name: str) -> scoring.Part:
+def part_of(run: RunFolder, cohort: Cohort, name: str, model: keras.Model | None = None) -> scoring.Part:
     """A part of a finished run's split, ready to be scored.
 
     Raises:
@@ -160,8 +185,8 @@ def part_of(run: RunFolder, cohort: Cohort, name: str) -> scoring.Part:
     recipe = finished_recipe(run)
     store = open_store(cohort)
     split = splits.load(run.path / SPLIT)
-    check_content(run, {"data_hash": store.data_hash, "split_hash": split.hash})
-    part = scoring.Part(run, cohort, recipe, store, split, name)
+    check_content(run, content(recipe, store, split))
+    part = scoring.Part(run, cohort, recipe, store, split, name, model)
     if not len(part.rows):
         raise RunError(f"{run.path}: the {name} part of its split is empty")
     return part
@@ -180,10 +205,10 @@ def check_content(run: RunFolder, facts: dict[str, Any]) -> None:
             raise RunError(f"{run.path}: {begun}; remove the folder to train anew")
 
 
-def _predictor(recipe: Recipe) -> dict[str, Any]:
+def _predictor(recipe: Recipe, cohort: Cohort) -> dict[str, Any]:
     """How the model's inputs are prepared and its answer is decided (:class:`brain_tumor.inference.predictor.Predictor`)."""
     values = recipe.to_json()
-    return {name: values[name] for name in ("normalisation", "channels", "flip_tta", "threshold", "cohort")}
+    return {name: values[name] for name in ("normalisation", "channels", "flip_tta", "threshold")} | {"cohort": cohort.name}
 
 
 def _part_size(split: splits.Split, part: str, store: Store) -> dict[str, int]:

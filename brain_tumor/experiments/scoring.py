@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -46,6 +47,7 @@ class Part:
         store: the cohort at native size.
         split: the run's.
         name: which part.
+        model: the caller's own network, where the run was trained with one.
     """
 
     run: RunFolder
@@ -54,6 +56,7 @@ class Part:
     store: Store
     split: splits.Split
     name: str
+    model: keras.Model | None = None
 
     @cached_property
     def rows(self) -> np.ndarray:

@@ -8,7 +8,8 @@ is that of a cross-validation on other patients, not the loss found here.
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -154,7 +155,7 @@ def search_name(recipe: Recipe, names: tuple[str, ...], store: Store) -> str:
     return f"{store.cohort.name}-search-{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}"
 
 
-def _suggest(trial, name: str):
+def _suggest(trial: Any, name: str) -> Any:
     among = SPACE[name]
     if not isinstance(among, Range):
         return trial.suggest_categorical(name, among)
@@ -166,7 +167,7 @@ def _rounded(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def _table(study, recipe: Recipe, store: Store) -> pd.DataFrame:
+def _table(study: Any, recipe: Recipe, store: Store) -> pd.DataFrame:
     rows = []
     for number, trial in enumerate((trial for trial in study.trials if trial.value is not None), 1):
         chosen = {name: _rounded(value) if isinstance(SPACE[name], Range) else value for name, value in trial.params.items()}
@@ -176,7 +177,7 @@ def _table(study, recipe: Recipe, store: Store) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(MEASURE, kind="stable", ignore_index=True)
 
 
-def _optuna():
+def _optuna() -> ModuleType:
     """Optuna, which only a search needs."""
     try:
         import optuna

@@ -39,7 +39,7 @@ def evaluate(part: Part, again: bool) -> Result:
     """
     recipe, store = part.recipe, part.store
     truth = {size: open_store(part.cohort, size).masks for size in (recipe.size, store.size)}
-    predictor = Predictor.load(part.run.path)
+    predictor = Predictor.load(part.run.path, part.model)
     whole = scoring.whole_cases(store, part.rows)
     cases, seconds = [], []
     by_case = store.slices.iloc[part.rows].groupby("case_id").slice
@@ -105,7 +105,8 @@ def compare(
     shared = set(pair[0]["size"]) & set(pair[1]["size"])
     if not shared:
         raise DataError("the two runs were counted at no size in common")
-    return protocols.compare(*(counts[counts["size"].isin(shared)] for counts in pair), margin=margin)
+    ours, theirs = (counts[counts["size"].isin(shared)] for counts in pair)
+    return protocols.compare(ours, theirs, margin=margin)
 
 
 def as_slices(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -84,8 +84,8 @@ def _whole(name: str, images: np.ndarray, numbers: np.ndarray) -> Exam:
 def _array(source: np.ndarray, by_exam: bool, name: str) -> Exam:
     if source.dtype != np.uint8:
         raise DataError(f"{name}: an array of {source.dtype}, expected uint8")
-    if source.ndim == 4:
-        _check(source[0], name)
+    if source.ndim == 4 and len(source):
+        _check_size(source[0], name)  # a slice of a whole exam may well be black
         return _whole(name, source, np.arange(1, len(source) + 1))
     if source.ndim not in (2, 3):
         raise DataError(f"{name}: an array of shape {source.shape}, expected (H, W), (H, W, C) or (Z, H, W, C)")
@@ -109,8 +109,12 @@ def _opaque(image: np.ndarray) -> np.ndarray:
     return image
 
 
-def _check(image: np.ndarray, source: str) -> None:
+def _check_size(image: np.ndarray, source: str) -> None:
     if min(image.shape[:2]) < SMALLEST:
         raise DataError(f"{source}: {image.shape[1]} x {image.shape[0]} pixels, expected at least {SMALLEST} x {SMALLEST}")
+
+
+def _check(image: np.ndarray, source: str) -> None:
+    _check_size(image, source)
     if is_blank(image):
         raise DataError(f"{source}: a picture of nearly one grey value: there is nothing to see on it")

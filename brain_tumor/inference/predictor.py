@@ -56,14 +56,17 @@ class Predictor:
     cohort: str = ""
 
     @classmethod
-    def load(cls, folder: Path | str) -> "Predictor":
+    def load(cls, folder: Path | str, model: keras.Model | None = None) -> "Predictor":
         """The predictor in a model's folder, such as a finished run's; nothing that a file says is run.
+
+        Args:
+            model: your own network, where the folder holds the weights of one.
 
         Raises:
             ModelError: a file is missing or damaged, or does not say how inputs are prepared.
         """
         folder = Path(folder)
-        model, description = saved.load_described(folder)
+        model, description = saved.load_described(folder, model)
         try:
             return cls(model, **description["predictor"])
         except (KeyError, TypeError) as error:

@@ -7,7 +7,7 @@ told too; they weigh a score, they do not leak. Where names do not tell a patien
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 
@@ -46,7 +46,7 @@ class Finding:
     parts: tuple[str, str]
     count: int
     of_one_patient: int
-    pictures: tuple[int, int]
+    pictures: tuple[int, ...]
     examples: tuple[tuple[str, ...], ...]
 
     @property
@@ -166,10 +166,10 @@ def _in_order(of_part: np.ndarray) -> list[str]:
 
 def _patients(pictures: Sequence[ImageRecord], of_part: np.ndarray, part: str) -> Counter:
     """The known patients of a part, with how many pictures each has there."""
-    return Counter(pictures[i].patient for i in np.flatnonzero(of_part == part) if pictures[i].patient is not None)
+    return Counter(pictures[i].patient for i in np.flatnonzero(of_part == part).tolist() if pictures[i].patient is not None)
 
 
-def _findings(pictures: Sequence[ImageRecord], of_part: np.ndarray, pairs: dict[str, np.ndarray]):
+def _findings(pictures: Sequence[ImageRecord], of_part: np.ndarray, pairs: dict[str, np.ndarray]) -> Iterator[Finding]:
     parts = _in_order(of_part)
     for first, second in combinations(parts, 2):
         here, there = _patients(pictures, of_part, first), _patients(pictures, of_part, second)
@@ -185,7 +185,9 @@ def _findings(pictures: Sequence[ImageRecord], of_part: np.ndarray, pairs: dict[
             yield from _finding(kind, part, part, pairs[kind], pictures, of_part)
 
 
-def _finding(kind: str, first: str, second: str, pairs: np.ndarray, pictures: Sequence[ImageRecord], of_part: np.ndarray):
+def _finding(
+    kind: str, first: str, second: str, pairs: np.ndarray, pictures: Sequence[ImageRecord], of_part: np.ndarray
+) -> Iterator[Finding]:
     """The pairs that lie in these two parts, turned so that each begins in the first; nothing where there are none."""
     sides = of_part[pairs]
     straight = (sides[:, 0] == first) & (sides[:, 1] == second)

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class SplitManifest:
         """``(H, W)`` or ``(H, W, C)`` uint8; a damaged file is refused by name."""
         if isinstance(picture.source, Path):
             return read_picture(picture.source, MODES)
+        assert self.store is not None
         return self.store.images[picture.source]
 
 
@@ -202,7 +204,7 @@ def _is_mask(path: Path) -> bool:
     return path.stem.endswith("_mask")
 
 
-def _check_parts(path: Path, parts) -> None:
+def _check_parts(path: Path, parts: Iterable[str]) -> None:
     distinct = sorted(set(parts))
     if len(distinct) < 2:
         only = f"only the part {distinct[0]!r}" if distinct else "no parts"

@@ -56,7 +56,7 @@ def identify(name: str, pattern: re.Pattern) -> tuple[str | None, str | None, in
     if not match or not match["patient"]:
         return None, None, None
     patient, number = match["patient"].replace("-", "_"), match.groupdict().get("slice")
-    if not (number or "").isdecimal():
+    if number is None or not number.isdecimal():
         return patient, None, None
     start, end = (place - match.start() for place in match.span("slice"))
     return patient, (match[0][:start] + match[0][end:]).replace("-", "_"), int(number)
@@ -108,5 +108,6 @@ class SliceIndex:
         self.store = open_store(open_cohort(self.cohort))
         pictures: dict[str, dict[int, ImageRecord]] = {}
         for picture in pictures_of(self.store, range(len(self.store.slices))):
+            assert picture.patient is not None and picture.number is not None
             pictures.setdefault(picture.patient, {})[picture.number] = picture
         return pictures

@@ -19,7 +19,12 @@ def stride(architecture: str, filters: tuple[int, ...] = RESUNET_FILTERS) -> int
     Args:
         architecture: a name of :data:`SEGMENTATION` or :data:`CLASSIFICATION`.
         filters: of a ResUNet: the width of each level.
+
+    Raises:
+        ModelError: ``filters`` are no widths.
     """
+    if not isinstance(filters, tuple | list) or not all(isinstance(width, int) and width > 0 for width in filters) or not filters:
+        raise ModelError(f"filters {filters!r}, expected the width of each level, such as {RESUNET_FILTERS}")
     return {"resunet": 2 ** (len(filters) - 1), "plain": PLAIN_STRIDE}.get(architecture, RESNET_STRIDE)
 
 

@@ -10,6 +10,8 @@ import io
 import os
 import sys
 import types
+from types import ModuleType
+from typing import Any
 
 import keras
 
@@ -46,7 +48,7 @@ def _without_input_batchnorm(layer: keras.layers.Layer) -> keras.layers.Layer:
     return layer.__class__.from_config(layer.get_config())
 
 
-def _call(layer: keras.layers.Layer, *inputs, **how):
+def _call(layer: keras.layers.Layer, *inputs: Any, **how: Any) -> Any:
     """The recorded call of a layer; an identity knows nothing of the mask and mode that a BatchNorm was called with."""
     return layer(*inputs) if isinstance(layer, keras.layers.Identity) else layer(*inputs, **how)
 
@@ -59,7 +61,7 @@ def with_batchnorm_momentum(network: keras.Model, momentum: float) -> keras.Mode
     return network
 
 
-def segmentation_models():
+def segmentation_models() -> ModuleType:
     """The module `segmentation_models`, made ready for Keras 3. It prints on import; that is kept from the reader."""
     if "segmentation_models" not in sys.modules:
         os.environ["SM_FRAMEWORK"] = "keras"

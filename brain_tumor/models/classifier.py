@@ -89,5 +89,5 @@ def _check(size: int, stride: int, classes: int) -> None:
         raise ModelError(f"{classes} classes, expected 1 (is there tumour?) or one for each class, 2 or more")
 
 
-def _head(features, classes: int):
+def _head(features: keras.KerasTensor, classes: int) -> keras.KerasTensor:
     return keras.layers.Dense(classes, dtype="float32", name="head_linear3")(features)

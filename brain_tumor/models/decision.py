@@ -4,7 +4,7 @@ import numpy as np
 from scipy import special
 
 
-def probabilities(logits) -> np.ndarray:
+def probabilities(logits: np.typing.ArrayLike) -> np.ndarray:
     """The sigmoid of a single output, the softmax of several.
 
     Args:

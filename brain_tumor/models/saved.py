@@ -3,7 +3,9 @@
 The network is rebuilt from our code, never from Keras's own model JSON, and weights are checked before they are read.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -12,12 +14,18 @@ from brain_tumor.errors import ModelError
 from brain_tumor.models import classifier, settings, unet
 from brain_tumor.models.architectures import CLASSIFICATION, SEGMENTATION
 
-CONSTRUCTORS = {"unet": unet.unet, "resunet": unet.resunet, "classifier": classifier.classifier, "plain": classifier.plain}
+CONSTRUCTORS: dict[str, Callable[..., keras.Model]] = {
+    "unet": unet.unet,
+    "resunet": unet.resunet,
+    "classifier": classifier.classifier,
+    "plain": classifier.plain,
+}
 OF_BATCHNORM = ("batchnorm_momentum", "input_batchnorm")
 DESCRIPTION, WEIGHTS = "model.json", "model.weights.h5"
+OWN = "own"  # the constructor of a network that is not ours
 
 
-def describe(architecture: str, **arguments) -> dict:
+def describe(architecture: str, **arguments: Any) -> dict:
     """``unet-resnet18``, ``resunet``, ``resnet18`` or ``plain`` as ``{"constructor": ..., "arguments": {...}}``.
 
     What is said of BatchNorm is left out of the description of ``plain``, which has none: a caller may ask every architecture
@@ -36,10 +44,33 @@ def describe(architecture: str, **arguments) -> dict:
     return {"constructor": name, "arguments": {**({"backbone": backbone} if backbone else {}), **arguments}}
 
 
+def describe_own(model: keras.Model) -> dict:
+    """A caller's own network: its name and the hash of its configuration. Only the caller can build it again."""
+    return {"constructor": OWN, "arguments": {"name": model.name, "sha256": files.sha256_json(model.get_config())}}
+
+
+def _own(description: dict, model: keras.Model | None, folder: Path) -> keras.Model | None:
+    if description["constructor"] != OWN:
+        return None
+    if model is None or describe_own(model)["arguments"] != description["arguments"]:
+        given = "none was given" if model is None else f"{model.name!r} is another"
+        raise ModelError(f"{folder}: holds weights of the own network {description['arguments']['name']!r}; {given}")
+    return model
+
+
 def build(description: dict, number_format: str = "float32") -> keras.Model:
-    """Call the named constructor under the given precision."""
-    with settings.fixed(number_format):
-        return CONSTRUCTORS[description["constructor"]](**description["arguments"])
+    """Call the named constructor under the given precision.
+
+    Raises:
+        ModelError: it takes no such argument, or not this value.
+    """
+    name, arguments = description["constructor"], description["arguments"]
+    try:
+        with settings.fixed(number_format):
+            return CONSTRUCTORS[name](**arguments)
+    except (TypeError, ValueError) as error:
+        values = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        raise ModelError(f"network {name!r} cannot be built with {values}: {str(error).partition(chr(10))[0]}") from error
 
 
 def save(model: keras.Model, description: dict, folder: Path) -> None:
@@ -58,17 +89,20 @@ def decide(folder: Path, threshold: float) -> None:
     files.write_json(folder / DESCRIPTION, description)
 
 
-def load(folder: Path) -> keras.Model:
+def load(folder: Path, own: keras.Model | None = None) -> keras.Model:
     """Rebuild the model of a run folder, in the number format that it was trained in.
 
     Raises:
         ModelError: as of :func:`load_described`.
     """
-    return load_described(folder)[0]
+    return load_described(folder, own)[0]
 
 
-def load_described(folder: Path) -> tuple[keras.Model, dict]:
+def load_described(folder: Path, own: keras.Model | None = None) -> tuple[keras.Model, dict]:
     """The model of a run folder, and its description.
+
+    Args:
+        own: the caller's network, where the folder holds the weights of one; it is given them.
 
     Raises:
         ModelError: a file is missing or damaged, describes no network of ours, or its weights are not those that were saved.
@@ -84,8 +118,8 @@ def load_described(folder: Path) -> tuple[keras.Model, dict]:
     if digest != expected:
         raise ModelError(f"{folder / WEIGHTS}: SHA-256 {digest[:12]}, expected {expected[:12]}; the file is damaged or another's")
     try:
-        model = build(description, description.get("precision", "float32"))
+        model = _own(description, own, folder) or build(description, description.get("precision", "float32"))
         model.load_weights(folder / WEIGHTS)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ModelError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: describes no network that fits {WEIGHTS}") from error
     return model, description

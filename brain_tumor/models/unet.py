@@ -56,7 +56,7 @@ def resunet(
     return keras.Model(images, _head(x), name="resunet")
 
 
-def _residual_block(x, filters: int, momentum: float, name: str):
+def _residual_block(x: keras.KerasTensor, filters: int, momentum: float, name: str) -> keras.KerasTensor:
     """Two 3x3 convolutions with BatchNorm, added to a 1x1 projection of the input."""
     shortcut = keras.layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_shortcut")(x)
     shortcut = keras.layers.BatchNormalization(momentum=momentum, name=f"{name}_shortcut_bn")(shortcut)
@@ -71,5 +71,5 @@ def _residual_block(x, filters: int, momentum: float, name: str):
     return keras.layers.Activation("relu", name=f"{name}_relu2")(x)
 
 
-def _head(features):
+def _head(features: keras.KerasTensor) -> keras.KerasTensor:
     return keras.layers.Conv2D(1, 3, padding="same", dtype="float32", name="final_conv")(features)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from brain_tumor import files
+from brain_tumor.data import intensity
 from brain_tumor.errors import ModelError, RunError
 from brain_tumor.experiments import crossval, tasks
 from brain_tumor.paths import reports_folder
@@ -77,6 +78,11 @@ def grid_facts(folder: Path) -> dict:
     return upgrade.grid(files.read_json(folder / GRID))
 
 
+def is_current(facts: dict) -> bool:
+    """Whether a run or cross-validation prepared its inputs as this version does; one that learnt no masks always did."""
+    return facts.get("preparation", intensity.PREPARATION) == intensity.PREPARATION
+
+
 def recipe_of(folder: Path) -> "Recipe | None":
     """The recipe of a run's record; None where it holds a field or word that this version does not know."""
     return _recipe(run_facts(folder)["recipe"])
@@ -100,20 +106,22 @@ def pretraining_of(path: Path) -> "Pretraining":
 def find(recipe: "Recipe", cohort_name: str | None = None, data_hash: str | None = None) -> Path | None:
     """The record of the run whose recipe equals this one.
 
+    Of several, the one whose masks were resized for training as they are today comes first (:func:`is_current`).
+
     Args:
         cohort_name, data_hash: the cohort and the data that the run must have used; None for any.
 
     Returns:
         The record's folder; None where there is no such record.
     """
-    return next(
-        (
-            folder
-            for folder in all_records(RUN)
-            if _is_on(run_facts(folder), cohort_name, data_hash) and recipe_of(folder) == recipe
-        ),
-        None,
-    )
+    older = None
+    for folder in all_records(RUN):
+        facts = run_facts(folder)
+        if _is_on(facts, cohort_name, data_hash) and _recipe(facts["recipe"]) == recipe:
+            if is_current(facts):
+                return folder
+            older = older or folder
+    return older
 
 
 def find_crossval(
@@ -121,16 +129,21 @@ def find_crossval(
 ) -> Path | None:
     """The record of the cross-validation of this recipe, whatever its ``split`` says, over so many folds of this unit.
 
+    Of several, a current one comes first, as in :func:`find`.
+
     Args:
         cohort_name, data_hash: as in :func:`find`.
     """
+    older = None
     for folder in all_records(CROSSVAL):
         facts = crossval_facts(folder)
         expected = [replace(recipe, split=fold["split"]) for fold in facts["runs"]]
         same_folds = (facts["unit"], facts["folds"]) == (unit, folds)
         if same_folds and _is_on(facts, cohort_name, data_hash) and fold_recipes(folder) == expected:
-            return folder
-    return None
+            if is_current(facts):
+                return folder
+            older = older or folder
+    return older
 
 
 def find_grid(budget: Any, cells: Sequence[Any], cohort_name: str, data_hash: str) -> Path | None:

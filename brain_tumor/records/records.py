@@ -37,14 +37,14 @@ def commit_record(run: RunFolder) -> Path:
         The record's folder, whole or not there at all.
 
     Raises:
-        RunError: the run is of the phantom, unfinished or unscored.
+        RunError: the run is of the phantom, unfinished or unscored, or its recipe is of another version.
     """
     facts = run.description
     if facts["phantom"]:
         raise RunError(f"{run.path}: a run on the phantom, which is never published")
     if run.status != "finished":
         raise RunError(f"{run.path}: the run is {run.status}, only finished runs are recorded")
-    task = tasks.of(facts["recipe"]["task"])
+    task = tasks.of(tasks.recipe_from_json(facts["recipe"]).TASK)
     absent = [name for name in (*FILES, *task.tables) if not (run.path / name).is_file()]
     if absent:
         raise RunError(f"{run.path}: no {absent[0]}; score the run first: brain-tumor evaluate {run.path.name}")
@@ -73,7 +73,7 @@ def keep_weights(encoder: dict | None) -> Path | None:
     from brain_tumor.models import weights
 
     source = encoder and weights.record_file(weights.folder() / encoder["file"])
-    if not source or not source.is_file() or files.read_json(source)["sha256"] != encoder["sha256"]:
+    if not encoder or not source or not source.is_file() or files.read_json(source)["sha256"] != encoder["sha256"]:
         return None
     copy = records_folder() / "weights" / source.name
     files.write_text(copy, source.read_text(encoding="utf-8"))
@@ -84,6 +84,13 @@ def retrain_command(folder: Path) -> str:
     """The command line that trains a recorded run, or a whole cross-validation, again."""
     verb, name = ("crossval", lookup.CROSSVAL) if (folder / lookup.CROSSVAL).is_file() else ("train", lookup.RUN)
     return f"brain-tumor {verb} --recipe reports/records/{folder.name}/{name}"
+
+
+def preparation_note(facts: dict) -> str:
+    """What a page says of a run, or of the folds of a cross-validation, whose inputs this version would prepare otherwise."""
+    if lookup.is_current(facts):
+        return ""
+    return f"masks were resized otherwise for training (preparation {facts['preparation']})"
 
 
 def find_record(name: str) -> Path:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from brain_tumor import __version__
 from brain_tumor.data.cache import open_store
@@ -68,8 +69,8 @@ class Sidecar:
         unit: str = "", protocol: str = "", headline: bool = False,
     ) -> None:  # fmt: skip
         """Declare a number; ``protocol`` is what it adds to the sidecar's own."""
-        known = [None if bound is None or math.isnan(bound) else float(bound) for bound in (low, high, floor)]
-        self.numbers.append(Number(name, float(value), *known, unit, protocol, headline))
+        low, high, floor = (None if bound is None or math.isnan(bound) else float(bound) for bound in (low, high, floor))
+        self.numbers.append(Number(name, float(value), low, high, floor, unit, protocol, headline))
 
     def to_json(self) -> dict:
         """What publishing writes, but for what only it knows: title, commit, date, minutes."""
@@ -86,7 +87,7 @@ class Sidecar:
             "slices": self.cohort.n_slices,
         }
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict:
         content = self.to_json()
         return {MIME: content, "text/html": table_html(content), "text/plain": f"{len(self.numbers)} numbers"}
 
@@ -139,7 +140,7 @@ def git_commit() -> str:
     return commit + ("+changes" if changed else "")
 
 
-def collect(notebook) -> dict:
+def collect(notebook: Any) -> dict:
     """The sidecar's content out of an executed notebook.
 
     Raises:
@@ -169,4 +170,4 @@ def _environment() -> dict:
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(["git", "-C", CHECKOUT, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(["git", "-C", str(CHECKOUT), *arguments], capture_output=True, text=True, check=True).stdout.strip()

@@ -26,7 +26,7 @@ def recipe(values: dict) -> dict:
     values = _renamed(values, OF_RECIPES)
     task = values.get("task") or ("classification" if values.get("model") in CLASSIFIERS else "segmentation")
     added = {"task": task} | OF_EVERY_RECIPE | (OF_A_CLASSIFIER if task == "classification" else {})
-    changed = {"stages": [OF_A_STAGE | _renamed(stage, OF_STAGES) for stage in values.get("stages", ())]}
+    changed: dict = {"stages": [OF_A_STAGE | _renamed(stage, OF_STAGES) for stage in values.get("stages", ())]}
     if "augmentation" in values:
         changed["augmentation"] = _renamed(values["augmentation"], OF_AUGMENTATIONS)
     return added | values | changed

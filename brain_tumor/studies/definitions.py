@@ -11,7 +11,7 @@ import pandas as pd
 
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.evaluation import calibration, components, overlap, protocols
+from brain_tumor.evaluation import calibration, components, contrasts, overlap, protocols
 from brain_tumor.experiments import scoring
 from brain_tumor.experiments.run import part_of
 from brain_tumor.experiments.segmentation import PREDICTIONS
@@ -130,6 +130,11 @@ def pieces(store: Store, case_ids: Sequence[str]) -> pd.DataFrame:
         mask = store.masks[store.rows_of(case_id)]
         rows[case_id] = components.per_case(mask) | {"ceiling": components.ceiling(mask)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("case_id")
+
+
+def contrast_table(counts: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
+    """Groups of patients against each other, by site and clinical field (:func:`brain_tumor.evaluation.contrasts.tables`)."""
+    return contrasts.tables(counts, scoring.case_fields(cohort))
 
 
 def temperatures(run: RunFolder, cohort: Cohort) -> pd.DataFrame:

@@ -37,7 +37,7 @@ class Augmentation:
     gamma: float = setting(0.2, "Bend brightness by a gamma of up to 1 + this, either way.", low=0, high=2)
     sequence_dropout: float = setting(0.15, "Share of slices in which sequences become copies of FLAIR.", low=0, high=1)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuse a number beyond its limits."""
         check(self, "augmentation: ")
 

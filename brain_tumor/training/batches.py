@@ -6,6 +6,7 @@ next, a resumed run sees the very batches it would have seen.
 
 import functools
 import math
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -73,6 +74,7 @@ class TrainingBatches:
         balance: ``sampling`` draws every class of labels equally often, to within one slice, in as many batches: of a large
             class some slices stay out this epoch, those of a small one come again. ``none`` and ``weights`` draw each slice
             at most once.
+        own: an augmentation of the user's, called after ours (:class:`brain_tumor.experiments.own.OwnCode`).
 
     Raises:
         DataError: too few slices for one batch; or ``sampling`` of masks, or of a part that holds a single class.
@@ -86,13 +88,14 @@ class TrainingBatches:
         seed: int,
         epoch: int,
         balance: str = "none",
+        own: Callable | None = None,
     ):
         if len(arrays.rows) < batch_size:
             raise DataError(f"{len(arrays.rows)} training slices do not fill one batch of {batch_size}")
         if balance not in BALANCES:
             raise DataError(f"unknown balance {balance!r}, expected one of {', '.join(BALANCES)}")
         self.arrays, self.batch_size, self.augmentation = arrays, batch_size, augmentation
-        self.seed, self.epoch = seed, epoch
+        self.seed, self.epoch, self.own = seed, epoch, own
         generator = np.random.default_rng([seed, epoch])
         if balance == "sampling":
             self.order = _balanced(arrays, len(arrays.rows) // batch_size * batch_size, generator)
@@ -122,7 +125,10 @@ class TrainingBatches:
         rows, matrices, intensity = self.draw(index)
         images, targets, scalings = self.arrays.take(rows)
         images, targets = augment.apply(images, targets, matrices)
-        return normalise(augment.apply_intensity(images, intensity), scalings), targets[..., None].astype(np.float32)
+        images = augment.apply_intensity(images, intensity)
+        if self.own:
+            images, targets = self.own(images, targets, np.random.default_rng([self.seed, self.epoch, index, 1]))
+        return normalise(images, scalings), targets[..., None].astype(np.float32)
 
 
 def _balanced(arrays: SliceArrays, count: int, generator: np.random.Generator) -> np.ndarray:

@@ -9,22 +9,25 @@ and two empty slices need no convention.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
 from brain_tumor.errors import DataError, ModelError
 
+Tensor = Any  # of either backend
+
 SMOOTH = 1.0  # pixels; keeps an all-empty batch finite
 TVERSKY_ALPHA, TVERSKY_GAMMA = 0.7, 0.75  # Abraham & Khan 2018, arXiv 1810.07842: misses weigh 0.7
 
 
-def bce(truth, logit):
+def bce(truth: Tensor, logit: Tensor) -> Tensor:
     """Mean binary cross-entropy."""
     return keras.ops.mean(_bce_of_each(truth, logit))
 
 
-def bce_dice(truth, logit):
+def bce_dice(truth: Tensor, logit: Tensor) -> Tensor:
     """Mean binary cross-entropy + 1 - soft Dice of the batch (Milletari 2016, arXiv 1606.04797)."""
     truth, probability = keras.ops.cast(truth, logit.dtype), keras.ops.sigmoid(logit)
     hit = keras.ops.sum(truth * probability)
@@ -32,7 +35,7 @@ def bce_dice(truth, logit):
     return bce(truth, logit) + 1 - dice
 
 
-def focal_tversky(truth, logit):
+def focal_tversky(truth: Tensor, logit: Tensor) -> Tensor:
     """``(1 - Tversky index) ** gamma`` of the batch (Abraham & Khan 2018, arXiv 1810.07842)."""
     truth, probability = keras.ops.cast(truth, logit.dtype), keras.ops.sigmoid(logit)
     hit = keras.ops.sum(truth * probability)
@@ -42,19 +45,19 @@ def focal_tversky(truth, logit):
     return keras.ops.power(keras.ops.maximum(1 - index, keras.config.epsilon()), TVERSKY_GAMMA)
 
 
-def cce(truth, logits):
+def cce(truth: Tensor, logits: Tensor) -> Tensor:
     """Mean categorical cross-entropy of class numbers ``(B, 1)`` and logits ``(B, K)``."""
     return keras.ops.mean(_cce_of_each(truth, logits))
 
 
-def _bce_of_each(truth, logit):
+def _bce_of_each(truth: Tensor, logit: Tensor) -> Tensor:
     """``(B,)`` of slices. Both terms keep their digits where the network is sure; ``softplus(x) - truth * x`` cancels there."""
     truth = keras.ops.cast(truth, logit.dtype)
     each = truth * keras.ops.softplus(-logit) + (1 - truth) * keras.ops.softplus(logit)
     return keras.ops.mean(each, axis=-1)
 
 
-def _cce_of_each(truth, logits):
+def _cce_of_each(truth: Tensor, logits: Tensor) -> Tensor:
     """``(B,)`` of slices."""
     own = keras.ops.one_hot(keras.ops.cast(truth, "int32")[..., 0], logits.shape[-1], dtype=logits.dtype)
     return -keras.ops.sum(own * keras.ops.log_softmax(logits, axis=-1), axis=-1)
@@ -95,7 +98,7 @@ def make(name: str, weights: tuple[float, ...] | None = None, known: Mapping[str
     if weights is None:
         return known[name]
 
-    def weighted(truth, logits):
+    def weighted(truth: Tensor, logits: Tensor) -> Tensor:
         number = keras.ops.cast(truth, "int32")[..., 0]
         own = keras.ops.take(keras.ops.convert_to_tensor(weights, dtype=logits.dtype), number)
         return keras.ops.mean(own * OF_EACH[name](truth, logits))
@@ -106,19 +109,19 @@ def make(name: str, weights: tuple[float, ...] | None = None, known: Mapping[str
 # What is watched beside the loss: each gives a number a slice, whose mean over the epoch is kept. Curves, not scores to quote.
 
 
-def dice_hits(truth, logit):
+def dice_hits(truth: Tensor, logit: Tensor) -> Tensor:
     """``(B,)``: tumour pixels that the network calls tumour, which it does above logit 0 (probability one half)."""
     positive = keras.ops.cast(logit > 0, "float32")
     return keras.ops.sum(keras.ops.cast(truth, "float32") * positive, axis=(1, 2, 3))
 
 
-def dice_area(truth, logit):
+def dice_area(truth: Tensor, logit: Tensor) -> Tensor:
     """``(B,)``: pixels called tumour plus pixels that are tumour; twice the hits over this is the epoch's pooled Dice."""
     both = keras.ops.cast(truth, "float32") + keras.ops.cast(logit > 0, "float32")
     return keras.ops.sum(both, axis=(1, 2, 3))
 
 
-def accuracy(truth, logits):
+def accuracy(truth: Tensor, logits: Tensor) -> Tensor:
     """``(B,)``: 1 where the slice's logit is on the right side of 0, or of several classes the right one's is the highest."""
     if logits.shape[-1] > 1:
         likeliest = keras.ops.cast(keras.ops.argmax(logits, axis=-1), "int32")

@@ -5,6 +5,8 @@ nothing; here they are computed from the step count instead. And a rate by depth
 gradient may be scaled without any effect, and decay asks the optimiser, not the variable, for its rate.
 """
 
+from typing import Any
+
 import keras
 
 from brain_tumor.models.freezing import DEPTHS, depth
@@ -16,13 +18,15 @@ NOT_DECAYED = ("bias", "gamma", "beta")  # decaying norms and biases only hurts:
 class _CycledMomentum:
     """Of an optimiser whose learning rate is a :class:`OneCycle`: this step's momentum, while the step lasts."""
 
-    _momentum = None
+    _momentum: Any = None
+    _learning_rate: OneCycle
+    iterations: Any
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
         """One step; its momentum is computed once, not once a variable, which made the first step twice as long to compile."""
         self._momentum = self._learning_rate.momentum(self.iterations)
         try:
-            return super().apply(grads, trainable_variables)
+            return super().apply(grads, trainable_variables)  # type: ignore[misc] # of the optimiser it is mixed into
         finally:
             self._momentum = None
 
@@ -35,12 +39,12 @@ class OneCycleAdamW(_CycledMomentum, keras.optimizers.AdamW):
         self.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
 
     @property
-    def beta_1(self):
+    def beta_1(self) -> Any:
         """The momentum of this step: a tensor, so the compiled step follows it."""
         return self._learning_rate.momentum(self.iterations) if self._momentum is None else self._momentum
 
     @beta_1.setter
-    def beta_1(self, _value) -> None:
+    def beta_1(self, _value: float) -> None:
         """Adam's constructor sets its default here; the cycle decides."""
 
 
@@ -52,7 +56,7 @@ class OneCycleSGD(_CycledMomentum, keras.optimizers.SGD):
         super().__init__(learning_rate=cycle, momentum=MOMENTUM_HIGH, weight_decay=weight_decay, name=name)
         self.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         """Keras's own update, with a tensor for momentum: Keras asks ``if momentum != 0``, which a tensor cannot answer."""
         velocity = self.momentums[self._get_variable_index(variable)]
         momentum, rate = (keras.ops.cast(value, variable.dtype) for value in (self._momentum, learning_rate))
@@ -68,7 +72,7 @@ class PerDepth(keras.optimizers.MultiOptimizer):
         self._of_depth = optimisers
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> Any:
         """The head's; Keras refuses to name one."""
         return self._of_depth[-1].learning_rate
 
@@ -103,7 +107,9 @@ def make(
     return PerDepth([_one(name, rate * share, steps, schedule, pct_start, momentum, weight_decay) for share in shares])
 
 
-def _one(name: str, rate: float, steps: int, schedule: str, pct_start: float, momentum: float, weight_decay: float):
+def _one(
+    name: str, rate: float, steps: int, schedule: str, pct_start: float, momentum: float, weight_decay: float
+) -> keras.Optimizer:
     if schedule == "1cycle":
         return {"adamw": OneCycleAdamW, "sgd": OneCycleSGD}[name](OneCycle(rate, steps, pct_start), weight_decay)
     if name == "adamw":

@@ -8,7 +8,7 @@ layer to layer; the five depths of an encoder are whole stages, so the factor he
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from brain_tumor.errors import ModelError
 from brain_tumor.models.architectures import LAYER_GROUPS
@@ -57,7 +57,7 @@ class Stage:
     schedule: str = setting("1cycle", "What the learning rate does.", choices=SCHEDULES, since="0.2")
     layer_decay: float = setting(1.0, "Factor of the rate from one depth of the network to the next.", above=0, since="0.2")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuse what cannot be trained, before a run is begun with it."""
         check(self, f"stage {self.name!r}: ")
 
@@ -77,7 +77,7 @@ class Stage:
         )
 
 
-def stages(strategy: str, epochs: int, max_lr: float, new_layers: str = "head", **optimiser) -> tuple[Stage, ...]:
+def stages(strategy: str, epochs: int, max_lr: float, new_layers: str = "head", **optimiser: Any) -> tuple[Stage, ...]:
     """The stages of a strategy.
 
     Args:
@@ -96,7 +96,7 @@ def stages(strategy: str, epochs: int, max_lr: float, new_layers: str = "head", 
         if epochs < 3:
             raise ModelError(f"strategy 'gradual' has three stages, which {epochs} epochs cannot fill")
         quarter = max(1, epochs // 4)
-        plan = (
+        plan: tuple[Stage, ...] = (
             Stage(new_layers, quarter, max_lr, part=new_layers),
             Stage("all", quarter, UNFROZEN_RATE * max_lr),
             Stage("by depth", epochs - 2 * quarter, UNFROZEN_RATE * max_lr, layer_decay=LAYER_DECAY),

@@ -75,7 +75,7 @@ class Pretraining:
     precision: str = "auto"
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuse what cannot be trained, before a picture is read for it."""
         if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", self.name):
             raise ModelError(f"name {self.name!r}: expected small letters, digits and _, such as mri4")

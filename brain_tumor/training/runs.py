@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -73,12 +74,12 @@ class RunFolder:
             return f"running on {host}"
         return "interrupted" if self._lock_is_free() else "running"
 
-    def update(self, **changes) -> None:
+    def update(self, **changes: Any) -> None:
         """Change fields of ``run.json``."""
         files.write_json(self.path / DESCRIPTION, {**(self.description if self.exists else {}), **changes})
 
     @contextmanager
-    def under_way(self, **facts) -> Iterator[None]:
+    def under_way(self, **facts: Any) -> Iterator[None]:
         """Own the folder, write ``facts`` to ``run.json``, and at the end whether the training finished, stopped or failed.
 
         ``training_seconds`` adds up over the calls of a resumed run; of one that was killed, its whole epochs count.
@@ -174,10 +175,12 @@ class RunFolder:
 
     def restore_weights(self, model: keras.Model) -> None:
         """Load the checkpoint's weights into ``model``."""
+        assert self._checkpoint is not None
         model.load_weights(self._checkpoint / "checkpoint.weights.h5")
 
     def restore_optimiser(self, model: keras.Model) -> None:
         """Load the checkpoint's optimiser variables into the compiled, built ``model``."""
+        assert self._checkpoint is not None
         with np.load(self._checkpoint / "optimiser.npz") as arrays:
             for i, variable in enumerate(model.optimizer.variables):
                 variable.assign(arrays[f"v{i}"])

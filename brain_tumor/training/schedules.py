@@ -5,8 +5,11 @@ returns. Tail: down to ``max_lr / (DIV * 100)`` with momentum held. Each step is
 """
 
 import math
+from typing import Any
 
 import keras
+
+Tensor = Any  # of either backend
 
 DIV = 25.0
 FALL_SHARE = 0.9  # of what follows the rise; the rest is the tail
@@ -25,18 +28,18 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, max_lr: float, steps: int, pct_start: float = 0.3):
         self.max_lr, self.steps, self.pct_start = max_lr, steps, pct_start
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         low = self.max_lr / DIV
         return self._follow(step, (low, self.max_lr, low, low / 100))
 
-    def momentum(self, step):
+    def momentum(self, step: Tensor) -> Tensor:
         """Momentum (Adam's first beta) at ``step``."""
         return self._follow(step, (MOMENTUM_HIGH, MOMENTUM_LOW, MOMENTUM_HIGH, MOMENTUM_HIGH))
 
     def get_config(self) -> dict:
         return {"max_lr": self.max_lr, "steps": self.steps, "pct_start": self.pct_start}
 
-    def _follow(self, step, heights: tuple[float, ...]):
+    def _follow(self, step: Tensor, heights: tuple[float, ...]) -> Tensor:
         """Half a cosine between each two neighbouring heights."""
         step = keras.ops.cast(step, "float32")
         top = self.pct_start * self.steps

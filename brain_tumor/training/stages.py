@@ -7,6 +7,7 @@ killed run continues exactly where its last whole epoch ended, on features as on
 import math
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from brain_tumor.errors import RunError
 from brain_tumor.models import freezing, settings
 from brain_tumor.progress import Bar
-from brain_tumor.training import features
+from brain_tumor.training import features, loop
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
@@ -30,6 +31,7 @@ def train(
     validation: SliceArrays | None = None,
     metrics: Sequence[Callable] = (),
     on_features: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> list[dict]:
     """Train ``model`` in place, resuming from the run's checkpoint if it has one.
 
@@ -41,6 +43,7 @@ def train(
         validation: scored after every epoch; None where everything trains.
         metrics: what is watched beside the loss, each a number a slice whose mean over the epoch is kept.
         on_features: stages that train a classifier's head do so on cached features (:mod:`brain_tumor.training.features`).
+        callbacks: a user's own, called as ``fit`` would.
 
     Returns:
         The history, a dict an epoch.
@@ -63,10 +66,12 @@ def train(
         _wind_on(model, done * steps)
     total = sum(stage.epochs for stage in stages)
     first = 0
+    listed = loop.callback_list(callbacks, model, total)
+    listed.on_train_begin()
     with Bar("training", total * steps, done * steps) as bar:
         for stage, without_encoder in zip(stages, short, strict=True):
             last = first + stage.epochs
-            batches_of = epoch_batches
+            batches_of: Callable = epoch_batches
             validation_batches = None if validation is None else ValidationBatches(validation, example.batch_size)
             trained = features.head(model) if without_encoder else model
             if done < last:
@@ -81,9 +86,10 @@ def train(
                 if without_encoder:
                     batches_of, validation_batches = features.batches(model, epoch_batches, example, validation)
             for epoch in range(max(first, done), last):
-                history.append(_epoch(trained, stage, epoch, total, batches_of(epoch), validation_batches, bar))
+                history.append(_epoch(trained, stage, epoch, total, batches_of(epoch), validation_batches, bar, listed))
                 run.save_checkpoint(model, epoch + 1, history)
             first = last
+    listed.on_train_end()
     return history
 
 
@@ -98,41 +104,31 @@ def _wind_on(model: keras.Model, steps: int) -> None:
 
 
 def _epoch(
-    model, stage: Stage, epoch: int, total: int, batches: TrainingBatches, validation: ValidationBatches | None, bar: Bar
+    model: keras.Model,
+    stage: Stage,
+    epoch: int,
+    total: int,
+    batches: TrainingBatches,
+    validation: ValidationBatches | None,
+    bar: Bar,
+    callbacks: keras.callbacks.CallbackList,
 ) -> dict:
-    """One pass, batch by batch. `fit` would wrap the batches in `tf.data`, whose tuning thread is slow to end: it held up the
-    end of each epoch by a tenth of its length.
-    """
-    started = time.monotonic()
-    seen = []
-    for index in range(len(batches)):
-        seen.append(model.train_on_batch(*batches[index], return_dict=True))
-        bar.advance(note=f"epoch {epoch + 1}/{total}  loss {float(seen[-1]['loss']):.4f}")
-    row = {"epoch": epoch + 1, "stage": stage.name, **_means(seen)}
+    """One pass over the training part, and one over the validation part."""
+    started, logs = time.monotonic(), []
+    callbacks.on_epoch_begin(epoch)
+    for step in loop.steps(model, batches, callbacks):
+        logs.append(step)
+        bar.advance(note=f"epoch {epoch + 1}/{total}  loss {float(step['loss']):.4f}")
+    row: dict[str, Any] = {"epoch": epoch + 1, "stage": stage.name, **loop.means(logs)}
     if validation is not None:
-        logs, sizes = [], []
-        for index in range(len(validation)):
-            images, truth = validation[index]
-            logs.append(model.test_on_batch(images, truth, return_dict=True))
-            sizes.append(len(images))
-        means = _means(logs, sizes)
-        row |= {f"validation_{name}": value for name, value in means.items()}
+        row |= {f"validation_{name}": value for name, value in loop.evaluate(model, validation).items()}
     losses = [row[name] for name in ("loss", "validation_loss") if name in row]
-    if not all(map(math.isfinite, losses)):
+    if not all(math.isfinite(loss) for loss in losses):
         values = ", ".join(map(str, losses))
-        raise RunError(f"the loss became {values} in epoch {epoch + 1}; a lower peak rate than {stage.max_lr:g} may help")
-    return row | {
-        "learning_rate": float(model.optimizer.learning_rate),
-        "seconds": round(time.monotonic() - started, 2),
-    }
-
-
-def _means(seen: list[dict], slices: list[int] | None = None) -> dict[str, float]:
-    """What was watched over all batches, each weighed by its slices; hits and area become their pooled Dice."""
-    means = {name: float(np.average([logs[name] for logs in seen], weights=slices)) for name in ("loss", *seen[0])}
-    if "dice_area" in means:
-        means["dice"] = 2 * means.pop("dice_hits") / max(means.pop("dice_area"), 1e-9)
-    return means
+        raise RunError(f"the loss became {values} in epoch {epoch + 1}; a lower max_lr than {stage.max_lr:g} may help")
+    row |= {"learning_rate": float(model.optimizer.learning_rate), "seconds": round(time.monotonic() - started, 2)}
+    callbacks.on_epoch_end(epoch, row)
+    return row
 
 
 def _accelerated() -> bool | str:

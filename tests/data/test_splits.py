@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from brain_tumor.data import splits
 from brain_tumor.errors import SplitError
@@ -360,3 +359,20 @@ def test_an_unreadable_file_is_refused(tmp_path, content):
 def test_an_absent_file_is_refused(tmp_path):
     with pytest.raises(SplitError, match=r"nowhere.json: not a split in JSON \(.*No such file"):
         splits.load(tmp_path / "nowhere.json")
+
+
+def test_two_exams_of_one_patient_are_never_on_both_sides():
+    """Patients are dealt, not exams: BraTS has two time points of some persons."""
+    names = [f"P{number:02d}" for number in range(12)]
+    cases = pd.DataFrame(
+        [(f"{name}_{time}", name, "CS" if number % 2 else "DU") for number, name in enumerate(names) for time in (1, 2)],
+        columns=["case_id", "patient", "site"],
+    ).set_index("case_id")
+    slices = pd.DataFrame([(case_id, number) for case_id in cases.index for number in (1, 2)], columns=["case_id", "slice"])
+    made = [*splits.k_fold(cases, 3, validation=0.3), splits.named("ratio-20", cases, slices, validation=0.3)]
+    for split in made:
+        parts = [{key[:3] for key in getattr(split, part)} for part in splits.PARTS]
+        assert all(parts) and not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
+        assert sum(len(getattr(split, part)) for part in splits.PARTS) == len(cases)
+    tested = [key for split in made[:3] for key in split.test]
+    assert sorted(tested) == sorted(cases.index), "each exam once"

@@ -6,8 +6,7 @@ import inspect
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from brain_tumor.data import splits
 from brain_tumor.data.cache import open_store

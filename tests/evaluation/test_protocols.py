@@ -5,8 +5,7 @@ import statistics
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation import intervals, overlap, protocols

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as arrays
 from medpy.metric import binary as medpy
 

@@ -11,8 +11,7 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import DataError, RunError
 from brain_tumor.evaluation import calibration, detection
-from brain_tumor.experiments import classification
-from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments import classification, run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe
 from brain_tumor.training.plan import Stage
 
@@ -121,7 +120,7 @@ def test_floors_cover_each_slice_once(finished):
 def test_stored_probabilities_are_used_again_unless_told(finished, monkeypatch):
     seconds = finished.run.description["inference_seconds"]
     with monkeypatch.context() as patch:
-        patch.setattr(classification, "slice_probabilities", never)
+        patch.setattr(classification, "probabilities", never)
         pd.testing.assert_frame_equal(experiment.evaluate(finished.run, finished.cohort), finished.scores)
         assert finished.run.description["inference_seconds"] == seconds, "reading is not inference"
         with pytest.raises(AssertionError):
@@ -166,7 +165,7 @@ def test_stored_probabilities_that_are_none_are_refused_and_nothing_is_written(f
 
 def test_a_network_that_answers_nonsense_writes_nothing(finished, monkeypatch):
     before = everything(finished.run)
-    monkeypatch.setattr(classification, "slice_probabilities", lambda model, images, *_more: np.full(len(images), np.nan))
+    monkeypatch.setattr(classification, "probabilities", lambda model, images, *_more: np.full(len(images), np.nan))
     with pytest.raises(DataError, match=r"test part: expected probabilities from 0 to 1; .* such as nan"):
         experiment.evaluate(finished.run, finished.cohort, again=True)
     assert everything(finished.run) == before

@@ -98,7 +98,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="Scalings sends Ctrl-C otherwise")
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="Windows sends Ctrl-C otherwise")
 def test_ctrl_c_stops_those_under_way_and_begins_no_other(tmp_path):
     (tmp_path / "at_length.py").write_text(TASK)
     notes = tmp_path / "notes"

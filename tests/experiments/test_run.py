@@ -1,4 +1,7 @@
-"""What a recipe says arrives where it acts: at the network, at its batches, at its training; and in the run's record."""
+"""What a recipe says arrives where it acts: at the network, at its batches, at its training; and in the run's record.
+
+A run is known by the content of its recipe, split and data; no path and no spelling makes another run of it.
+"""
 
 from dataclasses import replace
 
@@ -6,32 +9,37 @@ import keras
 import numpy as np
 import pytest
 
+from brain_tumor import files
+from brain_tumor.data import intensity, splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.errors import ModelError
 from brain_tumor.experiments import run as experiment
-from brain_tumor.experiments.recipe import ClassificationRecipe
+from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.models import weights
 from brain_tumor.models.backbones import INPUT_BATCHNORM
 from brain_tumor.models.classifier import classifier
+from brain_tumor.training import losses
 from brain_tumor.training.augment import NONE, Augmentation
 from brain_tumor.training.plan import Stage
 
+BCE = np.log(2)  # of an undecided network
 HEAD = Stage("frozen", 1, part="head")
 RECIPE = ClassificationRecipe(
     cohort="phantom", split="ratio-33", size=32, stages=(HEAD,), batch_size=4, normalisation="unit", augmentation=NONE,
     flip_tta=False, precision="float32",
 )  # fmt: skip
+SEGMENTATION = SegmentationRecipe(cohort="phantom", split="ratio-33", model="resunet", size=32)
 
 
 @pytest.fixture
 def begun(home, phantom_cohort, monkeypatch):
-    """What :func:`training.train_stages` is given, which itself trains nothing, and the run's record."""
+    """What :func:`brain_tumor.training.stages.train` is given, which itself trains nothing, and the run's record."""
 
     def begin(**changes):
         given = {}
 
-        def stand_in(model, stages, epoch_batches, loss, run, validation, task, counted, on_features):
-            given.update(model=model, stages=stages, batches=epoch_batches(0), counted=counted, on_features=on_features)
+        def stand_in(model, stages, epoch_batches, loss, run, validation, metrics, on_features, callbacks):
+            given.update(model=model, stages=stages, batches=epoch_batches(0), loss=loss, on_features=on_features)
 
         monkeypatch.setattr(experiment, "train_stages", stand_in)
         run = experiment.train(replace(RECIPE, **changes), phantom_cohort)
@@ -54,8 +62,8 @@ def pretrained(home):
 def test_the_encoder_begins_with_the_weights_that_are_asked_for(begun, pretrained):
     given, facts = begun(weights="mri4")
     for name, values in pretrained.items():
-        for found, expected in zip(given["model"].get_layer(name).get_weights(), values, strict=True):
-            np.testing.assert_array_equal(found, expected, err_msg=name)
+        for array, expected in zip(given["model"].get_layer(name).get_weights(), values, strict=True):
+            np.testing.assert_array_equal(array, expected, err_msg=name)
     assert facts["encoder"]["file"] == "mri4-resnet18-32-unit.weights.h5"
     assert facts["encoder_hash"] == facts["encoder"]["sha256"] and facts["encoder"]["scalars"] > 10**7
 
@@ -66,22 +74,30 @@ def test_random_weights_are_other_ones(begun, pretrained):
     assert not np.array_equal(given["model"].get_layer("conv0").get_weights()[0], pretrained["conv0"][0])
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_the_first_batchnorm_is_there_or_not(begun, kept):
-    given, _ = begun(input_batchnorm=kept)
-    assert bool(given["model"].get_layer(INPUT_BATCHNORM).weights) is kept
+@pytest.mark.parametrize("present", [True, False])
+def test_the_first_batchnorm_is_there_or_not(begun, present):
+    given, _ = begun(input_batchnorm=present)
+    assert bool(given["model"].get_layer(INPUT_BATCHNORM).weights) is present
 
 
 def test_classes_weigh_the_same_where_that_is_asked_and_the_run_says_how_much(begun, phantom_cohort):
     given, facts = begun(balance="weights")
     held = open_store(phantom_cohort).slices.tumour_px.to_numpy()[given["batches"].arrays.rows] > 0
     expected = [len(held) / (2 * np.count_nonzero(held == tumour)) for tumour in (False, True)]
-    assert facts["class_weights"] == list(given["counted"]) == pytest.approx(expected)
+    assert facts["class_weights"] == pytest.approx(expected)
+    assert _losses_of_each_class(given["loss"]) == pytest.approx([weight * BCE for weight in expected])
 
 
 def test_without_balance_nothing_is_weighed(begun):
     given, facts = begun()
-    assert given["counted"] is None and facts["class_weights"] is None
+    assert facts["class_weights"] is None
+    assert given["loss"] is losses.bce and _losses_of_each_class(given["loss"]) == pytest.approx([BCE, BCE])
+
+
+def _losses_of_each_class(loss):
+    """The loss of a slice without tumour and of one with tumour, on which the network is undecided."""
+    logit = keras.ops.zeros((1, 1))
+    return [float(loss(keras.ops.full((1, 1), float(label)), logit)) for label in (0, 1)]
 
 
 def test_sampling_draws_both_classes_alike(begun, phantom_cohort):
@@ -100,3 +116,69 @@ def test_a_stage_that_names_no_layer_is_refused_before_anything_is_written(begun
     with pytest.raises(ModelError, match="stage4"):
         begun(model="plain", stages=(HEAD, Stage("upper", 1, part="stage4")))
     assert not (home / "runs").exists()
+
+
+@pytest.fixture
+def store(phantom_cohort):
+    return open_store(phantom_cohort)
+
+
+@pytest.fixture
+def split_files(store, tmp_path, monkeypatch):
+    """In the working folder: ``a.json``, a copy of it named ``b.json``, and ``c.json``, which names the same split but tests
+    another patient.
+    """
+    monkeypatch.chdir(tmp_path)
+    split = splits.named("ratio-33", store.cases, store.slices)
+    for name in ("a.json", "b.json"):
+        split.save(tmp_path / name)
+    moved = replace(split, train=(*split.train[1:], split.test[0]), test=(split.train[0], *split.test[1:]))
+    moved.save(tmp_path / "c.json")
+    return tmp_path
+
+
+def test_a_split_is_known_by_its_content_not_by_its_path(store, split_files):
+    def folder(path, recipe=RECIPE):
+        return experiment.run_folder(replace(recipe, split=str(path)), store)
+
+    for recipe in (RECIPE, SEGMENTATION):
+        one = folder("a.json", recipe)
+        assert one == folder("./a.json", recipe) == folder(split_files / "a.json", recipe) == folder("b.json", recipe)
+        assert one == folder("ratio-33", recipe), "the same patients, drawn by name"
+        other = folder("c.json", recipe)
+        assert other != one and other.path.name.split("-seed")[0] == one.path.name.split("-seed")[0]
+
+
+def test_a_run_is_not_trained_again_for_another_path_of_its_split(begun, split_files, home):
+    given, facts = begun(split="a.json", cohort="lgg")
+    again, same = begun(split=str(split_files / "b.json"))
+    assert given and not again
+    assert same == facts
+    (model,) = (home / "runs").glob("phantom-ratio-33-*/model.json")
+    assert files.read_json(model)["predictor"]["cohort"] == "phantom", "where the predictor looks up a case by name"
+    other, _ = begun(split="c.json")
+    assert other
+
+
+def test_the_name_of_a_splits_file_leads_out_of_no_folder(store, split_files, home):
+    split = splits.load(split_files / "a.json")
+    replace(split, name="../../away of/ratio 33").save(split_files / "a.json")
+    folder = experiment.run_folder(replace(RECIPE, split="a.json"), store)
+    assert folder.path.resolve().parent == (home / "runs").resolve()
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, SEGMENTATION], ids=["classification", "segmentation"])
+def test_a_run_on_the_phantom_is_named_after_it_whatever_its_recipe_says(store, recipe):
+    of_lgg = experiment.run_folder(replace(recipe, cohort="lgg"), store)
+    assert of_lgg.path.name.startswith("phantom-ratio-33-")
+    assert of_lgg == experiment.run_folder(recipe, store), "the data say whose exams they are"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "learns_masks"), [(RECIPE, False), (SEGMENTATION, True)], ids=["classification", "segmentation"]
+)
+def test_other_data_are_another_run_and_so_are_masks_that_were_prepared_otherwise(store, monkeypatch, recipe, learns_masks):
+    one = experiment.run_folder(recipe, store)
+    assert experiment.run_folder(recipe, replace(store, data_hash="e" * 64)) != one
+    monkeypatch.setattr(intensity, "PREPARATION", intensity.PREPARATION + 1)
+    assert (experiment.run_folder(recipe, store) != one) is learns_masks, "labels of slices come from native masks"

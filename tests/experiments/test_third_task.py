@@ -16,13 +16,9 @@ from brain_tumor import files
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import intervals
-from brain_tumor.experiments import crossval, tasks
-from brain_tumor.experiments import run as experiment
-from brain_tumor.records import comparison, lookup, records
-from brain_tumor.records import crossval as crossval_record
-from brain_tumor.report.pages import crossval as crossval_page
-from brain_tumor.report.pages import run as run_page
-from brain_tumor.report.pages import sections, views
+from brain_tumor.experiments import crossval, run as experiment, tasks
+from brain_tumor.records import comparison, crossval as crossval_record, lookup, records
+from brain_tumor.report.pages import crossval as crossval_page, run as run_page, sections, views
 from brain_tumor.training.augment import NONE
 from brain_tumor.training.plan import Stage
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from brain_tumor.experiments import classification, training
+from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe
 from brain_tumor.models import saved
 from brain_tumor.training.plan import Stage
@@ -18,8 +18,8 @@ RECIPE = ClassificationRecipe(
 def test_a_run_is_the_same_whatever_the_user_has_set(phantom_cohort, users_settings, tmp_path, monkeypatch):
     def run(home):
         monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path / home))
-        folder = training.train(RECIPE, phantom_cohort)
-        return folder, saved.load(folder.path).get_weights(), classification.evaluate(folder, phantom_cohort)
+        folder = experiment.train(RECIPE, phantom_cohort)
+        return folder, saved.load(folder.path).get_weights(), experiment.evaluate(folder, phantom_cohort)
 
     folder, values, scores = run("defaults")
     read = users_settings()

@@ -1,4 +1,4 @@
-"""A network and an exam small enough to predict in no time."""
+"""A network and slices small enough to predict in no time."""
 
 import keras
 import numpy as np
@@ -15,6 +15,6 @@ def network():
 
 
 @pytest.fixture(scope="session")
-def exam():
+def images():
     """20 slices of 24 x 24: more than a batch, and not the network's size."""
     return np.random.default_rng(0).integers(0, 256, (20, 24, 24, 3), np.uint8)

@@ -21,9 +21,12 @@ def folder(small_resunet, tmp_path):
 
 
 @pytest.mark.parametrize("number_format", ["float32", "mixed_bfloat16"])
-def test_a_saved_model_comes_back_exactly(folder, small_resunet, number_format):
+def test_a_saved_model_comes_back_exactly_in_its_own_number_format(tmp_path, small_resunet, number_format):
+    saved.save(small_resunet, DESCRIPTION | {"precision": number_format}, tmp_path)
     keras.utils.set_random_seed(1)
-    again = saved.load(folder, number_format)
+    again = saved.load(tmp_path)
+    assert {layer.dtype_policy.name for layer in again.layers if layer.name.startswith("encoder1")} == {number_format}
+    assert again.layers[-1].dtype_policy.name == "float32"
     for one, other in zip(small_resunet.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     if number_format == "float32":
@@ -91,4 +94,28 @@ def test_a_damaged_description_is_refused(folder, content):
 def test_a_description_that_fits_no_constructor_or_not_these_weights_is_refused(folder, changes):
     description = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps(description | changes))
-    assert "model.json" in refusal(folder)
+    assert "model.json: describes no network that fits model.weights.h5" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"widths": (4, 8)}, "network 'resunet' cannot be built with size=16, widths=.* 'widths'"),
+        ({"batchnorm_momentum": "fast"}, "network 'resunet' cannot be built with size=16, batchnorm_momentum='fast'"),
+        ({"filters": 8}, "filters 8, expected the width of each level"),
+    ],
+)
+def test_arguments_that_no_network_takes_are_refused_in_one_line(changes, words):
+    with pytest.raises(ModelError, match=words) as refusal:
+        saved.build(saved.describe("resunet", size=16, **changes))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_chosen_threshold_is_kept_with_the_model_and_changes_nothing_else(small_resunet, tmp_path):
+    saved.save(small_resunet, DESCRIPTION | {"predictor": {"normalisation": "unit", "threshold": 0.5}}, tmp_path)
+    before = saved.load_described(tmp_path)[1]
+    saved.decide(tmp_path, 0.3)
+    model, after = saved.load_described(tmp_path)
+    assert after == before | {"predictor": {"normalisation": "unit", "threshold": 0.3}}
+    for one, other in zip(small_resunet.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)

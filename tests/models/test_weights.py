@@ -8,15 +8,15 @@ import threading
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 from keras.src.utils.module_utils import h5py
 
 from brain_tumor import files
 from brain_tumor.errors import ModelError
 from brain_tumor.models import weights
-from brain_tumor.models.backbones import BACKBONES, resnet
+from brain_tumor.models.architectures import BACKBONES
+from brain_tumor.models.backbones import resnet
 from brain_tumor.models.classifier import classifier, plain
 
 pytestmark = pytest.mark.backend
@@ -141,6 +141,7 @@ def test_a_name_without_files_says_how_to_make_them(target, home):
     assert "no weights 'imagnet'" in said and "none, imagenet, mri4" in said
 
 
+@settings(deadline=None)  # a busy disk takes its time
 @given(sizes=st.sets(st.sampled_from([64, 96, 128, 160, 224, 256]), min_size=1), wanted=st.sampled_from([32, 112, 128, 192, 512]))
 def test_the_nearest_size_is_taken_and_of_two_the_smaller(tmp_path_factory, sizes, wanted):
     with pytest.MonkeyPatch.context() as patch:

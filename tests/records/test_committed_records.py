@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from brain_tumor import files
+from brain_tumor.data import intensity
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import lookup, upgrade
@@ -51,8 +52,10 @@ def names_of(folders):
 @pytest.mark.parametrize("folder", RUNS, ids=names(RUNS))
 def test_a_run_is_found_by_its_recipe(folder):
     recipe, facts = lookup.recipe_of(folder), lookup.run_facts(folder)
-    assert lookup.find(recipe) == folder
-    assert lookup.find(recipe, cohort_name="lgg", data_hash=facts["data_hash"]) == folder
+    of_today = [other for other in RUNS if lookup.is_current(lookup.run_facts(other)) and lookup.recipe_of(other) == recipe]
+    expected = of_today[0] if of_today else folder
+    assert lookup.find(recipe) == expected
+    assert lookup.find(recipe, cohort_name="lgg", data_hash=facts["data_hash"]) == expected
     assert lookup.find(recipe, cohort_name="phantom") is None
     assert lookup.find(recipe, data_hash="0" * 64) is None
     assert lookup.find(replace(recipe, seed=recipe.seed + 100)) is None
@@ -68,6 +71,15 @@ def test_a_recipe_says_what_the_folder_name_said(folder):
     assert (folder / scored).is_file()
     epochs = pd.read_csv(folder / "history.csv").groupby("stage", sort=False).size()
     assert [(stage.name, stage.epochs) for stage in recipe.stages] == list(epochs.items())
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=names(RUNS))
+def test_a_run_says_how_its_masks_were_resized(folder):
+    """Records from before it was written say preparation 1, those of classifiers say nothing."""
+    facts, written = lookup.run_facts(folder), files.read_json(folder / lookup.RUN)
+    learns_masks = isinstance(lookup.recipe_of(folder), SegmentationRecipe)
+    assert facts.get("preparation") == (written.get("preparation", 1) if learns_masks else None)
+    assert lookup.is_current(facts) == (not learns_masks or written.get("preparation") == intensity.PREPARATION)
 
 
 @pytest.mark.parametrize("folder", CROSSVALS, ids=names(CROSSVALS))

@@ -2,21 +2,20 @@
 
 import json
 import shlex
+import shutil
 from dataclasses import replace
 from html import unescape
 
 import pandas as pd
 import pytest
 
-from brain_tumor.data import opening
+from brain_tumor import files
+from brain_tumor.data import opening, splits
 from brain_tumor.errors import RunError
-from brain_tumor.experiments import crossval, out_of_fold
-from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments import crossval, out_of_fold, run as experiment, tasks
 from brain_tumor.experiments.crossval import cross_validate
-from brain_tumor.records import crossval as crossval_record
-from brain_tumor.records import records
-from brain_tumor.report.pages import crossval as crossval_page
-from brain_tumor.report.pages import page, readme
+from brain_tumor.records import crossval as crossval_record, lookup, records
+from brain_tumor.report.pages import crossval as crossval_page, page, readme
 
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
 BOTH = {"crossval.json", "history.csv", "floors.csv", "cases.csv", "scores.csv", "fold_scores.csv"}
@@ -62,36 +61,58 @@ def stored(folder):
 def test_scores_follow_from_the_recorded_tables(validated, task):
     folder = validated(task, folds=2)
     record = crossval_record.commit_crossval(folder)
-    found, floors = (pd.read_csv(record / name) for name in (out_of_fold.MAIN[task], "floors.csv"))
-    assert "all empty" not in set(floors.floor)
-    ceilings = pd.read_csv(record / "ceiling.csv") if task == "segmentation" else None
-    scores = out_of_fold.score(found, floors, ceilings), stored(folder)
+    of_task = tasks.of(task)
+    names = (of_task.main, "floors.csv", *(["ceiling.csv"] if task == "segmentation" else []))
+    tables = {name: pd.read_csv(record / name) for name in names}
+    assert "all empty" not in set(tables["floors.csv"].floor)
+    scores = out_of_fold.score(tables, of_task), stored(folder)
     again, before = (table.drop(columns=["low", "high"]) for table in scores)
     pd.testing.assert_frame_equal(again, before, rtol=1e-4)
 
 
-@pytest.mark.parametrize("asked", [{"folds": 3}, {"unit": "slice", "folds": 2}, {"unit": "site"}], ids=str)
+@pytest.mark.parametrize("dealt", [{"folds": 3}, {"unit": "slice", "folds": 2}, {"unit": "site"}], ids=str)
 @pytest.mark.parametrize("task", ["segmentation", "classification"])
-def test_the_recorded_commands_repeat_all_of_it_or_one_fold(validated, command, monkeypatch, task, asked):
-    folder = validated(task, seed=3, flip_tta=False, **asked)
-    facts = json.loads((crossval_record.commit_crossval(folder) / "crossval.json").read_text())
-    repeated, trained = [], []
+def test_the_recorded_command_repeats_all_of_it(validated, reports, stubs, command, monkeypatch, task, dealt):
+    folder = validated(task, seed=3, flip_tta=False, **dealt)
+    record = crossval_record.commit_crossval(folder)
+    store, repeated = stubs.table_store(SITES, phantom=False), []
+    monkeypatch.chdir(reports.parent)
     monkeypatch.setattr(opening, "open_cohort", lambda name: name)
 
     def repeat(recipe, cohort, unit, folds, on_fold):
-        repeated.append(crossval.crossval_name(recipe, unit, folds or 3))
-        raise RunError("that was enough")
-
-    def train(recipe, cohort, on_start):
-        trained.append(recipe.run_id)
+        repeated.append(crossval.crossval_name(recipe, unit, folds, store))
+        names = splits.fold_names(unit, folds, store.cases, store.slices)
+        repeated.extend(experiment.run_folder(replace(recipe, split=name), store).path.name for name in names)
         raise RunError("that was enough")
 
     monkeypatch.setattr(crossval, "cross_validate", repeat)
-    monkeypatch.setattr(experiment, "train", train)
-    for line in [facts["command"], *(fold["command"] for fold in facts["runs"])]:
-        assert command(*shlex.split(line)[1:]).refuses("that was enough")
-    assert repeated == [folder.name]
-    assert trained == [fold["run"] for fold in facts["runs"]]
+    words = shlex.split(records.retrain_command(record))
+    assert words == ["brain-tumor", "crossval", "--recipe", f"reports/records/{folder.name}/crossval.json"]
+    assert command(*words[1:]).refuses("that was enough")
+    assert repeated == [folder.name, *(fold["run"] for fold in lookup.crossval_facts(record)["runs"])]
+
+
+@pytest.mark.parametrize("task", ["segmentation", "classification"])
+def test_a_record_is_found_by_recipe_unit_and_folds(validated, task):
+    record = crossval_record.commit_crossval(validated(task, folds=2))
+    recipe, facts = lookup.fold_recipes(record)[0], lookup.crossval_facts(record)
+    assert crossval_record.recorded(recipe, "patient", 2, facts["data_hash"]) == record
+    for other in ((recipe, "slice", 2), (recipe, "patient", 3), (replace(recipe, seed=9), "patient", 2)):
+        assert crossval_record.recorded(*other, facts["data_hash"]) is None
+    assert crossval_record.recorded(recipe, "patient", 2, "0" * 64) is None
+
+
+def test_a_cross_validation_of_today_comes_before_an_older_one(validated):
+    record = crossval_record.commit_crossval(validated(folds=2))
+    recipe, facts = lookup.fold_recipes(record)[0], lookup.crossval_facts(record)
+    assert "resized otherwise" not in crossval_page.publish(record).read_text()
+    for name in ("an-older-one", "zz-another"):
+        older = shutil.copytree(record, record.with_name(name))
+        files.write_json(older / "crossval.json", {field: value for field, value in facts.items() if field != "preparation"})
+        assert lookup.find_crossval(recipe, "patient", 2) == record
+    shutil.rmtree(record)
+    assert lookup.find_crossval(recipe, "patient", 2).name == "an-older-one"
+    assert "masks were resized otherwise for training (preparation 1)" in crossval_page.publish(older).read_text()
 
 
 def test_the_phantom_and_the_unfinished_are_never_recorded(validated, reports):
@@ -125,7 +146,7 @@ def test_a_page_tells_scores_folds_and_who_was_never_tested(validated, reports):
         "fold-2-of-2",
         "95 % interval",
         "floor",
-        "brain-tumor crossval segmentation",
+        f"brain-tumor crossval --recipe reports/records/{record.name}/crossval.json",
         "TCGA_DU_0001",
     ):
         assert words in html, words
@@ -144,7 +165,7 @@ def test_the_same_recipe_by_another_unit_stands_beside_it(validated, task):
     first = crossval_record.commit_crossval(validated(task, folds=2))
     crossval_record.commit_crossval(validated(task, unit="slice", folds=3))
     crossval_record.commit_crossval(validated(task, unit="slice", folds=3, seed=1))
-    assert set(crossval_record.other_units(first, crossval.read(first))) == {"slice, 3 folds"}
+    assert set(crossval_record.other_units(first, lookup.crossval_facts(first))) == {"slice, 3 folds"}
     html = unescape(crossval_page.publish(first).read_text())
     assert "By unit of the folds" in html
     assert html.count("<th>slice, 3 folds</th>") == 2, "two main scores"

@@ -14,18 +14,15 @@ import pandas as pd
 import pytest
 
 from brain_tumor import files
-from brain_tumor.evaluation import calibration, detection, intervals, overlap, protocols, surface
+from brain_tumor.evaluation import calibration, detection, intervals, overlap, protocols, seeds, surface
 from brain_tumor.experiments import classification, out_of_fold, scoring, tasks
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import comparison, lookup, records
 from brain_tumor.records.sidecar import Sidecar
-from brain_tumor.report.pages import crossval as crossval_page
-from brain_tumor.report.pages import run_content
-from brain_tumor.studies.leaks import leaks
-from brain_tumor.studies.leaks import tables as tables_leaks
-from brain_tumor.studies.source_002 import answers, grid
-from brain_tumor.studies.source_002 import tables as grid_tables
+from brain_tumor.report.pages import crossval as crossval_page, run_content
+from brain_tumor.studies.leaks import leaks, tables as tables_leaks
+from brain_tumor.studies.source_002 import answers, grid, tables as grid_tables
 from brain_tumor.training.plan import Stage
 
 REPORTS = CHECKOUT / "reports"
@@ -33,6 +30,7 @@ RUN_PAGES = sorted((REPORTS / "runs").glob("*.json"))
 RUNS, CROSSVALS = (sorted(path.parent for path in REPORTS.glob(f"records/*/{name}")) for name in (lookup.RUN, lookup.CROSSVAL))
 INTERVAL = ("low", "high")
 WORKING, NATIVE = 128, 256
+PUBLISHED_RESAMPLES = intervals.RESAMPLES  # read before a fixture makes them few
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +52,9 @@ def published(report):
 @pytest.fixture(params=["values", pytest.param("intervals", marks=pytest.mark.long)])
 def interval(request, monkeypatch):
     """The fields of an interval where intervals are compared, else none: then few resamples are enough."""
-    if request.param == "intervals":
-        return INTERVAL
-    monkeypatch.setattr(intervals, "RESAMPLES", 10)
-    return ()
+    compared = request.param == "intervals"
+    monkeypatch.setattr(intervals, "RESAMPLES", PUBLISHED_RESAMPLES if compared else 10)
+    return INTERVAL if compared else ()
 
 
 def check_same(numbers, reference, fields, tolerance=1e-9):
@@ -186,8 +183,8 @@ def test_report_05_means_over_seeds(interval):
         floors = floors or records.read_floors(folders[0])  # of the same test slices, so of both networks
         counts = records.counts_like(recipes[1], model, lookup.run_facts(folders[0])["data_hash"])
         assert len(counts) == 2
-        table = records.mean_scores([records.read_counts(folder) for folder in folders], floor_counts=floors)
-        pd.testing.assert_frame_equal(table, records.mean_scores(counts, floor_counts=floors))
+        table = seeds.mean_scores([records.read_counts(folder) for folder in folders], floor_counts=floors)
+        pd.testing.assert_frame_equal(table, seeds.mean_scores(counts, floor_counts=floors))
         add_rows(sidecar, table, lambda row, model=model: f"{model} Dice, {row.protocol}")
         minutes.append(sum(round(lookup.run_facts(folder)["training_seconds"] / 60, 1) for folder in folders) / 2)
     sidecar.add("training time", round(minutes[0], 1))

@@ -12,8 +12,7 @@ import pytest
 
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import records
-from brain_tumor.report.pages import page
-from brain_tumor.report.pages import run as run_page
+from brain_tumor.report.pages import page, run as run_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PUBLISHED = [path for path in (CHECKOUT / "reports").rglob("*.html") if "local" not in path.parts and path.name != page.DEMO]

@@ -10,11 +10,10 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from brain_tumor.evaluation import overlap
+from brain_tumor.evaluation import overlap, seeds
 from brain_tumor.records import records
-from brain_tumor.report import figures
+from brain_tumor.report import figures, tables
 from brain_tumor.report.figures import drawing, slices
-from brain_tumor.report.pages import tables
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ def test_blank_codes_are_a_group_of_their_own():
 
 
 def test_protocols_show_score_interval_and_floor(counts):
-    scores = records.mean_scores([counts])
+    scores = seeds.mean_scores([counts])
     scores = scores[scores["size"] == 64]
     axes = figures.plot_protocols({"a network": scores}).axes[0]
     np.testing.assert_allclose(axes.lines[0].get_xdata(), scores.dice)
@@ -118,7 +117,14 @@ def test_pictures_know_whose_pixels_they_hold(store):
 def test_every_function_that_draws_pixels_is_called_show():
     drawn_from_pixels = {name for name in figures.__all__ if getattr(figures, name).__module__ == slices.__name__}
     assert {name for name in figures.__all__ if name.startswith("show_")} == drawn_from_pixels - {"best_median_worst"}
-    assert drawn_from_pixels == {"show_gallery", "show_sequences", "show_case", "show_predictions", "best_median_worst"}
+    assert drawn_from_pixels == {
+        "show_gallery",
+        "show_picture",
+        "show_sequences",
+        "show_case",
+        "show_predictions",
+        "best_median_worst",
+    }
 
 
 def test_truth_and_prediction_are_outlined_where_they_are(store):
@@ -170,14 +176,14 @@ def test_a_classifier_is_drawn_with_its_linear_layers_and_no_way_up():
 
 
 def test_tables_say_score_interval_floor_and_meaning(counts):
-    table = tables.score_table(records.mean_scores([counts]))
+    table = tables.score_table(seeds.mean_scores([counts]))
     assert list(table.columns) == ["size", "score", "95 % interval", "floor", "empty slices", "what it means"]
     assert " to " in table["95 % interval"].iloc[0]
     assert table.floor.iloc[0].endswith(", all empty")
 
 
 def test_a_ceiling_stands_beside_scores_that_have_one(counts):
-    scores = records.mean_scores([counts])
+    scores = seeds.mean_scores([counts])
     scores["ceiling"] = [0.9731, np.nan] * (len(scores) // 2)
     table = tables.score_table(scores)
     assert list(table.columns) == ["size", "score", "95 % interval", "floor", "ceiling", "empty slices", "what it means"]
@@ -186,7 +192,7 @@ def test_a_ceiling_stands_beside_scores_that_have_one(counts):
 
 
 def test_a_score_below_its_floor_says_so(counts):
-    scores = records.mean_scores([counts])
+    scores = seeds.mean_scores([counts])
     scores.loc[0, "floor"], scores.loc[0, "floor_name"] = 1.0, "mean mask"
     table = tables.score_table(scores)
     assert table.score.iloc[0] == f"{scores.dice[0]:.3f}, below its floor"
@@ -196,7 +202,7 @@ def test_a_score_below_its_floor_says_so(counts):
 
 def test_scores_of_older_records_are_still_shown(counts):
     """They have five protocols, and the all-empty prediction as their only floor."""
-    scores = records.mean_scores([counts]).drop(columns="floor_name")[3:8]
+    scores = seeds.mean_scores([counts]).drop(columns="floor_name")[3:8]
     table = tables.score_table(scores)
     assert len(table) == 5
     assert all(floor.endswith(", all empty") for floor in table.floor)

@@ -7,8 +7,7 @@ import pytest
 
 from brain_tumor.data.profile import profile
 from brain_tumor.records import records
-from brain_tumor.report.pages import page, run_content
-from brain_tumor.report.pages import run as run_page
+from brain_tumor.report.pages import page, run as run_page, run_content, segmentation
 
 
 def published(run):
@@ -35,7 +34,7 @@ def test_a_classifier_has_a_page_without_a_picture(make_classifier, reports):
     for alt in ("ROC curves", "Precision against", "Share of tumour against", "Training loss and accuracy by epoch"):
         assert f'alt="{alt}' in html
     assert "data:image/jpeg" not in html and "<h2>Pictures</h2>" not in html
-    assert "brain-tumor train classification" in html
+    assert f"brain-tumor train --recipe reports/records/{content['runs'][0]}/run.json" in html
     assert [number["name"] for number in content["numbers"] if number["headline"]] == [
         "resnet18 slices with tumour, accuracy",
         "resnet18 slices with tumour, AUC",
@@ -66,7 +65,8 @@ def test_an_answer_owns_up_to_its_floor(make_run, dice, words):
 
 
 def test_the_demo_shows_its_cohort_and_then_the_same_sections(make_run, reports, phantom_cohort, store, monkeypatch):
-    monkeypatch.setattr(run_page, "open_cohort", lambda name: phantom_cohort)
+    for module in (run_page, segmentation):
+        monkeypatch.setattr(module, "open_cohort", lambda name: phantom_cohort)
     html = run_page.demo_page(make_run(), profile(store)).read_text()
     places = [
         html.index(f"<h2>{title}</h2>") for title in ("The cohort", "Patients", "Scores", "Boundary", "Pictures", "Training")

@@ -1,7 +1,5 @@
 """What else could be said of stored predictions: read from disk, equal to what scoring counts, and nothing chosen on test."""
 
-from dataclasses import asdict
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +8,7 @@ from brain_tumor.data import splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.errors import DataError, RunError
 from brain_tumor.evaluation import calibration, overlap, protocols
+from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference.predict import Prediction
 from brain_tumor.studies import definitions
@@ -25,12 +24,11 @@ def make_run(tmp_path, phantom_cohort):
     def make(validation=0.4):
         recipe = SegmentationRecipe(cohort="phantom", split="ratio-33", validation=validation, model="resunet", size=SIZES[0])
         store = open_store(phantom_cohort)
-        run = RunFolder(tmp_path / "runs" / recipe.run_id)
+        run = RunFolder(tmp_path / "runs" / experiment.run_folder(recipe, store).path.name)
         split = splits.named(recipe.split, store.cases, store.slices, recipe.validation)
         split.save(run.path / "split.json")
-        identity = {"data_hash": store.data_hash, "split_hash": split.hash}
         parts = {part: {"patients": len(getattr(split, part))} for part in ("validation", "test")}
-        run.update(status="finished", recipe=asdict(recipe), parts=parts, **identity)
+        run.update(status="finished", recipe=recipe.to_json(), parts=parts, **experiment.content(recipe, store, split))
         rng = np.random.default_rng(0)
         for case_id in [*split.validation, *split.test]:
             rows = store.rows_of(case_id)

@@ -9,10 +9,7 @@ from brain_tumor.data.splits import leak_pair
 from brain_tumor.evaluation import floors, intervals
 from brain_tumor.records.sidecar import Sidecar
 from brain_tumor.report.figures import drawing
-from brain_tumor.studies.leaks import figures as figures_leaks
-from brain_tumor.studies.leaks import leaks
-from brain_tumor.studies.leaks import published as claims
-from brain_tumor.studies.leaks import tables as tables_leaks
+from brain_tumor.studies.leaks import figures as figures_leaks, leaks, published as claims, tables as tables_leaks
 
 SPLITS = {"source-002": "slices", "ratio-15": "patients"}
 
@@ -101,7 +98,7 @@ def test_a_score_below_its_floor_is_marked(table):
     shown = tables_leaks.comparison(table, "leaky", "clean").iloc[0]
     assert shown.leaky == "0.700 (0.600 to 0.800), below its floor 0.750 (shape interpolation)"
     assert shown.clean == "0.650 (0.500 to 0.700), floor 0.200 (mean mask at position)"
-    assert (shown["Wilcoxon p"], shown["slices (empty)"]) == ("< 0.001", "1,200 (800)")
+    assert (shown["p"], shown["slices (empty)"]) == ("< 0.001", "1,200 (800)")
 
 
 def test_floors_say_where_they_do_not_apply_and_what_they_are_on_all_patients(spread):

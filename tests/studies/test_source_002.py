@@ -12,9 +12,10 @@ from scipy import stats
 from brain_tumor import files
 from brain_tumor.errors import ModelError, RunError
 from brain_tumor.evaluation import intervals
+from brain_tumor.experiments import run as experiment
+from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import records
-from brain_tumor.studies.source_002 import answers, grid
-from brain_tumor.studies.source_002 import tables as grid_tables
+from brain_tumor.studies.source_002 import answers, grid, tables as grid_tables
 from brain_tumor.studies.source_002.cells import CELLS, CLAIMS, QUESTIONS, WITHOUT_INPUT_BATCHNORM, Claim
 from brain_tumor.training.runs import RunFolder
 
@@ -51,12 +52,18 @@ def test_every_claim_is_about_cells_that_there_are():
     assert {name for claim in (*CLAIMS, *QUESTIONS) for name in (claim.one, claim.other)} <= set(KNOWN)
 
 
-def test_equal_cells_are_one_training_and_others_are_not():
-    assert asked("16").run_id == asked("18").run_id
-    assert asked("20").run_id == asked("15").run_id != asked("18").run_id
-    frozen = replace(KNOWN["3"], normalisation="imagenet")
-    assert grid.recipe(frozen, BUDGET, "ratio-34", "phantom").run_id != asked("3").run_id, "frozen statistics undo nothing"
-    without = [asked(cell.name).run_id for cell in WITHOUT_INPUT_BATCHNORM]
+def test_equal_cells_are_one_training_and_others_are_not(stubs):
+    store = stubs.table_store(SITES)
+
+    def run_name(recipe):
+        return experiment.run_folder(recipe, store).path.name
+
+    names = {cell: run_name(asked(cell)) for cell in ("3", "15", "16", "18", "20")}
+    assert asked("16") == asked("18") and names["16"] == names["18"]
+    assert asked("20") == asked("15") and names["20"] == names["15"] != names["18"]
+    frozen = grid.recipe(replace(KNOWN["3"], normalisation="imagenet"), BUDGET, "ratio-34", "phantom")
+    assert frozen != asked("3") and run_name(frozen) != names["3"], "frozen statistics undo nothing"
+    without = [run_name(asked(cell.name)) for cell in WITHOUT_INPUT_BATCHNORM]
     assert len(set(without)) == len(without), "without the first BatchNorm each normalisation is a training of its own"
 
 
@@ -270,24 +277,10 @@ def claimed(better, worse, points=0.0):
     return Claim("002.00", "one is better", better, worse, points)
 
 
-def remembered(signed_rank):
-    """``signed_rank``, asked once of each pattern of signs and ranks: scipy goes through 4096 signs of 12 patients each time."""
-    p_values = {}
-
-    def p_value(differences):
-        pattern = tuple(np.sign(differences) * stats.rankdata(np.abs(differences), nan_policy="omit"))
-        if pattern not in p_values:
-            p_values[pattern] = signed_rank(differences)
-        return p_values[pattern]
-
-    return p_value
-
-
 @pytest.fixture
 def judged(tmp_path, monkeypatch):
     """Twelve patients of ten slices: ``right`` is always right, ``wrong`` errs on two slices of each, ``once`` once."""
     monkeypatch.setattr(intervals, "RESAMPLES", 200)
-    monkeypatch.setattr(intervals, "signed_rank", remembered(intervals.signed_rank))
     names = [f"P{number:02d}" for number in range(12)]
     table = pd.DataFrame({"case_id": np.repeat(names, 10), "slice": np.tile(np.arange(1, 11), 12)})
     table["tumour"] = table.slice > 5
@@ -349,7 +342,7 @@ def test_nothing_is_confirmed_where_a_fold_points_the_other_way(folded):
     assert found.excluded.tolist() == [False, True], "a fold lies below -0.01, none above 0.90"
     assert found.each[0] == pytest.approx((0.2, 0.2, -0.2))
     assert found.verdict[0] == "not decidable: the folds do not agree"
-    assert answers.verdict(claimed("a", "b"), intervals.BETTER, (0.2, 0.1)) == "confirmed"
+    assert answers.verdict(intervals.Comparison(0.15, 0.1, 0.2, 12, 0.01), 1, (0.2, 0.1)) == "confirmed"
     told = grid_tables.answer_table(found).verdict.iloc[0]
     assert told == "not decidable: the folds do not agree; each fold +0.200, +0.200, -0.200; 12 patients"
 
@@ -392,9 +385,55 @@ def test_one_contrast_is_one_answer_whatever_cells_it_is_asked_of(judged):
     assert np.isnan(found.p_holm[2]) and not found.excluded[2], "what is equal by construction says nothing of a size"
 
 
+def table_of(draws_of: dict[str, np.ndarray]) -> pd.DataFrame:
+    """A claim a contrast that is said to be better, with these draws of its difference on twenty patients."""
+    rows = []
+    for name, draws in draws_of.items():
+        low, high = np.quantile(draws, [0.025, 0.975])
+        share = 2 * min((draws <= 0).mean(), (draws >= 0).mean())
+        alone = intervals.Comparison(draws.mean(), low, high, 20, max(share, 2 / (len(draws) + 1)), draws=draws)
+        rows.append({"claim": name, "trainings": name, "p_value": alone.p_value, "comparison": alone, "said": np.nan})
+    return pd.DataFrame(rows).assign(void=False, sign=1, each=[(1.0,)] * len(rows), low=np.nan, high=np.nan)
+
+
+def normal(mean: float) -> np.ndarray:
+    """2000 draws about a mean, spread 1, without chance."""
+    return mean + stats.norm.ppf((np.arange(2000) + 0.5) / 2000)
+
+
 def test_p_values_are_raised_for_so_many_questions():
-    table = pd.DataFrame({"claim": list("abcd"), "trainings": list("abcd"), "p_value": [0.01, 0.04, 0.03, 0.6]})
-    assert answers.adjusted(table.assign(verdict=answers.CONFIRMED)).p_holm.tolist() == pytest.approx([0.04, 0.09, 0.09, 0.6])
+    table = table_of({name: normal(2) for name in "abcd"}).assign(p_value=[0.01, 0.04, 0.03, 0.6])
+    assert answers.adjusted(table).p_holm.tolist() == pytest.approx([0.04, 0.09, 0.09, 0.6])
+
+
+def test_a_verdict_its_interval_and_its_p_value_are_corrected_alike():
+    """Alone, the second and third would be confirmed too; as two of three questions, their p-values are above 0.05."""
+    table = table_of({"clear": normal(4), "slight": normal(2.1), "slighter": normal(2.05), "none": normal(0.1)})
+    assert (table.p_value < 0.05).tolist() == [True, True, True, False]
+    judged = answers.adjusted(table)
+    assert judged.verdict.tolist() == ["confirmed", "not decidable", "not decidable", "not decidable"]
+    off_zero = (judged.low_corrected > 0) | (judged.high_corrected < 0)
+    assert (judged.p_holm < 0.05).tolist() == off_zero.tolist() == (judged.verdict == "confirmed").tolist()
+    assert judged.patients_needed[1] > 20, "decided alone, not as one of so many"
+    assert answers.adjusted(table.assign(sign=-1)).verdict[0] == "refuted"
+    assert answers.adjusted(table[1:2]).verdict.tolist() == ["confirmed"], "it is the only question"
+
+
+def test_the_committed_grid_says_nothing_that_its_p_values_do_not(monkeypatch):
+    """Of the record that report 06 is made from: one verdict, one p-value, one interval a row."""
+    monkeypatch.setattr(intervals, "RESAMPLES", 2000)
+    record = CHECKOUT / "reports" / "records" / "lgg-grid-cpu-e07d7b83"
+    parts = dict(grid_tables.parts(record))
+    answered = {title: answers.answers(record, parts[title]) for title in ("3 patient folds together", "split ratio-15")}
+    judged = answers.where_first(answered)
+    judged = judged[judged.verdict != answers.VOID]
+    decided = judged.verdict.isin([answers.CONFIRMED, answers.REFUTED, answers.DISAGREE]).tolist()
+    assert decided == (judged.p_holm < 0.05).tolist()
+    assert decided == ((judged.low_corrected > 0) | (judged.high_corrected < 0)).tolist()
+    flips = judged.set_index(["one", "other"]).loc[("15", "13")]
+    published = (-0.0230769, -0.0401259, -0.0054366)
+    assert (flips.difference, flips.low, flips.high) == pytest.approx(published, abs=1e-6)
+    assert flips.verdict == "not decidable" and flips.low_corrected < flips.low and flips.high_corrected > 0
 
 
 def test_every_cell_stands_beside_its_floor(judged):

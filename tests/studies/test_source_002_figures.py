@@ -5,8 +5,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from brain_tumor.report.figures import drawing
-from brain_tumor.studies.source_002 import answers
-from brain_tumor.studies.source_002 import figures as figures_grid
+from brain_tumor.studies.source_002 import answers, figures as figures_grid
 
 
 @pytest.fixture
@@ -30,8 +29,9 @@ def test_claims_have_the_colour_of_their_verdict():
     verdicts = [answers.CONFIRMED, answers.REFUTED, answers.DISAGREE, answers.NOT_DECIDABLE]
     table = pd.DataFrame(
         {
-            "claim": list("abcd"), "difference": [0.1, -0.1, 0.0, 0.0], "low": [0.05, -0.2, -0.1, -0.1],
-            "high": [0.15, -0.05, 0.1, 0.1], "said": [0.02, 0.01, float("nan"), 0.0], "verdict": verdicts,
+            "claim": list("abcd"), "difference": [0.1, -0.1, 0.0, 0.0], "low_corrected": [0.05, -0.2, -0.1, -0.1],
+            "high_corrected": [0.15, -0.05, 0.1, 0.1], "low": 0.0, "high": 0.0,
+            "said": [0.02, 0.01, float("nan"), 0.0], "verdict": verdicts,
             "each": [(0.08, 0.12), (-0.1, -0.1), (0.0,), (0.0,)],
         }
     )  # fmt: skip

@@ -1,11 +1,10 @@
 """A strategy is a plan written out: its epochs add up, its stages are those of its source, and the plan tells its strategy."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from brain_tumor.errors import ModelError
-from brain_tumor.training.plan import STRATEGIES, Stage, stages, told
+from brain_tumor.training.plan import STRATEGIES, Stage, arguments, stages
 
 OPTIMISERS = st.fixed_dictionaries(
     {},
@@ -13,6 +12,8 @@ OPTIMISERS = st.fixed_dictionaries(
         "optimiser": st.sampled_from(["adamw", "sgd"]),
         "momentum": st.sampled_from([0.0, 0.5]),
         "schedule": st.sampled_from(["1cycle", "constant"]),
+        "pct_start": st.sampled_from([0.1, 0.3]),
+        "weight_decay": st.sampled_from([0.0, 0.5]),
     },
 )
 
@@ -34,24 +35,28 @@ def test_source_003_goes_from_the_head_to_all_to_rates_by_depth():
 
 
 @given(st.sampled_from(STRATEGIES), st.integers(3, 40), st.floats(1e-6, 1e-1), st.sampled_from(["head", "decoder"]), OPTIMISERS)
-def test_a_plan_tells_the_words_that_made_it(strategy, epochs, max_lr, new_layers, optimiser):
+def test_a_plan_gives_the_arguments_that_made_it(strategy, epochs, max_lr, new_layers, optimiser):
     plan = stages(strategy, epochs, max_lr, new_layers, **optimiser)
     assert sum(stage.epochs for stage in plan) == epochs and all(stage.epochs for stage in plan)
-    assert told(plan, new_layers) == {"strategy": strategy, "epochs": epochs, "max_lr": max_lr} | {
-        "optimiser": "adamw", "momentum": 0.5, "schedule": "1cycle", **optimiser
-    }  # fmt: skip
+    defaults = {"optimiser": "adamw", "momentum": 0.5, "schedule": "1cycle", "pct_start": 0.3, "weight_decay": 1e-2}
+    again = arguments(plan, new_layers)
+    assert again == {"strategy": strategy, "epochs": epochs, "max_lr": max_lr} | defaults | optimiser
+    assert stages(**again, new_layers=new_layers) == plan
 
 
 @pytest.mark.parametrize(
     "plan",
     [
-        (Stage("all", 2, weight_decay=0.0),),
+        (Stage("all", 2, layer_decay=0.5),),
+        (Stage("mine", 2),),
+        (Stage("all", 2, part="stage3"),),
+        (Stage("head", 1, part="head"), Stage("all", 1), Stage("by depth", 1), Stage("all", 1)),
         (Stage("head", 1, part="head"), Stage("all", 1)),
         (Stage("head", 1, part="head"), Stage("all", 1), Stage("by depth", 1)),
     ],
 )
 def test_a_plan_of_ones_own_has_no_name(plan):
-    assert told(plan) is None
+    assert arguments(plan) is None
 
 
 def test_what_cannot_be_planned_is_refused():

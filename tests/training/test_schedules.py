@@ -3,8 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from brain_tumor.training.optimisers import OneCycleAdamW
 from brain_tumor.training.schedules import DIV, MOMENTUM_HIGH, MOMENTUM_LOW, OneCycle

@@ -201,8 +201,8 @@ def _read_all(folders: Folders, size: int, folder: Path) -> None:
     images.flush()
     np.save(folder / "thumbnails.npy", thumbnails)
     content = hashlib.sha256()
-    for row in zip(folders.parts.tolist(), (folders.classes[label] for label in folders.labels), digests, strict=True):
-        content.update(json.dumps(row).encode())
+    for entry in zip(folders.parts.tolist(), (folders.classes[label] for label in folders.labels), digests, strict=True):
+        content.update(json.dumps(entry).encode())
     (folder / "meta.json").write_text(json.dumps({"digests": digests, "data_hash": content.hexdigest(), "layout": LAYOUT}))
 
 

@@ -162,9 +162,9 @@ def _index_case(folder: Path, clinical: dict[str, dict]) -> Case:
         hole = next(n for n in range(1, numbers[-1] + 1) if n not in images)
         raise DataError(f"{folder}: slice number {hole} is missing of 1 to {numbers[-1]}")
     sources = tuple(path for number in numbers for path in (images[number], masks[number]))
-    site = CASE_FOLDER.match(folder.name)[1]
+    site = folder.name.split("_")[1]
     patient = "_".join(folder.name.split("_")[:3])
-    return Case(folder.name, site, numbers, sources, clinical.get(patient, {}), read_case)
+    return Case(folder.name, patient, site, numbers, sources, clinical.get(patient, {}), read_case)
 
 
 def _read_clinical(folder: Path) -> dict[str, dict[str, float | None]]:

@@ -22,7 +22,14 @@ from brain_tumor.report.figures.evaluation import (
     plot_subgroups,
 )
 from brain_tumor.report.figures.scores import plot_case_scores, plot_dice_by_area, plot_history, plot_protocols
-from brain_tumor.report.figures.slices import best_median_worst, show_case, show_gallery, show_predictions, show_sequences
+from brain_tumor.report.figures.slices import (
+    best_median_worst,
+    show_case,
+    show_gallery,
+    show_picture,
+    show_predictions,
+    show_sequences,
+)
 
 __all__ = [
     "best_median_worst",
@@ -48,6 +55,7 @@ __all__ = [
     "plot_volume_by_code",
     "show_case",
     "show_gallery",
+    "show_picture",
     "show_predictions",
     "show_sequences",
 ]

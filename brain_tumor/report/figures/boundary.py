@@ -1,5 +1,7 @@
 """Figures of one prediction looked at closely: over all thresholds, at its outline, and where its Dice was lost."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -115,7 +117,7 @@ def _shares(axes: Axes, table: pd.DataFrame, column: str, colour: str, label: st
     x, y = ordered[column][absent].median(), share[absent].mean()
     axes.plot(x, y, "x", color=colour, markersize=7, markeredgewidth=2)
     to_the_right = column == "nsd"
-    place = {"xytext": (8 if to_the_right else -8, 0), "ha": "left" if to_the_right else "right"}
+    place: dict[str, Any] = {"xytext": (8 if to_the_right else -8, 0), "ha": "left" if to_the_right else "right"}
     place["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     words = ", ".join(f"{int(ordered[kind].sum())} {kind}" for kind in ("missed", "invented") if ordered[kind].any())
     axes.annotate(words, (x, y), textcoords="offset points", va="center", color=colour, fontsize=8.5, **place)

@@ -14,7 +14,7 @@ def plot_tumour_areas(slices: pd.DataFrame) -> Drawing:
     median = float(np.median(areas))
     drawing = Drawing(3.0, f"Histogram of tumour area: {areas.min()} to {areas.max()} px, median {median:.0f} px.")
     axes = tidy(drawing.add_subplot(), "tumour area in a slice (pixels, logarithmic)", "slices")
-    axes.hist(areas, bins=np.geomspace(areas.min(), areas.max() + 1, 33), color=BLUE, edgecolor="white", linewidth=0.5)
+    axes.hist(areas, bins=np.geomspace(areas.min(), areas.max() + 1, 33).tolist(), color=BLUE, edgecolor="white", linewidth=0.5)
     axes.set_xscale("log")
     axes.axvline(median, color=RED, linewidth=1.5)
     top = axes.get_ylim()[1]
@@ -70,7 +70,7 @@ def plot_neighbour_overlap(overlaps: np.ndarray) -> Drawing:
     median = float(np.median(overlaps))
     drawing = Drawing(2.8, f"Dice between neighbouring masks: median {median:.2f} over {len(overlaps)} pairs of slices.")
     axes = tidy(drawing.add_subplot(), "Dice between the masks of two neighbouring tumour slices", "pairs of slices")
-    axes.hist(overlaps, bins=np.linspace(0, 1, 41), color=BLUE, edgecolor="white", linewidth=0.5)
+    axes.hist(overlaps, bins=np.linspace(0, 1, 41).tolist(), color=BLUE, edgecolor="white", linewidth=0.5)
     axes.axvline(median, color=RED, linewidth=1.5)
     top = axes.get_ylim()[1]
     axes.text(median, top, f"median {median:.2f} ", ha="right", va="top", color=RED, fontsize=9)

@@ -6,6 +6,7 @@ published with a patient in it by mistake.
 
 import base64
 import io
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -60,15 +61,15 @@ class Drawing(Figure):
         """The image as ``data:image/...;base64,...``, to embed in a page."""
         return f"data:{self.mime};base64,{base64.b64encode(self.encoded()).decode()}"
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> tuple[dict, dict]:
         shown_width = round(self.get_figwidth() * SHOWN_DPI)
-        data = {self.mime: base64.b64encode(self.encoded()).decode(), "text/plain": self.alt}
+        data: dict[str, Any] = {self.mime: base64.b64encode(self.encoded()).decode(), "text/plain": self.alt}
         if self.pixels:
             data[PIXELS_MIME] = {"pixels": self.pixels}
         return data, {self.mime: {"alt": self.alt, "width": shown_width}}
 
 
-def tidy(axes: Axes, x: str = "", y: str = "", title: str = "", grid: str = "y") -> Axes:
+def tidy(axes: Axes, x: str = "", y: str = "", title: str = "", grid: Literal["", "both", "x", "y"] = "y") -> Axes:
     """Label the axes and quieten everything that is not data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(PALE)

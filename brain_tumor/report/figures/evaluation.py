@@ -3,7 +3,7 @@
 All are drawn from the tables of :mod:`brain_tumor.evaluation`: no pixel of any exam. Floors are grey, whatever they floor.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -165,7 +165,7 @@ def _calibration_error(table: pd.DataFrame) -> float:
     return float(np.average((table.mean_probability - table.tumour_share).abs(), weights=table.weight)) if len(table) else np.nan
 
 
-def _plot_curves(axes: Axes, slices: Mapping, floors: Mapping | None, areas: dict, area: str, curve) -> None:
+def _plot_curves(axes: Axes, slices: Mapping, floors: Mapping | None, areas: dict, area: str, curve: Callable) -> None:
     """One line a network, in colour, and one a floor, in grey; a curve is a series of y indexed by x."""
     for (label, table), style in zip((floors or {}).items(), FLOOR_STYLES, strict=False):
         line, label_here = curve(table), f"floor: {label}, {area} {areas[label]:.3f}"

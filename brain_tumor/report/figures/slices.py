@@ -49,6 +49,17 @@ def show_sequences(store: Store, case_id: str, number: int) -> Drawing:
     return drawing
 
 
+def show_picture(pixels: np.ndarray, alt: str, phantom: bool) -> Drawing:
+    """Any picture ``(H, W, 3)`` uint8 of an exam, as it is; it counts as a patient's unless it is the phantom's."""
+    height, width = pixels.shape[:2]
+    drawing = Drawing(WIDTH_INCHES * height / width, alt, "phantom" if phantom else "patients")
+    drawing.set_layout_engine("none")  # the picture fills it
+    axes = drawing.add_axes((0, 0, 1, 1))
+    axes.imshow(pixels)
+    axes.axis("off")
+    return drawing
+
+
 def show_case(store: Store, case_id: str, probability: np.ndarray | None = None, threshold: float = 0.5) -> Drawing:
     """Every slice of one exam with the expert's outline, and the prediction's where it is given.
 
@@ -108,7 +119,7 @@ def _grid(
     lines = -(-count // columns)
     height = lines * (WIDTH_INCHES / columns + title_inches) + 0.28
     drawing = Drawing(height, ("Phantom, not a patient. " if phantom else "") + alt, "phantom" if phantom else "patients")
-    drawing.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    drawing.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     panels = list(drawing.subplots(lines, columns, squeeze=False).flat)
     for axes in panels:
         axes.set_axis_off()

@@ -6,9 +6,9 @@ import pandas as pd
 
 from brain_tumor.evaluation import calibration, detection_groups
 from brain_tumor.records import records
-from brain_tumor.report import figures
+from brain_tumor.report import figures, tables
 from brain_tumor.report.figures.drawing import Drawing
-from brain_tumor.report.pages import numbers, sections, tables
+from brain_tumor.report.pages import numbers, sections
 from brain_tumor.report.pages.sections import INTERVAL, Section
 
 HEADLINES = ("accuracy", "AUC")

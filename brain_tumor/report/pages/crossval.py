@@ -8,8 +8,7 @@ from brain_tumor import files
 from brain_tumor.errors import RunError
 from brain_tumor.experiments import out_of_fold, scoring, tasks
 from brain_tumor.paths import reports_folder
-from brain_tumor.records import crossval as crossval_record
-from brain_tumor.records import lookup, records, sidecar
+from brain_tumor.records import crossval as crossval_record, lookup, records, sidecar
 from brain_tumor.report import figures
 from brain_tumor.report.figures.drawing import SERIES
 from brain_tumor.report.pages import numbers, page, run_content, sections, views
@@ -98,6 +97,7 @@ def _render(folder: Path, facts: dict) -> str:
         phantom=facts["phantom"],
         name=folder.name,
         facts=facts,
+        note=records.preparation_note(facts),
         command=records.retrain_command(folder) if folder.parent == records.records_folder() else None,
         content=_content(folder, facts),
         sections=of_folder(folder),

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nbclient
 import nbformat
@@ -137,12 +138,13 @@ def _execute(path: Path, full: bool, home: str | None = None) -> nbformat.Notebo
         # Pipes of its own: the kernel warns of its default, network ports that anyone on the machine could read.
         client.config.KernelManager.transport, client.config.KernelManager.ip = "ipc", f"{pipes}/kernel"
 
-        async def after_cell(cell, cell_index, execute_reply) -> None:
+        async def after_cell(cell: Any, cell_index: int, execute_reply: Any) -> None:
             bar.advance()
             failed = any(output.output_type == "error" for output in cell.outputs)
             mocks = {} if full or failed else cell.metadata.get("nbmake", {}).get("mock", {})
+            kernel: Any = client.kc
             for name, value in mocks.items():
-                await client.kc.execute_interactive(f"{name} = {value!r}", silent=True)
+                await kernel.execute_interactive(f"{name} = {value!r}", silent=True)
 
         client.on_cell_executed = after_cell
         client.execute(cwd=str(path.parent), env=environment)

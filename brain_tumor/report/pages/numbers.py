@@ -1,11 +1,13 @@
 """Scores as numbers of a sidecar (:class:`brain_tumor.records.sidecar.Number`), each with interval, floor and protocol."""
 
+from typing import Any
+
 import pandas as pd
 
 from brain_tumor.records import sidecar
 
 
-def number(row, name: str, value: float, protocol: str, unit: str = "", headline: bool = False) -> dict:
+def number(row: Any, name: str, value: float, protocol: str, unit: str = "", headline: bool = False) -> dict:
     """A number of the sidecar (:class:`brain_tumor.records.sidecar.Number`) from a row with ``low, high, floor``."""
     low, high, floor = (None if pd.isna(bound) else float(bound) for bound in (row.low, row.high, row.floor))
     floor_name = getattr(row, "floor_name", None)

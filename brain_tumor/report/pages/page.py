@@ -7,6 +7,7 @@ weighs at most 1.5 MB.
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -22,7 +23,7 @@ FETCHING = {"src", "srcset", "poster", "data", "background", "action", "formacti
 CSS_FETCH = re.compile(r"url\(\s*['\"]?(?!data:)[^)]*\)|@import[^;]*", re.IGNORECASE)
 
 
-def render(template: str, **values) -> str:
+def render(template: str, **values: Any) -> str:
     """Fill a template of ``templates/``; values are escaped unless the template says otherwise."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
@@ -102,7 +103,7 @@ def write_index() -> Path:
 class _RequestFinder(HTMLParser):
     """Collects what a browser would fetch or run."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
         self.in_style = False

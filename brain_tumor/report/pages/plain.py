@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from brain_tumor.experiments import tasks
+from brain_tumor.report import tables
 from brain_tumor.report.figures.drawing import Drawing
-from brain_tumor.report.pages import numbers, sections, tables
+from brain_tumor.report.pages import numbers, sections
 from brain_tumor.report.pages.sections import Section
 
 

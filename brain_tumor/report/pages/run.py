@@ -1,7 +1,7 @@
 """One run as one HTML page: every patient, every score with its floor, the curves, what ran; pictures only where they stay."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -71,7 +71,7 @@ def publish_record(folder: Path) -> Path:
     return path
 
 
-def _render(folder: Path, facts: dict, drawings: list[Drawing], template: str = "run.html", **more) -> str:
+def _render(folder: Path, facts: dict, drawings: list[Drawing], template: str = "run.html", **more: Any) -> str:
     history = lookup.history(folder)
     view = views.of(facts["recipe"]["task"])
     return page.render(
@@ -85,6 +85,7 @@ def _render(folder: Path, facts: dict, drawings: list[Drawing], template: str = 
         training_figures=[figures.plot_history({facts["recipe"]["model"]: history})],
         pictures=drawings,
         recipe=_recipe(facts),
+        note=records.preparation_note(facts),
         command=records.retrain_command(folder) if folder.parent == records.records_folder() else None,
         **more,
     )

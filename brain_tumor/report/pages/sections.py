@@ -12,9 +12,9 @@ import pandas as pd
 
 from brain_tumor.evaluation import detection, subgroups, surface
 from brain_tumor.records import records
-from brain_tumor.report import figures
+from brain_tumor.report import figures, tables
 from brain_tumor.report.figures.drawing import Drawing
-from brain_tumor.report.pages import page, tables
+from brain_tumor.report.pages import page
 
 PATIENTS, SCORES, DETECTION, CALIBRATION = "Patients", "Scores", "Slices found", "Calibration"
 BRIEF_SUBGROUPS = (subgroups.FIELDS["site"], subgroups.AREA)
@@ -44,7 +44,7 @@ class Section:
 
     Attributes:
         title: of the section.
-        table: in words; the index's name stands in the columns' (:mod:`brain_tumor.report.pages.tables`).
+        table: in words; the index's name stands in the columns' (:mod:`brain_tumor.report.tables`).
         text: what to know of it.
         brief: shown on a terminal too, where room is short.
     """
@@ -132,5 +132,5 @@ def test_part(facts: dict) -> str:
 def curves(folder: Path, label: str) -> list[Drawing]:
     """ROC and precision-recall of a run's slices, beside what reads no image."""
     slices, floors = {label: records.read_slices(folder)}, records.read_slice_floors(folder)
-    by_floor = dict(list(floors.groupby("floor", sort=False)))
+    by_floor = {} if floors is None else dict(list(floors.groupby("floor", sort=False)))
     return [figures.plot_roc(slices, by_floor), figures.plot_precision_recall(slices, by_floor)]

@@ -10,9 +10,9 @@ from brain_tumor.errors import DataError
 from brain_tumor.evaluation import calibration, protocols
 from brain_tumor.experiments import scoring
 from brain_tumor.records import records
-from brain_tumor.report import figures
+from brain_tumor.report import figures, tables
 from brain_tumor.report.figures.drawing import Drawing
-from brain_tumor.report.pages import numbers, sections, tables
+from brain_tumor.report.pages import numbers, sections
 from brain_tumor.report.pages.sections import Section
 
 HEADLINES = ("slice, empty = 1", "patient mean")

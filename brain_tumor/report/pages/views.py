@@ -9,8 +9,9 @@ import pandas as pd
 
 from brain_tumor.experiments import tasks
 from brain_tumor.records import lookup
+from brain_tumor.report import tables
 from brain_tumor.report.figures.drawing import Drawing
-from brain_tumor.report.pages import classification, plain, segmentation, tables
+from brain_tumor.report.pages import classification, plain, segmentation
 from brain_tumor.report.pages.sections import Section
 
 

@@ -199,8 +199,8 @@ def leak_pairs(scored: Mapping[str, Scored]) -> dict[str, tuple[Scored, Scored]]
         pairs[f"draw {clean.split('-')[1]}"] = (scored[leaky], scored[clean])
     if not pairs:
         raise DataError("no run on a split such as clean-1-of-3, expected at least one")
-    leaky, clean = zip(*pairs.values(), strict=True)
-    return {ALL: (together(leaky), together(clean))} | pairs
+    all_leaky, all_clean = zip(*pairs.values(), strict=True)
+    return {ALL: (together(all_leaky), together(all_clean))} | pairs
 
 
 def scores(scored: Scored) -> pd.DataFrame:
@@ -216,7 +216,7 @@ def differences(one: Scored, other: Scored) -> pd.DataFrame:
     """The first's scores minus the second's, paired by patient.
 
     Returns:
-        A row a measure: ``measure, difference, low, high`` (95 % over patients), ``p_value`` (Wilcoxon), ``verdict,
+        A row a measure: ``measure, difference, low, high`` (95 % over patients), ``p_value`` (from the same draws), ``verdict,
         patients_needed, patients``, as in :class:`brain_tumor.evaluation.intervals.Comparison`.
 
     Raises:

@@ -1,6 +1,7 @@
 """Tables for people of what a split is worth: scores beside their floors, what a leak adds, who was trained on how much."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -66,7 +67,7 @@ def comparison(table: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
             f"{one} - {other}": difference(row),  # first: what follows may need scrolling
             one: _score(row.one, row.one_low, row.one_high, row.one_floor, row.one_floor_name),
             other: _score(row.other, row.other_low, row.other_high, row.other_floor, row.other_floor_name),
-            "Wilcoxon p": p_in_words(row.p_value),
+            "p": p_in_words(row.p_value),
             "patients": row.patients,
             "slices (empty)": f"{row.slices:,} ({row.empty_slices:,})",
         }
@@ -75,7 +76,7 @@ def comparison(table: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(["measure", "on"])
 
 
-def difference(row) -> str:
+def difference(row: Any) -> str:
     """``+0.041 (95 % interval +0.020 to +0.062)``, and whether it can be told from none.
 
     Args:
@@ -100,7 +101,7 @@ def declare(sidecar: Sidecar, table: pd.DataFrame, network: str, one: str, other
     """
     for row in table.itertuples():
         score = f"Dice, {row.measure}" if row.measure in OUTLINES else row.measure
-        how = f"{row.on}: paired over {row.patients} patients, {row.verdict}, Wilcoxon p {p_in_words(row.p_value)}"
+        how = f"{row.on}: paired over {row.patients} patients, {row.verdict}, p {p_in_words(row.p_value)}"
         headline = row.on == ALL and row.measure in headlines
         name = f"{network}, {score}: {one} - {other}"
         sidecar.add(name, row.difference, row.low, row.high, protocol=how, headline=headline)
@@ -131,7 +132,7 @@ def _rank(measure_and_floor: tuple[str, str]) -> int:
     return (*CALLS, *OUTLINES).index(measure_and_floor[0])
 
 
-def _draws(row) -> str:
+def _draws(row: Any) -> str:
     spread = "" if pd.isna(row.sd) else f" ± {row.sd:.3f} ({row.lowest:.3f} to {row.highest:.3f})"
     return f"{row.mean:.3f}{spread}"
 

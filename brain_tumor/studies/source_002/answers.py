@@ -69,7 +69,8 @@ def scores(folder: Path, splits: tuple[str, ...]) -> pd.DataFrame:
     predictions, floors = slices(folder, splits)
     costs = _costs(folder, splits)
     minutes, trainings = costs.groupby("cell").seconds.sum() / 60, _trainings(costs)
-    first, tables = {}, []
+    first: dict[tuple[str, ...], str] = {}
+    tables = []
     for cell in predictions.columns.difference(["split", *KEYS], sort=False):
         equal = first.setdefault(trainings[cell], cell)
         table = detection.score_with_floors(predictions[KEYS].assign(probability=predictions[cell]), floors, THRESHOLD)
@@ -82,28 +83,26 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
     """Each claim against these slices, paired by patient; claims about cells that are not there are left out.
 
     Returns:
-        A row a claim: ``row, claim, asked, one, other, said`` (a share, NaN where only the better is named), ``difference, low,
-        high`` of the accuracy, ``patients, patients_needed, p_value`` (:class:`brain_tumor.evaluation.intervals.Comparison`);
-        ``each``, the difference on every split by itself; ``verdict`` on the direction alone (:func:`verdict`), or ``void by
-        construction`` where both cells are one training; ``excluded``, whether the interval leaves out the size that is said
-        and every fold lies on the same side of it; ``below_floor``, how many of the two cells are less accurate than
-        reading no image; ``trainings`` of the contrast; ``same_as``, an earlier claim that they answer too, or ""; and
-        ``p_holm`` (:func:`adjusted`).
+        A row a claim: ``row, claim, asked, one, other, said`` (a share, NaN where only the better is named), ``sign`` of what
+        is said; ``difference, low, high`` of the accuracy and ``p_value``, each of this claim alone, and ``patients``
+        (:class:`brain_tumor.evaluation.intervals.Comparison`, which stands in ``comparison``); ``each``, the difference on
+        every split by itself; ``below_floor``, how many of the two cells are less accurate than reading no image;
+        ``trainings`` of the contrast; and what :func:`adjusted` adds, the verdict among it.
     """
     table, floors = slices(folder, splits)
     trainings = _trainings(_costs(folder, splits))
     right = table.drop(columns=["split", *KEYS]).gt(THRESHOLD).eq(table.tumour, axis="index")  # a column a cell
     floor = (floors.probability.gt(THRESHOLD) == floors.tumour).groupby(floors.floor).mean().max()
+    hits, counts = right.groupby(table.case_id).sum(), table.groupby("case_id").size()
     rows = []
     for claim in claims:
         if not {claim.one, claim.other} <= set(table):
             continue
-        one, other = (table[KEYS].assign(probability=table[name]) for name in (claim.one, claim.other))
-        compared = detection.compare(one, other, THRESHOLD, THRESHOLD).set_index("measure").loc[JUDGED_BY]
+        one, other = (np.stack([hits[name], counts], axis=1) for name in (claim.one, claim.other))
+        comparison = intervals.paired(one, other, _accuracy, vectorised=True)
         said = claim.points / 100 if claim.points else np.nan
         each = tuple((right[claim.one].astype(int) - right[claim.other]).groupby(table.split, sort=False).mean())
         void = trainings[claim.one] == trainings[claim.other]
-        judged = VOID if void else verdict(claim, compared.verdict, each)
         rows.append(
             {
                 "row": claim.row,
@@ -112,10 +111,11 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
                 "one": claim.one,
                 "other": claim.other,
                 "said": said,
-                **compared[["difference", "low", "high", "patients", "patients_needed", "p_value"]].to_dict(),
+                "sign": 1 if claim.points >= 0 else -1,
+                **{fact: getattr(comparison, fact) for fact in ("difference", "low", "high", "patients", "p_value")},
+                "comparison": comparison,
                 "each": each,
-                "verdict": judged,
-                "excluded": not void and _excluded(said, compared, each),
+                "void": void,
                 "below_floor": sum(right[name].mean() < floor for name in (claim.one, claim.other)),
                 "trainings": f"{trainings[claim.one]} - {trainings[claim.other]}",
             }
@@ -123,23 +123,54 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
     return adjusted(pd.DataFrame(rows)) if rows else pd.DataFrame()
 
 
-def _excluded(said: float, compared: pd.Series, each: tuple[float, ...]) -> bool:
-    """Whether a size cannot be, for all that these patients and trainings show; False of none, and of too few patients."""
-    outside = said < compared.low or compared.high < said
-    one_side = len({value > said for value in each}) == 1
-    return bool(outside and one_side and compared.patients >= intervals.FEWEST_PAIRS)
-
-
 def adjusted(answered: pd.DataFrame) -> pd.DataFrame:
-    """With ``same_as``, and ``p_holm``: p-values raised for so many questions (Holm 1979, Scandinavian Journal of Statistics 6).
+    """With verdicts that hold for so many questions at once (Holm 1979, Scandinavian Journal of Statistics 6).
 
-    A contrast counts once, whatever it is asked for; NaN stands where both cells are one training.
+    A contrast counts once, whatever it is asked for. Contrasts are taken from the smallest p-value up, each corrected for
+    itself and those that follow, until one is no longer below 0.05; that one and all that follow share its correction.
+
+    Returns:
+        The same rows and ``same_as``, an earlier claim that the same trainings answer, or ""; ``p_holm``, the corrected p-value
+        (NaN where both cells are one training); ``low_corrected, high_corrected``, the interval that belongs to it, which leaves
+        0 out where ``p_holm`` is below 0.05; ``verdict`` on the direction (:func:`verdict`) and ``patients_needed``, read from
+        that interval; ``excluded``, whether that interval leaves out the size that is said and every fold lies on the same side
+        of it. Tables and figures print this interval; ``low`` and ``high`` are of the claim alone.
     """
     firsts = answered.drop_duplicates("trainings").set_index("trainings")
-    asked = firsts[firsts.verdict != VOID].sort_values("p_value")
-    raised = (asked.p_value * np.arange(len(asked), 0, -1)).cummax().clip(upper=1)
+    asked = firsts[~firsts.void].sort_values("p_value")
+    questions = np.arange(len(asked), 0, -1)
+    p_holm = (asked.p_value * questions).cummax().clip(upper=1)
+    decided = int((p_holm < 1 - intervals.LEVEL).sum())
+    questions[decided:] = len(asked) - decided
+    questions = pd.Series(questions, asked.index)
+    rows = []
+    for row in answered.itertuples():
+        comparison = row.comparison if row.void else row.comparison.corrected(int(questions[row.trainings]))
+        rows.append(
+            {
+                "p_holm": np.nan if row.void else p_holm[row.trainings],
+                "low_corrected": comparison.low,
+                "high_corrected": comparison.high,
+                "verdict": VOID if row.void else verdict(comparison, row.sign, row.each),
+                "patients_needed": comparison.patients_needed,
+                "excluded": not row.void and _excluded(row.said, comparison, row.each),
+            }
+        )
+    added = pd.DataFrame(rows, index=answered.index).astype({"patients_needed": "Int64"})
     first = answered.trainings.map(firsts.claim)
-    return answered.assign(same_as=first.where(answered.trainings.duplicated(), ""), p_holm=answered.trainings.map(raised))
+    return answered.assign(same_as=first.where(answered.trainings.duplicated(), ""), **added)
+
+
+def _accuracy(hits_and_slices: np.ndarray) -> np.ndarray:
+    hits, count = np.moveaxis(hits_and_slices.sum(axis=-2), -1, 0)
+    return hits / count
+
+
+def _excluded(said: float, comparison: intervals.Comparison, each: tuple[float, ...]) -> bool:
+    """Whether a size cannot be, for all that these patients and trainings show; False of none, and of too few patients."""
+    outside = said < comparison.low or comparison.high < said
+    one_side = len({value > said for value in each}) == 1
+    return bool(outside and one_side and comparison.patients >= intervals.FEWEST_PAIRS)
 
 
 def where_first(answered: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -159,20 +190,23 @@ def where_first(answered: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return adjusted(claims.sort_values("claim", key=lambda texts: texts.map(order), kind="stable", ignore_index=True))
 
 
-def verdict(claim: Claim, compared: str, each: tuple[float, ...]) -> str:
-    """What a comparison of the two cells (:class:`brain_tumor.evaluation.intervals.Comparison`) says of a claim's direction.
+def verdict(comparison: intervals.Comparison, sign: int, each: tuple[float, ...]) -> str:
+    """What the comparison of two cells says of a claim's direction.
 
-    The interval is over patients, given these trainings. That another training might say otherwise is seen where there are
+    The comparison is over patients, given these trainings. That another training might say otherwise is seen where there are
     several: unless each fold by itself points the same way, nothing is confirmed or refuted.
 
     Args:
+        comparison: paired by patient, corrected for the number of questions.
+        sign: 1 where the claim says that the first cell is the better, -1 where it says the worse.
         each: the difference on every split by itself.
     """
-    if compared not in (intervals.BETTER, intervals.WORSE):
+    unresolved = not comparison.p_value < 1 - intervals.LEVEL  # too few draws or patients for so many questions
+    if unresolved or comparison.verdict not in (intervals.BETTER, intervals.WORSE):
         return NOT_DECIDABLE
     if not (all(value > 0 for value in each) or all(value < 0 for value in each)):
         return DISAGREE
-    return CONFIRMED if (compared == intervals.BETTER) == (claim.points >= 0) else REFUTED
+    return CONFIRMED if (comparison.difference > 0) == (sign > 0) else REFUTED
 
 
 def _costs(folder: Path, splits: tuple[str, ...]) -> pd.DataFrame:

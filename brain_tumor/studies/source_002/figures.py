@@ -41,29 +41,31 @@ def plot_cells(scores: pd.DataFrame, labels: Mapping[str, str], measure: str = "
 
 
 def plot_answers(answered: pd.DataFrame) -> Drawing:
-    """A row a claim: the difference found with its interval, in the colour of its verdict; ticks, each fold; a cross where said.
+    """A row a claim: its difference and corrected interval, in the colour of its verdict; ticks, each fold; a cross where said.
 
     Args:
         answered: :func:`brain_tumor.studies.source_002.answers.answers`.
     """
+    bounds = answered[["low_corrected", "high_corrected"]].set_axis(["low", "high"], axis=1)
+    drawn = answered.assign(**bounds)
     words = "; ".join(
-        f"{row.claim}: {row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f}), {row.verdict}" for row in answered.itertuples()
+        f"{row.claim}: {row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f}), {row.verdict}" for row in drawn.itertuples()
     )
-    drawing = Drawing(1.0 + 0.36 * len(answered), f"Difference in accuracy. {words}.")
+    drawing = Drawing(1.0 + 0.36 * len(drawn), f"Difference in accuracy, intervals corrected for all claims. {words}.")
     axes = tidy(drawing.add_subplot(), "difference in accuracy", grid="x")
     axes.axvline(0, color=GREY, linewidth=1.4)
-    rows = np.arange(len(answered))
+    rows = np.arange(len(drawn))
     for verdict, colour in VERDICTS.items():
-        here = (answered.verdict == verdict).to_numpy()
+        here = (drawn.verdict == verdict).to_numpy()
         if not here.any():
             continue
-        axes.hlines(rows[here], answered.low[here], answered.high[here], color=colour, linewidth=3, alpha=0.55)
-        axes.plot(answered.difference[here], rows[here], "o", color=colour, markersize=6, label=verdict)
-    folds = [(value, row) for row, each in zip(rows, answered.each, strict=True) if len(each) > 1 for value in each]
+        axes.hlines(rows[here], drawn.low[here], drawn.high[here], color=colour, linewidth=3, alpha=0.55)
+        axes.plot(drawn.difference[here], rows[here], "o", color=colour, markersize=6, label=verdict)
+    folds = [(value, row) for row, each in zip(rows, drawn.each, strict=True) if len(each) > 1 for value in each]
     if folds:
         axes.plot(*zip(*folds, strict=True), "|", color=INK, markersize=9, label="each fold")
-    axes.plot(answered.said, rows, "x", color=INK, markersize=6, label="as said")
-    axes.set_yticks(rows, answered.claim, color=INK, fontsize=8.5)
+    axes.plot(drawn.said, rows, "x", color=INK, markersize=6, label="as said")
+    axes.set_yticks(rows, drawn.claim, color=INK, fontsize=8.5)
     axes.invert_yaxis()
     axes.legend(frameon=False, fontsize=8.5, loc="lower center", bbox_to_anchor=(0.3, 1.0), ncols=3)
     return drawing

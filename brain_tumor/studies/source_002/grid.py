@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,8 +16,7 @@ from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import ModelError
-from brain_tumor.experiments import run as experiment
-from brain_tumor.experiments import scoring
+from brain_tumor.experiments import run as experiment, scoring
 from brain_tumor.experiments.jobs import side_by_side
 from brain_tumor.experiments.recipe import ClassificationRecipe
 from brain_tumor.models import settings, weights
@@ -79,7 +79,7 @@ def recipe(cell: Cell, budget: Budget, split: str, cohort: str) -> Classificatio
         plan = Stage(cell.strategy, budget.epochs, cell.max_lr)
     else:
         rate = cell.max_lr * EPOCHS / budget.epochs
-        sgd = {"optimiser": "sgd", "momentum": cell.momentum, "schedule": "constant"}
+        sgd: dict[str, Any] = {"optimiser": "sgd", "momentum": cell.momentum, "schedule": "constant"}
         plan = Stage(cell.strategy, budget.epochs, rate, cell.part, 0.0, **sgd)
     return ClassificationRecipe(
         cohort=cohort,
@@ -244,7 +244,10 @@ class _Gathered:
         cost, tables = self.equal(split, cell), {}
         if cost:
             column, table = self.slices[split][cost["cell"]], self.slices[split]
+        elif run is None:
+            raise ValueError(f"{split}, {cell.name}: neither a run nor an equal cell")
         else:
+            assert run is not None
             facts, predictions = run.description, _read(run.path / scoring.SLICES)
             if encoder := facts["encoder"]:
                 self.check_encoder(encoder["file"], encoder["sha256"])
@@ -257,7 +260,7 @@ class _Gathered:
         table = table.assign(**{cell.name: column})
         names = sorted(table.columns.difference(KEYS), key=lambda name: self.order[split, name])
         self.slices[split] = tables[f"slices-{split}.csv"] = table[KEYS + names]
-        costs = pd.DataFrame([self.costs[key] for key in sorted(self.costs, key=self.order.get)])[COST]
+        costs = pd.DataFrame([self.costs[key] for key in sorted(self.costs, key=self.order.__getitem__)])[COST]
         scoring.write(tables | {COSTS: costs}, RunFolder(self.folder))
         progress = {"encoders": self.encoders, "done": len(costs), "of": len(self.order), "ended": now()}
         files.write_json(self.folder / DESCRIPTION, self.description | progress)

@@ -1,6 +1,7 @@
 """Tables for people, made from those that runs leave behind: words for columns, three decimals, nothing without its floor."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -173,13 +174,13 @@ def comparison_table(comparison: pd.DataFrame) -> pd.DataFrame:
                 "95 % interval": "–" if pd.isna(row.low) else f"{row.low:+.3f} to {row.high:+.3f}",
                 "verdict": row.verdict,
                 "patients needed": patients_needed(row),
-                "Wilcoxon p": intervals.p_in_words(row.p_value),
+                "p": intervals.p_in_words(row.p_value),
             }
         )
     return worded(rows)
 
 
-def patients_needed(row) -> str:
+def patients_needed(row: Any) -> str:
     """How many patients would decide a row of a comparison, in words; a dash where it is decided."""
     if pd.isna(row.patients_needed):
         return "over a million" if row.verdict == intervals.NOT_DECIDABLE else "–"
@@ -205,7 +206,7 @@ def _named_in_the_corner(table: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis(columns=table.index.name, index=None)
 
 
-def _judged(row, name: str, value: float | None = None, lower_is_better: bool = False, decimals: int = 3) -> dict[str, str]:
+def _judged(row: Any, name: str, value: float | None = None, lower_is_better: bool = False, decimals: int = 3) -> dict[str, str]:
     """What no score goes without: its interval, its floor with that floor's name, and a mark where it is not worth its floor."""
     value = row.value if value is None else value
     worse = value > row.floor if lower_is_better else value < row.floor
@@ -222,10 +223,10 @@ def _number(value: float, decimals: int = 3) -> str:
     return "–" if pd.isna(value) else f"{value:.{decimals}f}"
 
 
-def _score(row) -> str:
+def _score(row: Any) -> str:
     return f"{row.dice:.3f}{', below its floor' if row.dice < row.floor else ''}"
 
 
-def interval(row, decimals: int = 3) -> str:
+def interval(row: Any, decimals: int = 3) -> str:
     """In words; none where every draw of patients gives the same: a bootstrap of those who all agree knows of nobody else."""
     return "–" if pd.isna(row.low) or row.low == row.high else f"{row.low:.{decimals}f} to {row.high:.{decimals}f}"

@@ -1,0 +1,218 @@
+"""What ``import brain_tumor as bt`` offers: from a cohort to a trained, scored and applied network in six lines.
+
+.. code-block:: python
+
+    cohort = bt.open_cohort("lgg")
+    run = bt.train(bt.Segmentation(split="source-004", model="resunet", epochs=12), cohort)
+    run.evaluate().table()
+    run.predict(cohort.cases[0]).show()
+    bt.open_run(run.recipe, cohort)
+    bt.Predictor.load(run.path)
+
+Run folders, tables and arrays below stay plain. This is the only module that may import every room.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brain_tumor.data.cache import open_store
+from brain_tumor.data.cohort import Case, Cohort
+from brain_tumor.errors import RunError
+from brain_tumor.experiments import crossval, out_of_fold, run as experiment, scoring, tasks
+from brain_tumor.experiments.own import OwnCode
+from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.experiments.segmentation import PREDICTIONS
+from brain_tumor.inference import intake, predict as stored
+from brain_tumor.inference.intake import Exam
+from brain_tumor.inference.predictor import Predictor
+from brain_tumor.records import crossval as crossval_record, lookup, records
+from brain_tumor.report import figures
+from brain_tumor.report.figures import overlay
+from brain_tumor.report.pages import crossval as crossval_page, views
+from brain_tumor.training.runs import RunFolder
+
+
+def train(recipe: Recipe, cohort: Cohort, **own: Any) -> "Run":
+    """Train a recipe; a finished run of this home is returned as it is, an interrupted one resumed.
+
+    Args:
+        own: code of your own in place of the recipe's: ``model``, ``loss``, ``augmentation``, ``callbacks``
+            (:class:`brain_tumor.experiments.own.OwnCode`).
+
+    Raises:
+        BrainTumorError: the recipe does not fit the cohort.
+    """
+    code = OwnCode(**own)
+    return Run(experiment.train(recipe, cohort, own=code), cohort, code.model)
+
+
+def cross_validate(recipe: Recipe, cohort: Cohort, unit: str = "patient", folds: int | None = None) -> "Folds":
+    """Train and score every fold, then gather what was predicted out of fold; what is there, or recorded, is not trained again.
+
+    Args:
+        unit: ``patient``, ``slice`` (to measure the leak) or ``site``.
+        folds: how many; None for 5, or for as many as there are sites.
+    """
+    data_hash = open_store(cohort).data_hash
+    record = lookup.find_crossval(recipe, unit, folds, cohort.name, data_hash) if folds else None
+    return Folds(record or crossval.cross_validate(recipe, cohort, unit, folds))
+
+
+def open_run(recipe: Recipe, cohort: Cohort) -> "Run | None":
+    """The finished run of this recipe on this cohort: of this home, else its record, else None."""
+    store = open_store(cohort)
+    folder = experiment.run_folder(recipe, store)
+    if folder.exists and folder.status == "finished":
+        return Run(folder, cohort)
+    record = records.recorded(recipe, store.data_hash)
+    return Run(record, cohort) if record else None
+
+
+class Run:
+    """A trained network with its folder; of a record, everything but the network and its predictions is there."""
+
+    def __init__(self, folder: RunFolder, cohort: Cohort, model: Any = None):
+        self.folder, self.cohort, self.model = folder, cohort, model
+        self.path, self.name = folder.path, folder.path.name
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """``run.json``, in the present words."""
+        return lookup.run_facts(self.path)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """What was trained."""
+        return tasks.recipe_from_json(self.facts["recipe"])
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row an epoch."""
+        return lookup.history(self.path)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether this is a record: its numbers are there, its network is not."""
+        return isinstance(self.folder, lookup.Record)
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The network, ready to predict."""
+        return Predictor.load(self.path, self.model)
+
+    def read(self, name: str = scoring.COUNTS) -> pd.DataFrame:
+        """A table of the run's folder, such as ``counts.csv``."""
+        return records.read_counts(self.path, name)
+
+    def prediction(self, case_id: str) -> stored.Prediction:
+        """What evaluation stored of one case: probabilities at native and working size."""
+        return stored.load_prediction(self.path / PREDICTIONS / f"{case_id}.npz")
+
+    def evaluate(self, part: str = "test", again: bool = False) -> "Scores":
+        """Predict and score one part of the run's split; of a record, its scores computed anew from its counts."""
+        if self.recorded:
+            return Scores(records.scores_of(self.path), self.recipe.TASK)
+        return Scores(experiment.evaluate(self.folder, self.cohort, part, again, self.model), self.recipe.TASK)
+
+    def predict(self, source: str | Path | np.ndarray | Case) -> "Prediction":
+        """Predict a case, a folder or picture file, or an array.
+
+        Raises:
+            RunError: this is a record, whose network is not there.
+            DataError: the source cannot be read.
+        """
+        if self.recorded:
+            raise RunError(f"{self.name}: a record holds no network; train it again: {records.retrain_command(self.path)}")
+        exam = intake.exam(source, self.predictor.by_exam)
+        return Prediction(self.predictor, exam, self.cohort)
+
+    def table(self) -> pd.DataFrame:
+        """What the run cost, in a row."""
+        facts, machine = self.facts, self.facts["environment"]
+        row = {"run": self.name, "minutes": round(facts["training_seconds"] / 60, 1), "cores": machine["cores"]}
+        row |= {"backend": machine["backend"], "precision": facts["precision"], "weights": f"{facts['parameters']:,}"}
+        return pd.DataFrame([row]).set_index("run")
+
+    def _repr_html_(self) -> str:
+        return self.table().to_html(border=0)
+
+
+class Folds:
+    """A cross-validation, of this home or a record: what networks predicted that never saw the slices in question."""
+
+    def __init__(self, path: Path):
+        self.path, self.name, self.facts = path, path.name, lookup.crossval_facts(path)
+        self.task = tasks.of(self.facts["recipe"]["task"])
+
+    @cached_property
+    def tables(self) -> scoring.Tables:
+        """The main table and the floors, each with a column ``fold``."""
+        return {name: records.read_counts(self.path, name) for name in (self.task.main, scoring.FLOORS)}
+
+    @property
+    def histories(self) -> dict[str, pd.DataFrame]:
+        """Each fold's history: its split -> a row an epoch."""
+        return crossval_record.histories(self.path)
+
+    @property
+    def never_tested(self) -> str:
+        """A sentence about patients that no fold tests; nothing where there are none."""
+        return crossval_page.never_tested(self.facts)
+
+    def read(self, name: str) -> pd.DataFrame:
+        """A table of the folder, such as ``cases.csv``."""
+        return records.read_counts(self.path, name)
+
+    def evaluate(self) -> "Scores":
+        """The scores of all folds together."""
+        return Scores(out_of_fold.score(self.tables, self.task), self.task.name)
+
+
+class Scores:
+    """Scores with interval and floor."""
+
+    def __init__(self, values: pd.DataFrame, task: str):
+        self.values, self.task = values, task
+
+    def table(self) -> pd.DataFrame:
+        """The scores in words."""
+        return views.of(self.task).scores(self.values)
+
+    def _repr_html_(self) -> str:
+        return self.table().to_html(border=0)
+
+
+class Prediction:
+    """What a network says of an exam. Research use only: not for diagnosis."""
+
+    def __init__(self, predictor: Predictor, exam: Exam, cohort: Cohort):
+        self.predictor, self.exam, self.cohort = predictor, exam, cohort
+        self.answer = predictor.predict(exam)
+
+    @property
+    def masks(self) -> np.ndarray:
+        """``(n, H, W)`` uint8 in {0, 1}: where tumour is called."""
+        return (self.answer.native > self.predictor.threshold * 255).astype(np.uint8)
+
+    def table(self) -> pd.DataFrame:
+        """A row a slice: the highest probability, and how much of it is called tumour."""
+        slices = pd.Index(self.answer.slice_numbers, name="slice")
+        if not self.predictor.outlines:
+            positive = self.answer.probability > self.predictor.threshold
+            return pd.DataFrame({"probability": self.answer.probability.round(3), "tumour": positive}, index=slices)
+        highest = (self.answer.native.max(axis=(1, 2)) / 255).round(3)
+        return pd.DataFrame({"probability": highest, "tumour px": self.masks.sum(axis=(1, 2))}, index=slices)
+
+    def show(self) -> Any:
+        """The outlines over FLAIR, slice by slice; of a classifier, the table."""
+        if not self.predictor.outlines:
+            return self.table()
+        sheet = overlay.contact_sheet(self.exam.images[self.exam.rows], self.masks, self.answer.slice_numbers)
+        return figures.show_picture(sheet, f"{self.exam.name}: outlines predicted", self.cohort.phantom)
+
+    def _repr_html_(self) -> str:
+        return self.table().to_html(border=0)

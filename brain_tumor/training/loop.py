@@ -1,0 +1,51 @@
+"""The one step loop, under stages and pretraining: batches through a compiled network, one by one.
+
+``Model.fit`` would wrap the batches in `tf.data`, whose tuning thread is slow to end: it held up the end of each epoch by a tenth
+of its length. Keras callbacks work all the same: they are called where ``fit`` would call them.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+
+class Batches(Protocol):
+    """What a loop is fed: ``len(batches)`` batches, each ``(inputs, truth)``."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+def callback_list(callbacks: Sequence[keras.callbacks.Callback], model: keras.Model, epochs: int) -> keras.callbacks.CallbackList:
+    """A user's callbacks around ``model``, as ``fit`` makes it; without any, a list that does nothing."""
+    return keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs, verbose=0)
+
+
+def steps(model: keras.Model, batches: Batches, callbacks: keras.callbacks.CallbackList) -> Iterator[dict[str, Any]]:
+    """Train on each batch in turn and yield what was measured; the caller may stop at any step."""
+    for index in range(len(batches)):
+        callbacks.on_train_batch_begin(index)
+        logs = model.train_on_batch(*batches[index], return_dict=True)
+        callbacks.on_train_batch_end(index, logs)
+        yield logs
+
+
+def evaluate(model: keras.Model, batches: Batches) -> dict[str, float]:
+    """What was measured over all batches, each weighed by its size; nothing is trained."""
+    logs, sizes = [], []
+    for index in range(len(batches)):
+        inputs, truth = batches[index]
+        logs.append(model.test_on_batch(inputs, truth, return_dict=True))
+        sizes.append(len(inputs))
+    return means(logs, sizes)
+
+
+def means(logs: Sequence[dict[str, Any]], sizes: Sequence[int] | None = None) -> dict[str, float]:
+    """The mean of each measure over batches; hits and area become their pooled Dice."""
+    averages = {name: float(np.average([row[name] for row in logs], weights=sizes)) for name in ("loss", *logs[0])}
+    if "dice_area" in averages:
+        averages["dice"] = 2 * averages.pop("dice_hits") / max(averages.pop("dice_area"), 1e-9)
+    return averages
