@@ -15,7 +15,8 @@ MACHINE = import platform, sys; print('\# For Python %d.%d on %s %s' % (*sys.ver
 LOWEST = import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 	extras = [line for name in '$(EXTRAS)'.split(',') for line in project['optional-dependencies'][name]]; \
 	print(*[line.replace('>=', '==') for line in project['dependencies'] + extras], sep='\n')
-LOWEST_TESTS ?= tests/test_foundation.py tests/test_command_line.py tests/data tests/evaluation tests/leakage tests/report/test_figures*.py
+LOWEST_TESTS ?= tests/test_foundation.py tests/test_command_line.py tests/experiments/test_jobs.py tests/report/test_notebook.py \
+	tests/data tests/evaluation tests/leakage tests/report/test_figures*.py
 IMPORT_ALL = import importlib, pkgutil, brain_tumor; \
 	[importlib.import_module(module.name) for module in pkgutil.walk_packages(brain_tumor.__path__, 'brain_tumor.')]
 
