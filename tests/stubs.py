@@ -107,8 +107,9 @@ def stubbed(store, home, threshold=0.5):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(home))
         patch.setattr(crossval, "open_store", lambda _cohort: store)
-        patch.setattr(crossval, "train", train)
-        patch.setattr(crossval, "evaluate", evaluate)
+        for module in (crossval, experiment):
+            patch.setattr(module, "train", train)
+            patch.setattr(module, "evaluate", evaluate)
         patch.setattr(keras.utils, "clear_session", lambda: None)
         patch.setattr(intervals, "RESAMPLES", 50)  # intervals are not what is tested with these
         yield made

@@ -54,7 +54,8 @@ def third_party_imports(folder: str) -> set[str]:
             elif isinstance(node, ast.ImportFrom):
                 found.add(node.module.split(".")[0])
             elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
-                found.add(ast.literal_eval(node.args[0]).split(".")[0])
+                argument = node.args[0]  # a name made with f"{__name__}" is a room of the package itself
+                found |= {argument.value.split(".")[0]} if isinstance(argument, ast.Constant) else set()
     own = {path.stem for path in (CHECKOUT / folder).glob("*.py")}  # such as tests/made_runs.py
     if folder == "tests":  # a module that a test writes for itself
         own |= {name for path in TESTS for name in re.findall(r'"(\w+)\.py"\)\.write_text', path.read_text(encoding="utf-8"))}

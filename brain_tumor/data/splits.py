@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -224,7 +223,7 @@ def k_fold(cases: pd.DataFrame, k: int, validation: float = 0.0, seed: int = 0) 
     ]
 
 
-def _patients(name: str, cases: pd.DataFrame, test: Any, validation: float, seed: int) -> Split:
+def _patients(name: str, cases: pd.DataFrame, test: Iterable[str], validation: float, seed: int) -> Split:
     test = _all_of(test, cases)
     rest = cases[~cases.index.isin(test)]
     held = _all_of(_draw(rest, validation, seed), rest) if validation else []

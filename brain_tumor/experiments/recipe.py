@@ -6,7 +6,7 @@ there are.
 """
 
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from brain_tumor.data.channels import CHANNELS, COUNTS
 from brain_tumor.data.cohort import COHORTS
@@ -164,7 +164,10 @@ class ClassificationRecipe(Recipe):
         return super().network_arguments() | ({} if self.input_batchnorm else {"input_batchnorm": False})
 
 
-def from_options(kind: type[Recipe], **options: Any) -> Any:
+R = TypeVar("R", bound=Recipe)
+
+
+def from_options(kind: type[R], **options: Any) -> R:
     """A recipe from flat options, as the command line takes them.
 
     Args:
@@ -183,8 +186,8 @@ def from_options(kind: type[Recipe], **options: Any) -> Any:
     if changes:
         options["augmentation"] = Augmentation(**changes)
     if planned:
-        plan: dict[str, Any] = {"strategy": "all", "epochs": EPOCHS, "max_lr": MAX_LR} | planned
-        options["stages"] = stages(**plan, new_layers=kind.NEW_LAYERS)
+        arguments: dict[str, Any] = {"strategy": "all", "epochs": EPOCHS, "max_lr": MAX_LR, **planned}
+        options["stages"] = stages(**arguments, new_layers=kind.NEW_LAYERS)
     return kind(**options)
 
 

@@ -207,8 +207,8 @@ def check_content(run: RunFolder, facts: dict[str, Any]) -> None:
 
 def _predictor(recipe: Recipe, cohort: Cohort) -> dict[str, Any]:
     """How the model's inputs are prepared and its answer is decided (:class:`brain_tumor.inference.predictor.Predictor`)."""
-    prepared = {name: getattr(recipe, name) for name in ("normalisation", "channels", "flip_tta", "threshold")}
-    return prepared | {"cohort": cohort.name}
+    values = recipe.to_json()
+    return {name: values[name] for name in ("normalisation", "channels", "flip_tta", "threshold")} | {"cohort": cohort.name}
 
 
 def _part_size(split: splits.Split, part: str, store: Store) -> dict[str, int]:

@@ -131,8 +131,9 @@ def batches(
         example: any epoch's batches; all are of the same slices.
     """
     cached = compute(model, example.arrays, example.batch_size, example.augmentation.flip)
-    checked = None
+    held_out = None
     if validation is not None:
-        features = compute(model, validation, example.batch_size, flip=False)
-        checked = FeatureValidationBatches(validation, example.batch_size, features)
-    return lambda epoch: FeatureBatches(epoch_batches(epoch), cached), checked
+        held_out = FeatureValidationBatches(
+            validation, example.batch_size, compute(model, validation, example.batch_size, flip=False)
+        )
+    return lambda epoch: FeatureBatches(epoch_batches(epoch), cached), held_out

@@ -16,11 +16,12 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import BrainTumorError, DataError, ModelError, RunError, SplitError
 from brain_tumor.evaluation import ceiling, detection, overlap, protocols
-from brain_tumor.experiments import crossval, out_of_fold, run as experiment, segmentation
+from brain_tumor.experiments import crossval, out_of_fold, run as experiment, scoring, tasks
 from brain_tumor.experiments.crossval import cross_validate
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference import stored
 from brain_tumor.inference.predict import load_prediction
+from brain_tumor.inference.predictor import Predictor
 from brain_tumor.progress import Bar
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
@@ -28,7 +29,7 @@ from brain_tumor.training.runs import RunFolder
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
 RECIPE = SegmentationRecipe(
     cohort="phantom", model="resunet", size=32, stages=(Stage("all", 1),), batch_size=8, batchnorm_momentum=0.9,
-    flip_tta=False, precision="float32",
+    flip_tta=False, precision="float32", model_arguments=(("filters", (4, 8, 16)),),
 )  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def never(*_arguments, **_options):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, phantom_cohort):
-    """A home with two folds that were really trained, gathered; and the titles of the bars that were shown."""
+    """A home with two folds that were really trained, gathered; and the titles of their bars."""
     home, titles, begun = tmp_path_factory.mktemp("home"), set(), Bar.__init__
 
     def listen(bar, *arguments, **options):
@@ -63,14 +64,14 @@ def done(trained, monkeypatch):
 
 
 def test_every_fold_is_an_ordinary_run(done, phantom_cohort):
-    facts = crossval.read(done)
-    assert (facts["kind"], facts["unit"], facts["folds"], facts["status"]) == ("segmentation", "patient", 2, "finished")
+    facts, store = crossval.read(done), open_store(phantom_cohort)
+    assert (facts["recipe"]["task"], facts["unit"], facts["folds"], facts["status"]) == ("segmentation", "patient", 2, "finished")
     assert done.name.startswith("phantom-crossval-2-patient-resunet-32-seed0-")
     assert [fold["split"] for fold in facts["runs"]] == ["fold-1-of-2", "fold-2-of-2"]
     for fold in facts["runs"]:
         run = RunFolder(done.parent / fold["run"])
         recipe = replace(RECIPE, split=fold["split"])
-        assert run.path.name == recipe.run_id
+        assert run.path.name == experiment.run_folder(recipe, store).path.name
         assert experiment.finished_recipe(run) == recipe
         assert fold["split_hash"] == splits.load(run.path / "split.json").hash
         assert fold["status"] == "scored"
@@ -140,7 +141,8 @@ def test_the_bar_says_which_fold(trained):
 
 def test_a_finished_one_is_returned_as_it_is(done, phantom_cohort, monkeypatch):
     before = contents(done.parent)
-    monkeypatch.setattr(experiment, "train", never)
+    monkeypatch.setattr(crossval, "train", never)
+    monkeypatch.setattr(crossval, "evaluate", never)
     assert cross_validate(RECIPE, phantom_cohort, folds=2) == done
     assert contents(done.parent) == before
 
@@ -150,17 +152,29 @@ def test_folds_that_finished_alone_are_taken_as_they_are(done, phantom_cohort, t
     shutil.rmtree(tmp_path / "runs" / done.name)
     monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path))
     monkeypatch.setattr(experiment, "train_stages", never)
-    monkeypatch.setattr(segmentation, "predict_case", never)
+    monkeypatch.setattr(Predictor, "predict", never)
     again = cross_validate(RECIPE, phantom_cohort, folds=2)
-    for name in crossval.tables("segmentation"):
+    for name in crossval.tables(tasks.SEGMENTATION):
         assert (again / name).read_bytes() == (done / name).read_bytes(), name
 
 
-def test_one_whose_masks_were_prepared_otherwise_is_refused(done, phantom_cohort, monkeypatch):
+def check_nothing_is_taken(done, cohort, monkeypatch):
+    """Asked again, the cross-validation begins anew beside the finished one, with runs of its own."""
+    begun, before = [], contents(done.parent)
+    earlier = {fold["run"] for fold in crossval.read(done)["runs"]}
+    monkeypatch.setattr(crossval, "train", never)
+    with pytest.raises(AssertionError, match="not to be done again"):
+        cross_validate(RECIPE, cohort, folds=2, on_fold=lambda _number, _of, run: begun.append(run))
+    assert [run.status for run in begun] == ["absent"] and begun[0].path.name not in earlier
+    name = crossval.crossval_name(RECIPE, "patient", 2, open_store(cohort))
+    assert name != done.name and name.startswith("phantom-crossval-2-patient-resunet-32-seed0-")
+    assert contents(done.parent) == before
+
+
+def test_masks_that_were_prepared_otherwise_are_another_cross_validation(done, phantom_cohort, monkeypatch):
     assert crossval.read(done)["preparation"] == intensity.PREPARATION
-    monkeypatch.setattr(intensity, "PREPARATION", 3)
-    with pytest.raises(RunError, match="begun with preparation 2, now 3; remove the folder to begin anew"):
-        cross_validate(RECIPE, phantom_cohort, folds=2)
+    monkeypatch.setattr(intensity, "PREPARATION", intensity.PREPARATION + 1)
+    check_nothing_is_taken(done, phantom_cohort, monkeypatch)
 
 
 def test_runs_from_before_there_were_ceilings_are_gathered_without(done, phantom_cohort):
@@ -168,21 +182,25 @@ def test_runs_from_before_there_were_ceilings_are_gathered_without(done, phantom
     whole = (runs[1].path / "ceiling.csv").read_bytes()
     (runs[1].path / "ceiling.csv").unlink()
     try:
-        gathered = out_of_fold.gather(runs, "segmentation", open_store(phantom_cohort), "patient")
+        gathered = out_of_fold.gather(runs, tasks.SEGMENTATION, open_store(phantom_cohort), "patient")
     finally:
         (runs[1].path / "ceiling.csv").write_bytes(whole)
     assert "ceiling.csv" not in gathered and "ceiling" not in gathered["scores.csv"]
 
 
-def test_folds_of_other_data_are_refused(done, phantom_cohort, tmp_path, monkeypatch):
+def test_other_data_are_another_cross_validation(done, monkeypatch):
     other = open_phantom(patients=6, slices=(8, 12), size=64, seed=1)
-    with pytest.raises(RunError, match=r"begun with data_hash \w{12}, now \w{12}; remove the folder to begin anew"):
-        cross_validate(RECIPE, other, folds=2)
+    check_nothing_is_taken(done, other, monkeypatch)
+
+
+def test_folds_of_other_data_are_refused(done, phantom_cohort, tmp_path, monkeypatch):
     shutil.copytree(done.parent, tmp_path / "runs")
     shutil.rmtree(tmp_path / "runs" / done.name)
     monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path))
-    with pytest.raises(RunError, match=r"fold-1-of-2.*begun with data_hash"):
-        cross_validate(RECIPE, other, folds=2)
+    monkeypatch.setattr(experiment, "train_stages", never)
+    RunFolder(tmp_path / "runs" / crossval.read(done)["runs"][0]["run"]).update(data_hash="e" * 64)
+    with pytest.raises(RunError, match=r"fold-1-of-2.*begun with data_hash e{12}, now \w{12}; remove the folder to train anew"):
+        cross_validate(RECIPE, phantom_cohort, folds=2)
     assert not (tmp_path / "runs" / done.name).exists()
 
 
@@ -194,7 +212,7 @@ def test_folds_of_other_data_are_refused(done, phantom_cohort, tmp_path, monkeyp
         ({}, {"folds": 0, "unit": "slice"}, SplitError, r"0 folds for \d+ slices: expected 2 to \d+"),
         ({}, {"folds": 5, "unit": "site"}, SplitError, r"5 folds for 4 sites \(CS, DU, FG, HT\): expected .* a fold for each"),
         ({}, {"unit": "voxel"}, SplitError, "unit 'voxel', expected one of patient, site, slice"),
-        ({"size": 100}, {}, ModelError, "100"),
+        ({"size": 102}, {}, ModelError, "102"),
         ({"batch_size": 5000}, {}, DataError, "5000"),
     ],
     ids=str,
@@ -221,31 +239,31 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(home, phantom_cohor
 )
 def test_each_testable_slice_is_predicted_once_by_a_network_that_never_saw_it(stubs, task, unit, sites, draw):
     store = stubs.table_store(sites)
-    wanted = store.slices.iloc[splits.testable_rows(unit, store.cases, store.slices)]
-    units = len(wanted) if unit == "slice" else wanted.case_id.nunique()
+    testable = store.slices.iloc[splits.testable_rows(unit, store.cases, store.slices)]
+    units = len(testable) if unit == "slice" else testable.case_id.nunique()
     assume(units >= 2)
     folds = None if unit == "site" else draw.draw(st.integers(2, min(units, 6)), label="folds")
     with tempfile.TemporaryDirectory() as home, stubs.stubbed(store, home):
         folder = cross_validate(stubs.RECIPES[task], store.cohort, unit, folds)
         facts = crossval.read(folder)
-        found = pd.read_csv(folder / out_of_fold.MAIN[task])
-        for _, rows in found.groupby("size") if task == "segmentation" else [("", found)]:
-            assert rows[["case_id", "slice"]].to_numpy().tolist() == wanted[["case_id", "slice"]].to_numpy().tolist()
+        gathered = pd.read_csv(folder / tasks.of(task).main)
+        for _, rows in gathered.groupby("size") if task == "segmentation" else [("", gathered)]:
+            assert rows[["case_id", "slice"]].to_numpy().tolist() == testable[["case_id", "slice"]].to_numpy().tolist()
         for number, fold in enumerate(facts["runs"], 1):
             split = splits.load(folder.parent / fold["run"] / "split.json")
-            mine = found[found.fold == number]
+            mine = gathered[gathered.fold == number]
             keys = mine.case_id + "/" + mine.slice.astype(str) if unit == "slice" else mine.case_id
             assert set(keys) == set(split.test)
             assert not set(keys) & {*split.train, *split.validation}
-        assert facts["never_tested"] == sorted(set(store.cases.index) - set(wanted.case_id))
+        assert facts["never_tested"] == sorted(set(store.cases.index) - set(testable.case_id))
         assert bool(facts["never_tested"]) == (unit == "patient" and "EZ" in sites)
         if task == "segmentation":
-            for case_id, rows in wanted.groupby("case_id"):
+            for case_id, rows in testable.groupby("case_id"):
                 numbers, planes = stored.load(folder, case_id)
                 assert numbers.tolist() == planes[:, 0, 0].tolist() == rows.slice.tolist()
                 assert planes.shape == (len(rows), stubs.NATIVE, stubs.NATIVE)
             with np.load(folder / "predictions.npz", allow_pickle=False) as arrays:
-                assert len(arrays.files) == 2 * wanted.case_id.nunique()
+                assert len(arrays.files) == 2 * testable.case_id.nunique()
 
 
 @pytest.fixture
@@ -326,8 +344,8 @@ def test_a_damaged_prediction_is_named(stubs, store, made):
 
 
 def test_a_killed_fold_goes_on_and_finished_ones_are_not_made_again(stubs, store, made, tmp_path):
-    recipe, told = stubs.RECIPES["segmentation"], []
-    train = experiment.train
+    recipe, begun = stubs.RECIPES["segmentation"], []
+    train = crossval.train
 
     def stop_at_the_third(of_fold, cohort, on_start=None):
         if of_fold.split == "fold-3-of-3":
@@ -335,17 +353,17 @@ def test_a_killed_fold_goes_on_and_finished_ones_are_not_made_again(stubs, store
         return train(of_fold, cohort, on_start)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(experiment, "train", stop_at_the_third)
+        patch.setattr(crossval, "train", stop_at_the_third)
         cross_validate(recipe, store.cohort, folds=3)
-    folder = tmp_path / "runs" / crossval.crossval_name(recipe, "patient", 3)
+    folder = tmp_path / "runs" / crossval.crossval_name(recipe, "patient", 3, store)
     facts = crossval.read(folder)
     assert facts["status"] == "stopped"
     assert [fold["status"] for fold in facts["runs"]] == ["scored", "scored", "absent"]
     assert [path.name for path in folder.iterdir()] == ["crossval.json"]
     started = facts["started"]
-    cross_validate(recipe, store.cohort, folds=3, on_fold=lambda *fold: told.append((*fold[:2], fold[2].status)))
+    cross_validate(recipe, store.cohort, folds=3, on_fold=lambda *fold: begun.append((*fold[:2], fold[2].status)))
     assert made == ["fold-1-of-3", "fold-2-of-3", "fold-3-of-3"]
-    assert told == [(1, 3, "finished"), (2, 3, "finished"), (3, 3, "absent")]
+    assert begun == [(1, 3, "finished"), (2, 3, "finished"), (3, 3, "absent")]
     facts = crossval.read(folder)
     assert (facts["status"], facts["started"]) == ("finished", started)
     assert facts["seconds"] == 3 * 66
@@ -365,12 +383,21 @@ def test_a_fold_whose_scoring_was_cut_short_is_scored_again(stubs, store, made):
     }
 
 
-def test_what_decides_it_is_in_its_name(stubs, store, made):
-    recipe = stubs.RECIPES["segmentation"]
-    names = {crossval.crossval_name(recipe, *asked) for asked in (("patient", 2), ("patient", 3), ("slice", 2), ("site", 3))}
-    names |= {crossval.crossval_name(replace(recipe, **change), "patient", 2) for change in ({"seed": 1}, {"batch_size": 8})}
-    assert len(names) == 6
-    assert crossval.crossval_name(replace(recipe, split="source-002"), "patient", 2) in names, "each fold has its own split"
+@pytest.mark.parametrize("task", ["classification", "segmentation"])
+def test_what_decides_it_is_in_its_name(stubs, store, monkeypatch, task):
+    recipe = stubs.RECIPES[task]
+
+    def name(unit="patient", folds=2, data=store, **changes):
+        return crossval.crossval_name(replace(recipe, **changes), unit, folds, data)
+
+    names = {name(*asked) for asked in (("patient", 2), ("patient", 3), ("slice", 2), ("site", 3))}
+    names |= {name(seed=1), name(batch_size=8), name(data=replace(store, data_hash="e" * 64))}
+    assert len(names) == 7
+    assert name(split="source-002") == name(), "each fold has its own split"
+    assert name(cohort="lgg") == name() and name().startswith("phantom-"), "the data say whose exams they are"
+    now = name()
+    monkeypatch.setattr(intensity, "PREPARATION", intensity.PREPARATION + 1)
+    assert (name() != now) == (task == "segmentation")
 
 
 def test_leaving_out_a_site_of_one_patient_gives_no_interval(stubs, store, made):
@@ -392,7 +419,7 @@ def test_a_floor_that_some_fold_lacks_is_no_floor_of_all(stubs, store, made):
     perfect = counts.assign(tp=counts.tp + counts.fn, fp=0, fn=0, floor="shape interpolation")
 
     def floor_of(table):
-        scores = out_of_fold.score(counts, table)
+        scores = out_of_fold.score({scoring.COUNTS: counts, scoring.FLOORS: table}, tasks.SEGMENTATION)
         return scores[scores.protocol == "patient mean"].floor_name.tolist()
 
     assert floor_of(floors) == ["mean mask at position"] * 2
@@ -412,11 +439,16 @@ def test_calls_of_a_classification_are_each_folds_own():
         }
     )
     floors = slices.assign(floor="always no", probability=0.0)
-    scores = out_of_fold.score(slices, floors).set_index("measure")
+
+    def score(slices):
+        tables = {scoring.SLICES: slices, scoring.FLOORS: floors}
+        return out_of_fold.score(tables, tasks.CLASSIFICATION).set_index("measure")
+
+    scores = score(slices)
     assert scores.value["accuracy"] == 1
     assert scores.value["AUC"] == detection.auc(slices.tumour, slices.probability) == 0.75
     assert scores.threshold.isna().all()
-    alike = out_of_fold.score(slices.assign(threshold=0.5), floors).set_index("measure")
+    alike = score(slices.assign(threshold=0.5))
     assert (alike.value["accuracy"], alike.threshold["accuracy"]) == (0.75, 0.5)
 
 

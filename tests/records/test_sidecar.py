@@ -1,5 +1,6 @@
 """The sidecar: every number travels with its protocol, interval, floor and run, from the notebook to the README."""
 
+import html
 import json
 import math
 
@@ -85,25 +86,78 @@ def test_the_index_lists_real_reports_with_interval_and_floor(published):
 
 
 def test_the_readme_quotes_headlines_of_real_reports_only(published):
+    answer(published / "01_real.json", "It reaches 0.812 over 1,234 slices.")
+    answer(published / "02_phantom.json", "It reaches 0.812.")
+    answer(published / "runs" / "run-1.json", "It reaches 0.812.")
     old = f"before\n{readme.BEGIN}\nstale\n{readme.END}\nafter\n"
     text = readme.rewrite(old)
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "stale" not in text
-    link = "[01_real](reports/01_real.html)"
-    row = f"| Dice, patient mean | 0.812 | 0.700 to 0.900 | 0.000 | 64 px; split ratio-50; 6 patients | {link} |"
+    link = "[01](reports/01_real.html)"
+    row = f"| Dice, patient mean | 0.812 | 0.700 to 0.900 | 0.000 | split ratio-50, 64 px | {link} |"
     assert row in text
     assert "1,234" not in text, "a count is no score"
     assert "02_phantom" not in text
     assert "runs/run-1" not in text, "one training is no result"
     assert readme.rewrite(text) == text
+    answer(published / "01_real.json", "It reaches 0.8120 or 10.812.")
+    assert "01_real" not in readme.rewrite(old), "the opening answer quotes neither number"
     with pytest.raises(DataError, match="no results block"):
         readme.rewrite("a README without one")
+
+
+def answer(path, sentence):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"answer": sentence}))
+
+
+def test_every_report_has_a_row_in_the_readme_before_any_has_two(reports, declared):
+    """Five reports that quote three numbers each come to eight rows; a cell is cut where it is too wide."""
+    reports.mkdir(parents=True)
+    content = declared.to_json()
+    score = content["numbers"][0] | {"protocol": "a rule, " * 20}
+    numbers = [score | {"name": f"002.1{place}: {'score ' * 20}", "value": place / 10} for place in (1, 2, 3)]
+    for page_number in range(1, 6):
+        more = {"phantom": False, "title": "", "date": f"2026-01-0{page_number}", "commit": "", "numbers": numbers}
+        (reports / f"0{page_number}_x.json").write_text(json.dumps(content | more | {"answer": "0.300, then 0.200, then 0.100"}))
+        (reports / f"0{page_number}_x.html").write_text("<p>report</p>")
+    rows = cells(readme.results_block())
+    assert [row[-1][1:3] for row in rows] == ["01", "02", "03", "03", "04", "04", "05", "05"], "the newest give two"
+    assert [row[1] for row in rows] == ["0.300", "0.300", *["0.300", "0.200"] * 3], "as the answer names them"
+    assert all(len(cell) <= 60 for row in rows for cell in row)
+    assert all(row[0].startswith("score score") and row[0].endswith("…") for row in rows)
+
+
+def cells(text):
+    """The cells of a Markdown table's rows, without its head."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
 def test_the_readme_of_this_checkout_quotes_its_reports():
     text = readme.README.read_text(encoding="utf-8")
     assert text == readme.rewrite(text), "run: brain-tumor reports"
+
+
+def test_the_readme_is_short_and_its_results_are_a_small_table():
+    text = readme.README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    rows = cells(text.partition(readme.BEGIN)[2].partition(readme.END)[0])
+    assert 1 <= len(rows) <= 8
+    assert [cell for row in rows for cell in row if len(cell) > 60] == []
+
+
+def test_what_the_readme_leaves_out_is_in_the_index():
+    """Every real report with its answer and its headline numbers, and the background and literature."""
+    text = html.unescape((CHECKOUT / "reports" / "index.html").read_text(encoding="utf-8"))
+    listed = page.all_reports()
+    assert listed
+    for content in listed:
+        assert f'href="{content["page"]}"' in text and content["answer"] in text, content["page"]
+        for number in page.headlines(content):
+            assert number["name"] in text and number["shown"] in text, number["name"]
+    for words in ("Ronneberger", "10.1038/s41598-021-01681-w", "Amazon SageMaker", "looked at twice"):
+        assert words in text, words
 
 
 def test_reports_of_this_checkout_keep_the_rules():

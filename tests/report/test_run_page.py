@@ -7,7 +7,7 @@ import pytest
 
 from brain_tumor.data.profile import profile
 from brain_tumor.records import records
-from brain_tumor.report.pages import page, run as run_page, run_content
+from brain_tumor.report.pages import page, run as run_page, run_content, segmentation
 
 
 def published(run):
@@ -65,7 +65,8 @@ def test_an_answer_owns_up_to_its_floor(make_run, dice, words):
 
 
 def test_the_demo_shows_its_cohort_and_then_the_same_sections(make_run, reports, phantom_cohort, store, monkeypatch):
-    monkeypatch.setattr(run_page, "open_cohort", lambda name: phantom_cohort)
+    for module in (run_page, segmentation):
+        monkeypatch.setattr(module, "open_cohort", lambda name: phantom_cohort)
     html = run_page.demo_page(make_run(), profile(store)).read_text()
     places = [
         html.index(f"<h2>{title}</h2>") for title in ("The cohort", "Patients", "Scores", "Boundary", "Pictures", "Training")

@@ -5,7 +5,7 @@ import pytest
 
 from brain_tumor.errors import RunError
 from brain_tumor.records import records
-from brain_tumor.report.pages import page, sections, views
+from brain_tumor.report.pages import classification, page, sections, views
 
 
 def titles(folder):
@@ -96,7 +96,7 @@ def test_the_worst_slices_are_the_farthest_from_the_truth(make_classifier):
     worst = views.sections_of(run.path)[-1].table
     off = (records.read_slices(run.path).tumour - records.read_slices(run.path).probability).abs().sort_values(ascending=False)
     shown = (worst.truth == "tumour") - worst.probability.astype(float)
-    assert shown.abs().tolist() == pytest.approx(off.tolist()[: sections.WORST_SLICES], abs=1e-4)
+    assert shown.abs().tolist() == pytest.approx(off.tolist()[: classification.WORST_SLICES], abs=1e-4)
 
 
 def test_markdown_holds_every_cell(make_run):

@@ -6,6 +6,7 @@ import pytest
 
 from brain_tumor.data import intensity
 from brain_tumor.models import settings, unet
+from brain_tumor.training import losses
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.batches import SliceArrays, TrainingBatches
 from brain_tumor.training.runs import RunFolder
@@ -56,7 +57,8 @@ def train_into(
             on_epoch(epoch)
         return TrainingBatches(arrays, BATCH, Augmentation(), seed, epoch)
 
-    return model, train(model, stages, epoch_batches, "bce-dice", RunFolder(folder), validation)
+    watched = (losses.dice_hits, losses.dice_area)
+    return model, train(model, stages, epoch_batches, losses.make("bce-dice"), RunFolder(folder), validation, watched)
 
 
 @pytest.fixture

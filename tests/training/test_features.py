@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from brain_tumor.errors import ModelError
-from brain_tumor.training import features, stages
+from brain_tumor.training import features, losses, stages
 from brain_tumor.training.augment import NONE, Augmentation
 from brain_tumor.training.batches import SliceArrays, TrainingBatches
 from brain_tumor.training.runs import RunFolder
@@ -53,7 +53,8 @@ def train_into(folder, on_features, augmentation=FLIPS):
         weights.setdefault(epoch, [layer.get_weights() for layer in model.layers])
         return TrainingBatches(arrays, BATCH, augmentation, 0, epoch, balance="sampling")
 
-    history = train(model, PLAN, epoch_batches, "bce", RunFolder(folder), validation, "classification", (0.8, 1.2), on_features)
+    loss = losses.make("bce", (0.8, 1.2))
+    history = train(model, PLAN, epoch_batches, loss, RunFolder(folder), validation, (losses.accuracy,), on_features)
     return model, history, weights
 
 

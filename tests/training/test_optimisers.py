@@ -115,14 +115,14 @@ def test_a_stage_asks_for_what_it_says():
     [
         ({"optimiser": "adam"}, "stage 'all': optimiser 'adam', expected one of adamw, sgd"),
         ({"schedule": "cosine"}, "schedule 'cosine', expected one of 1cycle, constant"),
-        ({"momentum": 1.0}, "momentum 1.0, expected 0 or more and below 1"),
+        ({"momentum": 1.0}, "momentum 1.0, expected a number from 0 below 1"),
         ({"layer_decay": 0.0}, "layer_decay 0.0, expected a number above 0"),
         ({"layer_decay": float("nan")}, "layer_decay nan"),
         ({"max_lr": -1e-3}, "max_lr -0.001"),
         ({"max_lr": float("inf")}, "max_lr inf"),
         ({"weight_decay": -0.1}, "weight_decay -0.1"),
-        ({"pct_start": 1.5}, "pct_start 1.5, expected a share from 0 to 1"),
-        ({"epochs": -1}, "epochs -1, expected 0 or more"),
+        ({"pct_start": 1.5}, "pct_start 1.5, expected a number from 0 to 1"),
+        ({"epochs": -1}, "epochs -1, expected a whole number from 0"),
     ],
 )
 def test_a_stage_that_cannot_be_is_refused(fields, complaint):

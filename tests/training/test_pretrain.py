@@ -14,7 +14,7 @@ from brain_tumor.data.phantom import write_phantom
 from brain_tumor.errors import DataError, ModelError
 from brain_tumor.models import saved, weights
 from brain_tumor.paths import runs_folder
-from brain_tumor.training import pretrain, stages
+from brain_tumor.training import losses, pretrain, stages
 from brain_tumor.training.pretrain import Pretraining, gather
 from brain_tumor.training.runs import RunFolder, all_runs
 
@@ -230,5 +230,5 @@ def test_without_a_test_part_there_is_no_held_out_figure():
 def test_the_loss_of_several_classes_is_ours():
     truth, probability = np.array([[0.0], [2.0]], np.float32), np.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]], np.float32)
     logits = keras.ops.convert_to_tensor(np.log(probability))
-    value = keras.ops.convert_to_numpy(stages.losses.make(pretrain.LOSS)(truth, logits))
+    value = keras.ops.convert_to_numpy(losses.make(pretrain.LOSS)(truth, logits))
     np.testing.assert_allclose(value, -(np.log(0.5) + np.log(0.8)) / 2, rtol=1e-5)

@@ -69,7 +69,7 @@ def scores(folder: Path, splits: tuple[str, ...]) -> pd.DataFrame:
     predictions, floors = slices(folder, splits)
     costs = _costs(folder, splits)
     minutes, trainings = costs.groupby("cell").seconds.sum() / 60, _trainings(costs)
-    first: dict = {}
+    first: dict[tuple[str, ...], str] = {}
     tables = []
     for cell in predictions.columns.difference(["split", *KEYS], sort=False):
         equal = first.setdefault(trainings[cell], cell)
@@ -98,8 +98,8 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
     for claim in claims:
         if not {claim.one, claim.other} <= set(table):
             continue
-        ours, theirs = (np.stack([hits[name], counts], axis=1) for name in (claim.one, claim.other))
-        comparison = intervals.paired(ours, theirs, _accuracy, vectorised=True)
+        one, other = (np.stack([hits[name], counts], axis=1) for name in (claim.one, claim.other))
+        comparison = intervals.paired(one, other, _accuracy, vectorised=True)
         said = claim.points / 100 if claim.points else np.nan
         each = tuple((right[claim.one].astype(int) - right[claim.other]).groupby(table.split, sort=False).mean())
         void = trainings[claim.one] == trainings[claim.other]

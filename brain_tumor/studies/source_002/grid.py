@@ -244,6 +244,8 @@ class _Gathered:
         cost, tables = self.equal(split, cell), {}
         if cost:
             column, table = self.slices[split][cost["cell"]], self.slices[split]
+        elif run is None:
+            raise ValueError(f"{split}, {cell.name}: neither a run nor an equal cell")
         else:
             assert run is not None
             facts, predictions = run.description, _read(run.path / scoring.SLICES)
