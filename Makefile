@@ -86,10 +86,10 @@ test: lint ## lint, test the package, run every notebook small, then all that as
 test-lowest: env ## test what does not train with every package at its lower bound (an environment of its own in build/lowest)
 	test -x build/lowest/bin/python || $(PYTHON) -m venv build/lowest
 	$(BIN)/python -c "$(LOWEST)" > build/lowest.txt
-	build/lowest/bin/python -m pip install --disable-pip-version-check --requirement build/lowest.txt
+	build/lowest/bin/python -m pip install --disable-pip-version-check --requirement build/lowest.txt -e .
 	rm -rf '$(TEST_HOME)'
-	$(TEST_ENV) PYTHONPATH='$(CURDIR)' build/lowest/bin/python -c "$(IMPORT_ALL)"
-	$(TEST_ENV) PYTHONPATH='$(CURDIR)' build/lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile \
+	$(TEST_ENV) build/lowest/bin/python -c "$(IMPORT_ALL)"
+	$(TEST_ENV) build/lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile \
 		--junit-xml=build/junit-lowest.xml -m 'not long' $(LOWEST_TESTS)
 
 test-all: test test-lowest ## the same with every package at its lower bound, and the tests that take minutes
