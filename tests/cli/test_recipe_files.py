@@ -1,4 +1,4 @@
-"""`train --recipe FILE`: a recipe, or the ``run.json`` of a run or record, trains just what it says; an old option names its new one."""
+"""`train --recipe FILE`: a recipe, or the ``run.json`` of a run or record, trains just what it says; an old option points on."""
 
 import json
 from dataclasses import replace
