@@ -1,4 +1,4 @@
-"""`train --recipe FILE`: a recipe, or the ``run.json`` of a run or record, trains just what it says; an old option points on."""
+"""`train --recipe FILE`: a recipe, or the ``run.json`` of a run or record, trains just what it says; old options name the new."""
 
 import json
 from dataclasses import replace

@@ -103,7 +103,7 @@ def test_predict_takes_a_slice_a_folder_and_a_case_name(trained_home, command, t
         (images_only / f"my_exam_{number}.tif").write_bytes((case / f"{case.name}_1.tif").read_bytes())
     for number, what in enumerate((case / f"{case.name}_1.tif", grey, case, images_only, case.name)):
         out = tmp_path / f"overlay{number}.png"
-        result = command("predict", "phantom-ratio", what, "--out", out, "--mask", tmp_path / f"mask{number}.png")
+        result = command("predict", "phantom-ratio-34-resunet", what, "--out", out, "--mask", tmp_path / f"mask{number}.png")
         assert result.code == 0, result.err
         assert "research use only" in result.out
         assert Image.open(out).mode == "RGB"
@@ -118,11 +118,11 @@ def test_predict_refuses_in_one_line(trained_home, command, tmp_path):
     note = tmp_path / "note.png"
     note.write_text("not a picture")
     out = tmp_path / "overlay.png"
-    assert command("predict", "phantom-ratio", note, "--out", out).refuses(note)
-    assert command("predict", "phantom-ratio", tmp_path / "none.tif", "--out", out).refuses("none.tif")
-    assert command("predict", "phantom-ratio", "TCGA_XX_0000", "--out", out).refuses("TCGA_XX_0000")
+    assert command("predict", "phantom-ratio-34-resunet", note, "--out", out).refuses(note)
+    assert command("predict", "phantom-ratio-34-resunet", tmp_path / "none.tif", "--out", out).refuses("none.tif")
+    assert command("predict", "phantom-ratio-34-resunet", "TCGA_XX_0000", "--out", out).refuses("TCGA_XX_0000")
     assert command("predict", "no-such-run", note, "--out", out).refuses("no-such-run")
-    assert command("predict", "phantom-ratio", note, "--out", tmp_path / "overlay.txt").refuses("overlay.txt")
+    assert command("predict", "phantom-ratio-34-resunet", note, "--out", tmp_path / "overlay.txt").refuses("overlay.txt")
     assert not list(tmp_path.glob("overlay*"))
 
 

@@ -118,13 +118,8 @@ def test_every_function_that_draws_pixels_is_called_show():
     drawn_from_pixels = {name for name in figures.__all__ if getattr(figures, name).__module__ == slices.__name__}
     assert {name for name in figures.__all__ if name.startswith("show_")} == drawn_from_pixels - {"best_median_worst"}
     assert drawn_from_pixels == {
-        "show_gallery",
-        "show_picture",
-        "show_sequences",
-        "show_case",
-        "show_predictions",
-        "best_median_worst",
-    }
+        "show_gallery", "show_picture", "show_sequences", "show_case", "show_predictions", "best_median_worst",
+    }  # fmt: skip
 
 
 def test_truth_and_prediction_are_outlined_where_they_are(store):
