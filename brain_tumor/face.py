@@ -6,8 +6,6 @@
     run = bt.train(bt.Segmentation(split="source-004", model="resunet", epochs=12), cohort)
     run.evaluate().table()
     run.predict(cohort.cases[0]).show()
-    bt.open_run(run.recipe, cohort)
-    bt.Predictor.load(run.path)
 
 Run folders, tables and arrays below stay plain. This is the only module that may import every room.
 """
@@ -30,7 +28,7 @@ from brain_tumor.inference import intake, predict as stored
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.records import crossval as crossval_record, lookup, records
-from brain_tumor.report import figures
+from brain_tumor.report import figures, tables
 from brain_tumor.report.figures import overlay
 from brain_tumor.report.pages import crossval as crossval_page, views
 from brain_tumor.training.runs import RunFolder
@@ -57,8 +55,7 @@ def cross_validate(recipe: Recipe, cohort: Cohort, unit: str = "patient", folds:
         unit: ``patient``, ``slice`` (to measure the leak) or ``site``.
         folds: how many; None for 5, or for as many as there are sites.
     """
-    data_hash = open_store(cohort).data_hash
-    record = lookup.find_crossval(recipe, unit, folds, cohort.name, data_hash) if folds else None
+    record = lookup.find_crossval(recipe, unit, folds, cohort.name, open_store(cohort).data_hash) if folds else None
     return Folds(record or crossval.cross_validate(recipe, cohort, unit, folds))
 
 
@@ -66,13 +63,23 @@ def open_run(recipe: Recipe, cohort: Cohort) -> "Run | None":
     """The finished run of this recipe on this cohort: of this home, else its record, else None."""
     store = open_store(cohort)
     folder = experiment.run_folder(recipe, store)
-    if folder.exists and folder.status == "finished":
-        return Run(folder, cohort)
-    record = records.recorded(recipe, store.data_hash)
-    return Run(record, cohort) if record else None
+    finished = folder.exists and folder.status == "finished"
+    known = folder if finished else records.recorded(recipe, store.data_hash)
+    return Run(known, cohort) if known else None
 
 
-class Run:
+class Shown:
+    """What Jupyter shows as its table."""
+
+    def table(self) -> pd.DataFrame:
+        """The few numbers that matter."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return self.table().to_html(border=0)
+
+
+class Run(Shown):
     """A trained network with its folder; of a record, everything but the network and its predictions is there."""
 
     def __init__(self, folder: RunFolder, cohort: Cohort, model: Any = None):
@@ -114,9 +121,8 @@ class Run:
 
     def evaluate(self, part: str = "test", again: bool = False) -> "Scores":
         """Predict and score one part of the run's split; of a record, its scores computed anew from its counts."""
-        if self.recorded:
-            return Scores(records.scores_of(self.path), self.recipe.TASK)
-        return Scores(experiment.evaluate(self.folder, self.cohort, part, again, self.model), self.recipe.TASK)
+        anew = None if self.recorded else experiment.evaluate(self.folder, self.cohort, part, again, self.model)
+        return Scores(records.scores_of(self.path) if anew is None else anew, self.recipe.TASK)
 
     def predict(self, source: str | Path | np.ndarray | Case) -> "Prediction":
         """Predict a case, a folder or picture file, or an array.
@@ -132,16 +138,10 @@ class Run:
 
     def table(self) -> pd.DataFrame:
         """What the run cost, in a row."""
-        facts, machine = self.facts, self.facts["environment"]
-        row = {"run": self.name, "minutes": round(facts["training_seconds"] / 60, 1), "cores": machine["cores"]}
-        row |= {"backend": machine["backend"], "precision": facts["precision"], "weights": f"{facts['parameters']:,}"}
-        return pd.DataFrame([row]).set_index("run")
-
-    def _repr_html_(self) -> str:
-        return self.table().to_html(border=0)
+        return tables.cost_table({self.name: self.facts})
 
 
-class Folds:
+class Folds(Shown):
     """A cross-validation, of this home or a record: what networks predicted that never saw the slices in question."""
 
     def __init__(self, path: Path):
@@ -171,8 +171,12 @@ class Folds:
         """The scores of all folds together."""
         return Scores(out_of_fold.score(self.tables, self.task), self.task.name)
 
+    def table(self) -> pd.DataFrame:
+        """The scores of all folds together, in words."""
+        return self.evaluate().table()
 
-class Scores:
+
+class Scores(Shown):
     """Scores with interval and floor."""
 
     def __init__(self, values: pd.DataFrame, task: str):
@@ -182,11 +186,8 @@ class Scores:
         """The scores in words."""
         return views.of(self.task).scores(self.values)
 
-    def _repr_html_(self) -> str:
-        return self.table().to_html(border=0)
 
-
-class Prediction:
+class Prediction(Shown):
     """What a network says of an exam. Research use only: not for diagnosis."""
 
     def __init__(self, predictor: Predictor, exam: Exam, cohort: Cohort):
@@ -200,12 +201,10 @@ class Prediction:
 
     def table(self) -> pd.DataFrame:
         """A row a slice: the highest probability, and how much of it is called tumour."""
-        slices = pd.Index(self.answer.slice_numbers, name="slice")
-        if not self.predictor.outlines:
-            positive = self.answer.probability > self.predictor.threshold
-            return pd.DataFrame({"probability": self.answer.probability.round(3), "tumour": positive}, index=slices)
-        highest = (self.answer.native.max(axis=(1, 2)) / 255).round(3)
-        return pd.DataFrame({"probability": highest, "tumour px": self.masks.sum(axis=(1, 2))}, index=slices)
+        outlines = self.predictor.outlines
+        highest = self.answer.native.max(axis=(1, 2)) / 255 if outlines else self.answer.probability
+        tumour = {"tumour px": self.masks.sum(axis=(1, 2))} if outlines else {"tumour": highest > self.predictor.threshold}
+        return pd.DataFrame({"probability": highest.round(3)} | tumour, index=pd.Index(self.answer.slice_numbers, name="slice"))
 
     def show(self) -> Any:
         """The outlines over FLAIR, slice by slice; of a classifier, the table."""
@@ -213,6 +212,3 @@ class Prediction:
             return self.table()
         sheet = overlay.contact_sheet(self.exam.images[self.exam.rows], self.masks, self.answer.slice_numbers)
         return figures.show_picture(sheet, f"{self.exam.name}: outlines predicted", self.cohort.phantom)
-
-    def _repr_html_(self) -> str:
-        return self.table().to_html(border=0)

@@ -50,7 +50,7 @@ def describe_own(model: keras.Model) -> dict:
 
 
 def _own(description: dict, model: keras.Model | None, folder: Path) -> keras.Model | None:
-    if description["constructor"] != OWN:
+    if description.get("constructor") != OWN:
         return None
     if model is None or describe_own(model)["arguments"] != description["arguments"]:
         given = "none was given" if model is None else f"{model.name!r} is another"
@@ -81,7 +81,6 @@ def save(model: keras.Model, description: dict, folder: Path) -> None:
     files.write_json(folder / DESCRIPTION, {**description, "weights_sha256": digest})
 
 
-@settings.fixed()
 def decide(folder: Path, threshold: float) -> None:
     """Change the threshold of a saved model to the one that was chosen on validation."""
     description = files.read_json(folder / DESCRIPTION)
@@ -98,6 +97,7 @@ def load(folder: Path, own: keras.Model | None = None) -> keras.Model:
     return load_described(folder, own)[0]
 
 
+@settings.fixed()
 def load_described(folder: Path, own: keras.Model | None = None) -> tuple[keras.Model, dict]:
     """The model of a run folder, and its description.
 
@@ -117,8 +117,9 @@ def load_described(folder: Path, own: keras.Model | None = None) -> tuple[keras.
         raise ModelError(f"{folder / DESCRIPTION}: not a model description ({error})") from None
     if digest != expected:
         raise ModelError(f"{folder / WEIGHTS}: SHA-256 {digest[:12]}, expected {expected[:12]}; the file is damaged or another's")
+    network = _own(description, own, folder)
     try:
-        model = _own(description, own, folder) or build(description, description.get("precision", "float32"))
+        model = network or build(description, description.get("precision", "float32"))
         model.load_weights(folder / WEIGHTS)
     except (KeyError, TypeError, ValueError, AttributeError, ModelError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: describes no network that fits {WEIGHTS}") from error

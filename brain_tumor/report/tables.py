@@ -66,6 +66,21 @@ def case_table(cases: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def cost_table(runs: dict[str, dict]) -> pd.DataFrame:
+    """A row a run, from its name and ``run.json``: how long it trained, on what, and how large the network is."""
+    costs = {
+        name: {
+            "minutes": round(facts["training_seconds"] / 60, 1),
+            "cores": facts["environment"]["cores"],
+            "backend": facts["environment"]["backend"],
+            "precision": facts["precision"],
+            "weights": f"{facts['parameters']:,}",
+        }
+        for name, facts in runs.items()
+    }
+    return pd.DataFrame.from_dict(costs, orient="index").rename_axis("run")
+
+
 def clinical_table(cases: Sequence) -> pd.DataFrame:
     """A row a clinical or genomic field: how many patients have it, how many are blank, and how often each value stands.
 
