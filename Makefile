@@ -15,7 +15,8 @@ MACHINE = import platform, sys; print('\# For Python %d.%d on %s %s' % (*sys.ver
 LOWEST = import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 	extras = [line for name in '$(EXTRAS)'.split(',') for line in project['optional-dependencies'][name]]; \
 	print(*[line.replace('>=', '==') for line in project['dependencies'] + extras], sep='\n')
-LOWEST_TESTS ?= tests/test_foundation.py tests/data tests/evaluation tests/leakage tests/report/test_figures.py
+LOWEST_TESTS ?= tests/test_foundation.py tests/test_command_line.py tests/experiments/test_jobs.py tests/report/test_notebook.py \
+	tests/data tests/evaluation tests/leakage tests/report/test_figures*.py
 IMPORT_ALL = import importlib, pkgutil, brain_tumor; \
 	[importlib.import_module(module.name) for module in pkgutil.walk_packages(brain_tumor.__path__, 'brain_tumor.')]
 
@@ -85,10 +86,10 @@ test: lint ## lint, test the package, run every notebook small, then all that as
 test-lowest: env ## test what does not train with every package at its lower bound (an environment of its own in build/lowest)
 	test -x build/lowest/bin/python || $(PYTHON) -m venv build/lowest
 	$(BIN)/python -c "$(LOWEST)" > build/lowest.txt
-	build/lowest/bin/python -m pip install --disable-pip-version-check --requirement build/lowest.txt
+	build/lowest/bin/python -m pip install --disable-pip-version-check --requirement build/lowest.txt -e .
 	rm -rf '$(TEST_HOME)'
-	$(TEST_ENV) PYTHONPATH='$(CURDIR)' build/lowest/bin/python -c "$(IMPORT_ALL)"
-	$(TEST_ENV) PYTHONPATH='$(CURDIR)' build/lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile \
+	$(TEST_ENV) build/lowest/bin/python -c "$(IMPORT_ALL)"
+	$(TEST_ENV) build/lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile \
 		--junit-xml=build/junit-lowest.xml -m 'not long' $(LOWEST_TESTS)
 
 test-all: test test-lowest ## the same with every package at its lower bound, and the tests that take minutes

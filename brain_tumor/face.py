@@ -202,8 +202,8 @@ class Prediction:
         """A row a slice: the highest probability, and how much of it is called tumour."""
         slices = pd.Index(self.answer.slice_numbers, name="slice")
         if not self.predictor.outlines:
-            called = self.answer.probability > self.predictor.threshold
-            return pd.DataFrame({"probability": self.answer.probability.round(3), "tumour": called}, index=slices)
+            positive = self.answer.probability > self.predictor.threshold
+            return pd.DataFrame({"probability": self.answer.probability.round(3), "tumour": positive}, index=slices)
         highest = (self.answer.native.max(axis=(1, 2)) / 255).round(3)
         return pd.DataFrame({"probability": highest, "tumour px": self.masks.sum(axis=(1, 2))}, index=slices)
 

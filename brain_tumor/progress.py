@@ -61,7 +61,8 @@ class Bar:
         return self
 
     def __exit__(self, *_failure: object) -> None:
-        self.progress.stop()
+        if not self.progress.disable:  # before version 14, rich ends a bar that it never drew with an empty line
+            self.progress.stop()
         if self.next_line < math.inf and self._elapsed() > 2:
             self._write_line()
 

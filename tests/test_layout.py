@@ -68,17 +68,17 @@ def room_of(module: Path) -> str:
 
 def imports(tree: ast.AST) -> set[str]:
     """Every dotted name that a module imports, at its top or inside a function; ``from a import b`` gives ``a.b``."""
-    found = set()
+    names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "a relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
             # A literal, or this table could not be held; the package's own are held by what really gets loaded.
-            found |= {ast.literal_eval(node.args[0])} if ast.unparse(node.args[0]) != OFFERED else set()
-    return found
+            names |= {ast.literal_eval(node.args[0])} if ast.unparse(node.args[0]) != OFFERED else set()
+    return names
 
 
 def rooms_imported(tree: ast.AST) -> set[str]:
@@ -133,8 +133,8 @@ def test_no_file_can_run_code(module, tree):
     assert not {name.split(".")[0] for name in names} & CODE_FROM_FILES
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            assert called not in CODE_FROM_FILES_CALLS, f"line {node.lineno}: {called}"
+            function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            assert function not in CODE_FROM_FILES_CALLS, f"line {node.lineno}: {function}"
             for keyword in node.keywords:
                 refused = keyword.arg == "allow_pickle" and getattr(keyword.value, "value", True) is not False
                 assert not refused, f"line {node.lineno}: allow_pickle"

@@ -15,7 +15,6 @@ from brain_tumor.evaluation import overlap
 
 ALWAYS_NO, POSITION, NEAREST = "always no", "slice position", "nearest training slice"
 ALL_EMPTY, MEAN_MASK, INTERPOLATION = "all empty", "mean mask at position", "shape interpolation"
-NOT_APPLICABLE = "not applicable: no training slice of the same patient"
 
 POSITIONS = 51  # steps from the lowest slice to the highest at which maps and rates are kept
 BANDWIDTH = 0.05  # of the Gaussian over positions, as a share of the stack: two or three slices

@@ -189,28 +189,6 @@ def paired(
     return replace(comparison, p_value=_p_value(draws, comparison.line, *shape))
 
 
-def non_inferiority(
-    differences: np.ndarray, margin: float, statistic: Statistic | None = None, seed: int = 0, method: str = "percentile"
-) -> Comparison:
-    """Whether a predictor loses at most ``margin`` to another, from each patient's difference ``(P,)``.
-
-    Args:
-        margin: in the unit of the differences, above 0, stated before looking at them.
-        statistic: ``(P,)`` -> one number, the mean by default; of no difference at all it must be 0.
-
-    Raises:
-        DataError: the margin is not above 0.
-    """
-    differences = np.asarray(differences, float)
-    if statistic is not None:
-        return paired(differences, np.zeros_like(differences), statistic, seed, margin, method)
-    return paired(differences, np.zeros_like(differences), _mean, seed, margin, method, vectorised=True)
-
-
-def _mean(differences: np.ndarray) -> np.ndarray:
-    return differences.mean(axis=-1)
-
-
 def _statistic_of_rows(per_patient: np.ndarray, statistic: Statistic, vectorised: bool) -> Callable[[np.ndarray], np.ndarray]:
     """``(B, m)`` patient numbers -> ``(B,)`` values, a bounded part of them at a time."""
 

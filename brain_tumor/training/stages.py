@@ -123,7 +123,7 @@ def _epoch(
     if validation is not None:
         row |= {f"validation_{name}": value for name, value in loop.evaluate(model, validation).items()}
     losses = [row[name] for name in ("loss", "validation_loss") if name in row]
-    if not all(map(math.isfinite, losses)):
+    if not all(math.isfinite(loss) for loss in losses):
         values = ", ".join(map(str, losses))
         raise RunError(f"the loss became {values} in epoch {epoch + 1}; a lower max_lr than {stage.max_lr:g} may help")
     row |= {"learning_rate": float(model.optimizer.learning_rate), "seconds": round(time.monotonic() - started, 2)}

@@ -86,7 +86,7 @@ def test_errors_keep_their_bounds_and_see_no_order(rows, equal_mass):
     error = calibration.ece(truth, probability, equal_mass=equal_mass)
     assert 0 <= error <= 1
     assert calibration.ece(truth[::-1], probability[::-1], equal_mass=equal_mass) == pytest.approx(error)
-    assert calibration.brier(truth, probability) == pytest.approx(brier_score_loss(truth, probability, labels=[False, True]))
+    assert calibration.brier(truth, probability) == pytest.approx(brier_score_loss(truth, probability, pos_label=True))
     assert calibration.ece(truth, truth.astype(float), equal_mass=equal_mass) == calibration.brier(truth, truth) == 0
     assert calibration.ece(truth, 1.0 - truth, equal_mass=equal_mass) == calibration.brier(truth, ~truth) == 1
 

@@ -1,4 +1,4 @@
-"""What a network is shown: the store's own slices, or with masks that no network of the same patient made."""
+"""What a network takes: the store's own slices, or with masks that no network of the same patient made."""
 
 import numpy as np
 import pytest
@@ -31,18 +31,18 @@ def gather(store, drop=0):
         np.savez(temporary, **arrays)
 
 
-def test_a_segmentation_network_is_shown_the_store(store):
+def test_a_segmentation_network_takes_the_slices_of_the_store(store):
     inputs, scalings = network_inputs(SegmentationRecipe(size=32, normalisation="unit"), store)
     working = open_store(store.cohort, 32)
     assert np.array_equal(inputs[np.arange(15)], working.images) and np.array_equal(scalings, working.slice_scalings("unit"))
 
 
-def test_masks_of_a_cross_validation_are_shown_at_the_networks_size(store):
+def test_masks_of_a_cross_validation_come_at_the_networks_size(store):
     gather(store)
     inputs, scalings = network_inputs(MASKED, store)
-    shown = inputs[np.arange(15)]
-    assert shown.shape == (15, 32, 32, 4) and scalings.shape == (15, 4, 4)
-    assert all((plane == number).all() for plane, number in zip(shown[..., 3], store.slices.slice, strict=True))
+    slices = inputs[np.arange(15)]
+    assert slices.shape == (15, 32, 32, 4) and scalings.shape == (15, 4, 4)
+    assert all((plane == number).all() for plane, number in zip(slices[..., 3], store.slices.slice, strict=True))
 
 
 def test_masks_that_are_not_here_or_not_of_all_slices_are_refused(store):

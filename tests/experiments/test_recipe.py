@@ -55,7 +55,7 @@ def store(stubs):
     return stubs.table_store({"CS": [3, 2, 4, 3, 5], "EZ": [4, 2, 3, 4, 3]})
 
 
-def changed(kind, name, value):
+def pair_of(kind, name, value):
     """A recipe, and the same with one field changed; masks have a source only where the channels take masks."""
     base = kind(**MASKED) if name == "mask_from" else kind()
     base = replace(base, model="resunet") if name == "model_arguments" else base
@@ -70,7 +70,7 @@ def test_every_field_is_part_of_the_identity(store):
     assert {field.name for field in fields(SegmentationRecipe)} == set(OTHER), "a new field needs another value here"
     names = set()
     for name, value in OTHER.items():
-        base, other = changed(SegmentationRecipe, name, value)
+        base, other = pair_of(SegmentationRecipe, name, value)
         assert identity(base) != identity(other)
         if name not in DECIDED_BY_CONTENT:
             drawn = {"split": "ratio-20"}
@@ -151,7 +151,7 @@ def test_so_is_every_field_of_its_parts(kind, store):
     part = Augmentation() if kind is Augmentation else Stage("all", 12)
     place, wrap = ("augmentation", lambda value: value) if kind is Augmentation else ("stages", lambda value: (value,))
     parts = [part, *(replace(part, **{name: value}) for name, value in other.items())]
-    names = {name_of(SegmentationRecipe(split="ratio-20", **{place: wrap(changed)}), store) for changed in parts}
+    names = {name_of(SegmentationRecipe(split="ratio-20", **{place: wrap(value)}), store) for value in parts}
     assert len(names) == len(parts)
 
 

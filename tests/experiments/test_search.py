@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from brain_tumor.data import intensity
+from brain_tumor.data.cache import open_store
 from brain_tumor.errors import DataError, ModelError, RunError
-from brain_tumor.experiments import classification, run as experiment, search
+from brain_tumor.experiments import run as experiment, search, tasks
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import all_runs
@@ -21,25 +23,29 @@ VARIED = ("max_lr", "flip")
 @pytest.fixture
 def asked(monkeypatch):
     """The run of every training that a search asks for; scoring is out of reach."""
-    runs, train = [], experiment.train
+    runs, train = [], search.train
 
     def noted(recipe, cohort):
-        runs.append(recipe.run_id)
+        runs.append(name_of(recipe, cohort))
         return train(recipe, cohort)
 
-    monkeypatch.setattr(experiment, "train", noted)
-    monkeypatch.setattr(classification, "evaluate", None)
+    monkeypatch.setattr(search, "train", noted)
+    monkeypatch.setitem(tasks.TASKS, "classification", replace(tasks.CLASSIFICATION, evaluate=None))
     return runs
 
 
-def test_trials_are_runs_judged_by_their_tune_loss_best_first(home, phantom_cohort, asked):
+def name_of(recipe, cohort):
+    return experiment.run_folder(recipe, open_store(cohort)).path.name
+
+
+def test_trials_are_runs_judged_by_their_validation_loss_best_first(home, phantom_cohort, asked):
     folder = search.search(RECIPE, phantom_cohort, 2, VARIED)
-    found = search.read(folder)
-    assert list(found) == ["trial", "max_lr", "flip", "validation_loss", "minutes", "run"]
-    assert sorted(found.run) == sorted(asked) and len(set(asked)) == 2
-    assert found.validation_loss.is_monotonic_increasing
+    trials = search.read(folder)
+    assert list(trials) == ["trial", "max_lr", "flip", "validation_loss", "minutes", "run"]
+    assert sorted(trials.run) == sorted(asked) and len(set(asked)) == 2
+    assert trials.validation_loss.is_monotonic_increasing
     runs = {run.path.name: run for run in all_runs()}
-    for row in found.itertuples():
+    for row in trials.itertuples():
         recipe = runs[row.run].description["recipe"]
         assert recipe["stages"][0]["max_lr"] == row.max_lr and recipe["augmentation"]["flip"] == row.flip
         assert runs[row.run].history.validation_loss.iloc[-1] == pytest.approx(row.validation_loss, abs=1e-5)
@@ -47,16 +53,16 @@ def test_trials_are_runs_judged_by_their_tune_loss_best_first(home, phantom_coho
 
 
 def test_a_stopped_search_goes_on_with_the_trial_it_was_at(home, phantom_cohort, asked, monkeypatch):
-    whole = experiment.train
+    whole = search.train
 
     def stop(recipe, cohort):
         if len(asked) == 1:
-            asked.append(recipe.run_id)
+            asked.append(name_of(recipe, cohort))
             raise KeyboardInterrupt
         return whole(recipe, cohort)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(experiment, "train", stop)
+        patch.setattr(search, "train", stop)
         search.search(RECIPE, phantom_cohort, 2, VARIED)
     folder = search.search(RECIPE, phantom_cohort, 2, VARIED)
     assert len(asked) == 3 and asked[1] == asked[2], "the same settings, and so the same run"
@@ -64,9 +70,18 @@ def test_a_stopped_search_goes_on_with_the_trial_it_was_at(home, phantom_cohort,
     assert search.search(RECIPE, phantom_cohort, 2, VARIED) == folder and len(asked) == 3, "there are as many as asked for"
 
 
-def test_another_recipe_is_another_search():
-    assert search.search_name(RECIPE, VARIED) != search.search_name(replace(RECIPE, seed=1), VARIED)
-    assert search.search_name(RECIPE, VARIED) != search.search_name(RECIPE, VARIED[:1])
+def test_another_recipe_and_other_data_are_another_search(phantom_cohort, monkeypatch):
+    store = open_store(phantom_cohort)
+
+    def name(names=VARIED, data=store, recipe=RECIPE, **changes):
+        return search.search_name(replace(recipe, **changes), names, data)
+
+    assert len({name(), name(seed=1), name(VARIED[:1]), name(data=replace(store, data_hash="e" * 64))}) == 4
+    assert name(cohort="lgg").startswith("phantom-search-plain-32-seed0-"), "the data say whose exams they are"
+    masks = SegmentationRecipe(validation=0.5)
+    names = name(), name(recipe=masks)
+    monkeypatch.setattr(intensity, "PREPARATION", intensity.PREPARATION + 1)
+    assert name() == names[0] and name(recipe=masks) != names[1]
 
 
 def test_only_what_means_something_is_varied():

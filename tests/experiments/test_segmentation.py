@@ -12,9 +12,11 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import BrainTumorError, DataError, ModelError, RunError, SplitError
 from brain_tumor.evaluation import calibration, ceiling, components, detection, overlap, protocols, surface
-from brain_tumor.experiments import run as experiment, scoring, segmentation
+from brain_tumor.experiments import run as experiment, scoring
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference.predict import load_prediction
+from brain_tumor.inference.predictor import Predictor
+from brain_tumor.records import records
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
 
@@ -74,8 +76,7 @@ def test_the_record_of_a_run(finished):
 
 
 def test_the_files_of_a_run(finished):
-    found = {path.name for path in finished.run.path.iterdir()}
-    assert found == {
+    assert {path.name for path in finished.run.path.iterdir()} == {
         "run.json", "split.json", "history.csv", "model.json", "model.weights.h5", "predictions",
         "counts.csv", "ceiling.csv", "cases.csv", "scores.csv", "floors.csv", "slice_floors.csv", "counts_largest.csv",
         "boundary.csv", "boundary_slices.csv", "boundary_scores.csv", "pixels.csv", "subgroups.csv", "detection.csv",
@@ -100,10 +101,10 @@ def test_counts_are_those_of_the_stored_predictions(finished):
     counts = pd.read_csv(finished.run.path / "counts.csv")
     store = open_store(finished.cohort)
     for case_id, table in counts[counts["size"] == 64].groupby("case_id"):
-        called = load_prediction(finished.run.path / "predictions" / f"{case_id}.npz").native > 127
+        mask = load_prediction(finished.run.path / "predictions" / f"{case_id}.npz").native > 127
         truth = store.masks[store.rows_of(case_id)].astype(bool)
-        assert table.tp.sum() == (called & truth).sum()
-        assert table.fp.sum() == (called & ~truth).sum()
+        assert table.tp.sum() == (mask & truth).sum()
+        assert table.fp.sum() == (mask & ~truth).sum()
 
 
 def test_scores_are_rebuilt_from_the_counts(finished):
@@ -112,7 +113,8 @@ def test_scores_are_rebuilt_from_the_counts(finished):
     ceilings = pd.read_csv(finished.run.path / "ceiling.csv")
     scores = protocols.score(counts, floor_counts=scoring.by_floor(floors))
     pd.testing.assert_frame_equal(ceiling.beside(scores, counts, ceilings), finished.scores)
-    pd.testing.assert_frame_equal(segmentation.read_scores(finished.run), finished.scores)
+    pd.testing.assert_frame_equal(pd.read_csv(finished.run.path / "scores.csv"), finished.scores)
+    pd.testing.assert_frame_equal(records.scores_of(finished.run.path), finished.scores)
     cases = pd.read_csv(finished.run.path / "cases.csv").set_index("case_id")
     pd.testing.assert_frame_equal(cases, overlap.per_case(counts[counts["size"] == 64]))
 
@@ -136,19 +138,22 @@ def test_the_ceiling_is_the_truth_there_and_back(finished):
     assert len(table) == (store.slices.tumour_px.iloc[rows] > 0).sum()
 
 
-def test_a_run_whose_masks_were_prepared_otherwise_is_neither_taken_nor_continued(finished, monkeypatch):
+def test_a_run_whose_masks_were_prepared_otherwise_is_neither_taken_nor_continued_nor_scored(finished, monkeypatch):
     monkeypatch.setattr(experiment, "train_stages", never)
+    store = open_store(finished.cohort)
     path = finished.run.path / "run.json"
     whole = path.read_bytes()
     try:
-        facts = files.read_json(path)
-        del facts["preparation"]  # as runs were before there were two
         for status in ("finished", "stopped"):
-            files.write_json(path, facts | {"status": status})
+            files.write_json(path, files.read_json(path) | {"status": status, "preparation": 1})
             with pytest.raises(RunError, match="begun with preparation 1, now 2; remove the folder to train anew"):
                 experiment.train(RECIPE, finished.cohort)
     finally:
         path.write_bytes(whole)
+    monkeypatch.setattr(intensity, "PREPARATION", 3)
+    assert experiment.run_folder(RECIPE, store).status == "absent", "it has a folder of its own"
+    with pytest.raises(RunError, match="begun with preparation 2, now 3"):
+        experiment.evaluate(finished.run, finished.cohort)
 
 
 @pytest.fixture
@@ -204,8 +209,8 @@ def test_the_largest_component_alone_is_counted_too(finished, outcome):
     native = largest[largest["size"] == 64]
     for case_id, rows in native.groupby("case_id"):
         prediction, truth = stored(finished, case_id)
-        kept = components.keep_largest(prediction > 127)
-        assert [rows.tp.sum(), rows.fp.sum()] == [(kept & (truth > 0)).sum(), (kept & (truth == 0)).sum()]
+        mask = components.keep_largest(prediction > 127)
+        assert [rows.tp.sum(), rows.fp.sum()] == [(mask & (truth > 0)).sum(), (mask & (truth == 0)).sum()]
 
 
 def test_subgroups_are_those_of_the_tested_patients(outcome, finished):
@@ -218,11 +223,11 @@ def test_subgroups_are_those_of_the_tested_patients(outcome, finished):
 
 
 def test_slices_are_detected_beside_floors_that_read_none(outcome):
-    found = outcome["detection"].set_index("measure")
+    detected = outcome["detection"].set_index("measure")
     native = outcome["counts"][outcome["counts"]["size"] == 64]
-    assert (found.slices == len(native)).all()
-    assert float(found.value["AUC"]) == pytest.approx(detection.auc(native.tp + native.fn > 0, native.slice_probability))
-    assert found.floor_name["AUC"] in ("always no", "slice position")
+    assert (detected.slices == len(native)).all()
+    assert float(detected.value["AUC"]) == pytest.approx(detection.auc(native.tp + native.fn > 0, native.slice_probability))
+    assert detected.floor_name["AUC"] in ("always no", "slice position")
     floors = outcome["slice_floors"]
     assert (floors.groupby("floor").size() == len(native)).all()
     assert set(outcome["calibration"].of) == {"slices", "pixels"}
@@ -273,7 +278,7 @@ def test_a_finished_run_is_returned_not_trained_again(finished, monkeypatch):
 def test_stored_predictions_are_used_again_unless_told(finished, monkeypatch):
     seconds = finished.run.description["inference_seconds"]
     with monkeypatch.context() as patch:
-        patch.setattr(segmentation, "predict_case", never)
+        patch.setattr(Predictor, "predict", never)
         pd.testing.assert_frame_equal(experiment.evaluate(finished.run, finished.cohort), finished.scores)
         assert finished.run.description["inference_seconds"] == seconds, "reading is not inference"
         with pytest.raises(AssertionError):
@@ -292,13 +297,21 @@ def test_a_damaged_prediction_is_named(finished):
         path.write_bytes(whole)
 
 
-def test_the_same_recipe_on_other_data_is_refused(finished, monkeypatch, tmp_path):
+def test_the_same_recipe_on_other_data_is_another_run_and_no_run_is_scored_on_them(finished, monkeypatch):
     monkeypatch.setattr(experiment, "train_stages", never)
     other = open_phantom(patients=6, slices=(8, 12), size=64, seed=1)
+    folder = experiment.run_folder(RECIPE, open_store(other))
+    assert folder != finished.run and folder.status == "absent"
     with pytest.raises(RunError, match=r"begun with data_hash \w{12}, now \w{12}; remove the folder to train anew"):
-        experiment.train(RECIPE, other)
-    with pytest.raises(RunError, match="begun with data_hash"):
         experiment.evaluate(finished.run, other)
+    path = finished.run.path / "run.json"
+    whole = path.read_bytes()
+    try:
+        finished.run.update(data_hash=open_store(other).data_hash)  # as if a folder had been given another run's name
+        with pytest.raises(RunError, match=r"begun with data_hash \w{12}, now \w{12}; remove the folder to train anew"):
+            experiment.train(RECIPE, finished.cohort)
+    finally:
+        path.write_bytes(whole)
 
 
 def test_a_part_without_slices_cannot_be_scored(finished):
@@ -316,7 +329,8 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(finished, home, monkeypa
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(RunFolder, "save_checkpoint", save_then_stop)
         experiment.train(RECIPE, finished.cohort)
-    run = RunFolder(home / "runs" / RECIPE.run_id)
+    run = experiment.run_folder(RECIPE, open_store(finished.cohort))
+    assert run.path.parent == home / "runs"
     assert run.status == "stopped"
     assert len(run.history) == 1
     started, seconds = run.description["started"], run.description["training_seconds"]
@@ -337,7 +351,8 @@ def test_a_crash_is_told_from_a_stop(home, phantom_cohort, monkeypatch):
     monkeypatch.setattr(experiment, "train_stages", crash)
     with pytest.raises(MemoryError):
         experiment.train(RECIPE, phantom_cohort)
-    run = RunFolder(home / "runs" / RECIPE.run_id)
+    run = experiment.run_folder(RECIPE, open_store(phantom_cohort))
+    assert run.path.parent == home / "runs"
     assert run.status == "failed"
     with pytest.raises(RunError, match="the run is failed, not finished"):
         experiment.finished_recipe(run)
@@ -353,13 +368,17 @@ def test_a_crash_is_told_from_a_stop(home, phantom_cohort, monkeypatch):
         ({"model": "segnet"}, ModelError),
         ({"model": "unet-vgg16"}, ModelError),
         ({"batch_size": 1000}, DataError),
-        ({"stages": (Stage("all", 1), Stage("tail", 1, part="tail"))}, ModelError),
+        ({"parts": ("all", "tail")}, ModelError),
+        ({"parts": ("all", "stage3"), "model_arguments": (("filters", (4, 8, 16)),)}, ModelError),  # it has three levels
     ],
     ids=str,
 )
 def test_a_recipe_that_does_not_fit_leaves_nothing(home, phantom_cohort, changes, error):
+    parts = changes.get("parts", ("all",))
+    others = {name: value for name, value in changes.items() if name != "parts"}
     with pytest.raises(error) as refusal:
-        experiment.train(replace(RECIPE, **changes), phantom_cohort)
+        stages = tuple(Stage(part, 1, part=part) for part in parts)
+        experiment.train(replace(RECIPE, stages=stages, **others), phantom_cohort)
     assert isinstance(refusal.value, BrainTumorError)
     assert "\n" not in str(refusal.value)
     assert not (home / "runs").exists()
@@ -389,7 +408,7 @@ def test_a_split_may_come_from_a_file(untrained, phantom_cohort, tmp_path):
     assert scores.low.isna().all(), "one patient gives no interval"
     validation_rows = experiment.evaluate(run, phantom_cohort, part="validation")
     assert not validation_rows.equals(scores)
-    pd.testing.assert_frame_equal(segmentation.read_scores(run), scores)
+    pd.testing.assert_frame_equal(pd.read_csv(run.path / "scores.csv"), scores)
 
 
 def test_a_slice_split_scores_its_slices_only(untrained, phantom_cohort):
@@ -415,7 +434,8 @@ def test_at_native_size_there_is_one_size(untrained, phantom_cohort):
 
 
 def test_an_unscored_run_has_no_scores(untrained):
-    assert segmentation.read_scores(untrained()) is None
+    run = untrained()
+    assert not (run.path / "scores.csv").exists() and "scored" not in run.description
 
 
 def test_averaged_flips_reach_the_predictions(untrained, phantom_cohort):

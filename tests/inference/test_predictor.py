@@ -222,8 +222,8 @@ def test_an_outline_has_the_same_bits_through_every_door(runs, tested, command, 
         np.testing.assert_array_equal(answer.working, stored.working)
         assert answer.slice_numbers.tolist() == stored.slice_numbers.tolist() == list(tested.slice_numbers)
 
-    said = command("predict", run.path.name, folder, "--out", tmp_path / "overlay.png", "--mask", tmp_path / "masks")
-    assert said.code == 0, said.err
+    reply = command("predict", run.path.name, folder, "--out", tmp_path / "overlay.png", "--mask", tmp_path / "masks")
+    assert reply.code == 0, reply.err
     expected = stored.native > 0.5 * 255
     assert expected.any() and not expected.all(), "or nothing would be compared"
     assert len(list((tmp_path / "masks").iterdir())) == len(expected)
@@ -241,8 +241,8 @@ def test_a_picture_has_the_bits_that_it_has_in_its_exam(runs, tested, command, t
     answer = predictor.predict(intake.exam(picture, predictor.by_exam))
     assert answer.slice_numbers.tolist() == [number]
     np.testing.assert_array_equal(answer.native[0], stored.native[2])
-    said = command("predict", run.path.name, picture, "--out", tmp_path / "overlay.png", "--mask", tmp_path / "mask.png")
-    assert said.code == 0, said.err
+    reply = command("predict", run.path.name, picture, "--out", tmp_path / "overlay.png", "--mask", tmp_path / "mask.png")
+    assert reply.code == 0, reply.err
     written = np.asarray(Image.open(tmp_path / "mask.png"))
     np.testing.assert_array_equal(written, (stored.native[2] > 0.5 * 255) * np.uint8(255))
 
@@ -258,9 +258,9 @@ def test_a_classifier_answers_the_same_through_every_door(runs, tested, command)
     np.testing.assert_array_equal(predictor.predict(intake.exam(folder, predictor.by_exam)).probability, whole.probability)
     assert whole.slice_numbers.tolist() == stored.slice.tolist()
     np.testing.assert_allclose(whole.probability, stored.probability, rtol=0, atol=0.51e-6, err_msg="six decimals are stored")
-    said = command("predict", run.path.name, folder)
-    assert said.code == 0, said.err
-    lines = [line.split() for line in said.out.splitlines() if line.startswith("slice ")]
+    reply = command("predict", run.path.name, folder)
+    assert reply.code == 0, reply.err
+    lines = [line.split() for line in reply.out.splitlines() if line.startswith("slice ")]
     assert [words[2] for words in lines] == [f"{probability:.3f}" for probability in whole.probability]
     assert [words[3:] == ["tumour"] for words in lines] == (whole.probability > predictor.threshold).tolist()
 
@@ -268,8 +268,8 @@ def test_a_classifier_answers_the_same_through_every_door(runs, tested, command)
 def test_the_command_says_what_was_assumed_of_a_lone_grey_slice(runs, command, tmp_path):
     grey = tmp_path / "grey.png"
     Image.fromarray(np.tile(np.arange(80, dtype=np.uint8), (80, 1))).save(grey)
-    said = command("predict", runs["classification"].path.name, grey).out
-    assert f"{grey}: {intake.GREY}" in said and f"{grey}: {intake.ALONE}" in said
+    reply = command("predict", runs["classification"].path.name, grey).out
+    assert f"{grey}: {intake.GREY}" in reply and f"{grey}: {intake.ALONE}" in reply
 
 
 @pytest.mark.parametrize("task", RECIPES)

@@ -33,12 +33,12 @@ def test_defaults_pass_and_a_factory_makes_its_own():
 
 
 def test_a_field_keeps_what_was_said_of_it_and_nothing_else():
-    kept = {item.name: dict(item.metadata) for item in fields(Oven)}
-    assert kept["programme"] == {"help": "What it does.", "choices": ("bake", "grill")}
-    assert kept["trays"] == {"help": "How many.", "low": 1, "high": 4}
-    assert kept["humidity"] == {"low": 0, "below": 1}, "a limit of 0 is one"
-    assert kept["fan"] == {"since": "0.3"}
-    assert kept["label"] == kept["notes"] == {}
+    metadata = {item.name: dict(item.metadata) for item in fields(Oven)}
+    assert metadata["programme"] == {"help": "What it does.", "choices": ("bake", "grill")}
+    assert metadata["trays"] == {"help": "How many.", "low": 1, "high": 4}
+    assert metadata["humidity"] == {"low": 0, "below": 1}, "a limit of 0 is one"
+    assert metadata["fan"] == {"since": "0.3"}
+    assert metadata["label"] == metadata["notes"] == {}
 
 
 def test_a_field_without_a_default_must_be_given():

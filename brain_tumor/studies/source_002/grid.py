@@ -247,6 +247,7 @@ class _Gathered:
         elif run is None:
             raise ValueError(f"{split}, {cell.name}: neither a run nor an equal cell")
         else:
+            assert run is not None
             facts, predictions = run.description, _read(run.path / scoring.SLICES)
             if encoder := facts["encoder"]:
                 self.check_encoder(encoder["file"], encoder["sha256"])
