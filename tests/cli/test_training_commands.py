@@ -161,9 +161,9 @@ def test_a_classifier_refuses_in_one_line_and_writes_nothing(home, small_phantom
         ("segmentation", ["--model", "vgg16"], ["'vgg16'", "'resunet'"]),
         ("segmentation", ["--model", "unet-resnet99"], ["'unet-resnet99'", "'unet-resnet18'"]),
         ("segmentation", ["--cohort", "mars"], ["'mars'", "'lgg'", "'phantom'"]),
-        ("segmentation", ["--batch-size", "0"], ["--batch-size", "0", "1"]),
+        ("segmentation", ["--batch-size", "0"], ["greater than or equal to 1"]),
         ("classification", ["--model", "vgg16"], ["'vgg16'", "'resnet18'"]),
-        ("classification", ["--threshold", "7"], ["--threshold", "7", "1"]),
+        ("classification", ["--threshold", "7"], ["less than or equal to 1"]),
     ],
 )
 def test_a_word_or_number_beyond_an_options_limits_is_refused_with_what_there_is(home, command, task, options, words):
