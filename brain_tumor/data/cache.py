@@ -105,6 +105,7 @@ def _open(cohort: Cohort, folder: Path) -> Store:
     meta = files.read_json(folder / "meta.json")
     cases = pd.DataFrame(meta["cases"]).set_index("case_id")
     cases["patient"] = [cohort[case_id].patient for case_id in cases.index]
+    cases["never_tested"] = cases.site.isin(cohort.never_tested_sites)
     slices = pd.read_csv(folder / "slices.csv", keep_default_na=False)
     images = np.load(folder / "images.npy", mmap_mode="r")
     masks = np.load(folder / "masks.npy", mmap_mode="r")

@@ -57,6 +57,7 @@ class Cohort:
         cases: the exams.
         phantom: True for synthetic data, which is never shown as real.
         copies: how many times the source holds its tree (Kaggle's download holds it twice).
+        never_tested_sites: sites too small to hold out; their patients are always in training.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Cohort:
     cases: tuple[Case, ...]
     phantom: bool = False
     copies: int = 1
+    never_tested_sites: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cases)

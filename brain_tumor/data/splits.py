@@ -19,8 +19,6 @@ PARTS = ("train", "validation", "test")
 UNITS = ("patient", "site", "slice")
 # Names of parts, in the order in which pairs of them are reported: train and test first. A CSV may have others.
 SIDES = ({"train", "training", "tr"}, {"test", "testing", "ts"}, {"tune", "tuning", "val", "valid", "validation", "dev"})
-# Sites too small to hold out: UNC gave one patient, who is always in training.
-NEVER_TESTED_SITES = ("EZ",)
 # The validation folders of source 004 (row 004.27), a patient split taken from Kaggle's peter88b/brain-segmentation-fastai.
 SOURCE_004_TEST = (
     "TCGA_HT_7694", "TCGA_DU_5874", "TCGA_DU_7013", "TCGA_HT_8113", "TCGA_DU_6399",
@@ -178,7 +176,7 @@ def fold_names(unit: str, folds: int | None, cases: pd.DataFrame, slices: pd.Dat
 
 def testable_rows(unit: str, cases: pd.DataFrame, slices: pd.DataFrame) -> np.ndarray:
     """Rows of ``slices`` that folds over ``unit`` test: all, but under ``patient`` those of sites that are never held out."""
-    spared = cases.index[cases.site.isin(NEVER_TESTED_SITES)] if unit == "patient" else []
+    spared = cases.index[~_testable(cases)] if unit == "patient" else []
     return np.flatnonzero(~slices.case_id.isin(spared).to_numpy())
 
 
@@ -208,7 +206,7 @@ def k_fold(cases: pd.DataFrame, k: int, validation: float = 0.0, seed: int = 0) 
     """``k`` patient folds stratified by site: each patient is tested once, but for those of sites too small to hold out."""
     from sklearn.model_selection import StratifiedKFold
 
-    testable = _one_a_patient(cases[~cases.site.isin(NEVER_TESTED_SITES)])
+    testable = _one_a_patient(cases[_testable(cases)])
     if not 2 <= k <= len(testable):
         raise SplitError(f"{k} folds for {len(testable)} patients: expected 2 to {len(testable)}")
     # A site with fewer patients than folds is pooled with the other small ones, so that stratification stays possible.
@@ -234,7 +232,7 @@ def _patients(name: str, cases: pd.DataFrame, test: Iterable[str], validation: f
 def _draw(cases: pd.DataFrame, share: float, seed: int) -> list[str]:
     """``share`` of the patients, the same share of each site (largest remainders first), at least one; a case of each."""
     cases, generator = _one_a_patient(cases), np.random.default_rng(seed)
-    testable = cases[~cases.site.isin(NEVER_TESTED_SITES)]
+    testable = cases[_testable(cases)]
     number = max(1, round(share * len(cases)))
     quotas = testable.site.value_counts().sort_index() * (number / len(testable))
     taken = np.floor(quotas).astype(int)
@@ -249,6 +247,11 @@ def _source_004_cases(cases: pd.DataFrame) -> list[str]:
     if absent:
         raise SplitError(f"split 'source-004' needs 15 patients; this cohort lacks {len(absent)}, such as {absent[0]}")
     return [by_patient[patient] for patient in SOURCE_004_TEST]
+
+
+def _testable(cases: pd.DataFrame) -> pd.Series:
+    """Which cases may be tested; a table that does not say so spares none."""
+    return ~cases.never_tested if "never_tested" in cases else pd.Series(True, cases.index)
 
 
 def _patient_of(cases: pd.DataFrame) -> pd.Series:

@@ -51,8 +51,8 @@ def test_its_tables_count_slices_and_areas(home, tree):
     assert store.slices.case_id.tolist() == [CS] * 12 + [HT] * 3
     assert store.slices.slice.tolist() == [*range(1, 13), 1, 2, 3]
     assert store.slices.tumour_px.tolist()[:5] == [0, 8, 0, 16, 0]
-    first = {"site": "CS", "slices": 12, "tumour_slices": 6, "missing": "", "patient": "TCGA_CS_0001"}
-    second = {"site": "HT", "slices": 3, "tumour_slices": 1, "missing": "", "patient": "TCGA_HT_0002"}
+    first = {"site": "CS", "slices": 12, "tumour_slices": 6, "missing": "", "patient": "TCGA_CS_0001", "never_tested": False}
+    second = {"site": "HT", "slices": 3, "tumour_slices": 1, "missing": "", "patient": "TCGA_HT_0002", "never_tested": False}
     assert store.cases.loc[CS].to_dict() == first
     assert store.cases.loc[HT].to_dict() == second
 

@@ -17,6 +17,7 @@ def tables(case_ids):
     """A store's two tables for cases of four slices each."""
     cases = pd.DataFrame({"case_id": sorted(case_ids)}).set_index("case_id")
     cases["site"] = cases.index.str.split("_").str[1]
+    cases["never_tested"] = cases.site == "EZ"
     numbers = range(1, SLICES_EACH + 1)
     slices = pd.DataFrame([(case_id, number) for case_id in cases.index for number in numbers], columns=["case_id", "slice"])
     return cases, slices

@@ -28,6 +28,7 @@ SITES = {
     "FG": "Case Western Reserve University",
     "HT": "St Joseph's Hospital",
 }
+NEVER_TESTED_SITES = ("EZ",)  # one patient
 CASE_FOLDER = re.compile(r"^[A-Z]{4}_([A-Z]{2})_[A-Z0-9]{4}_\d{8}$")
 SLICE_FILE = re.compile(r"^(?P<case>.+)_(?P<number>\d+)(?P<mask>_mask)?\.tif$")
 CLINICAL_FILE = "data.csv"
@@ -52,7 +53,7 @@ def read_cohort(root: Path, name: str = "lgg", phantom: bool = False) -> Cohort:
     folders, copies = _case_folders(root)
     clinical = _read_clinical(min((folder.parent for folder in folders), key=lambda path: len(path.parts)))
     cases = tuple(_index_case(folder, clinical) for folder in folders)
-    return Cohort(name, root, SEQUENCES, cases, phantom, copies)
+    return Cohort(name, root, SEQUENCES, cases, phantom, copies, NEVER_TESTED_SITES)
 
 
 def read_case(case: Case) -> Volume:
