@@ -12,11 +12,11 @@ The map, from the ground up; imports go only downward (``tests/test_layout.py`` 
 ``leakage/``        the split auditor: patients on both sides, copies, neighbours
 ``models/``         backbones, U-Nets, classifier, weights, freezing, settings: Keras, knows no data
 ``training/``       batches, augmentation, losses, optimisers, stages, pretraining, run folders
-``inference/``      whole cases to predictions at native size
-``experiments/``    recipes, and the one place that joins all rooms: train, predict, score, cross-validate, search
+``inference/``      exams from files, arrays or cases; predictions at native size
+``experiments/``    recipes, tasks, runs: train, predict, count, score, cross-validate, search
 ``records/``        what git keeps of runs: commit, find, read; sidecars of reports
 ``report/``         ``figures/`` and ``pages/``: notebook to self-contained HTML, run pages, index, README block
-``studies/``        what one notebook alone needs: leaks, source_002, definitions
+``studies/``        what one or two notebooks need: leaks, slice_detection, source_002, definitions
 ``face``            what ``import brain_tumor as bt`` offers: ``bt.train``, ``bt.open_run``, ...
 ``cli/``            ``brain-tumor data|audit|pretrain|train|crossval|grid|search|evaluate|predict|runs|report``
 ==================  =====================================================================================
