@@ -327,9 +327,10 @@ def test_the_identity_is_the_same_in_another_process():
 
 def test_the_name_begins_with_what_a_person_looks_for(store, tmp_path):
     assert name_of(SegmentationRecipe(split="ratio-20"), store).startswith("phantom-ratio-20-unet-resnet18-128-seed0-")
-    experiment.make_split(SegmentationRecipe(split="ratio-20"), store).save(tmp_path / "my-split.json")
-    recipe = SegmentationRecipe(split=str(tmp_path / "my-split.json"))
-    assert name_of(recipe, store).startswith("phantom-my-split-unet-resnet18-128-seed0-")
+    split = experiment.make_split(SegmentationRecipe(split="ratio-20"), store)
+    replace(split, name="my-split").save(tmp_path / "any-file.json")
+    recipe = SegmentationRecipe(split=str(tmp_path / "any-file.json"))
+    assert name_of(recipe, store).startswith("phantom-my-split-unet-resnet18-128-seed0-"), "what the file calls it, not the file"
 
 
 @pytest.mark.parametrize(

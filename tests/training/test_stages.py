@@ -151,6 +151,6 @@ def test_a_tune_part_is_scored_and_changes_nothing(once, train_small, tmp_path, 
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_a_reason(train_small, tmp_path):
-    with pytest.raises(RunError, match=r"the loss became nan in epoch 1; a lower peak rate than 1e\+38 may help"):
+    with pytest.raises(RunError, match=r"the loss became nan in epoch 1; a lower max_lr than 1e\+38 may help"):
         train_small(tmp_path, (Stage("all", 2, max_lr=1e38),))
     assert RunFolder(tmp_path).read_checkpoint() == (0, []), "a state that is lost is not kept"
