@@ -102,14 +102,15 @@ def declare(sidecar: Sidecar, model: str, folds: Mapping[str, Folds], over_slice
 
 
 def answer(model: str, folds: Mapping[str, Folds], over_slices: pd.DataFrame) -> str:
-    """The report's opening: AUC and accuracy at one half on new patients, their floors, and what a slice split makes of it."""
+    """The report's opening: AUC and accuracy on new patients with their floors, and what a slice split makes of it."""
     main, first = next(iter(folds.items()))
-    area = first.evaluate().values.set_index("measure").loc["AUC"]
-    half = scores_at_half(first).set_index("measure").loc["accuracy"]
+    scores = first.evaluate().values.set_index("measure")
+    area, right = scores.loc["AUC"], scores.loc["accuracy"]
     leak = over_slices.set_index("measure").loc["accuracy"]
     return (
         f"On patients it has never seen, {model} {main} separates slices with tumour from slices without with an AUC of "
-        f"{area.value:.3f} ({area.low:.3f} to {area.high:.3f}) and calls {half.value:.1%} of slices right "
-        f"({half.low:.1%} to {half.high:.1%}). Reading no image reaches {area.floor:.3f} and {half.floor:.1%}. "
-        f"On the field's usual split over slices the same network scores {leak.value:.1%}, and reading no image {leak.floor:.1%}."
+        f"{area.value:.3f} ({area.low:.3f} to {area.high:.3f}) and an accuracy of {right.value:.3f} "
+        f"({right.low:.3f} to {right.high:.3f}). Reading no image reaches {area.floor:.3f} and {right.floor:.3f}. "
+        f"On the field's usual split over slices the same network scores an accuracy of {leak.value:.3f}, and reading no image "
+        f"{leak.floor:.3f}."
     )
