@@ -8,13 +8,16 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
@@ -26,6 +29,7 @@ STOP_SIGNALS = 6
 STOPPED = 130  # as a shell calls what Ctrl-C has ended
 
 _busy = False  # whether this process is one of those at work, and at it
+_note = Path()  # the file by which such a process says that it has stopped
 
 
 def side_by_side(work: Callable, tasks: Sequence[tuple], workers: int) -> Iterator:
@@ -40,14 +44,19 @@ def side_by_side(work: Callable, tasks: Sequence[tuple], workers: int) -> Iterat
         RunError: a process has died.
         Whatever ``work`` raises; every other task is then stopped as by Ctrl-C.
     """
+    with tempfile.TemporaryDirectory() as notes:
+        yield from _side_by_side(work, tasks, workers, Path(notes))
+
+
+def _side_by_side(work: Callable, tasks: Sequence[tuple], workers: int, notes: Path) -> Iterator:
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    # joblib gives its processes to the next call with equal arguments, so each call says when it was made. Where one is enough,
-    # it makes none and works in this very process, so there are two then, and `pre_dispatch` lets one of them work.
-    with parallel_config("loky", inner_max_num_threads=1, initializer=_settle, initargs=(cores, time.monotonic())):
+    # joblib gives its processes to the next call with equal arguments; a folder of its own makes each call another. Where one
+    # process is enough, it makes none and works in this very one, so there are two then; `pre_dispatch` lets one of them work.
+    with parallel_config("loky", inner_max_num_threads=1, initializer=_settle, initargs=(cores, notes)):
         parallel = Parallel(max(workers, 2), return_as="generator_unordered", pre_dispatch=workers, batch_size=1, max_nbytes=None)
     others, answers = set(multiprocessing.active_children()), None
     try:
-        with _stop_all_but(others):
+        with _stop_all_but(others, notes):
             with _deaf_to_ctrl_c():
                 answers = parallel(delayed(_at_work)(work, *task) for task in tasks)
             for result, error in answers:
@@ -63,17 +72,22 @@ def side_by_side(work: Callable, tasks: Sequence[tuple], workers: int) -> Iterat
 
 
 @contextmanager
-def _stop_all_but(others: set) -> Iterator[None]:
-    """Stop all processes but ``others`` at the end of the block, and on Ctrl-C before joblib hears of it and kills them."""
+def _stop_all_but(others: set, notes: Path) -> Iterator[None]:
+    """Stop all processes but ``others`` at the end of the block, and on Ctrl-C before joblib hears of it and kills them.
+
+    joblib kills all of them as soon as one has ended. So each first ends its task and leaves a note; only then do they end.
+    """
 
     def stop() -> None:
         processes = set(multiprocessing.active_children()) - others
         for _ in range(STOP_SIGNALS):  # an interrupt that falls into a callback of a backend is lost there
-            for process in processes:
-                if process.is_alive():
-                    process.terminate()
-            for process in processes:
-                process.join(STOP_SECONDS / len(processes))
+            _terminate(process for process in processes if not _has_stopped(process, notes))
+            until = time.monotonic() + STOP_SECONDS
+            while time.monotonic() < until and not all(_has_stopped(process, notes) for process in processes):
+                time.sleep(0.02)
+        _terminate(processes)
+        for process in processes:
+            process.join(STOP_SECONDS)
 
     def stop_and_interrupt(*_signal: object) -> None:
         stop()
@@ -89,6 +103,16 @@ def _stop_all_but(others: set) -> Iterator[None]:
             signal.signal(signal.SIGINT, earlier)
 
 
+def _has_stopped(process: BaseProcess, notes: Path) -> bool:
+    return (notes / str(process.pid)).exists() or not process.is_alive()
+
+
+def _terminate(processes: Iterable[BaseProcess]) -> None:
+    for process in processes:
+        if process.is_alive():
+            process.terminate()
+
+
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
     """Processes that are begun within never hear it: it would reach them amid their imports. Here it is heard afterwards."""
@@ -102,9 +126,14 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
-def _settle(cores: list[int], _when: float) -> None:
+def _settle(cores: list[int], notes: Path) -> None:
     """In a fresh process, before a backend is loaded."""
+    global _note
+    _note = notes / str(os.getpid())
     os.environ.update(TF_NUM_INTRAOP_THREADS="1", BRAIN_TUMOR_QUIET="1", TF_CPP_MIN_LOG_LEVEL="3")
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # the caller alone hears Ctrl-C; two interrupts would cut short what `work` writes as it stops
     signal.signal(signal.SIGTERM, _leave)
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)  # backends write notes past it while they load, for each process anew
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -116,13 +145,18 @@ def _settle(cores: list[int], _when: float) -> None:
 def _at_work(work: Callable, *task: Any) -> tuple:
     """The task's result and None, or None and what it raised; joblib would kill the others if the task itself raised it.
 
-    Told to stop, the process ends with the task, once ``work`` has written what it leaves behind.
+    Told to stop, the task ends once ``work`` has written what it leaves behind; the process ends when it is told again.
     """
     global _busy
     _busy = True
     try:
+        if _note.exists():
+            raise KeyboardInterrupt
         return work(*task), None
     except KeyboardInterrupt:
+        _busy = False
+        _note.touch()
+        time.sleep(STOP_SIGNALS * STOP_SECONDS)
         os._exit(STOPPED)
     except Exception as error:
         error.add_note(traceback.format_exc())
@@ -132,6 +166,8 @@ def _at_work(work: Callable, *task: Any) -> tuple:
 
 
 def _leave(*_: object) -> None:
-    if not _busy:
+    if _busy:
+        raise KeyboardInterrupt
+    if _note.exists():
         os._exit(STOPPED)
-    raise KeyboardInterrupt
+    _note.touch()
