@@ -176,15 +176,18 @@ def recorded(recipe: "Recipe", data_hash: str) -> Record | None:
 
 
 def counts_like(recipe: "Recipe", model: str, data_hash: str) -> list[pd.DataFrame]:
-    """The counts of every record on these data whose recipe is this one, but for its model, ``model``, and its seed."""
+    """The counts of a record a seed on these data whose recipe is this one, but for its model, ``model``, and its seed.
+
+    Of two records of one seed, that whose masks were resized for training as they are today.
+    """
     expected = replace(recipe, model=model)
-    counts = []
-    for folder in all_records():
+    counts = {}
+    for folder in sorted(all_records(), key=lambda folder: lookup.is_current(lookup.run_facts(folder))):
         recipe_there = lookup.recipe_of(folder)
         same_data = lookup.run_facts(folder)["data_hash"] == data_hash
         if same_data and recipe_there and replace(recipe_there, seed=recipe.seed) == expected:
-            counts.append(read_counts(folder))
-    return counts
+            counts[recipe_there.seed] = read_counts(folder)
+    return [counts[seed] for seed in sorted(counts)]
 
 
 def scores_of(folder: Path) -> pd.DataFrame:
