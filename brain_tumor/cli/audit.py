@@ -27,18 +27,18 @@ def audit(
     from brain_tumor.leakage.audit import audit as look
 
     audits = look(parts.read(what, cohort, pattern), threshold)
-    leaks = any(found.leaks for found in audits)
+    leaks = any(report.leaks for report in audits)
     if json:
         from json import dumps
 
-        typer.echo(dumps({"audited": what, "leaks": leaks, "audits": [found.to_json() for found in audits]}, indent=2))
+        typer.echo(dumps({"audited": what, "leaks": leaks, "audits": [report.to_json() for report in audits]}, indent=2))
     else:
-        for found in audits:
-            _print(found)
+        for report in audits:
+            _print(report)
     raise typer.Exit(int(leaks))
 
 
-def _print(found: Any) -> None:
+def _print(report: Any) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -46,14 +46,16 @@ def _print(found: Any) -> None:
     from brain_tumor.data.fingerprints import ALIKE
     from brain_tumor.leakage.audit import KINDS
 
-    name = f"{found.name}{' (PHANTOM, not patients)' if found.phantom else ''}"
+    name = f"{report.name}{' (PHANTOM, not patients)' if report.phantom else ''}"
     table = Table("finding", "in", "number", "pictures concerned", "such as", title=escape(f"audit of {name}"))
-    for finding in found.findings:
+    for finding in report.findings:
         one, other = finding.parts
         number = f"{finding.count:,}" if finding.kind == "patients" else f"{finding.count:,} pairs"
         if finding.kind == "near" and finding.of_one_patient:
             number += f"\n{finding.of_one_patient:,} of one patient"
-        shares = [f"{n:,} of {found.pictures[part]:,} in {part}" for part, n in zip(finding.parts, finding.pictures, strict=True)]
+        shares = [
+            f"{n:,} of {report.pictures[side]:,} in {side}" for side, n in zip(finding.parts, finding.pictures, strict=True)
+        ]
         between = " | " if finding.kind == "adjacent" else " = "
         table.add_row(
             KINDS[finding.kind],
@@ -63,15 +65,15 @@ def _print(found: Any) -> None:
             escape("\n".join(between.join(names) for names in finding.examples[:SHOWN])),
         )
     console = Console()
-    if found.findings:
+    if report.findings:
         console.print(table, highlight=False)
-    known = {part: f"known patients: {n}" if n else "patients unknown" for part, n in found.patients.items()}
-    sizes = ", ".join(f"{part} {n:,} pictures ({known[part]})" for part, n in found.pictures.items())
+    known = {part: f"known patients: {n}" if n else "patients unknown" for part, n in report.patients.items()}
+    sizes = ", ".join(f"{part} {n:,} pictures ({known[part]})" for part, n in report.pictures.items())
     notes = [
         f"{name}: {sizes}.",
-        f"Near: at most {found.threshold} of 64 hash bits differ and the thumbnails correlate by {ALIKE}; "
-        f"{found.blank:,} blank pictures left out.",
+        f"Near: at most {report.threshold} of 64 hash bits differ and the thumbnails correlate by {ALIKE}; "
+        f"{report.blank:,} blank pictures left out.",
     ]
-    if found.copies > 1:
-        notes.append(f"The cohort's source holds its tree {found.copies} times; each slice was read once.")
-    typer.echo("\n".join([*notes, found.verdict]))
+    if report.copies > 1:
+        notes.append(f"The cohort's source holds its tree {report.copies} times; each slice was read once.")
+    typer.echo("\n".join([*notes, report.verdict]))

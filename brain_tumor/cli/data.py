@@ -65,9 +65,9 @@ def check(
     grid.add_row(
         "slices as listed", f"{report.agreeing:,} of {report.slices:,}", f"{len(cohort)} patients present of {report.patients}"
     )
-    for name, found in findings.items():
-        more = f"\nand {len(found) - NAMED} more" if len(found) > NAMED else ""
-        grid.add_row(name, str(len(found)), "\n".join(found[:NAMED]) + more)
+    for name, entries in findings.items():
+        more = f"\nand {len(entries) - NAMED} more" if len(entries) > NAMED else ""
+        grid.add_row(name, str(len(entries)), "\n".join(entries[:NAMED]) + more)
     grid.add_row("copies of the tree", str(report.copies), "each slice was read once" if report.copies > 1 else "")
     Console().print(grid)
     typer.echo(_verdict(report))

@@ -104,15 +104,15 @@ def print_sections(title: str, protocol: str, sections: list) -> None:
     for section in sections:
         if not section.brief:
             continue
-        shown = section.table.drop(columns=MEANING, errors="ignore")
+        frame = section.table.drop(columns=MEANING, errors="ignore")
         look: dict[str, Any] = {
             "title": escape(section.title),
             "title_justify": "left",
             "box": SIMPLE_HEAD,
             "padding": (0, 1, 0, 0),
         }
-        table = Table(*map(str, [shown.columns.name, *shown.columns]), **look, pad_edge=False)
-        for row in shown.itertuples():
+        table = Table(*map(str, [frame.columns.name, *frame.columns]), **look, pad_edge=False)
+        for row in frame.itertuples():
             table.add_row(*(escape(str(cell)) for cell in row))
         console.print(table, highlight=False)
         if MEANING in section.table:

@@ -30,15 +30,15 @@ def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells
     chosen = grid.BUDGETS[budget]
     opened = open_cohort(cohort)
     names = () if cells is None else resumable.listed(cells) or (cells,)
-    wanted = grid.cells(names)
-    trainings = {grid.recipe(cell, chosen, split, cohort) for split, cell in grid.plan(chosen, wanted)}
-    typer.echo(f"{len(wanted)} cells, {len(trainings)} trainings at {chosen.size} px; each is told of as it ends")
+    of_grid = grid.cells(names)
+    trainings = {grid.recipe(cell, chosen, split, cohort) for split, cell in grid.plan(chosen, of_grid)}
+    typer.echo(f"{len(of_grid)} cells, {len(trainings)} trainings at {chosen.size} px; each is told of as it ends")
     if not names:
         typer.echo(f"all of it takes {chosen.cost}")
     with resumable.stoppable():
-        record = grid_tables.stored(chosen, opened, wanted)
+        record = grid_tables.stored(chosen, opened, of_grid)
         folder = grid.train(chosen, opened, names, _tell, record, workers)
-    print_sections(folder.name, f"{len(wanted)} cells", grid_tables.of_folder(folder))
+    print_sections(folder.name, f"{len(of_grid)} cells", grid_tables.of_folder(folder))
     typer.echo(f"finished: {folder}")
     typer.echo(f"next: brain-tumor report {folder.name} --publish")
 

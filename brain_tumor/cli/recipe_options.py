@@ -66,15 +66,15 @@ def takes(kind: type[Recipe], but: tuple[str, ...] = ()) -> Callable[[Callable],
     def decorate(command: Callable) -> Callable:
         own = [parameter for parameter in inspect.signature(command).parameters.values() if parameter.name != "recipe"]
 
-        def called(**values: Any) -> None:
+        def wrapper(**values: Any) -> None:
             load_keras()
             command(recipe=make(kind, {item.name: values.pop(item.name) for item in parameters}), **values)
 
-        called.__name__, called.__doc__ = command.__name__, command.__doc__
+        wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
         signature = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in (*own, *parameters)]
-        called.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
-        called.__annotations__ = {item.name: item.annotation for item in signature}
-        return called
+        wrapper.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {item.name: item.annotation for item in signature}
+        return wrapper
 
     return decorate
 

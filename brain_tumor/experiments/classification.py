@@ -49,10 +49,10 @@ def evaluate(part: Part, again: bool) -> Result:
     tables = {scoring.SLICES: slices, scoring.FLOORS: image_free(part.store, part.train_rows, part.rows)}
     tables[scoring.SCORES] = score(tables, threshold)
     if part.name == "test":
-        called = slices.assign(threshold=threshold)
+        decisions = slices.assign(threshold=threshold)
         tables |= {
-            scoring.CASES: per_case(called, part.store.size).reset_index(),
-            scoring.SUBGROUPS: subgroup_table(called, tables[scoring.FLOORS], part.store),
+            scoring.CASES: per_case(decisions, part.store.size).reset_index(),
+            scoring.SUBGROUPS: subgroup_table(decisions, tables[scoring.FLOORS], part.store),
             scoring.CALIBRATION: _calibration(slices, tables[scoring.FLOORS], temperature),
         }
     return Result(tables, facts | {"threshold": threshold, "temperature": temperature})
@@ -132,8 +132,8 @@ def subgroup_table(slices: pd.DataFrame, floor_table: pd.DataFrame, store: Store
     """:func:`brain_tumor.evaluation.detection_groups.tables` of ``case_id, slice, tumour, probability, threshold``."""
     area = store.slices.set_index(["case_id", "slice"]).tumour_px
     keys = pd.MultiIndex.from_frame(slices[["case_id", "slice"]])
-    called = slices.assign(called=slices.probability > slices.threshold, tumour_px=area.loc[keys].to_numpy())
-    return detection_groups.tables(called, floor_table, scoring.case_fields(store.cohort))
+    decisions = slices.assign(called=slices.probability > slices.threshold, tumour_px=area.loc[keys].to_numpy())
+    return detection_groups.tables(decisions, floor_table, scoring.case_fields(store.cohort))
 
 
 def _called(slices: pd.DataFrame) -> pd.DataFrame:

@@ -123,10 +123,10 @@ def _stacked(runs: Sequence[RunFolder], name: str) -> pd.DataFrame:
     return whole.sort_values([column for column in SORTED if column in whole], kind="stable", ignore_index=True)
 
 
-def _check_cover(found: pd.DataFrame, runs: Sequence[RunFolder], store: Store, unit: str) -> None:
+def _check_cover(rows: pd.DataFrame, runs: Sequence[RunFolder], store: Store, unit: str) -> None:
     """Each testable slice once: neither a slice missing nor one doubled nor one of another cohort."""
     expected = pd.MultiIndex.from_frame(store.slices.iloc[splits.testable_rows(unit, store.cases, store.slices)][SLICE])
-    predicted = pd.MultiIndex.from_frame(found[SLICE])
+    predicted = pd.MultiIndex.from_frame(rows[SLICE])
     wrong = {
         "out of no fold": expected.difference(predicted),
         "out of two folds": predicted[predicted.duplicated()],

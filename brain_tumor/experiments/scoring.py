@@ -83,8 +83,8 @@ class Result:
 
 def whole_cases(store: Store, rows: np.ndarray) -> bool:
     """Whether these rows are whole exams: of single slices, no surface or component in 3-D can be told."""
-    found = store.slices.iloc[rows].case_id.value_counts()
-    return bool((found == store.cases.slices.reindex(found.index)).all())
+    counts = store.slices.iloc[rows].case_id.value_counts()
+    return bool((counts == store.cases.slices.reindex(counts.index)).all())
 
 
 def case_fields(cohort: Cohort) -> pd.DataFrame:
@@ -100,15 +100,15 @@ def check_prediction(prediction: Prediction, source: object, size: int, working_
         DataError: naming ``source``: planes of another size, or values that are no probabilities from 0 to 255.
     """
     planes = {size: prediction.native, working_size: prediction.working}
-    for expected, found in planes.items():
-        if found.shape != (len(prediction.slice_numbers), expected, expected):
+    for expected, array in planes.items():
+        if array.shape != (len(prediction.slice_numbers), expected, expected):
             raise DataError(
-                f"{source}: a prediction of {' x '.join(map(str, found.shape))}, expected "
+                f"{source}: a prediction of {' x '.join(map(str, array.shape))}, expected "
                 f"{len(prediction.slice_numbers)} slices of {expected} x {expected}"
             )
-        if found.dtype != np.uint8:
-            calibration.check_probabilities(found, str(source))
-            raise DataError(f"{source}: probabilities of type {found.dtype}, expected uint8 with 255 for 1")
+        if array.dtype != np.uint8:
+            calibration.check_probabilities(array, str(source))
+            raise DataError(f"{source}: probabilities of type {array.dtype}, expected uint8 with 255 for 1")
 
 
 def of_case(prediction: Prediction, truth: Mapping[int, np.ndarray], threshold: float, whole: bool) -> Tables:
@@ -119,17 +119,17 @@ def of_case(prediction: Prediction, truth: Mapping[int, np.ndarray], threshold: 
         threshold: a pixel is called tumour where its probability is above this.
         whole: the prediction is of all slices, so that it can be judged in 3-D too.
     """
-    found = {planes.shape[1]: planes for planes in (prediction.working, prediction.native)}
+    by_size = {planes.shape[1]: planes for planes in (prediction.working, prediction.native)}
     masks = truth[prediction.native.shape[1]]
     tables = {
-        COUNTS: _counts(prediction, found, truth, threshold),
+        COUNTS: _counts(prediction, by_size, truth, threshold),
         BOUNDARY_SLICES: _boundary_slices(prediction, masks, threshold),
         PIXELS: _pixels(prediction, masks),
         CEILING: _ceiling(prediction, truth[prediction.working.shape[1]], masks),
     }
     if whole:
-        kept = {size: components.keep_largest_probability(probability, threshold) for size, probability in found.items()}
-        tables[LARGEST] = _counts(prediction, kept, truth, threshold)
+        largest = {size: components.keep_largest_probability(probability, threshold) for size, probability in by_size.items()}
+        tables[LARGEST] = _counts(prediction, largest, truth, threshold)
         outline = surface.per_case(prediction.native, masks, threshold)
         tables[BOUNDARY] = pd.DataFrame([{"case_id": prediction.case_id} | outline])
     return tables
@@ -147,15 +147,15 @@ def floor_boundaries(predicted: Mapping[str, np.ndarray | None], store: Store, r
         predicted: :func:`brain_tumor.evaluation.floors.segmentation` at native size.
     """
     by_case = pd.Series(np.arange(len(rows))).groupby(store.slices.case_id.to_numpy()[rows])
-    found: dict[str, dict] = {BOUNDARY: {}, BOUNDARY_SLICES: {}} if whole else {BOUNDARY_SLICES: {}}
+    boundaries: dict[str, dict] = {BOUNDARY: {}, BOUNDARY_SLICES: {}} if whole else {BOUNDARY_SLICES: {}}
     for name, masks in predicted.items():
         if masks is None:
             continue
         pairs = [(masks[places], store.masks[rows[places]]) for _, places in by_case]
-        found[BOUNDARY_SLICES][name] = pd.concat([surface.per_slice(called * np.uint8(255), truth) for called, truth in pairs])
+        boundaries[BOUNDARY_SLICES][name] = pd.concat([surface.per_slice(mask * np.uint8(255), truth) for mask, truth in pairs])
         if whole:
-            found[BOUNDARY][name] = pd.DataFrame([surface.compare(called, truth) for called, truth in pairs])
-    return found
+            boundaries[BOUNDARY][name] = pd.DataFrame([surface.compare(mask, truth) for mask, truth in pairs])
+    return boundaries
 
 
 def judge(tables: Tables, boundaries: dict[str, dict], cohort: Cohort, size: int, threshold: float) -> Tables:
@@ -206,11 +206,11 @@ def write(tables: Tables, run: RunFolder) -> None:
 
 
 def _counts(
-    prediction: Prediction, found: Mapping[int, np.ndarray], truth: Mapping[int, np.ndarray], threshold: float
+    prediction: Prediction, by_size: Mapping[int, np.ndarray], truth: Mapping[int, np.ndarray], threshold: float
 ) -> pd.DataFrame:
     """Counts at native and at working size, both from what the network said at that size."""
     where = {"case_id": prediction.case_id, "slice": prediction.slice_numbers}
-    tables = [overlap.count(planes, truth[size], threshold).assign(size=size, **where) for size, planes in found.items()]
+    tables = [overlap.count(planes, truth[size], threshold).assign(size=size, **where) for size, planes in by_size.items()]
     return pd.concat(tables)[list(overlap.COLUMNS)]
 
 

@@ -43,11 +43,12 @@ def find(name: str, recorded: bool = False) -> Path:
         return Path(name)
     for root in (runs_folder(), records.records_folder())[: 1 + recorded]:
         begun = [path for path in crossval.all_crossvals(root) if path.name.startswith(name)]
-        found = [path for path in begun if path.name == name] or begun
-        if len(found) > 1:
-            raise RunError(f"{name}: {len(found)} such cross-validations in {root}: {', '.join(path.name for path in found[:3])}")
-        if found:
-            return found[0]
+        matches = [path for path in begun if path.name == name] or begun
+        if len(matches) > 1:
+            some = ", ".join(path.name for path in matches[:3])
+            raise RunError(f"{name}: {len(matches)} such cross-validations in {root}: {some}")
+        if matches:
+            return matches[0]
     raise RunError(f"{name}: no such cross-validation in {runs_folder()}")
 
 
@@ -111,9 +112,9 @@ def all_records() -> list[Path]:
 def other_units(folder: Path, facts: dict) -> dict[str, pd.DataFrame]:
     """Recorded cross-validations that differ from this one in nothing but what was dealt out: unit and folds -> scores."""
     alike, ours = ("recipe", "data_hash"), upgrade.description(facts)
-    found = {}
+    scores = {}
     for other in all_records():
         theirs = lookup.crossval_facts(other)
         if other.name != folder.name and all(theirs[name] == ours[name] for name in alike):
-            found[f"{theirs['unit']}, {theirs['folds']} folds"] = pd.read_csv(other / scoring.SCORES)
-    return found
+            scores[f"{theirs['unit']}, {theirs['folds']} folds"] = pd.read_csv(other / scoring.SCORES)
+    return scores

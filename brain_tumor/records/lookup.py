@@ -114,14 +114,12 @@ def find(recipe: "Recipe", cohort_name: str | None = None, data_hash: str | None
     Returns:
         The record's folder; None where there is no such record.
     """
-    older = None
+    matches = {}
     for folder in all_records(RUN):
         facts = run_facts(folder)
         if _is_on(facts, cohort_name, data_hash) and _recipe(facts["recipe"]) == recipe:
-            if is_current(facts):
-                return folder
-            older = older or folder
-    return older
+            matches[folder] = is_current(facts)
+    return max(matches, key=matches.__getitem__, default=None)  # the first of the current ones, else of all
 
 
 def find_crossval(
@@ -134,16 +132,14 @@ def find_crossval(
     Args:
         cohort_name, data_hash: as in :func:`find`.
     """
-    older = None
+    matches = {}
     for folder in all_records(CROSSVAL):
         facts = crossval_facts(folder)
         expected = [replace(recipe, split=fold["split"]) for fold in facts["runs"]]
         same_folds = (facts["unit"], facts["folds"]) == (unit, folds)
         if same_folds and _is_on(facts, cohort_name, data_hash) and fold_recipes(folder) == expected:
-            if is_current(facts):
-                return folder
-            older = older or folder
-    return older
+            matches[folder] = is_current(facts)
+    return max(matches, key=matches.__getitem__, default=None)
 
 
 def find_grid(budget: Any, cells: Sequence[Any], cohort_name: str, data_hash: str) -> Path | None:

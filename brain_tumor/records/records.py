@@ -49,13 +49,13 @@ def commit_record(run: RunFolder) -> Path:
     if absent:
         raise RunError(f"{run.path}: no {absent[0]}; score the run first: brain-tumor evaluate {run.path.name}")
     folder = records_folder() / run.path.name
-    kept = [path.name for path in sorted(run.path.glob("*.csv")) if not path.name.startswith(NOT_KEPT)]
+    names = [path.name for path in sorted(run.path.glob("*.csv")) if not path.name.startswith(NOT_KEPT)]
     recipe = facts["recipe"] | {"split": Path(facts["recipe"]["split"]).name}
     with files.atomic_folder(folder) as temporary:
         model = files.read_json(run.path / "model.json")
         files.write_json(temporary / "run.json", facts | {"recipe": recipe, "model": model})
         shutil.copyfile(run.path / "split.json", temporary / "split.json")
-        for name in kept:
+        for name in names:
             pd.read_csv(run.path / name).round(DECIMALS).to_csv(temporary / name, index=False)
     keep_weights(facts.get("encoder"))
     return folder
@@ -159,14 +159,13 @@ def read_slice_floors(folder: Path) -> pd.DataFrame | None:
 
     None in records from before these floors were kept.
     """
-    path = folder / tasks.of(lookup.run_facts(folder)["recipe"]["task"]).slice_floors
-    return pd.read_csv(path, dtype={"case_id": str}) if path.is_file() else None
+    name = tasks.of(lookup.run_facts(folder)["recipe"]["task"]).slice_floors
+    return read_counts(folder, name) if (folder / name).is_file() else None
 
 
 def read_floors(folder: Path) -> scoring.Tables:
     """The floors of a run or record: an image-free predictor's name -> its rows; none in records from before they were kept."""
-    path = folder / scoring.FLOORS
-    return scoring.by_floor(pd.read_csv(path, dtype={"case_id": str})) if path.is_file() else {}
+    return scoring.by_floor(read_counts(folder, scoring.FLOORS)) if (folder / scoring.FLOORS).is_file() else {}
 
 
 def recorded(recipe: "Recipe", data_hash: str) -> Record | None:
@@ -178,16 +177,13 @@ def recorded(recipe: "Recipe", data_hash: str) -> Record | None:
 def counts_like(recipe: "Recipe", model: str, data_hash: str) -> list[pd.DataFrame]:
     """The counts of a record a seed on these data whose recipe is this one, but for its model, ``model``, and its seed.
 
-    Of two records of one seed, that whose masks were resized for training as they are today.
+    Of two records of one seed, that which :func:`brain_tumor.records.lookup.find` gives.
     """
     expected = replace(recipe, model=model)
-    counts = {}
-    for folder in sorted(all_records(), key=lambda folder: lookup.is_current(lookup.run_facts(folder))):
-        recipe_there = lookup.recipe_of(folder)
-        same_data = lookup.run_facts(folder)["data_hash"] == data_hash
-        if same_data and recipe_there and replace(recipe_there, seed=recipe.seed) == expected:
-            counts[recipe_there.seed] = read_counts(folder)
-    return [counts[seed] for seed in sorted(counts)]
+    recipes = [there for folder in all_records() if (there := lookup.recipe_of(folder))]
+    seeds = {there.seed for there in recipes if replace(there, seed=recipe.seed) == expected}
+    folders = [lookup.find(replace(expected, seed=seed), data_hash=data_hash) for seed in sorted(seeds)]
+    return [read_counts(folder) for folder in folders if folder]
 
 
 def scores_of(folder: Path) -> pd.DataFrame:

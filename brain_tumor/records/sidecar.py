@@ -147,10 +147,10 @@ def collect(notebook: Any) -> dict:
         RunError: the notebook shows none, or several.
     """
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    found = [output.data[MIME] for output in outputs if MIME in output.get("data", {})]
-    if len(found) != 1:
-        raise RunError(f"notebook: {len(found)} sidecars shown, expected one (brain_tumor.records.sidecar.Sidecar)")
-    return found[0]
+    sidecars = [output.data[MIME] for output in outputs if MIME in output.get("data", {})]
+    if len(sidecars) != 1:
+        raise RunError(f"notebook: {len(sidecars)} sidecars shown, expected one (brain_tumor.records.sidecar.Sidecar)")
+    return sidecars[0]
 
 
 def _text(value: float, unit: str) -> str:

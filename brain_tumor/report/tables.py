@@ -92,9 +92,9 @@ def clinical_table(cases: Sequence) -> pd.DataFrame:
     for field in values:
         known = values[field].dropna()
         counts = known.value_counts().sort_index()
-        told = ", ".join(f"{value:g}: {n}" for value, n in counts.items())
+        each_value = ", ".join(f"{value:g}: {n}" for value, n in counts.items())
         many = len(counts) > 8
-        spread = f"{known.min():g} to {known.max():g}, median {known.median():g}" if many else told
+        spread = f"{known.min():g} to {known.max():g}, median {known.median():g}" if many else each_value
         rows[field] = {"known": len(known), "blank": int(values[field].isna().sum()), "values": spread}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("field").pipe(_named_in_the_corner)
 

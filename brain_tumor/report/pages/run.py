@@ -48,8 +48,8 @@ def demo_page(run: "RunFolder", facts: dict) -> Path:
     """
     store = open_store(open_cohort(run.description["recipe"]["cohort"]))
     by_area = store.slices[store.slices.tumour_px > 0].sort_values("tumour_px").index
-    shown = by_area[np.linspace(0, len(by_area) - 1, DEMO_SLICES).astype(int)]
-    drawings = [figures.show_gallery(store, shown), figures.plot_tumour_areas(store.slices)]
+    rows = by_area[np.linspace(0, len(by_area) - 1, DEMO_SLICES).astype(int)]
+    drawings = [figures.show_gallery(store, rows), figures.plot_tumour_areas(store.slices)]
     fact_table = pd.DataFrame(profile.table(facts), columns=["fact", "found"]).to_html(border=0, index=False)
     cohort = {"cohort_figures": drawings, "fact_table": fact_table}
     predicted = views.of(run.description["recipe"]["task"]).pictures(run.path, run.description)
