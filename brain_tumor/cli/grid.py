@@ -31,7 +31,7 @@ def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells
     opened = open_cohort(cohort)
     names = () if cells is None else resumable.listed(cells) or (cells,)
     of_grid = grid.cells(names)
-    trainings = {grid.recipe(cell, chosen, split, cohort) for split, cell in grid.plan(chosen, of_grid)}
+    trainings = set(grid.recipes(chosen, of_grid, cohort).values())
     typer.echo(f"{len(of_grid)} cells, {len(trainings)} trainings at {chosen.size} px; each is told of as it ends")
     if not names:
         typer.echo(f"all of it takes {chosen.cost}")

@@ -180,7 +180,7 @@ def _slices(part: Part, again: bool) -> tuple[pd.DataFrame, bool]:
 def _read_slices(path: Path) -> pd.DataFrame:
     """The door for probabilities that lie on disk."""
     try:
-        table = pd.read_csv(path, dtype={"case_id": str})[["case_id", "slice", "probability"]]
+        table = scoring.read_counts(path.parent, path.name)[["case_id", "slice", "probability"]]
     except (ValueError, KeyError) as error:
         raise DataError(f"{path}: no table of slices (case_id, slice, probability): {error}") from None
     calibration.check_probabilities(table.probability, str(path))

@@ -114,8 +114,7 @@ def _stacked(runs: Sequence[RunFolder], name: str) -> pd.DataFrame:
     for fold, run in enumerate(runs, 1):
         path = run.path / name
         try:
-            table = pd.read_csv(path, dtype={"case_id": str})
-            table = table.astype({"slice": int})  # also refuses a table that is none of slices
+            table = scoring.read_counts(run.path, name).astype({"slice": int})  # also refuses a table that is none of slices
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{path}: no table of slices: {error}") from None
         tables.append(table.assign(fold=fold))

@@ -7,6 +7,7 @@ Every task is given a :class:`Part` and returns a :class:`Result`. :func:`of_cas
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -196,6 +197,11 @@ def slice_calibration(slices: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFram
     keys = ["case_id", "slice"]
     answers = {name: slices[keys].merge(table).probability.to_numpy() for name, table in by_floor(floors).items()}
     return calibration.score(slices.case_id, slices.tumour, slices.probability, floors=answers)
+
+
+def read_counts(folder: Path, name: str = COUNTS) -> pd.DataFrame:
+    """A run's or record's ``counts.csv``, or another table of cases or slices: a ``case_id`` of digits alone stays text."""
+    return pd.read_csv(folder / name, dtype={"case_id": str})
 
 
 def write(tables: Tables, run: RunFolder) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.data import intensity
 from brain_tumor.errors import ModelError, RunError
-from brain_tumor.experiments import crossval, tasks
+from brain_tumor.experiments import crossval, grid, tasks
 from brain_tumor.paths import reports_folder
 from brain_tumor.records import upgrade
 from brain_tumor.training.runs import HISTORY, RunFolder
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from brain_tumor.experiments.recipe import Recipe
     from brain_tumor.training.pretrain import Pretraining
 
-RUN, CROSSVAL, GRID = "run.json", "crossval.json", "grid.json"
+RUN, CROSSVAL, GRID = "run.json", crossval.DESCRIPTION, grid.DESCRIPTION
 WORDS_ALONE = {"cost", "stated"}  # fields of a budget and of a cell that explain it and decide nothing
 
 
@@ -74,8 +74,8 @@ def crossval_facts(folder: Path) -> dict:
 
 
 def grid_facts(folder: Path) -> dict:
-    """The ``grid.json`` of a record in the present words."""
-    return upgrade.grid(files.read_json(folder / GRID))
+    """The ``grid.json`` of a grid or record in the present words."""
+    return upgrade.grid(grid.read(folder))
 
 
 def is_current(facts: dict) -> bool:
@@ -156,11 +156,6 @@ def find_grid(budget: Any, cells: Sequence[Any], cohort_name: str, data_hash: st
         if (facts["cohort"], facts["data_hash"]) == (cohort_name, data_hash) and recorded == expected:
             return folder
     return None
-
-
-def find_weights(recipe: "Pretraining") -> Path | None:
-    """The record of the weights that this pretraining left."""
-    return next((path for path in sorted(records_folder().glob("weights/*.json")) if pretraining_of(path) == recipe), None)
 
 
 def _recipe(values: dict) -> "Recipe | None":

@@ -14,6 +14,7 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.errors import RunError
 from brain_tumor.experiments import scoring, tasks
+from brain_tumor.experiments.scoring import read_counts
 from brain_tumor.records import lookup
 from brain_tumor.records.lookup import Record, all_records, records_folder
 from brain_tumor.training.runs import HISTORY, RunFolder
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 FILES = ("run.json", "split.json", HISTORY)
 DECIMALS = 6  # as many as a slice probability has, so that no two become equal
 NOT_KEPT = ("validation-", "against-")  # tables of choices, and of comparisons, which follow from two records
-# What :func:`read_records` gives of a recipe.
-FIELDS = ("cohort", "split", "split_seed", "validation", "model", "weights", "channels", "size", "normalisation", "loss",
-          "batch_size", "batchnorm_momentum", "flip_tta", "precision", "seed")  # fmt: skip
-FACTS = ("data_hash", "precision", "parameters", "training_seconds")
 
 
 def commit_record(run: RunFolder) -> Path:
@@ -106,40 +103,11 @@ def find_record(name: str) -> Path:
     return matches[0]
 
 
-def read_records(task: str, data_hash: str | None = None) -> pd.DataFrame:
-    """All records of a task as one table, a row a record and score.
-
-    Args:
-        task: the task's name.
-        data_hash: keep only runs on these very data.
-
-    Returns:
-        ``run``, the recipe's fields but for size (``working_size``), ``data_hash, precision, parameters, training_seconds,
-        backend``, and the columns of the task's ``scores.csv``. Empty, with no row, where there is none.
-    """
-    scores = []
-    for folder in all_records():
-        facts = lookup.run_facts(folder)
-        if facts["recipe"]["task"] != task or data_hash not in (None, facts["data_hash"]):
-            continue
-        recipe = {name: facts["recipe"][name] for name in FIELDS}
-        recipe["working_size"] = recipe.pop("size")
-        row = {"run": folder.name, **recipe, **{name: facts[name] for name in FACTS}, "backend": facts["environment"]["backend"]}
-        scores.append(pd.read_csv(folder / scoring.SCORES).assign(**row))
-    columns = ["run", "model", "split", "seed", "working_size", *tasks.of(task).scored, "low", "high", "floor"]
-    return pd.concat(scores, ignore_index=True) if scores else pd.DataFrame(columns=columns)
-
-
 def tables(folder: Path) -> scoring.Tables:
     """The tables of a run or record from which its scores follow: the task's main one, floors, and the ceiling."""
     task = tasks.of(lookup.run_facts(folder)["recipe"]["task"])
     names = (task.main, scoring.FLOORS, scoring.CEILING)
     return {name: read_counts(folder, name) for name in names if (folder / name).is_file()}
-
-
-def read_counts(folder: Path, name: str = scoring.COUNTS) -> pd.DataFrame:
-    """A record's or run's ``counts.csv``, or another table of cases or slices."""
-    return pd.read_csv(folder / name, dtype={"case_id": str})
 
 
 def read_slices(folder: Path) -> pd.DataFrame:

@@ -195,9 +195,7 @@ def test_the_record_of_a_run_is_found_and_scored_anew(place, recorded):
     assert lookup.find(place.recipe) == record and lookup.recipe_of(record) == place.recipe
     assert lookup.find(replace(place.recipe, seed=1)) is None
     pd.testing.assert_frame_equal(records.scores_of(record), pd.read_csv(record / "scores.csv"), atol=1e-5)
-    listed = records.read_records("area")
-    assert list(listed.measure) == ["near", "closeness"] and set(listed.run) == {record.name}
-    assert records.read_records("segmentation").empty
+    assert list(pd.read_csv(record / "scores.csv").measure) == ["near", "closeness"]
 
 
 def test_what_the_task_does_not_offer_is_refused_in_words(place):

@@ -15,6 +15,7 @@ import pytest
 
 from brain_tumor import files
 from brain_tumor.data import intensity
+from brain_tumor.experiments import grid as generic
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import lookup, upgrade
@@ -124,7 +125,7 @@ def test_cells_of_a_grid_are_one_training_where_their_recipes_are_equal(folder):
     """Each run of the grid's costs answers one recipe and each recipe has one run, whatever the runs would be named today."""
     budget, cells, facts = grid_of(folder)
     known = {cell.name: cell for cell in cells}
-    costs = pd.read_csv(folder / grid.COSTS, dtype={"cell": str})
+    costs = pd.read_csv(folder / generic.COSTS, dtype={"cell": str})
     recipes = [grid.recipe(known[row.cell], budget, row.split, facts["cohort"]) for row in costs.itertuples()]
     pairs = set(zip(costs.run, recipes, strict=True))
     assert len(pairs) == costs.run.nunique() == len(set(recipes))
@@ -137,20 +138,19 @@ def test_a_grid_that_is_recorded_trains_nothing(folder, home, monkeypatch):
     """Not one of its trainings begins again, although no run of it is in this home."""
     budget, cells, facts = grid_of(folder)
     cohort = type("Cohort", (), {"name": "lgg", "phantom": False, "n_slices": 3404, "__len__": lambda _self: 95})()
-    monkeypatch.setattr(grid, "open_store", lambda _cohort: SimpleNamespace(data_hash=facts["data_hash"]))
-    monkeypatch.setattr(grid, "_train", lambda *_recipe: pytest.fail("a recorded cell was trained again"))
+    for module in (generic, grid):
+        monkeypatch.setattr(module, "open_store", lambda _cohort: SimpleNamespace(data_hash=facts["data_hash"]))
+    monkeypatch.setattr(generic, "_train", lambda *_recipe: pytest.fail("a recorded cell was trained again"))
     copy = shutil.copytree(folder, home / "record")
-    costs = pd.read_csv(copy / grid.COSTS, dtype={"cell": str})
-    costs.assign(run="named-" + costs.run).to_csv(copy / grid.COSTS, index=False)
+    costs = pd.read_csv(copy / generic.COSTS, dtype={"cell": str})
+    costs.assign(run="named-" + costs.run).to_csv(copy / generic.COSTS, index=False)
     answered = grid.train(budget, cohort, tuple(cell.name for cell in cells), record=copy)
-    assert files.read_json(answered / grid.DESCRIPTION)["done"] == len(costs)
+    assert files.read_json(answered / generic.DESCRIPTION)["done"] == len(costs)
 
 
 @pytest.mark.parametrize("path", WEIGHTS, ids=names(WEIGHTS))
-def test_weights_are_found_by_their_recipe(path):
+def test_weights_are_named_by_their_recipe(path):
     recipe = lookup.pretraining_of(path)
-    assert lookup.find_weights(recipe) == path
-    assert lookup.find_weights(replace(recipe, seed=recipe.seed + 1)) is None
     assert path.name == recipe.weights_file.name.replace(".weights.h5", ".json"), "where training looks for them"
 
 

@@ -169,27 +169,6 @@ def test_a_split_that_was_a_file_is_taken_from_the_record(make_run, repeat, stor
     assert splits.load(folder / "split.json").hash == run.description["split_hash"]
 
 
-def test_all_records_make_one_table(make_run, reports):
-    assert records.read_records("segmentation").empty
-    for seed in (0, 1):
-        records.commit_record(make_run(phantom=False, seed=seed, shift=seed + 1))
-    table = records.read_records("segmentation")
-    assert len(table) == 2 * len(protocols.PROTOCOLS) * 2, "two runs, every protocol, two sizes"
-    assert set(table.seed) == {0, 1}
-    assert {"run", "model", "split", "protocol", "size", "dice", "low", "high", "floor"} <= set(table)
-    assert records.read_records("segmentation", data_hash="other data").empty
-
-
-def test_records_of_classifiers_make_a_table_of_their_own(make_run, make_classifier, reports):
-    assert records.read_records("classification").empty
-    for run in (make_run(phantom=False), make_classifier(phantom=False)):
-        records.commit_record(run)
-    table = records.read_records("classification")
-    assert set(table.model) == {"resnet18"} and "AUC" in set(table.measure)
-    assert {"run", "measure", "value", "low", "high", "floor"} <= set(table)
-    assert set(records.read_records("segmentation").model) == {"resunet"}
-
-
 def test_records_like_a_recipe_differ_in_seed_only(make_run, reports):
     runs = [make_run(phantom=False, seed=seed) for seed in (0, 1)] + [make_run(phantom=False, batch_size=8)]
     for run in runs:

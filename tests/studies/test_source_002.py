@@ -12,7 +12,7 @@ from scipy import stats
 from brain_tumor import files
 from brain_tumor.errors import ModelError, RunError
 from brain_tumor.evaluation import intervals
-from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments import grid as generic, run as experiment
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import records
 from brain_tumor.studies.source_002 import answers, grid, tables as grid_tables
@@ -32,7 +32,7 @@ def asked(name, budget=BUDGET):
 def trained(stubs, home, monkeypatch):
     """A tiny grid of three cells, and the splits on which runs were made."""
     store = stubs.table_store(SITES)
-    for module in (grid, grid_tables):
+    for module in (generic, grid, grid_tables):
         monkeypatch.setattr(module, "open_store", lambda _cohort: store)
     monkeypatch.setattr(intervals, "RESAMPLES", 50)
     with stubs.stubbed(store, home) as made:
@@ -109,13 +109,13 @@ def test_it_gathers_a_column_a_cell_and_trains_equal_cells_once(trained, home):
     assert list(table) == ["case_id", "slice", "tumour", "16", "17", "18"]
     assert (table["16"] == table["18"]).all()
     assert (table["16"] != table["17"]).all(), "else it could not be seen which is whose"
-    costs = pd.read_csv(folder / grid.COSTS, dtype={"cell": str})
+    costs = pd.read_csv(folder / generic.COSTS, dtype={"cell": str})
     for row in costs.itertuples():
         own = pd.read_csv(home / "runs" / row.run / "slices.csv").probability.round(4)
         assert pd.read_csv(folder / f"slices-{row.split}.csv")[row.cell].tolist() == own.tolist(), f"{row.split} {row.cell}"
     folds, _ = answers.slices(folder, BUDGET.folds)
     assert len(folds) == len(store.slices), "every patient is tested by one fold"
-    assert answers.read(folder)["done"] == answers.read(folder)["of"] == 12
+    assert generic.read(folder)["done"] == generic.read(folder)["of"] == 12
 
 
 def test_a_second_time_trains_nothing(trained):
@@ -127,8 +127,8 @@ def test_a_second_time_trains_nothing(trained):
 
 def test_what_is_gathered_is_not_trained_again_whatever_its_runs_were_named(trained):
     folder, made, store = trained
-    costs = pd.read_csv(folder / grid.COSTS, dtype={"cell": str})
-    costs.assign(run=costs.run + "-of-earlier-words").to_csv(folder / grid.COSTS, index=False)
+    costs = pd.read_csv(folder / generic.COSTS, dtype={"cell": str})
+    costs.assign(run=costs.run + "-of-earlier-words").to_csv(folder / generic.COSTS, index=False)
     before = len(made)
     grid.train(BUDGET, store.cohort, ("17", "18", "16"))
     assert len(made) == before
@@ -151,7 +151,7 @@ def test_a_grid_of_other_data_is_another(trained, stubs, monkeypatch):
     folder, _, store = trained
     other = stubs.table_store(SITES, data_hash="e" * 64)
     assert grid_tables.stored(BUDGET, store.cohort, grid.cells(("17", "18", "16"))) == folder
-    for module in (grid, grid_tables):
+    for module in (generic, grid, grid_tables):
         monkeypatch.setattr(module, "open_store", lambda _cohort: other)
     name = grid.grid_name(BUDGET, store.cohort, grid.cells(("17", "18", "16")))
     assert name != folder.name and name.startswith("phantom-grid-tiny-")
@@ -161,9 +161,9 @@ def test_a_grid_of_other_data_is_another(trained, stubs, monkeypatch):
 
 def test_cells_that_begin_with_other_weights_of_the_same_name_are_refused(trained):
     folder, _, _ = trained
-    facts = answers.read(folder)
-    files.write_json(folder / grid.DESCRIPTION, facts | {"encoders": {"mri4-resnet18-128-unit.weights.h5": "a" * 64}})
-    gathered = grid._Gathered(folder, facts, [])
+    facts = generic.read(folder)
+    files.write_json(folder / generic.DESCRIPTION, facts | {"encoders": {"mri4-resnet18-128-unit.weights.h5": "a" * 64}})
+    gathered = generic.GridFolder(folder, {}, facts)
     gathered.check_encoder("mri4-resnet18-128-unit.weights.h5", "a" * 64)
     gathered.check_encoder("mri4-resnet50-128-unit.weights.h5", "b" * 64)
     with pytest.raises(ModelError, match="bbbbbbbbbbbb, but cells of .* began with aaaaaaaaaaaa; bring that file back"):
@@ -172,19 +172,19 @@ def test_cells_that_begin_with_other_weights_of_the_same_name_are_refused(traine
 
 def test_a_grid_says_with_which_weights_its_runs_began(trained, tmp_path, monkeypatch):
     folder, _, _ = trained
-    facts, runs = answers.read(folder), pd.read_csv(folder / grid.COSTS, dtype={"cell": str}).run.unique()
+    facts, runs = generic.read(folder), pd.read_csv(folder / generic.COSTS, dtype={"cell": str}).run.unique()
     one, other = (RunFolder(folder.parent / name) for name in runs[:2])
     for run, digest in ((one, "a" * 64), (other, "b" * 64)):
         run.update(encoder={"file": "mri4-resnet18-128-unit.weights.h5", "sha256": digest})
-    steps = [("ratio-34", KNOWN["16"]), ("ratio-34", KNOWN["17"])]
-    fresh = grid._Gathered(tmp_path / "lgg-grid-tiny-0", facts | {"phantom": False}, steps)
-    fresh.add(*steps[0], one)
+    recipes = {("ratio-34", name): asked(name) for name in ("16", "17")}
+    fresh = generic.GridFolder(tmp_path / "lgg-grid-tiny-0", recipes, facts | {"phantom": False})
+    fresh.add(("ratio-34", "16"), one)
     with pytest.raises(ModelError, match="bbbbbbbbbbbb, but cells of .* began with aaaaaaaaaaaa"):
-        fresh.add(*steps[1], other)
+        fresh.add(("ratio-34", "17"), other)
     kept = []
     monkeypatch.setenv("BRAIN_TUMOR_REPORTS", str(tmp_path / "reports"))
     monkeypatch.setattr(records, "keep_weights", kept.append)
-    assert answers.read(grid_tables.commit(fresh.folder))["encoders"] == {"mri4-resnet18-128-unit.weights.h5": "a" * 64}
+    assert generic.read(grid_tables.commit(fresh.path))["encoders"] == {"mri4-resnet18-128-unit.weights.h5": "a" * 64}
     assert kept == [{"file": "mri4-resnet18-128-unit.weights.h5", "sha256": "a" * 64}]
 
 
@@ -226,8 +226,8 @@ def test_a_cell_that_lacks_a_fold_is_left_out_of_the_folds(trained):
     assert list(found["Scores, 2 patient folds together"].index) == ["floor", "16: resnet18, all", "18: resnet18, all"]
     (claim,) = found["Claims, 2 patient folds together"].index
     assert claim.endswith("(16 - 18)")
-    costs = pd.read_csv(folder / grid.COSTS, dtype={"cell": str})
-    costs[costs.split.ne("fold-2-of-2")].to_csv(folder / grid.COSTS, index=False)
+    costs = pd.read_csv(folder / generic.COSTS, dtype={"cell": str})
+    costs[costs.split.ne("fold-2-of-2")].to_csv(folder / generic.COSTS, index=False)
     assert "2 patient folds together" not in dict(grid_tables.parts(folder)), "no cell stands on both"
 
 
@@ -243,15 +243,15 @@ def test_a_grid_goes_on_from_its_record_without_its_runs(trained, tmp_path, monk
     folder, made, store = trained
     monkeypatch.setenv("BRAIN_TUMOR_REPORTS", str(tmp_path / "reports"))
     tables = {path.name: path.read_text() for path in folder.glob("*.csv")}
-    facts = answers.read(folder)
-    files.write_json(folder / grid.DESCRIPTION, facts | {"phantom": False, "done": 2})
-    kept = pd.read_csv(folder / grid.COSTS, dtype={"cell": str}).iloc[:2]
-    kept.to_csv(folder / grid.COSTS, index=False)
+    facts = generic.read(folder)
+    files.write_json(folder / generic.DESCRIPTION, facts | {"phantom": False, "done": 2})
+    kept = pd.read_csv(folder / generic.COSTS, dtype={"cell": str}).iloc[:2]
+    kept.to_csv(folder / generic.COSTS, index=False)
     for path in folder.glob("*-*.csv"):
         path.unlink() if "ratio-34" not in path.name else None
     pd.read_csv(folder / "slices-ratio-34.csv").drop(columns="18").to_csv(folder / "slices-ratio-34.csv", index=False)
     record = grid_tables.commit(folder)
-    assert record.parent == records.records_folder() and answers.read(record)["done"] == 2
+    assert record.parent == records.records_folder() and generic.read(record)["done"] == 2
     assert {path.name for path in record.iterdir()} == {path.name for path in folder.iterdir()}
     shutil.rmtree(folder.parent)
     assert grid_tables.find(folder.name[:-3]) == record
@@ -268,9 +268,9 @@ def test_a_grid_goes_on_from_its_record_without_its_runs(trained, tmp_path, monk
 @pytest.mark.parametrize("damage", [None, "{"])
 def test_what_is_no_grid_is_refused(tmp_path, damage):
     if damage:
-        (tmp_path / grid.DESCRIPTION).write_text(damage)
+        (tmp_path / generic.DESCRIPTION).write_text(damage)
     with pytest.raises(RunError, match="damaged" if damage else "no such grid"):
-        answers.read(tmp_path)
+        generic.read(tmp_path)
 
 
 def claimed(better, worse, points=0.0):
@@ -291,7 +291,7 @@ def judged(tmp_path, monkeypatch):
     floor = table[["case_id", "slice", "tumour"]].assign(floor="always no", probability=0.0)
     floor.to_csv(tmp_path / "floors-s.csv", index=False)
     pd.DataFrame({"split": "s", "cell": list(errs), "run": list(errs), "seconds": 60.0}).to_csv(
-        tmp_path / grid.COSTS, index=False
+        tmp_path / generic.COSTS, index=False
     )
     return tmp_path
 
@@ -330,7 +330,7 @@ def folded(judged):
         floor = table.loc[patients, ["case_id", "slice", "tumour"]].assign(floor="always no", probability=0.0)
         floor.to_csv(judged / f"floors-{fold}.csv", index=False)
         costs += [{"split": fold, "cell": name, "run": f"{name} {fold}", "seconds": 60.0} for name in cells]
-    pd.DataFrame(costs).to_csv(judged / grid.COSTS, index=False)
+    pd.DataFrame(costs).to_csv(judged / generic.COSTS, index=False)
     return judged
 
 
@@ -353,8 +353,8 @@ def test_cells_that_are_worse_than_reading_no_image_are_counted(judged):
     claims = (claimed("right", "once"), claimed("wrong", "once"), replace(claimed("wrong", "worse"), text="both"))
     table = pd.read_csv(judged / "slices-s.csv")
     table.assign(worse=1 - table.right).to_csv(judged / "slices-s.csv", index=False)
-    costs = pd.read_csv(judged / grid.COSTS)
-    pd.concat([costs, costs[:1].assign(cell="worse", run="worse")]).to_csv(judged / grid.COSTS, index=False)
+    costs = pd.read_csv(judged / generic.COSTS)
+    pd.concat([costs, costs[:1].assign(cell="worse", run="worse")]).to_csv(judged / generic.COSTS, index=False)
     found = answers.answers(judged, ("s",), claims)
     assert found.below_floor.tolist() == [0, 1, 2]
     told = [re.search("one cell is|both cells are|$", verdict)[0] for verdict in grid_tables.answer_table(found).verdict]
@@ -371,8 +371,8 @@ def test_what_the_source_says_a_cell_scored_is_held_against_its_interval():
 
 
 def test_one_contrast_is_one_answer_whatever_cells_it_is_asked_of(judged):
-    costs = pd.read_csv(judged / grid.COSTS)
-    costs.assign(run=["a", "b", "a"]).to_csv(judged / grid.COSTS, index=False)
+    costs = pd.read_csv(judged / generic.COSTS)
+    costs.assign(run=["a", "b", "a"]).to_csv(judged / generic.COSTS, index=False)
     claims = (
         claimed("right", "wrong"),
         replace(claimed("once", "wrong"), text="again"),

@@ -18,6 +18,7 @@ from brain_tumor.data.cache import Store, open_store
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation import detection, floors, overlap, protocols
 from brain_tumor.evaluation.intervals import Comparison
+from brain_tumor.experiments import scoring
 from brain_tumor.experiments.classification import image_free
 from brain_tumor.progress import tracked
 
@@ -137,7 +138,7 @@ def read(folder: Path, size: int | None = None) -> Scored:
     """
     names = ("slices.csv" if size is None else "counts.csv", "floors.csv")
     try:
-        tables = [pd.read_csv(folder / name, dtype={"case_id": str}) for name in names]
+        tables = [scoring.read_counts(folder, name) for name in names]
     except FileNotFoundError as error:
         raise DataError(f"{error.filename}: not there; score the run first: brain-tumor evaluate {folder.name}") from None
     if size is not None:

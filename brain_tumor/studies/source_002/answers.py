@@ -6,11 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brain_tumor import files
-from brain_tumor.errors import RunError
 from brain_tumor.evaluation import detection, intervals
+from brain_tumor.experiments import grid, scoring
 from brain_tumor.studies.source_002.cells import CLAIMS, QUESTIONS, Claim
-from brain_tumor.studies.source_002.grid import COSTS, DESCRIPTION, KEYS
 
 MEASURES = ("AUC", "accuracy", "sensitivity", "specificity")
 JUDGED_BY = "accuracy"  # the source's only measure (002.22)
@@ -18,20 +16,6 @@ THRESHOLD = 0.5  # fixed before training, as there
 CONFIRMED, REFUTED, NOT_DECIDABLE = "confirmed", "refuted", intervals.NOT_DECIDABLE
 VOID = "void by construction"  # both cells are the same training
 DISAGREE = "not decidable: the folds do not agree"  # one training a fold: patients alone would decide, the trainings do not
-
-
-def read(folder: Path) -> dict:
-    """``grid.json``.
-
-    Raises:
-        RunError: there is none, or it is damaged.
-    """
-    try:
-        return files.read_json(folder / DESCRIPTION)
-    except FileNotFoundError:
-        raise RunError(f"{folder}: no such grid (no {DESCRIPTION})") from None
-    except ValueError as error:
-        raise RunError(f"{folder / DESCRIPTION}: damaged ({error})") from None
 
 
 def slices(folder: Path, splits: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -42,10 +26,7 @@ def slices(folder: Path, splits: tuple[str, ...]) -> tuple[pd.DataFrame, pd.Data
         and ``probability``.
     """
     predictions, floors = (
-        pd.concat(
-            [pd.read_csv(folder / f"{kind}-{split}.csv", dtype={"case_id": str}).assign(split=split) for split in splits],
-            ignore_index=True,
-        )
+        pd.concat([scoring.read_counts(folder, f"{kind}-{split}.csv").assign(split=split) for split in splits], ignore_index=True)
         for kind in ("slices", "floors")
     )
     everywhere = floors.groupby("floor").size() == len(predictions)  # a floor that does not apply to one of the folds is left out
@@ -55,8 +36,7 @@ def slices(folder: Path, splits: tuple[str, ...]) -> tuple[pd.DataFrame, pd.Data
 
 def trained_on(folder: Path, splits: tuple[str, ...]) -> bool:
     """Whether at least one cell was trained on all of these splits."""
-    held = [set(cells) for _, cells in _costs(folder, splits).groupby("split").cell]
-    return len(held) == len(splits) and bool(set.intersection(*held))
+    return bool(_costs(folder, splits).groupby("cell").split.nunique().eq(len(splits)).any())
 
 
 def scores(folder: Path, splits: tuple[str, ...]) -> pd.DataFrame:
@@ -71,9 +51,9 @@ def scores(folder: Path, splits: tuple[str, ...]) -> pd.DataFrame:
     minutes, trainings = costs.groupby("cell").seconds.sum() / 60, _trainings(costs)
     first: dict[tuple[str, ...], str] = {}
     tables = []
-    for cell in predictions.columns.difference(["split", *KEYS], sort=False):
+    for cell in predictions.columns.difference(["split", *grid.KEYS], sort=False):
         equal = first.setdefault(trainings[cell], cell)
-        table = detection.score_with_floors(predictions[KEYS].assign(probability=predictions[cell]), floors, THRESHOLD)
+        table = detection.score_with_floors(predictions[grid.KEYS].assign(probability=predictions[cell]), floors, THRESHOLD)
         facts = {"cell": cell, "minutes": minutes[cell], "equal_to": "" if equal == cell else equal}
         tables.append(table[table.measure.isin(MEASURES)].assign(**facts))
     return pd.concat(tables, ignore_index=True)
@@ -91,7 +71,7 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
     """
     table, floors = slices(folder, splits)
     trainings = _trainings(_costs(folder, splits))
-    right = table.drop(columns=["split", *KEYS]).gt(THRESHOLD).eq(table.tumour, axis="index")  # a column a cell
+    right = table.drop(columns=["split", *grid.KEYS]).gt(THRESHOLD).eq(table.tumour, axis="index")  # a column a cell
     floor = (floors.probability.gt(THRESHOLD) == floors.tumour).groupby(floors.floor).mean().max()
     hits, counts = right.groupby(table.case_id).sum(), table.groupby("case_id").size()
     rows = []
@@ -100,26 +80,16 @@ def answers(folder: Path, splits: tuple[str, ...], claims: tuple[Claim, ...] = (
             continue
         one, other = (np.stack([hits[name], counts], axis=1) for name in (claim.one, claim.other))
         comparison = intervals.paired(one, other, _accuracy, vectorised=True)
-        said = claim.points / 100 if claim.points else np.nan
         each = tuple((right[claim.one].astype(int) - right[claim.other]).groupby(table.split, sort=False).mean())
-        void = trainings[claim.one] == trainings[claim.other]
-        rows.append(
-            {
-                "row": claim.row,
-                "claim": claim.text,
-                "asked": claim.asked,
-                "one": claim.one,
-                "other": claim.other,
-                "said": said,
-                "sign": 1 if claim.points >= 0 else -1,
-                **{fact: getattr(comparison, fact) for fact in ("difference", "low", "high", "patients", "p_value")},
-                "comparison": comparison,
-                "each": each,
-                "void": void,
-                "below_floor": sum(right[name].mean() < floor for name in (claim.one, claim.other)),
-                "trainings": f"{trainings[claim.one]} - {trainings[claim.other]}",
-            }
-        )
+        row = {
+            "row": claim.row, "claim": claim.text, "asked": claim.asked, "one": claim.one, "other": claim.other,
+            "said": claim.points / 100 if claim.points else np.nan, "sign": 1 if claim.points >= 0 else -1,
+            **{fact: getattr(comparison, fact) for fact in ("difference", "low", "high", "patients", "p_value")},
+            "comparison": comparison, "each": each, "void": trainings[claim.one] == trainings[claim.other],
+            "below_floor": sum(right[name].mean() < floor for name in (claim.one, claim.other)),
+            "trainings": f"{trainings[claim.one]} - {trainings[claim.other]}",
+        }  # fmt: skip
+        rows.append(row)
     return adjusted(pd.DataFrame(rows)) if rows else pd.DataFrame()
 
 
@@ -210,7 +180,7 @@ def verdict(comparison: intervals.Comparison, sign: int, each: tuple[float, ...]
 
 
 def _costs(folder: Path, splits: tuple[str, ...]) -> pd.DataFrame:
-    costs = pd.read_csv(folder / COSTS, dtype={"cell": str})
+    costs = grid.costs(folder)
     return costs[costs.split.isin(splits)]
 
 

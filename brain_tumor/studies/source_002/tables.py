@@ -13,13 +13,14 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import detection, intervals
+from brain_tumor.experiments.grid import COSTS, DESCRIPTION, done
 from brain_tumor.paths import runs_folder
-from brain_tumor.records import lookup, records, upgrade
+from brain_tumor.records import lookup, records
 from brain_tumor.report import tables
 from brain_tumor.report.pages.sections import INTERVAL, Section
 from brain_tumor.studies.source_002 import answers, grid
 from brain_tumor.studies.source_002.cells import LEVELS, Cell
-from brain_tumor.studies.source_002.grid import COSTS, DESCRIPTION, EPOCHS
+from brain_tumor.studies.source_002.grid import EPOCHS
 
 MARK = "-grid-"  # in the name of every grid, and of no run
 JUDGED = (
@@ -49,7 +50,7 @@ ABOVE, BELOW = "above", "below"  # what is said
 
 def of_folder(folder: Path) -> list[Section]:
     """Every split's cells and claims as sections; what is not trained yet is left out."""
-    facts = answers.read(folder)
+    facts = lookup.grid_facts(folder)
     sections = [Section("Cells", plan_table(_cells(facts)), PLAN)]
     for title, splits in parts(folder):
         sections.append(Section(f"Scores, {title}", cell_table(facts, answers.scores(folder, splits)), CELLS + INTERVAL))
@@ -61,7 +62,7 @@ def of_folder(folder: Path) -> list[Section]:
 
 def parts(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
     """What a grid can be judged on: each split, and all folds together; a title and the splits of each."""
-    budget = answers.read(folder)["budget"]
+    budget = lookup.grid_facts(folder)["budget"]
     candidates = [(f"split {split}", (split,)) for split in budget["splits"]]
     if budget["folds"]:
         candidates.append((f"{len(budget['folds'])} patient folds together", tuple(budget["folds"])))
@@ -169,13 +170,13 @@ def commit(folder: Path) -> Path:
     Raises:
         RunError: it is of the phantom.
     """
-    if answers.read(folder)["phantom"]:
+    if lookup.grid_facts(folder)["phantom"]:
         raise RunError(f"{folder}: a grid on the phantom, which is never published")
     record = records.records_folder() / folder.name
     with files.atomic_folder(record) as temporary:
         for path in (folder / DESCRIPTION, folder / COSTS, *sorted(folder.glob("*-*.csv"))):
             shutil.copyfile(path, temporary / path.name)
-    for name, digest in answers.read(folder).get("encoders", {}).items():
+    for name, digest in lookup.grid_facts(folder).get("encoders", {}).items():
         records.keep_weights({"file": name, "sha256": digest})
     return record
 
@@ -184,18 +185,14 @@ def find(name: str) -> Path | None:
     """A grid by its name, or the beginning of it: its folder here or its record, whichever has come further; None if neither."""
     roots = (records.records_folder(), runs_folder())
     folders = [path.parent for root in roots for path in sorted(root.glob(f"{glob.escape(name)}*/{DESCRIPTION}"))]
-    return max(folders, key=_done, default=None)
+    return max(folders, key=done, default=None)
 
 
 def stored(budget: grid.Budget, cohort: Cohort, cells: Sequence[Cell]) -> Path | None:
     """The folder here of this grid or its record, whichever has come further; None if there is neither."""
     record = lookup.find_grid(budget, cells, cohort.name, open_store(cohort).data_hash)
     folders = [record, runs_folder() / grid.grid_name(budget, cohort, tuple(cells))]
-    return max((path for path in folders if path and (path / DESCRIPTION).is_file()), key=_done, default=None)
-
-
-def _done(folder: Path) -> int:
-    return answers.read(folder)["done"]
+    return max((path for path in folders if path and done(path)), key=done, default=None)
 
 
 def _score(row: Any) -> str:
@@ -207,7 +204,7 @@ def _floor(row: Any) -> str:
 
 
 def _cells(facts: dict) -> list[Cell]:
-    return [Cell(**upgrade.cell(values)) for values in facts["cells"]]
+    return [Cell(**values) for values in facts["cells"]]
 
 
 def _batchnorm(cell: Cell) -> str:
