@@ -52,7 +52,8 @@ class Recipe:
         seed: initial weights, shuffling and augmentation.
         channels: the channels that the network takes (:mod:`brain_tumor.data.channels`).
         mask_from: for ``sequences+mask``, the cross-validation of a segmentation network whose out-of-fold masks it takes.
-        model_arguments: more arguments of the network's constructor, as pairs of name and value: ``(("filters", (8, 16)),)``.
+        model_arguments: more arguments of the network's constructor, ``{"filters": (8, 16)}``; they are held as pairs of name and
+            value.
 
     Raises:
         ModelError: a word that names nothing, a number beyond its limits, or settings that exclude each other.
@@ -92,6 +93,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained, before a run is begun with it."""
+        arguments = dict(self.model_arguments).items()
+        object.__setattr__(self, "model_arguments", tuple((name, _tuples(value)) for name, value in arguments))
         check(self)
         for name, known in (("model", self.MODELS), ("loss", self.LOSSES)):
             if getattr(self, name) not in known:
@@ -223,8 +226,6 @@ def from_json(kind: type[Recipe], values: dict[str, Any]) -> Recipe:
         "augmentation": _made(Augmentation, values.get("augmentation", {})),
         "stages": tuple(_made(Stage, stage) for stage in values.get("stages", ())),
     }
-    if "model_arguments" in values:
-        parts["model_arguments"] = tuple((name, _tuples(value)) for name, value in values["model_arguments"])
     return _made(kind, {name: value for name, value in values.items() if name != "task"} | parts)
 
 

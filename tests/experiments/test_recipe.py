@@ -230,6 +230,12 @@ def test_every_size_that_a_network_takes_is_taken():
     assert SegmentationRecipe(model="resunet", size=20, model_arguments=(("filters", (2, 4, 8)),)).size == 20
 
 
+def test_model_arguments_may_be_a_dictionary():
+    pairs = SegmentationRecipe(model="resunet", model_arguments=(("filters", (2, 4)),))
+    assert SegmentationRecipe(model="resunet", model_arguments={"filters": [2, 4]}) == pairs
+    assert SegmentationRecipe(model_arguments={}) == SegmentationRecipe()
+
+
 def test_a_recipe_in_json_is_refused_as_one_that_is_made():
     values = json.loads(json.dumps(SegmentationRecipe().to_json()))
     with pytest.raises(ModelError, match="threshold 7, expected"):
