@@ -28,13 +28,12 @@ DECIMALS = re.compile(r"([0-9]+)[.,]0+")  # a number that went through a spreads
 @lru_cache(maxsize=1 << 16)
 def key(name: str) -> str:
     """What two spellings of one patient's name share; ``""`` for a name that says nothing (``NA``, ``-``)."""
-    if text.is_blank(name):
-        return ""
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name.casefold()).casefold())
     pieces = [piece for piece in PARTED.split(unicodedata.normalize("NFKC", folded)) if piece]
     if len(pieces) == 1 and (number := DECIMALS.fullmatch(pieces[0])):
         pieces = [number[1]]
-    return "_".join(ZEROS.sub(r"\1\2", piece) for piece in pieces)
+    joined = "_".join(ZEROS.sub(r"\1\2", piece) for piece in pieces)
+    return "" if text.is_blank(joined) else joined
 
 
 def united(names: Iterable[str]) -> dict[str, str]:

@@ -18,7 +18,8 @@ from brain_tumor.errors import DataError, DataWarning
 BLANKS = {"", "na", "n/a", "#n/a", "nan", "-", "–"}  # in any case of letters; #N/A is how Excel writes it
 DELIMITERS = (",", ";", "\t")
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-NULS = 0.2  # of UTF-16 without a mark: text in Latin letters is half NUL bytes, a binary file rarely on one side only
+NULS = 0.2  # of UTF-16 without a mark: Latin letters are half NUL bytes, all of them on one side
+CONTROLS = re.compile("[\0-\x08\x0e-\x19\x1c-\x1f]")  # text has none of these
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 WHOLE = re.compile(r"(\d+)([.,]0*)?", re.ASCII)
@@ -82,9 +83,9 @@ def read(path: Path) -> str:
         text = content.decode(_encoding(content))
     except UnicodeDecodeError:
         text = content.decode("latin-1")
-        if "\0" not in text:
+        if not CONTROLS.search(text):
             warnings.warn(f"{path}: not UTF-8, read as Latin-1; look at names with accents", DataWarning, stacklevel=2)
-    if "\0" in text:
+    if CONTROLS.search(text):
         raise DataError(f"{path}: not text; expected CSV or JSON, in UTF-8")
     return text
 
