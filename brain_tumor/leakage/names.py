@@ -80,7 +80,8 @@ def advice(name: str) -> str:
     """The option that reads the first number of a name as the patient, for a person to make their own of."""
     match = re.search(r"([^/\d]*)\d", text.posix(name))
     group = r"(?P<patient>\d+)" if match else "(?P<patient>...)"
-    return f"--pattern '{re.escape(match[1]) if match else ''}{group}'"
+    before = re.escape(match[1]).replace(r"\-", "-") if match else ""
+    return f"--pattern '{before}{group}'"
 
 
 def identify(name: str, pattern: NamePattern) -> tuple[str | None, str | None, int | None]:

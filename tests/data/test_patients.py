@@ -14,7 +14,7 @@ NAMES = st.text(st.sampled_from("aAbZ0019-_ .,/ßéŉ\u0345\u2011７ﬁ"), max_s
     "names",
     [
         ("TCGA-CS-4941", "TCGA_CS_4941", "tcga cs 4941", " TCGA_CS_4941 ", "TCGA__CS-4941_", "TCGA–CS–4941"),
-        ("7", "7.0", "007", "7,0", " 07 ", "７"),
+        ("7", "7.0", "007", "007.0", "7,0", " 07 ", "７"),
         ("BRATS_001", "BRATS-1", "brats 01"),
         ("P007", "p7", "P07"),
         ("Müller", "Mu\u0308ller", "MÜLLER"),

@@ -63,6 +63,7 @@ def test_a_pattern_of_ones_own_is_looked_for_below_the_part(name, pattern, told)
 def test_the_advice_reads_the_name(name):
     pattern = advice(name).removeprefix("--pattern '").removesuffix("'")
     assert identify(name, pattern_of(pattern))[0] == re.search(r"\d+", name)[0]
+    assert r"\-" not in pattern
 
 
 @pytest.mark.parametrize(
