@@ -265,7 +265,7 @@ def test_a_pattern_is_looked_for_in_the_path_below_the_part(tmp_path, names, pat
     assert told(found) == PATIENT
 
 
-@pytest.mark.parametrize("root", ["", "/home/p3/data/", "C:\\data\\p3\\"])
+@pytest.mark.parametrize("root", ["", "/mnt/p3/data/", "C:\\data\\p3\\"])
 def test_in_a_csv_the_folders_that_all_files_share_are_no_patients(lgg_home, tmp_path, root):
     rows = [f"{root}{name},{part}" for name, part in ((f"p1/{CS}_1.tif", "train"), (f"p2/{HT}_1.tif", "test"))]
     (tmp_path / "split.csv").write_text("\n".join(["file,part", *rows]))
