@@ -16,6 +16,10 @@ class DataError(BrainTumorError):
     """A dataset, picture or table is not what its reader expects."""
 
 
+class DataWarning(UserWarning):
+    """What a reader passes over, or reads in a way that a person should know of; the work goes on."""
+
+
 class SplitError(BrainTumorError):
     """A split names unknown cases, repeats a case, or leaves a part empty."""
 

@@ -84,10 +84,11 @@ def make_run(trained, phantom_cohort, store):
     def make(phantom=True, seed=0, shift=1, earlier=False, **changes):
         recipe = replace(RECIPE, seed=seed, **changes)
         run, split = trained(recipe, phantom)
-        for case_id in split.test:
-            masks = {size: open_store(phantom_cohort, size).masks[store.rows_of(case_id)] for size in (recipe.size, store.size)}
+        tested = store.slices.iloc[split.rows("test", store.slices)]
+        for case_id, slices in tested.groupby("case_id"):
+            masks = {size: open_store(phantom_cohort, size).masks[slices.index] for size in (recipe.size, store.size)}
             planes = {size: np.roll(of_size, shift, axis=1) * np.uint8(255) for size, of_size in masks.items()}
-            numbers = np.arange(1, len(planes[store.size]) + 1)
+            numbers = slices.slice.to_numpy()
             Prediction(case_id, numbers, planes[store.size], planes[recipe.size]).save(run.path / "predictions")
         experiment.evaluate(run, phantom_cohort)
         run.update(scored="2026-01-01T00:11:00Z", inference_seconds=3.0)

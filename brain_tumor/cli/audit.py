@@ -16,7 +16,9 @@ def audit(
     json: bool = typer.Option(False, "--json", help="Print the findings as JSON and nothing else."),
     threshold: int = typer.Option(10, min=0, max=16, help="Of 64 hash bits, how many two near duplicates may differ in."),
     pattern: str = typer.Option(
-        None, help="A regular expression with (?P<patient>...) and (?P<slice>...) for names that are not TCGA's."
+        None,
+        help="For names that are not TCGA's: a regular expression with (?P<patient>...) and perhaps (?P<slice>...). It is looked "
+        "for in the path below a part, so that the patient may stand in a folder's name.",
     ),
 ) -> None:
     """Look for leaks between the parts of a split; exit code 1 where there is one.
@@ -76,4 +78,4 @@ def _print(report: Any) -> None:
     ]
     if report.copies > 1:
         notes.append(f"The cohort's source holds its tree {report.copies} times; each slice was read once.")
-    typer.echo("\n".join([*notes, report.verdict]))
+    typer.echo("\n".join([*notes, *report.notes, report.verdict]))

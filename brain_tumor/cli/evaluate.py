@@ -76,6 +76,7 @@ def _listed(run: Any, recipe: dict) -> list[str]:
     """A line a main score of a run's task, with its floor; none of a run that is not scored."""
     import pandas as pd
 
+    from brain_tumor.evaluation import wording
     from brain_tumor.experiments import scoring, tasks
 
     path = run.path / scoring.SCORES
@@ -87,7 +88,11 @@ def _listed(run: Any, recipe: dict) -> list[str]:
     if "size" in scores:
         scores = scores[scores["size"] == recipe["size"]]
     rows = scores.set_index(name)
-    return [f"{headline} {rows[value][headline]:.3f} ({rows.floor[headline]:.3f})" for headline in task.headlines]
+    return [
+        f"{headline} {wording.score(rows[value][headline])}"
+        + ("" if pd.isna(rows.floor[headline]) else f" ({rows.floor[headline]:.3f})")
+        for headline in task.headlines
+    ]
 
 
 def print_sections(title: str, protocol: str, sections: list) -> None:

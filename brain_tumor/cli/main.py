@@ -2,16 +2,18 @@
 
 import logging
 import sys
+import warnings
 
 import typer
 
-from brain_tumor.errors import BrainTumorError
+from brain_tumor.errors import BrainTumorError, DataWarning
 
 # Options that had another name until version 0.3.
 RENAMED = {
     "--tune": "--validation", "--peak-rate": "--max-lr", "--rise": "--pct-start", "--average-flips": "--flip-tta",
     "--no-average-flips": "--no-flip-tta", "--lighting": "--gamma", "--missing": "--sequence-dropout",
 }  # fmt: skip
+OTHERS = warnings.formatwarning
 
 
 def application() -> typer.Typer:
@@ -44,6 +46,7 @@ def application() -> typer.Typer:
 def main() -> None:
     """Run the command line."""
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # a refusal is one line, and it is ours
+    warnings.formatwarning = _one_line
     for name in (word.partition("=")[0] for word in sys.argv[1:]):
         if name in RENAMED:
             _refuse(f"{name} is now {RENAMED[name]}")
@@ -53,6 +56,11 @@ def main() -> None:
         _refuse(str(error))
     except OSError as error:  # a full disk, a folder that may not be written
         _refuse(f"{error.filename or 'the system'}: {error.strerror or error}")
+
+
+def _one_line(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
+    """A warning of ours without the line of code that gave it; any other as Python writes it."""
+    return f"brain-tumor: {message}\n" if issubclass(category, DataWarning) else OTHERS(message, category, filename, lineno, line)
 
 
 def _refuse(reason: str) -> None:

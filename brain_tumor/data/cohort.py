@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from brain_tumor import files
+from brain_tumor.data import patients
 from brain_tumor.errors import DataError
 
 Volume = tuple[np.ndarray, np.ndarray]
@@ -75,8 +76,11 @@ class Cohort:
         return iter(self.cases)
 
     def __getitem__(self, case_id: str) -> Case:
-        """The case of that identifier; the date may be left out where that is enough."""
+        """The case of that identifier, however it is spelt; the date may be left out where that is enough."""
         matches = [case for case in self.cases if case_id in (case.case_id, case.patient)]
+        if not matches:
+            key = patients.key(case_id)
+            matches = [case for case in self.cases if key in (patients.key(case.case_id), patients.key(case.patient))]
         if not matches:
             raise DataError(f"{self.root}: no case {case_id!r} in the cohort {self.name!r} ({len(self)} cases)")
         return matches[0]

@@ -5,13 +5,13 @@ mask_sha256``, the SHA-256 of the decoded pixels, row by row: image ``(256, 256,
 ``(256, 256)`` uint8 as stored, 0 and 255. Pixels, not files: a lossless copy in another container still agrees.
 """
 
-import csv
 import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from brain_tumor.data import text
 from brain_tumor.data.cohort import Case, Cohort
 from brain_tumor.data.picture import read_picture
 from brain_tumor.errors import DataError
@@ -86,14 +86,12 @@ def check_manifest(cohort: Cohort, manifest: Path | None = None) -> ManifestRepo
 def read_manifest(path: Path) -> Hashes:
     """``(case_id, slice number) -> (image hash, mask hash)``."""
     try:
-        with open(path, newline="", encoding="utf-8") as stream:
-            rows = {
-                (row["patient"], int(row["slice"])): (row["image_sha256"], row["mask_sha256"]) for row in csv.DictReader(stream)
-            }
+        listed = [row.cells for row in text.read_table(path).rows]
+        rows = {(row["patient"], text.whole(row["slice"])): (row["image_sha256"], row["mask_sha256"]) for row in listed}
         if not rows:
             raise ValueError("no rows")
         return rows
-    except (OSError, UnicodeDecodeError, KeyError, ValueError, TypeError, csv.Error) as error:
+    except (DataError, KeyError, ValueError) as error:
         raise DataError(f"{path}: not a readable manifest of patient, slice, image_sha256, mask_sha256 ({error})") from None
 
 

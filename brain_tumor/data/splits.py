@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor import files
-from brain_tumor.errors import SplitError
+from brain_tumor.data import patients, text
+from brain_tumor.errors import DataError, SplitError
 
 PARTS = ("train", "validation", "test")
 UNITS = ("patient", "site", "slice")
@@ -54,10 +55,10 @@ class Split:
             SplitError: the split names a case or slice that the table lacks.
         """
         keys = _slice_keys(slices) if self.unit == "slice" else slices.case_id.astype(str)
-        unknown = set(getattr(self, part)) - set(keys)
-        if unknown:
+        listed = set(patients.spelt_as(getattr(self, part), set(keys)).values())
+        if unknown := listed - set(keys):
             raise SplitError(f"split {self.name!r}: {len(unknown)} {part} keys are not in the cohort, such as {min(unknown)!r}")
-        return np.flatnonzero(keys.isin(getattr(self, part)).to_numpy())
+        return np.flatnonzero(keys.isin(listed).to_numpy())
 
     @property
     def hash(self) -> str:
@@ -70,20 +71,24 @@ class Split:
 
 
 def load(path: Path) -> Split:
-    """Read a split's JSON.
+    """Read a split's JSON, as anybody may have saved it.
 
     Raises:
-        SplitError: unreadable, a key in two parts, or an empty train or test part.
+        SplitError: unreadable, a key in two parts, an empty train or test part, or a part that is none of :data:`PARTS`.
     """
     try:
-        content = files.read_json(path)
-        parts = {PARTS_BY_SIDE[side(name)]: keys for name, keys in dict(content).items() if side(name) < len(SIDES)}
-        if not all(isinstance(keys, list) and all(isinstance(key, str) for key in keys) for keys in parts.values()):
+        content = dict(text.read_json(path))
+        parts = {name: PARTS_BY_SIDE[side(name)] for name in content if side(name) < len(SIDES)}
+        if other := sorted(content.keys() - parts.keys() - {"name", "unit"}):
+            raise TypeError(f"{other[0]!r} is no part; expected name, unit, {', '.join(PARTS)} and nothing else")
+        if len(set(parts.values())) < len(parts):
+            raise TypeError(f"of the parts {', '.join(parts)} two mean the same; expected {', '.join(PARTS)}")
+        keys = {"validation": []} | {part: content[name] for name, part in parts.items()}
+        if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in keys.values()):
             raise TypeError("a part is not a list of keys")
-        split = Split(content["name"], content["unit"], *(tuple(parts[part]) for part in PARTS))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _checked(Split(content["name"], content["unit"], *(tuple(keys[part]) for part in PARTS)), str(path))
+    except (DataError, ValueError, KeyError, TypeError) as error:
         raise SplitError(f"{path}: not a split in JSON ({error})") from None
-    return _checked(split, str(path))
 
 
 def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, validation: float = 0.0, seed: int = 0) -> Split:
@@ -242,11 +247,11 @@ def _draw(cases: pd.DataFrame, share: float, seed: int) -> list[str]:
 
 
 def _source_004_cases(cases: pd.DataFrame) -> list[str]:
-    by_patient = {patient: case_id for case_id, patient in _patient_of(cases).items()}
-    absent = [patient for patient in SOURCE_004_TEST if patient not in by_patient]
+    by_patient = {patients.key(patient): case_id for case_id, patient in _patient_of(cases).items()}
+    absent = [patient for patient in SOURCE_004_TEST if patients.key(patient) not in by_patient]
     if absent:
         raise SplitError(f"split 'source-004' needs 15 patients; this cohort lacks {len(absent)}, such as {absent[0]}")
-    return [by_patient[patient] for patient in SOURCE_004_TEST]
+    return [by_patient[patients.key(patient)] for patient in SOURCE_004_TEST]
 
 
 def _testable(cases: pd.DataFrame) -> pd.Series:
@@ -286,9 +291,9 @@ def _checked(split: Split, where: str) -> Split:
     seen: dict[str, str] = {}
     for part in PARTS:
         for key in getattr(split, part):
-            if key in seen:
-                raise SplitError(f"{where}: {key!r} is twice in the split, in {seen[key]} and {part}")
-            seen[key] = part
+            if (comparable := patients.key(key)) in seen:
+                raise SplitError(f"{where}: {key!r} is twice in the split, in {seen[comparable]} and {part}")
+            seen[comparable] = part
     for part in ("train", "test"):
         if not getattr(split, part):
             raise SplitError(f"{where}: the {part} part is empty")

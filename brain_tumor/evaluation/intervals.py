@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from brain_tumor.errors import DataError
+from brain_tumor.evaluation import wording
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -123,7 +124,8 @@ class Comparison:
     def __str__(self) -> str:
         """A sentence for a page or a terminal."""
         if self.verdict == NO_INTERVAL:
-            return f"difference {self.difference:+.3f}: no interval, {self.patients} patient{'s' * (self.patients != 1)}"
+            difference = wording.score(self.difference, signed=True)
+            return f"difference {difference}: no interval, {self.patients} patient{'s' * (self.patients != 1)}"
         asked = "" if self.margin is None else f" (margin {self.margin:g})"
         text = f"{self.verdict}{asked}: difference {self.difference:+.3f}, 95 % interval {self.low:+.3f} to {self.high:+.3f}"
         text += f" over {self.patients} patients, p {p_in_words(self.p_value)}"

@@ -70,6 +70,8 @@ class Audit:
         phantom: True where the slices are a phantom's, not patients'.
         threshold: how many of 64 bits two near duplicates may differ in.
         findings: train and test first.
+        notes: how names were read, a sentence each.
+        doubts: what the audit cannot see, a clause each.
     """
 
     name: str
@@ -82,6 +84,8 @@ class Audit:
     phantom: bool
     threshold: int
     findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def leaks(self) -> bool:
@@ -92,7 +96,7 @@ class Audit:
     def verdict(self) -> str:
         """One sentence: the leaks, as shares of the second part; or that there are none, and what could not be told."""
         total = sum(self.pictures.values())
-        limits = []
+        limits = list(self.doubts)
         if self.patients_unknown:
             limits.append(f"patients unknown for {self.patients_unknown:,} of {total:,} pictures")
         if self.not_at_hand:
@@ -154,6 +158,8 @@ def audit(manifest: SplitManifest, threshold: int = fingerprints.THRESHOLD) -> l
                 phantom=bool(manifest.store and manifest.store.cohort.phantom),
                 threshold=threshold,
                 findings=tuple(_findings(pictures, of_part, pairs)),
+                notes=manifest.notes,
+                doubts=manifest.doubts,
             )
         )
     return audits

@@ -1,21 +1,19 @@
 """Who is in which part, however the split is written: ours, a CSV, nnU-Net's folds, or a tree of folders."""
 
-import csv
-import json
 import os
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from brain_tumor.data import splits
+from brain_tumor.data import patients, splits, text
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.picture import MODES, PICTURES, read_picture
-from brain_tumor.errors import SplitError
-from brain_tumor.leakage.names import ImageRecord, SliceIndex, identify, pattern_of, pictures_of
+from brain_tumor.errors import DataError, SplitError
+from brain_tumor.leakage import split_tables
+from brain_tumor.leakage.names import ImageRecord, NamePattern, SliceIndex, advice, identify, is_mask, pattern_of, pictures_of
 
 
 @dataclass(frozen=True)
@@ -27,12 +25,16 @@ class SplitManifest:
         pictures: each once.
         folds: a fold's name -> the part of each picture, ``""`` where the fold leaves it out. A single split is the fold ``""``.
         store: the cohort's store, where pictures are rows of it.
+        notes: how names were read, a sentence each: what a person should know before the verdict.
+        doubts: what the audit cannot see, such as one patient under two names, a clause each: no verdict is clean beside one.
     """
 
     name: str
     pictures: tuple[ImageRecord, ...]
     folds: dict[str, tuple[str, ...]]
     store: Store | None = None
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def pixels(self, picture: ImageRecord) -> np.ndarray:
         """``(H, W)`` or ``(H, W, C)`` uint8; a damaged file is refused by name."""
@@ -48,12 +50,14 @@ def read(what: str, cohort: str = "lgg", pattern: str | None = None) -> SplitMan
     Args:
         what: the name of a split of the cohort (``source-002``); our JSON; nnU-Net's ``splits_final.json``; a CSV with the
             columns ``file`` (from the CSV's folder) and ``part``, and perhaps ``patient`` and ``slice``; or a folder that holds
-            folders such as ``Training`` and ``Testing``. Files called ``..._mask`` are passed over.
+            folders such as ``Training`` and ``Testing``. Files called ``..._mask`` are passed over. Every list of names in a fold
+            of nnU-Net's is a part.
         cohort: ``lgg`` or ``phantom``: whose split it is, and where slices are looked up that are only named.
         pattern: see :mod:`brain_tumor.leakage.names`; None: that of TCGA.
 
     Raises:
-        SplitError: unreadable, a name in two parts, an empty part, one part only, or names that are nowhere.
+        SplitError: unreadable, a name in two parts, an empty part, one part only, names that are nowhere, or a pattern that fits
+            none of them.
         DataError: the cohort is not here or damaged.
     """
     compiled = pattern_of(pattern)
@@ -67,7 +71,7 @@ def read(what: str, cohort: str = "lgg", pattern: str | None = None) -> SplitMan
     if path.exists() or os.sep in what:
         raise SplitError(f"{path}: {'expected' if path.exists() else 'no such file or folder; expected'} a folder, .json or .csv")
     store = open_store(open_cohort(cohort))
-    return of_cohort(splits.named(what, store.cases, store.slices), store)
+    return _without_pattern(of_cohort(splits.named(what, store.cases, store.slices), store), compiled)
 
 
 def of_cohort(split: splits.Split, store: Store, name: str | None = None) -> SplitManifest:
@@ -76,21 +80,56 @@ def of_cohort(split: splits.Split, store: Store, name: str | None = None) -> Spl
     for part in splits.PARTS:
         parts[split.rows(part, store.slices)] = part
     rows = np.flatnonzero(parts != "")
-    return SplitManifest(name or split.name, pictures_of(store, rows), {"": tuple(parts[rows].tolist())}, store)
+    listed = (key.partition("/")[0] for part in splits.PARTS for key in getattr(split, part))
+    changes = patients.in_words(patients.spelt_as(listed, set(store.slices.case_id)))
+    notes = (changes,) if changes else ()
+    return SplitManifest(name or split.name, pictures_of(store, rows), {"": tuple(parts[rows].tolist())}, store, notes)
 
 
-def _read_json(path: Path, pattern: re.Pattern, cohort: str) -> SplitManifest:
+def _without_pattern(manifest: SplitManifest, pattern: NamePattern) -> SplitManifest:
+    """A split of our cohort, which tells whose its cases are; a pattern is then said to be of no use."""
+    note = "The pattern was not used: this split names cases of the cohort, which tells whose they are."
+    return replace(manifest, notes=(*manifest.notes, note)) if pattern.own else manifest
+
+
+def _compared(manifest: SplitManifest, names: Sequence[str], where: str, pattern: NamePattern) -> SplitManifest:
+    """The same with one spelling of each patient and series, and what is to be said of the names.
+
+    Args:
+        names: what patterns were looked for in, a picture each.
+        where: what of a name that is.
+    """
+    notes = []
+    if pattern.own:
+        misses = [name for name in names if identify(name, pattern)[0] is None]
+        if len(misses) == len(names):
+            raise SplitError(
+                f"{manifest.name}: the pattern '{pattern.regex.pattern}' fits none of {len(names):,} names; it was looked for in "
+                f"{where}, such as {misses[0]!r}; expected one like {advice(misses[0])}"
+            )
+        if misses:
+            fits = len(names) - len(misses)
+            notes.append(f"The pattern fits {fits:,} of {len(names):,} names, not one such as {misses[0]!r} ({where}).")
+    elif unknown := [name for name, picture in zip(names, manifest.pictures, strict=True) if picture.patient is None]:
+        notes.append(f"Names such as {unknown[0]!r} tell no patient; if theirs do, say how, such as {advice(unknown[0])}.")
+    spellings, series = (
+        patients.united(value for picture in manifest.pictures if (value := getattr(picture, attribute)))
+        for attribute in ("patient", "series")
+    )
+    pictures = tuple(
+        replace(picture, patient=spellings.get(picture.patient or ""), series=series.get(picture.series or ""))
+        for picture in manifest.pictures
+    )
+    notes += [said] if (said := patients.in_words(spellings)) else []
+    return replace(manifest, pictures=pictures, notes=tuple(notes))
+
+
+def _read_json(path: Path, pattern: NamePattern, cohort: str) -> SplitManifest:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SplitError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise SplitError(f"{path}: not JSON ({error})") from None
-    if (
-        isinstance(content, list)
-        and content
-        and all(isinstance(fold, dict) and {"train", "val"} <= fold.keys() for fold in content)
-    ):
+        content = text.read_json(path)
+    except DataError as error:
+        raise SplitError(str(error)) from None
+    if isinstance(content, list) and content and all(isinstance(fold, dict) and _has_sides(fold) for fold in content):
         return _read_nnunet(path, content, pattern, SliceIndex(cohort))
     if not isinstance(content, dict) or not {"name", "unit", "train", "test"} <= content.keys():
         raise SplitError(
@@ -100,108 +139,75 @@ def _read_json(path: Path, pattern: re.Pattern, cohort: str) -> SplitManifest:
     split = splits.load(path)
     store = open_store(open_cohort(cohort))
     try:
-        return of_cohort(split, store, str(path))
+        return _without_pattern(of_cohort(split, store, str(path)), pattern)
     except SplitError as error:  # it names keys that the cohort lacks
         raise SplitError(f"{path}: {error}") from None
 
 
-def _read_nnunet(path: Path, content: list[dict], pattern: re.Pattern, index: SliceIndex) -> SplitManifest:
+def _has_sides(fold: dict) -> bool:
+    """Whether a fold has a training part and another that is known by its name."""
+    sides = {splits.side(part) for part in fold}
+    return 0 in sides and bool(sides & {1, 2})
+
+
+def _read_nnunet(path: Path, content: list[dict], pattern: NamePattern, index: SliceIndex) -> SplitManifest:
     """Identifiers are names of slices or of whole cases; those of the cohort get its pixels, others are judged by name alone."""
     pictures: dict[str, ImageRecord] = {}
     folds = []
     for number, fold in enumerate(content):
         parts: dict[str, str] = {}
-        for part in ("train", "val"):
-            names = fold[part]
-            if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-                raise SplitError(f"{path}: fold {number}: the {part} part is empty or not a list of names")
+        for part, names in fold.items():
+            required = part in ("train", "val")
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or required > bool(names):
+                problem = f"the {part} part is empty or not a list of names" if required else f"{part!r} is no list of names"
+                raise SplitError(
+                    f"{path}: fold {number}: {problem}; expected train, val and perhaps other lists, and nothing else"
+                )
             for name in names:
-                for picture in _look_up(str(path), name, index) or [ImageRecord(name, *identify(name, pattern))]:
+                for picture in index.find(name, str(path)) or [ImageRecord(name, *identify(name, pattern))]:
                     if picture.name in parts:
                         raise SplitError(f"{path}: fold {number}: {name!r} is there twice, in {parts[picture.name]} and {part}")
                     parts[picture.name] = part
                     pictures[picture.name] = picture
         folds.append(parts)
-    if all(picture.patient is None for picture in pictures.values()):
-        raise SplitError(f"{path}: names such as {next(iter(pictures))!r} tell no patient, and their pictures are not at hand")
     named = {f"fold {number}": tuple(parts.get(name, "") for name in pictures) for number, parts in enumerate(folds)}
-    return SplitManifest(str(path), tuple(pictures.values()), named, index.store)
+    manifest = SplitManifest(str(path), tuple(pictures.values()), named, index.store)
+    if not pattern.own and all(picture.patient is None for picture in pictures.values()):
+        example = next(iter(pictures))
+        raise SplitError(
+            f"{path}: names such as {example!r} tell no patient, and their pictures are not at hand; say where in a name the "
+            f"patient stands, such as {advice(example)}"
+        )
+    return _compared(manifest, list(pictures), "the names of cases", pattern)
 
 
-def _read_csv(path: Path, pattern: re.Pattern, index: SliceIndex) -> SplitManifest:
-    pictures: list[ImageRecord] = []
-    parts: dict[str, str] = {}
-    for line, row in _read_rows(path):
-        where = f"{path}, line {line}"
-        name, part = row["file"], row["part"].lower()
-        if not name or not part:
-            raise SplitError(f"{where}: the {'part' if name else 'file'} is empty")
-        if name in parts:
-            raise SplitError(f"{where}: {name!r} is there twice, in {parts[name]} and {part}")
-        if not _is_mask(Path(name)):
-            pictures.append(_listed(where, path.parent / name, row, index, pattern))
-            parts[name] = part
-    _check_parts(path, parts.values())
-    return SplitManifest(str(path), tuple(pictures), {"": tuple(parts.values())}, index.store)
+def _read_csv(path: Path, pattern: NamePattern, index: SliceIndex) -> SplitManifest:
+    pictures, parts, names, doubts = split_tables.read(path, pattern, index)
+    _check_parts(path, parts)
+    manifest = SplitManifest(str(path), tuple(pictures), {"": tuple(parts)}, index.store, doubts=doubts)
+    return _compared(manifest, names, "the column file", pattern)
 
 
-def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Each line's number and its file, part, patient and slice; ``,`` or ``;`` separated."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-        header = lines[0] if lines else ""
-        reader = csv.DictReader(lines, delimiter=";" if header.count(";") > header.count(",") else ",")
-        reader.fieldnames = [column.strip().lower() for column in reader.fieldnames or ()]
-        rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SplitError(f"{path}: not readable as CSV ({getattr(error, 'strerror', None) or error})") from None
-    if not {"file", "part"} <= set(reader.fieldnames):
-        names = ", ".join(reader.fieldnames) or "none"
-        raise SplitError(f"{path}: columns {names}; expected file and part, and perhaps patient and slice")
-    columns = ("file", "part", "patient", "slice")
-    return [(line, {column: (row.get(column) or "").strip() for column in columns}) for line, row in rows]
-
-
-def _listed(where: str, path: Path, row: dict[str, str], index: SliceIndex, pattern: re.Pattern) -> ImageRecord:
-    """The picture of one line; a column that is filled goes before the name."""
-    patient, series, number = identify(row["file"], pattern)
-    if row["slice"]:
-        if not row["slice"].isdecimal():
-            raise SplitError(f"{where}: slice {row['slice']!r}, expected a whole number")
-        number = int(row["slice"])
-    if row["patient"]:
-        patient = series = row["patient"]
-    if path.is_file():
-        return ImageRecord(row["file"], patient, series or patient, number, path)
-    slices = _look_up(where, row["file"], index)
-    if len(slices) != 1:
-        raise SplitError(f"{where}: no file {path}, nor is it a slice of the cohort {index.cohort!r}")
-    return ImageRecord(row["file"], patient, series or patient, number, slices[0].source)
-
-
-def _look_up(where: str, name: str, index: SliceIndex) -> tuple[ImageRecord, ...]:
-    try:
-        return index.find(name)
-    except SplitError as error:
-        raise SplitError(f"{where}: {error}") from None
-
-
-def _read_tree(root: Path, pattern: re.Pattern) -> SplitManifest:
+def _read_tree(root: Path, pattern: NamePattern) -> SplitManifest:
     """Every picture below the part folders, hidden folders included: those who train on the tree read them too."""
-    pictures, parts = [], []
-    for folder in sorted(folder for folder in root.iterdir() if folder.is_dir() and splits.side(folder.name) < len(splits.SIDES)):
+    pictures, parts, names = [], [], []
+    folders = sorted(folder for folder in root.iterdir() if folder.is_dir())
+    others = [folder.name for folder in folders if splits.side(folder.name) == len(splits.SIDES) and folder.name[0] != "."]
+    for folder in (folder for folder in folders if splits.side(folder.name) < len(splits.SIDES)):
         paths = sorted(Path(place, name) for place, _, names in os.walk(folder, followlinks=True) for name in names)
-        paths = [path for path in paths if path.suffix.lower() in PICTURES and not _is_mask(path)]
+        paths = [path for path in paths if path.suffix.lower() in PICTURES and not is_mask(path)]
         if not paths:
             raise SplitError(f"{folder}: no pictures in this part ({', '.join(sorted(PICTURES))})")
-        pictures += [ImageRecord(path.relative_to(root).as_posix(), *identify(path.name, pattern), path) for path in paths]
+        below = [path.relative_to(folder).as_posix() for path in paths]
+        pictures += [
+            ImageRecord(f"{folder.name}/{name}", *identify(name, pattern), path) for name, path in zip(below, paths, strict=True)
+        ]
+        names += below
         parts += [folder.name] * len(paths)
     _check_parts(root, parts)
-    return SplitManifest(str(root), tuple(pictures), {"": tuple(parts)})
-
-
-def _is_mask(path: Path) -> bool:
-    return path.stem.endswith("_mask")
+    doubts = (f"folders {', '.join(others)} are not read, since they are called like no part",) if others else ()
+    manifest = SplitManifest(str(root), tuple(pictures), {"": tuple(parts)}, doubts=doubts)
+    return _compared(manifest, names, "paths below the part's folder", pattern)
 
 
 def _check_parts(path: Path, parts: Iterable[str]) -> None:

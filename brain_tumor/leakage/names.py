@@ -2,13 +2,17 @@
 
 The pattern has the groups ``patient`` and, perhaps, ``slice``: that of TCGA (``TCGA_CS_4941_19960909_12``, with ``-`` too,
 without the date too) unless another is given. Nothing is guessed: a name that the pattern does not fit is of an unknown patient.
+
+A name is a path below the part: ``glioma/p07/t1_12.png``. A pattern of one's own is looked for in all of it, and the first fit
+counts, so that the patient may stand in a folder's name. TCGA's is looked for in the file's own name first.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from brain_tumor.data import patients, text
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.opening import lgg_folder, open_cohort
 from brain_tumor.errors import SplitError
@@ -35,39 +39,83 @@ class ImageRecord:
     source: Path | int | None = None
 
 
-def pattern_of(text: str | None) -> re.Pattern:
-    """The pattern a person gave, or that of TCGA.
+def is_mask(path: Path) -> bool:
+    """Whether a file is a mask by its name, which no audit looks at."""
+    return path.stem.endswith("_mask")
+
+
+@dataclass(frozen=True)
+class NamePattern:
+    """What of a name is the patient, and what the slice.
+
+    Attributes:
+        regex: with the group ``patient``.
+        own: True where a person gave it.
+    """
+
+    regex: re.Pattern
+    own: bool
+
+
+def pattern_of(pattern: str | None) -> NamePattern:
+    """The pattern a person gave, or that of TCGA, in any case of letters.
 
     Raises:
         SplitError: not a regular expression, or without the group ``patient``.
     """
+    if not pattern:
+        return NamePattern(re.compile(TCGA, re.IGNORECASE), own=False)
     try:
-        pattern = re.compile(text or TCGA)
+        regex = re.compile(pattern)
     except re.error as error:
-        raise SplitError(f"pattern '{text}': not a regular expression ({error})") from None
-    if "patient" not in pattern.groupindex:
-        raise SplitError(f"pattern '{text}': the group (?P<patient>...) is missing")
-    return pattern
+        raise SplitError(f"pattern '{pattern}': not a regular expression ({error})") from None
+    if "patient" not in regex.groupindex:
+        raise SplitError(
+            f"pattern '{pattern}': the group (?P<patient>...) is missing; expected one such as {advice('BRATS_001')}"
+        )
+    return NamePattern(regex, own=True)
 
 
-def identify(name: str, pattern: re.Pattern) -> tuple[str | None, str | None, int | None]:
-    """Patient, series and slice number as a file's name tells them. The series is all that was matched, less the number."""
-    match = pattern.search(Path(name).name)
-    if not match or not match["patient"]:
-        return None, None, None
-    patient, number = match["patient"].replace("-", "_"), match.groupdict().get("slice")
-    if number is None or not number.isdecimal():
-        return patient, None, None
-    start, end = (place - match.start() for place in match.span("slice"))
-    return patient, (match[0][:start] + match[0][end:]).replace("-", "_"), int(number)
+def advice(name: str) -> str:
+    """The option that reads the first number of a name as the patient, for a person to make their own of."""
+    match = re.search(r"([^/\d]*)\d", text.posix(name))
+    group = r"(?P<patient>\d+)" if match else "(?P<patient>...)"
+    before = re.escape(match[1]).replace(r"\-", "-") if match else ""
+    return f"--pattern '{before}{group}'"
+
+
+def identify(name: str, pattern: NamePattern) -> tuple[str | None, str | None, int | None]:
+    """Patient, series and slice number as a path below a part tells them.
+
+    The series is all that was matched, less the number. The patient may stand in a folder's name, and again, with the number, in
+    the file's.
+    """
+    name = text.posix(name)
+    places = (name, PurePosixPath(name).name)
+    for place in places if pattern.own else reversed(places):
+        matches = [match for match in pattern.regex.finditer(place) if patients.key(match["patient"] or "")]
+        if matches:
+            return _read_match(matches)
+    return None, None, None
+
+
+def _read_match(matches: list[re.Match]) -> tuple[str, str | None, int | None]:
+    """The first match; of that patient's, the first with a slice number gives series and number."""
+    patient = matches[0]["patient"].replace("-", "_")
+    for match in matches:
+        number = match.groupdict().get("slice")
+        if number and number.isdecimal() and patients.key(match["patient"]) == patients.key(patient):
+            start, end = (place - match.start() for place in match.span("slice"))
+            return patient, (match[0][:start] + match[0][end:]).replace("-", "_"), int(number)
+    return patient, None, None
 
 
 def pictures_of(store: Store, rows: Iterable[int]) -> tuple[ImageRecord, ...]:
     """Slices of a cohort, called ``case_id/number``."""
-    patients = {case.case_id: case.patient for case in store.cohort}
+    of_case = {case.case_id: case.patient for case in store.cohort}
     slices = store.slices.iloc[list(rows)]
     return tuple(
-        ImageRecord(f"{case_id}/{number}", patients[case_id], case_id, int(number), int(row))
+        ImageRecord(f"{case_id}/{number}", of_case[case_id], case_id, int(number), int(row))
         for row, case_id, number in zip(slices.index, slices.case_id, slices.slice, strict=True)
     )
 
@@ -82,24 +130,28 @@ class SliceIndex:
     def __init__(self, cohort: str):
         self.cohort = cohort
         self.store: Store | None = None
-        self._pictures: dict[str, dict[int, ImageRecord]] | None = None  # patient -> slice number -> picture
+        self._pictures: dict[str, dict[int, ImageRecord]] | None = None  # patient's key -> slice number -> picture
 
-    def find(self, name: str) -> tuple[ImageRecord, ...]:
+    def find(self, name: str, where: str = "") -> tuple[ImageRecord, ...]:
         """The slice of that name, or all slices of a case; none for a patient who is not in the cohort.
+
+        Args:
+            where: the file, and perhaps the line, that a refusal names.
 
         Raises:
             SplitError: a patient of the cohort, but a slice number that it lacks.
         """
-        patient, _, number = identify(name, re.compile(TCGA))
+        patient, _, number = identify(name, pattern_of(None))
         if patient is None:
             return ()
         if self._pictures is None:
             self._pictures = self._open()
-        pictures = self._pictures.get(patient, {})
+        pictures = self._pictures.get(patients.key(patient), {})
         if not pictures or number is None:
             return tuple(pictures.values())
         if number not in pictures:
-            raise SplitError(f"{name!r}: {patient} has slices {min(pictures)} to {max(pictures)} in the cohort {self.cohort!r}")
+            said = f"{where}: {name!r}" if where else repr(name)
+            raise SplitError(f"{said}: {patient} has slices {min(pictures)} to {max(pictures)} in the cohort {self.cohort!r}")
         return (pictures[number],)
 
     def _open(self) -> dict[str, dict[int, ImageRecord]]:
@@ -109,5 +161,5 @@ class SliceIndex:
         pictures: dict[str, dict[int, ImageRecord]] = {}
         for picture in pictures_of(self.store, range(len(self.store.slices))):
             assert picture.patient is not None and picture.number is not None
-            pictures.setdefault(picture.patient, {})[picture.number] = picture
+            pictures.setdefault(patients.key(picture.patient), {})[picture.number] = picture
         return pictures

@@ -19,6 +19,7 @@ from brain_tumor import __version__
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
+from brain_tumor.evaluation import wording
 from brain_tumor.paths import CHECKOUT
 
 MIME = "application/vnd.brain-tumor.sidecar+json"
@@ -31,7 +32,7 @@ class Number:
 
     Attributes:
         name: what it is, as a reader says it.
-        value: the number.
+        value: the number; None where it is undefined.
         low, high: its 95 % interval over patients; None where it has none, as a count has.
         floor: what a predictor that reads no image scores on the same; None where that means nothing.
         unit: of all four; empty for a share or score between 0 and 1.
@@ -40,7 +41,7 @@ class Number:
     """
 
     name: str
-    value: float
+    value: float | None
     low: float | None
     high: float | None
     floor: float | None
@@ -70,7 +71,8 @@ class Sidecar:
     ) -> None:  # fmt: skip
         """Declare a number; ``protocol`` is what it adds to the sidecar's own."""
         low, high, floor = (None if bound is None or math.isnan(bound) else float(bound) for bound in (low, high, floor))
-        self.numbers.append(Number(name, float(value), low, high, floor, unit, protocol, headline))
+        defined = None if math.isnan(value) else float(value)
+        self.numbers.append(Number(name, defined, low, high, floor, unit, protocol, headline))
 
     def to_json(self) -> dict:
         """What publishing writes, but for what only it knows: title, commit, date, minutes."""
@@ -111,8 +113,8 @@ def table_html(content: dict) -> str:
 
 
 def value_text(number: dict) -> str:
-    """Scores to three decimals; what has a unit whole, or to one."""
-    return _text(number["value"], number["unit"])
+    """Scores to three decimals; what has a unit whole, or to one; or that it is undefined."""
+    return wording.UNDEFINED if number["value"] is None else _text(number["value"], number["unit"])
 
 
 def interval_text(number: dict) -> str:

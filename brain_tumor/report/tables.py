@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from brain_tumor.evaluation import intervals, protocols
+from brain_tumor.evaluation import intervals, protocols, wording
 
 IN_WORDS = {"protocol": "Dice"}  # a column's name -> as a table's header says it
 
@@ -26,7 +26,7 @@ def score_table(scores: pd.DataFrame) -> pd.DataFrame:
                 "size": scores["size"],
                 "score": [_score(row) for row in scores.itertuples()],
                 "95 % interval": [interval(row) for row in scores.itertuples()],
-                "floor": [f"{value:.3f}, {name}" for value, name in zip(scores.floor, floor_names, strict=True)],
+                "floor": [f"{wording.score(value)}, {name}" for value, name in zip(scores.floor, floor_names, strict=True)],
                 **ceilings,
                 "empty slices": [f"{row.empty_slices} of {row.slices}" for row in scores.itertuples()],
                 "what it means": scores.protocol.map(protocols.means),
@@ -52,8 +52,8 @@ def case_table(cases: pd.DataFrame) -> pd.DataFrame:
         pd.DataFrame(
             {
                 "patient": ordered.case_id,
-                "Dice": ordered.dice.map("{:.3f}".format),
-                "IoU": ordered.iou.map("{:.3f}".format),
+                "Dice": ordered.dice.map(wording.score),
+                "IoU": ordered.iou.map(wording.score),
                 "tumour px": (ordered.tp + ordered.fn).map("{:,}".format),
                 "slices": ordered.slices,
                 "with tumour": ordered.tumour_slices,
@@ -101,7 +101,7 @@ def clinical_table(cases: Sequence) -> pd.DataFrame:
 
 def variant_table(spread: pd.DataFrame) -> pd.DataFrame:
     """One prediction under every definition and variant (:func:`brain_tumor.evaluation.protocols.spread`)."""
-    return spread.map(_number).rename_axis("Dice").pipe(_named_in_the_corner)
+    return spread.map(wording.score).rename_axis("Dice").pipe(_named_in_the_corner)
 
 
 def boundary_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -147,8 +147,8 @@ def detection_case_table(cases: pd.DataFrame) -> pd.DataFrame:
     return worded(
         {
             "patient": row.case_id,
-            "accuracy": _number(row.accuracy),
-            "AUC": _number(row.auc),
+            "accuracy": wording.score(row.accuracy),
+            "AUC": wording.score(row.auc),
             "slices": row.slices,
             "with tumour": row.tumour_slices,
             "missed": row.missed_slices,
@@ -185,7 +185,7 @@ def comparison_table(comparison: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             name
             | {
-                "difference": f"{row.difference:+.3f}",
+                "difference": wording.score(row.difference, signed=True),
                 "95 % interval": "–" if pd.isna(row.low) else f"{row.low:+.3f} to {row.high:+.3f}",
                 "verdict": row.verdict,
                 "patients needed": patients_needed(row),
@@ -227,8 +227,9 @@ def _judged(row: Any, name: str, value: float | None = None, lower_is_better: bo
     worse = value > row.floor if lower_is_better else value < row.floor
     mark = (", worse than its floor" if lower_is_better else ", below its floor") if worse else ""
     named = isinstance(row.floor_name, str) and row.floor_name
+    judged = getattr(row, "slices", 1) > 0  # of a group without slices there is nothing to judge
     return {
-        name: f"{_number(value, decimals)}{mark}",
+        name: f"{wording.score(value, decimals)}{mark}" if judged else "–",
         "95 % interval": interval(row, decimals),
         "floor": f"{_number(row.floor, decimals)}, {row.floor_name}" if named else "–",
     }
@@ -239,7 +240,7 @@ def _number(value: float, decimals: int = 3) -> str:
 
 
 def _score(row: Any) -> str:
-    return f"{row.dice:.3f}{', below its floor' if row.dice < row.floor else ''}"
+    return f"{wording.score(row.dice)}{', below its floor' if row.dice < row.floor else ''}"
 
 
 def interval(row: Any, decimals: int = 3) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from brain_tumor.data.cache import Store
-from brain_tumor.evaluation import detection
+from brain_tumor.evaluation import detection, wording
 from brain_tumor.experiments import classification, scoring
 from brain_tumor.face import Folds
 from brain_tumor.records.sidecar import Sidecar
@@ -109,8 +109,8 @@ def answer(model: str, folds: Mapping[str, Folds], over_slices: pd.DataFrame) ->
     leak = over_slices.set_index("measure").loc["accuracy"]
     return (
         f"On patients it has never seen, {model} {main} separates slices with tumour from slices without with an AUC of "
-        f"{area.value:.3f} ({area.low:.3f} to {area.high:.3f}) and an accuracy of {right.value:.3f} "
-        f"({right.low:.3f} to {right.high:.3f}). Reading no image reaches {area.floor:.3f} and {right.floor:.3f}. "
+        f"{wording.score(area.value)} ({area.low:.3f} to {area.high:.3f}) and an accuracy of {right.value:.3f} "
+        f"({right.low:.3f} to {right.high:.3f}). Reading no image reaches {wording.score(area.floor)} and {right.floor:.3f}. "
         f"On the field's usual split over slices the same network scores an accuracy of {leak.value:.3f}, and reading no image "
         f"{leak.floor:.3f}."
     )

@@ -93,6 +93,23 @@ def test_a_pattern_is_taken(home, tmp_path, command):
     assert command("audit", tree, "--pattern", r"p(?P<patient>\d)").code == 1
 
 
+def test_a_pattern_that_fits_nothing_is_refused(home, tmp_path, command):
+    tree = write(tmp_path / "tree", {"train/P1/a.png": noise(0), "test/P1/b.png": noise(1)})
+    words = "fits none of 2 names", "'P1/", r"--pattern 'P(?P<patient>\d+)'"
+    assert command("audit", tree, "--pattern", r"q(?P<patient>\d)").refuses("tree", *words)
+    answer = command("audit", tree, "--pattern", r"P(?P<patient>\d+)")
+    assert answer.code == 1 and "1 patient on both sides" in answer.out
+
+
+@pytest.mark.parametrize(("one", "other"), [("TCGA-CS-4941", "TCGA_CS_4941"), ("7", "7.0"), ("P007", "p7")])
+def test_a_patient_spelt_in_two_ways_is_a_leak_and_the_change_is_said(home, tmp_path, command, one, other):
+    write(tmp_path, {"a.png": noise(0), "b.png": noise(1)})
+    (tmp_path / "split.csv").write_text(f"file,part,patient\na.png,train,{one}\nb.png,test,{other}\n")
+    answer = command("audit", tmp_path / "split.csv")
+    assert answer.code == 1
+    assert f"leading zeros: 1 name changed, such as '{other}' to '{one}'." in answer.out
+
+
 def test_the_thresholds_that_help_states_are_those_of_the_library():
     option = inspect.signature(audit).parameters["threshold"].default
     assert (option.default, option.max) == (fingerprints.THRESHOLD, fingerprints.MOST_BITS)
@@ -190,6 +207,38 @@ def csv_with_a_strange_slice(folder):
     return text(folder, "s.csv", "file,part,slice\na.png,train,x\n"), ["s.csv, line 2", "slice 'x'"]
 
 
+def csv_with_half_a_slice(folder):
+    write(folder, {"a.png": noise(0)})
+    return text(folder, "s.csv", "file,part,slice\na.png,train,1.5\n"), [
+        "s.csv, line 2",
+        "slice '1.5'",
+        "whole number such as 12",
+    ]
+
+
+def csv_with_an_unquoted_comma(folder):
+    return text(folder, "s.csv", "file,part\na,b.png,train\n"), ["s.csv, line 2", "more cells than columns", "in quotes"]
+
+
+def spreadsheet_for_a_csv(folder):
+    (folder / "s.csv").write_bytes(b"PK\x03\x04\x14\0\x06\0\x08\0")
+    return folder / "s.csv", ["s.csv: not text", "expected CSV or JSON"]
+
+
+def nnunet_with_a_remark(folder):
+    content = json.dumps([{"train": [CS], "val": [HT], "seed": 3}])
+    return text(folder, "s.json", content), ["s.json", "fold 0", "'seed' is no list of names"]
+
+
+def nnunet_names_that_tell_nobody(folder):
+    content = json.dumps([{"train": ["BRATS_001"], "val": ["BRATS_002"]}])
+    return text(folder, "s.json", content), ["s.json", "'BRATS_001' tell no patient", r"--pattern 'BRATS_(?P<patient>\d+)'"]
+
+
+def extra_part(folder):
+    return split_json(folder, holdout=[HT]), ["mine.json", "'holdout' is no part", "train, validation, test"]
+
+
 def absent_csv(folder):
     return folder / "nowhere.csv", ["nowhere.csv", "No such file"]
 
@@ -234,6 +283,8 @@ BAD = [
     unknown_patients, case_in_two_parts, empty_part, json_that_is_neither, json_list_that_is_neither, not_json, absent_json,
     nnunet_empty_part, nnunet_name_in_two_parts, nnunet_slice_that_is_not_there, csv_without_columns, empty_csv, csv_of_no_file,
     csv_that_repeats, csv_of_one_part, csv_with_a_blank_part, csv_with_a_strange_slice, absent_csv, empty_folder,
+    csv_with_half_a_slice, csv_with_an_unquoted_comma, spreadsheet_for_a_csv, nnunet_with_a_remark,
+    nnunet_names_that_tell_nobody, extra_part,
     folder_of_one_part, folder_with_an_empty_part, unreadable_picture, sixteen_bit_picture, another_kind_of_file,
     absent_folder, unknown_name,
 ]  # fmt: skip

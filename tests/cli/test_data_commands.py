@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 
 from brain_tumor.data import cache, fetch, manifest, opening, phantom
 from brain_tumor.data.readers import lgg
-from brain_tumor.errors import DataError
+from brain_tumor.errors import DataError, DataWarning
 
 CS, HT = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126"
 
@@ -103,34 +104,12 @@ def two_folders_of_one_patient(tree):
     return [second, "a second folder of patient TCGA_HT_0002", HT]
 
 
-def binary_table(tree):
-    (tree / "data.csv").write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe\x00")
-    return [tree / "data.csv", "clinical table"]
-
-
-def table_without_patients(tree):
-    (tree / "data.csv").write_text("Person,gender\nTCGA_CS_0001,2\n")
-    return [tree / "data.csv", "'Patient' column"]
-
-
-def table_with_words(tree):
-    (tree / "data.csv").write_text("Patient,gender\nTCGA_CS_0001,male\n")
-    return [tree / "data.csv", "male"]
-
-
-def empty_table(tree):
-    (tree / "data.csv").write_text("")
-    return [tree / "data.csv", "clinical table"]
-
-
 BAD_INPUTS = [
     no_folder, empty_folder, file_instead_of_a_folder, image_without_mask, mask_of_another_size, mask_with_a_grey_value,
     truncated_tiff, empty_tiff, sixteen_bit_tiff, rgba_tiff, colour_mask, slice_number_missing, two_folders_of_one_patient,
-    binary_table, table_without_patients, table_with_words, empty_table,
 ]  # fmt: skip
 SEEN_WITHOUT_PIXELS = [
     no_folder, empty_folder, file_instead_of_a_folder, image_without_mask, slice_number_missing, two_folders_of_one_patient,
-    binary_table, table_without_patients,
 ]  # fmt: skip
 
 
@@ -142,6 +121,15 @@ def test_profile_refuses_with_one_line_and_keeps_nothing(home, tree, command, sp
     assert "Traceback" not in answer.out + answer.err
     assert [name for name in names_in(home) if not name.endswith(".lock") and (home / name).is_file()] == []
     assert [name for name in names_in(home) if name not in ("data", "data/cache") and (home / name).is_dir()] == []
+
+
+def test_a_bad_clinical_table_is_one_line_and_the_slices_are_read(home, tree, command):
+    (tree / "data.csv").write_text("Patient,gender\nTCGA_CS_0001,male\n")
+    with pytest.warns(DataWarning, match=r"data.csv: line 2 \(TCGA_CS_0001\), gender: 'male' is no number") as heard:
+        answer = command("data", "profile", "--folder", tree)
+    assert answer.code == 0 and "15" in answer.out
+    # pytest hears warnings before standard error does: this is what a person would read
+    assert warnings.formatwarning(heard[0].message, DataWarning, "lgg.py", 1) == f"brain-tumor: {heard[0].message}\n"
 
 
 @pytest.mark.parametrize("spoil", SEEN_WITHOUT_PIXELS, ids=lambda spoil: spoil.__name__)

@@ -38,6 +38,13 @@ def test_a_whole_cohort_agrees(tree, manifest):
     assert report.missing_patients == report.missing_slices == report.changed == report.extra == ()
 
 
+@pytest.mark.parametrize(("delimiter", "encoding"), [(";", "utf-8"), ("\t", "utf-8-sig"), (",", "utf-16")])
+def test_a_manifest_that_went_through_a_spreadsheet_is_the_same(manifest, delimiter, encoding):
+    before, content = read_manifest(manifest), manifest.read_text()
+    manifest.write_text(content.replace(",", delimiter), encoding=encoding)
+    assert read_manifest(manifest) == before
+
+
 def test_a_missing_patient_is_named_and_is_no_fault(tree, manifest):
     shutil.rmtree(tree / HT)
     report = check_manifest(lgg.read_cohort(tree), manifest)

@@ -337,6 +337,10 @@ GOOD = {"name": "mine", "unit": "patient", "train": ["A", "B"], "validation": []
         ({"test": None}, "not a split in JSON"),
         ({"test": "C"}, "not a split in JSON"),
         ({"test": [["C"]]}, "not a split in JSON"),
+        ({"test": ["a", "C"]}, "'a' is twice in the split, in train and test"),
+        ({"holdout": ["C"]}, "'holdout' is no part; expected name, unit, train, validation, test and nothing else"),
+        ({"fold": 3}, "'fold' is no part"),
+        ({"val": ["D"]}, "of the parts train, validation, test, val two mean the same"),
     ],
 )
 def test_a_bad_file_is_refused_in_one_line(tmp_path, changes, complaint):
@@ -355,6 +359,13 @@ def test_an_unreadable_file_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(SplitError, match="split.json: not a split in JSON"):
         splits.load(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_split_is_read_whatever_its_encoding_and_its_name_of_a_part(tmp_path, encoding):
+    content = {"name": "mine", "unit": "patient", "training": ["A", "B"], "Testing": ["C"]}
+    (tmp_path / "split.json").write_text(json.dumps(content), encoding=encoding)
+    assert splits.load(tmp_path / "split.json") == splits.Split("mine", "patient", ("A", "B"), (), ("C",))
 
 
 def test_an_absent_file_is_refused(tmp_path):

@@ -171,6 +171,144 @@ def test_a_pattern_tells_patients_that_tcga_does_not(tmp_path):
     assert set(told(found)) == {("patients", "Training", "Testing"), ("adjacent", "Training", "Testing")}
 
 
+def planted(folder, rows, columns="file,part,patient"):
+    """A CSV of these rows in ``folder``, each of whose files is a picture of its own."""
+    for seed, row in enumerate(rows):
+        write(folder, {row.split(",")[0]: scan(seed)})
+    (folder / "split.csv").write_text("\n".join([columns, *rows]))
+    return folder / "split.csv"
+
+
+PATIENT = {("patients", "train", "test"): (1, (1, 1))}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("a.png,train,TCGA-CS-4941", "b.png,test,TCGA_CS_4941"),
+        ("a.png,train,7", "b.png,test,7.0"),
+        ("a.png,train,007", "b.png,test,7"),
+        ("a.png,train,Smith", "b.png,test, SMITH "),
+        ("TCGA_CS_4941_3.png,train,", "b.png,test,tcga-cs-4941"),
+        ("TCGA-CS-4941_3.png,train,", "tcga_cs_4941_9.png,test,n/a"),
+        ("TCGA_CS_4941_3.png,train,TCGA_CS_4941_19960909", "TCGA_CS_4941_9.png,test,"),
+    ],
+)
+def test_a_patient_spelt_in_two_ways_is_one(tmp_path, rows):
+    found = only(planted(tmp_path, rows))
+    assert told(found) == PATIENT
+
+
+def test_what_was_made_one_spelling_is_said(tmp_path):
+    found = only(planted(tmp_path, ("a.png,train,TCGA-CS-4941", "b.png,test,TCGA_CS_4941", "c.png,test,X")))
+    (note,) = found.notes
+    assert "without regard to case, blanks, - and _, leading zeros: 1 name changed" in note and "'TCGA_CS_4941'" in note
+    assert found.findings[0].examples == (("TCGA-CS-4941",),)
+
+
+@pytest.mark.parametrize("names", [("A1", "A_1"), ("1_11", "11_1"), ("P7", "7")])
+def test_different_patients_stay_different(tmp_path, names):
+    one, other = names
+    found = only(planted(tmp_path, (f"a.png,train,{one}", f"b.png,test,{other}")))
+    assert (told(found), found.notes) == ({}, ())
+    assert found.verdict.startswith("no leak: 2 patients")
+
+
+def test_a_column_filled_in_one_half_is_linked_by_the_lines_that_have_both(tmp_path):
+    rows = ("p07_z1.png,train,Smith", "p07_z2.png,test,", "p08_z1.png,test,")
+    found = only(planted(tmp_path, rows), pattern=r"p(?P<patient>\d+)_z(?P<slice>\d)")
+    assert told(found) == PATIENT | {("adjacent", "train", "test"): (1, (1, 1))}
+    assert found.findings[0].examples == (("Smith",),)
+
+
+def test_a_column_and_names_that_nothing_links_leave_a_doubt(tmp_path):
+    found = only(planted(tmp_path, ("a.png,train,4941", "TCGA_CS_4941_1.png,test,")))
+    assert not found.leaks
+    assert found.verdict.startswith("nothing found, but patients are known by the column (1) or by file names alone (1)")
+
+
+def test_a_column_that_gives_one_patient_two_names_must_be_full(tmp_path):
+    path = planted(tmp_path, ("p7_1.png,train,A", "p7_2.png,train,B", "p7_3.png,test,"))
+    with pytest.raises(
+        SplitError, match=r"split.csv, line 4: the patient is empty, and other lines call '7' both 'A' and 'B'; fill"
+    ):
+        parts.read(str(path), pattern=r"p(?P<patient>\d+)")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_csv_is_read_however_it_was_saved(tmp_path, encoding, delimiter):
+    write(tmp_path, {"train/a.png": scan(0), "test/b.png": scan(1)})
+    rows = [("File", "Part", "Patient", "Slice"), (r"train\a.png", "train", "7", "1.0"), (r"test\b.png", "test", "7.0", "2")]
+    (tmp_path / "split.csv").write_text("\r\n".join(delimiter.join(row) for row in rows), encoding=encoding)
+    assert told(only(tmp_path / "split.csv")) == PATIENT | {("adjacent", "train", "test"): (1, (1, 1))}
+
+
+def test_a_file_may_hold_a_backslash_in_its_name(tmp_path):
+    assert only(planted(tmp_path, ("x\\a.png,train,1", "x\\b.png,test,2"))).verdict.startswith("no leak: 2 patients")
+
+
+# ------------------------------------------------------------------------------------------------------------ where patients are
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        (("train/P1/img_1.png", "test/P1/img_7.png"), r"(?P<patient>P\d+)/img_(?P<slice>\d+)"),
+        (("train/glioma/P1/t1/a.png", "test/no/P01/b.png"), r"(?P<patient>P\d+)"),
+        (("train/patient_012/slice_3.png", "test/patient_012/slice_9.png"), r"(?P<patient>\d+)"),
+        (("train/x/s_P1.png", "test/x/s_P1.png"), r"^s_(?P<patient>P\d)"),
+    ],
+)
+def test_a_pattern_is_looked_for_in_the_path_below_the_part(tmp_path, names, pattern):
+    found = only(write(tmp_path / "P9" / "tree", {name: scan(seed) for seed, name in enumerate(names)}), pattern=pattern)
+    assert told(found) == PATIENT
+
+
+@pytest.mark.parametrize("root", ["", "/mnt/p3/data/", "C:\\data\\p3\\"])
+def test_in_a_csv_the_folders_that_all_files_share_are_no_patients(lgg_home, tmp_path, root):
+    rows = [f"{root}{name},{part}" for name, part in ((f"p1/{CS}_1.tif", "train"), (f"p2/{HT}_1.tif", "test"))]
+    (tmp_path / "split.csv").write_text("\n".join(["file,part", *rows]))
+    manifest = parts.read(str(tmp_path / "split.csv"), pattern=r"p(?P<patient>\d)")
+    assert [picture.patient for picture in manifest.pictures] == ["1", "2"]
+
+
+@pytest.mark.parametrize("form", ["a folder", "a CSV", "nnU-Net's"])
+def test_a_pattern_that_fits_nothing_is_refused_with_an_example(home, tmp_path, form):
+    if form == "a folder":
+        path, where = write(tmp_path / "tree", {"train/P1/a.png": scan(0), "test/P2/b.png": scan(1)}), "below the part's folder"
+    elif form == "a CSV":
+        path, where = planted(tmp_path, ("P1/a.png,train,1", "P2/b.png,test,2")), "the column file"
+    else:
+        path, where = tmp_path / "splits_final.json", "names of cases"
+        path.write_text(json.dumps([{"train": ["P1/a"], "val": ["P2/a"]}]))
+    with pytest.raises(SplitError) as refusal:
+        parts.read(str(path), pattern=r"q(?P<patient>\d)")
+    for words in (str(path), r"'q(?P<patient>\d)' fits none of 2 names", where, "such as 'P", r"--pattern 'P(?P<patient>\d+)'"):
+        assert words in str(refusal.value)
+
+
+def test_a_pattern_that_fits_some_names_says_how_many(tmp_path):
+    folder = write(tmp_path, {name: scan(seed) for seed, name in enumerate(("train/P1.png", "train/x.png", "test/P2.png"))})
+    found = only(folder, pattern=r"P(?P<patient>\d)")
+    assert found.notes == ("The pattern fits 2 of 3 names, not one such as 'x.png' (paths below the part's folder).",)
+    assert found.verdict == "nothing found, but patients unknown for 1 of 3 pictures"
+
+
+def test_names_that_tell_no_patient_are_given_advice(tmp_path):
+    (note,) = only(write(tmp_path, {"train/y1.png": scan(0), "test/y2.png": scan(1)})).notes
+    assert r"--pattern 'y(?P<patient>\d+)'" in note
+
+
+def test_a_pattern_is_of_no_use_where_the_cohort_tells_patients(lgg_home):
+    assert only("ratio-40", pattern=r"P(?P<patient>\d)").notes[0].startswith("The pattern was not used")
+
+
+def test_a_folder_beside_the_parts_is_not_passed_over_in_silence(clean):
+    write(clean, {"holdout/x/TCGA_CS_0001_1.png": scan(0)})
+    assert only(clean).verdict == "nothing found, but folders holdout are not read, since they are called like no part"
+
+
 # --------------------------------------------------------------------------------------------- a split in each of its forms
 
 
@@ -215,6 +353,29 @@ def test_nnunet_folds_are_audited_each(lgg_home, tmp_path):
     assert slices.pictures == {"train": 8, "val": 1}
 
 
+@pytest.mark.parametrize("part", ["test", "holdout", "Ts"])
+def test_every_list_of_an_nnunet_fold_is_a_part(lgg_home, tmp_path, part):
+    fold = {"train": [f"{CS}_0001", f"{DU}_0001"], "val": [HT], part: [f"{CS}_0003"]}
+    (tmp_path / "splits_final.json").write_text(json.dumps([fold]))
+    found = only(tmp_path / "splits_final.json")
+    assert told(found) == {("patients", "train", part): (1, (1, 1))}
+    assert found.pictures == {"train": 2, "val": 3, part: 1}
+
+
+@pytest.mark.parametrize("other", [3, "fold", {"a": 1}, [1, 2], None])
+def test_what_is_no_list_of_names_is_refused_by_name(home, tmp_path, other):
+    (tmp_path / "splits_final.json").write_text(json.dumps([{"train": [CS], "val": [HT], "remark": other}]))
+    with pytest.raises(SplitError, match="fold 0: 'remark' is no list of names; expected train, val and perhaps other lists"):
+        parts.read(str(tmp_path / "splits_final.json"))
+
+
+def test_our_json_may_spell_its_cases_otherwise_and_it_is_said(lgg_home, tmp_path):
+    splits.Split("mine", "patient", (CS.lower().replace("_", "-"),), (), (HT,)).save(tmp_path / "mine.json")
+    found = only(tmp_path / "mine.json")
+    assert found.pictures == {"train": 3, "test": 3}
+    assert f"1 name changed, such as '{CS.lower().replace('_', '-')}' to '{CS}'" in found.notes[0]
+
+
 def test_nnunet_cases_stand_for_all_their_slices(lgg_home, tmp_path):
     (tmp_path / "splits_final.json").write_text(json.dumps([{"train": [CS, DU], "val": [HT]}]))
     found = only(tmp_path / "splits_final.json")
@@ -233,8 +394,9 @@ def test_nnunet_names_alone_are_judged_and_said_to_be_names_alone(home, tmp_path
 def test_nnunet_names_of_another_data_set_need_a_pattern(home, tmp_path):
     path = tmp_path / "splits_final.json"
     path.write_text(json.dumps([{"train": ["BRATS_001"], "val": ["BRATS_002"]}]))
-    with pytest.raises(SplitError, match="splits_final.json: names such as 'BRATS_001' tell no patient"):
+    with pytest.raises(SplitError, match="splits_final.json: names such as 'BRATS_001' tell no patient") as refusal:
         parts.read(str(path))
+    assert r"--pattern 'BRATS_(?P<patient>\d+)'" in str(refusal.value)
     found = only(path, pattern=r"BRATS_(?P<patient>\d+)")
     assert (found.patients, found.leaks) == ({"train": 1, "val": 1}, False)
 

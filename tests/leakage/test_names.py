@@ -1,11 +1,13 @@
 """What a name tells, and that it tells no more."""
 
+import re
+
 import pytest
 
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.readers.lgg import read_cohort
 from brain_tumor.errors import SplitError
-from brain_tumor.leakage.names import SliceIndex, identify, pattern_of, pictures_of
+from brain_tumor.leakage.names import SliceIndex, advice, identify, pattern_of, pictures_of
 
 CS, HT = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126"
 
@@ -22,7 +24,10 @@ CS, HT = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126"
         ("TCGA_CS_4941_7.png", "TCGA_CS_4941", "TCGA_CS_4941_", 7),
         ("TCGA_CS_4941_19960909", "TCGA_CS_4941", None, None),
         ("TCGA_CS_4941_19960909.nii.gz", "TCGA_CS_4941", None, None),
-        ("TCGA_CS_4941_19960909/7.png", None, None, None),  # the file's own name is what counts
+        ("TCGA_CS_4941_19960909/7.png", "TCGA_CS_4941", None, None),  # where the file's own name tells nobody
+        ("TCGA_HT_0002/TCGA_CS_4941_7.png", "TCGA_CS_4941", "TCGA_CS_4941_", 7),  # the file's own name goes first
+        ("tcga_cs_4941_19960909_12.tif", "tcga_cs_4941", "tcga_cs_4941_19960909_", 12),
+        (r"kaggle_3m\TCGA_CS_4941\TCGA_CS_4941_7.png", "TCGA_CS_4941", "TCGA_CS_4941_", 7),
         ("Tr-gl_0010.jpg", None, None, None),
         ("y12.jpg", None, None, None),
     ],
@@ -37,6 +42,28 @@ def test_a_pattern_of_ones_own():
     assert identify("scan_p07_z031.png", pattern) == ("07", "p07_z", 31)
     assert identify("scan_p07.png", pattern) == (None, None, None)
     assert identify("BRATS_012", pattern_of(r"BRATS_(?P<patient>\d+)")) == ("012", None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "told"),
+    [
+        ("glioma/p07/t1_12.png", r"p(?P<patient>\d+)/t1_(?P<slice>\d+)", ("07", "p07/t1_", 12)),
+        ("patient_012/slice_3.png", r"(?P<patient>\d+)", ("012", None, None)),  # the first fit, not the file's own number
+        ("P1/P01_7.png", r"(?P<patient>P\d+)(_(?P<slice>\d+))?", ("P1", "P01_", 7)),  # the folder tells who, the file which
+        ("P1/P2_7.png", r"(?P<patient>P\d+)(_(?P<slice>\d+))?", ("P1", None, None)),
+        ("a/p7_z1.png", r"^p(?P<patient>\d+)_z(?P<slice>\d+)", ("7", "p7_z", 1)),  # anchored at the file's own name
+        ("a/-_1.png", r"(?P<patient>[-_]+)", (None, None, None)),
+    ],
+)
+def test_a_pattern_of_ones_own_is_looked_for_below_the_part(name, pattern, told):
+    assert identify(name, pattern_of(pattern)) == told
+
+
+@pytest.mark.parametrize("name", ["BRATS_001", "glioma/Tr-gl_0010.jpg", "P7/img_3.png", "Subject (12).png"])
+def test_the_advice_reads_the_name(name):
+    pattern = advice(name).removeprefix("--pattern '").removesuffix("'")
+    assert identify(name, pattern_of(pattern))[0] == re.search(r"\d+", name)[0]
+    assert r"\-" not in pattern
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,16 @@ Source: kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation (CC BY-NC-SA 4.0). 
 doi 10.1016/j.compbiomed.2019.05.002, and Mazurowski et al. 2017, doi 10.1007/s11060-017-2420-1.
 """
 
-import csv
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 
+from brain_tumor.data import patients, text
 from brain_tumor.data.cohort import Case, Cohort, Volume
 from brain_tumor.data.picture import read_picture
-from brain_tumor.errors import DataError
+from brain_tumor.errors import DataError, DataWarning
 
 SEQUENCES = ("pre", "flair", "post")
 FLAIR = SEQUENCES.index("flair")
@@ -32,6 +33,7 @@ NEVER_TESTED_SITES = ("EZ",)  # one patient
 CASE_FOLDER = re.compile(r"^[A-Z]{4}_([A-Z]{2})_[A-Z0-9]{4}_\d{8}$")
 SLICE_FILE = re.compile(r"^(?P<case>.+)_(?P<number>\d+)(?P<mask>_mask)?\.tif$")
 CLINICAL_FILE = "data.csv"
+COMPLAINTS = 3  # of the clinical table, told one by one
 
 
 def read_cohort(root: Path, name: str = "lgg", phantom: bool = False) -> Cohort:
@@ -44,8 +46,8 @@ def read_cohort(root: Path, name: str = "lgg", phantom: bool = False) -> Cohort:
         phantom: True where the tree was written by :mod:`brain_tumor.data.phantom`.
 
     Raises:
-        DataError: no such folder, no patient folders, a slice without its mask, a gap in a series, two exams of one
-            patient, or an unreadable ``data.csv``.
+        DataError: no such folder, no patient folders, a slice without its mask, a gap in a series, or two exams
+            of one patient. A bad ``data.csv`` is a warning.
     """
     root = Path(root)
     if not root.is_dir():
@@ -165,27 +167,45 @@ def _index_case(folder: Path, clinical: dict[str, dict]) -> Case:
     sources = tuple(path for number in numbers for path in (images[number], masks[number]))
     site = folder.name.split("_")[1]
     patient = "_".join(folder.name.split("_")[:3])
-    return Case(folder.name, patient, site, numbers, sources, clinical.get(patient, {}), read_case)
+    return Case(folder.name, patient, site, numbers, sources, clinical.get(patients.key(patient), {}), read_case)
 
 
 def _read_clinical(folder: Path) -> dict[str, dict[str, float | None]]:
-    """``data.csv`` by patient; ``,`` or ``;`` separated; blanks stay missing. An absent table gives none."""
+    """``data.csv`` by the patient's key; blanks stay missing. An absent table gives none, a bad cell or table a warning."""
     path = folder / CLINICAL_FILE
     if not path.is_file():
         return {}
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        header = text.splitlines()[0]
-        delimiter = ";" if header.count(";") > header.count(",") else ","
-        rows = list(csv.DictReader(text.splitlines(), delimiter=delimiter))
-        return {
-            row["Patient"]: {
-                key: float(value) if (value or "").strip() else None for key, value in row.items() if key != "Patient"
-            }
-            for row in rows
-        }
-    except (OSError, UnicodeDecodeError, IndexError, KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
-        raise DataError(f"{path}: not a readable clinical table with a 'Patient' column ({error})") from None
+        table = text.read_table(path)
+    except DataError as error:
+        return _without_clinical(str(error))
+    column = next((name for name in table.columns if name.casefold() == "patient"), None)
+    if column is None:
+        return _without_clinical(f"{path}: no 'Patient' column, columns {', '.join(table.columns) or 'none'}")
+    clinical: dict[str, dict[str, float | None]] = {}
+    complaints = []
+    for row in table.rows:
+        patient, values = patients.key(row.cells[column]), dict.fromkeys(table.columns)
+        where = f"line {row.line} ({row.cells[column] or 'no patient'})"
+        if row.surplus or not patient or patient in clinical:
+            why = "more cells than columns" if row.surplus else "a second line of that patient" if patient else "no patient"
+            complaints.append(f"{where}: {why}, the line is passed over")
+            continue
+        for name in table.columns:
+            try:
+                values[name] = table.number(row.cells[name]) if name != column and row.cells[name] else None
+            except ValueError as error:
+                complaints.append(f"{where}, {name}: {error}, taken as blank")
+        clinical[patient] = {name: value for name, value in values.items() if name != column}
+    if complaints:
+        more = f"; and {len(complaints) - COMPLAINTS} more" if len(complaints) > COMPLAINTS else ""
+        warnings.warn(f"{path}: {'; '.join(complaints[:COMPLAINTS])}{more}", DataWarning, stacklevel=3)
+    return clinical
+
+
+def _without_clinical(reason: str) -> dict:
+    warnings.warn(f"{reason}; the slices are read without the clinical table", DataWarning, stacklevel=4)
+    return {}
 
 
 def _size(array: np.ndarray) -> str:

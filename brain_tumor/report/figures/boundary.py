@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from brain_tumor.evaluation import wording
 from brain_tumor.report.figures.drawing import GREY, INK, ORANGE, PALE, PURPLE, RED, SERIES, SKY, Drawing, patient_label, tidy
 
 STYLES = ("-", "--")  # when the colours have run out once
@@ -56,8 +57,8 @@ def plot_boundary(rows: dict[str, pd.DataFrame]) -> Drawing:
             (:mod:`brain_tumor.evaluation.surface`). Those missed or invented are one cross, at the penalty.
     """
     words = "; ".join(
-        f"{label}, {len(table)}: median HD95 {table.hd95.median():.1f} px, NSD {table.nsd.median():.2f}, "
-        f"{int(table.missed.sum())} missed, {int(table.invented.sum())} invented"
+        f"{label}, {len(table)}: median HD95 {wording.score(table.hd95.median(), 1)} px, "
+        f"NSD {wording.score(table.nsd.median(), 2)}, {int(table.missed.sum())} missed, {int(table.invented.sum())} invented"
         for label, table in rows.items()
     )
     drawing = Drawing(3.6, f"Distance of outlines. {words}.")

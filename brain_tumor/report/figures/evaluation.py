@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from brain_tumor.evaluation import detection, overlap, protocols
+from brain_tumor.evaluation import detection, overlap, protocols, wording
 from brain_tumor.evaluation.intervals import Comparison
 from brain_tumor.report.figures.drawing import BLUE, GREY, INK, PALE, RED, SERIES, Drawing, patient_label, tidy
 
@@ -26,11 +26,11 @@ def plot_reliability(tables: Mapping[str, pd.DataFrame]) -> Drawing:
             a dot a bin, its area growing with what the bin holds.
     """
     errors = {label: _calibration_error(table) for label, table in tables.items()}
-    words = "; ".join(f"{label}, {error:.3f}" for label, error in errors.items())
+    words = "; ".join(f"{label}, {wording.score(error)}" for label, error in errors.items())
     drawing = Drawing(3.4, f"Share of tumour against predicted probability. Mean distance from the diagonal (ECE): {words}.")
     panels = np.atleast_1d(drawing.subplots(1, len(tables), sharey=True))
     for axes, (label, table) in zip(panels, tables.items(), strict=True):
-        tidy(axes, "predicted probability", title=f"{label}, ECE {errors[label]:.3f}")
+        tidy(axes, "predicted probability", title=f"{label}, ECE {wording.score(errors[label])}")
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1.2, linestyle="--")
         axes.plot(table.mean_probability, table.tumour_share, color=BLUE, linewidth=1.2, alpha=0.6)
         area = SMALLEST_DOT + (LARGEST_DOT - SMALLEST_DOT) * table.weight / max(table.weight.sum(), 1)
@@ -115,7 +115,7 @@ def plot_subgroups(tables: pd.DataFrame) -> Drawing:
     """
     held = tables[tables.slices > 0].reset_index(drop=True)
     names = [f"{row.by} {row.group}" for row in held.itertuples()]
-    words = "; ".join(f"{name} {row.dice:.2f}" for name, row in zip(names, held.itertuples(), strict=True))
+    words = "; ".join(f"{name} {wording.score(row.dice, 2)}" for name, row in zip(names, held.itertuples(), strict=True))
     drawing = Drawing(0.9 + 0.34 * len(held), f"Dice by subgroup with 95 % interval and floor: {words}.")
     axes = tidy(drawing.add_subplot(), "Dice", grid="x")
     first_of = held.by.ne(held.by.shift()).cumsum() - 1
@@ -150,7 +150,9 @@ def plot_differences(differences: pd.Series, measure: str = "difference in Dice"
     if whole:
         band = "no interval" if np.isnan(whole.low) else f"{whole.low:+.3f} to {whole.high:+.3f}"
         axes.axhspan(whole.low, whole.high, color=PALE, alpha=0.6, linewidth=0)
-        axes.axhline(whole.difference, color=INK, linewidth=1.4, label=f"all: {whole.difference:+.3f} ({band})")
+        axes.axhline(
+            whole.difference, color=INK, linewidth=1.4, label=f"all: {wording.score(whole.difference, signed=True)} ({band})"
+        )
         axes.legend(frameon=False, fontsize=8.5, loc="upper right")
     x = np.arange(len(table))
     axes.bar(x, table, color=np.where(table > 0, BLUE, RED), width=0.7)
@@ -168,12 +170,12 @@ def _calibration_error(table: pd.DataFrame) -> float:
 def _plot_curves(axes: Axes, slices: Mapping, floors: Mapping | None, areas: dict, area: str, curve: Callable) -> None:
     """One line a network, in colour, and one a floor, in grey; a curve is a series of y indexed by x."""
     for (label, table), style in zip((floors or {}).items(), FLOOR_STYLES, strict=False):
-        line, label_here = curve(table), f"floor: {label}, {area} {areas[label]:.3f}"
+        line, label_here = curve(table), f"floor: {label}, {area} {wording.score(areas[label])}"
         marker = "o" if line.notna().sum() < 2 else None  # a constant answer has one point
         axes.plot(line.index, line, color=GREY, linewidth=1.4, linestyle=style, marker=marker, label=label_here)
     for (label, table), colour in zip(slices.items(), _colours(len(slices)), strict=True):
         line = curve(table)
-        axes.plot(line.index, line, color=colour, linewidth=2, label=f"{label}, {area} {areas[label]:.3f}")
+        axes.plot(line.index, line, color=colour, linewidth=2, label=f"{label}, {area} {wording.score(areas[label])}")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.legend(frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.02, 0.5))
 
@@ -195,7 +197,7 @@ def _many(number: int, noun: str) -> str:
 
 
 def _told(areas: Mapping[str, float]) -> str:
-    return "; ".join(f"{label} {area:.3f}" for label, area in areas.items())
+    return "; ".join(f"{label} {wording.score(area)}" for label, area in areas.items())
 
 
 def _colours(number: int) -> list[str]:

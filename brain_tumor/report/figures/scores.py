@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from brain_tumor.evaluation import overlap
+from brain_tumor.evaluation import overlap, wording
 from brain_tumor.report.figures.drawing import BLUE, GREY, INK, PALE, RED, SERIES, Drawing, logarithmic, patient_label, tidy
 
 RUN_COLUMNS = ("epoch", "stage", "loss", "learning_rate", "seconds")  # of every history; other columns are a task's measures
@@ -66,7 +66,9 @@ def plot_protocols(scores: Mapping[str, pd.DataFrame]) -> Drawing:
         scores: a network's label -> its rows of one size (:func:`brain_tumor.evaluation.protocols.score`).
     """
     first = next(iter(scores.values()))
-    words = "; ".join(f"{label} {row.protocol} {row.dice:.3f}" for label, table in scores.items() for row in table.itertuples())
+    words = "; ".join(
+        f"{label} {row.protocol} {wording.score(row.dice)}" for label, table in scores.items() for row in table.itertuples()
+    )
     drawing = Drawing(1.0 + 0.5 * len(first), f"Dice by protocol with 95 % interval and floor: {words}.")
     axes = tidy(drawing.add_subplot(), "Dice", grid="x")
     offsets = np.linspace(-0.16, 0.16, len(scores)) if len(scores) > 1 else [0.0]
@@ -98,7 +100,7 @@ def plot_case_scores(cases: Mapping[str, pd.DataFrame], floor: float = 0.0) -> D
     x = np.arange(len(table))
     axes.vlines(x, table.min(axis=1), table.max(axis=1), color=PALE, linewidth=2)
     for label, colour in zip(table, SERIES, strict=False):
-        axes.plot(x, table[label], "o", color=colour, markersize=6, label=f"{label}, mean {table[label].mean():.3f}")
+        axes.plot(x, table[label], "o", color=colour, markersize=6, label=f"{label}, mean {wording.score(table[label].mean())}")
     axes.axhline(floor, color=GREY, linewidth=2.5)
     axes.text(0.995, floor + 0.02, f"floor {floor:.2f}", transform=axes.get_yaxis_transform(), ha="right", color=GREY, fontsize=9)
     axes.set_ylim(min(-0.03, floor - 0.03), 1.02)

@@ -29,8 +29,7 @@ def of_run(folder: Path, facts: dict) -> list[Section]:
         Section(
             sections.SCORES,
             tables.measure_table(scores),
-            f"{sections.test_part(facts)} {INTERVAL} {sections.floors_in_words(scores)} Every patient of these data has a "
-            "tumour, so these are figures of slices, never of diagnosis.",
+            f"{sections.test_part(facts)} {INTERVAL} {sections.floors_in_words(scores)} {_of_whom(cases)}",
         ),
         *of_folds(folder, facts),
         *sections.calibrated(folder),
@@ -74,8 +73,9 @@ def of_scores(folder: Path, facts: dict) -> list[dict]:
 def answer(listed: list[dict], recipe: dict, test: dict) -> str:
     """The page's first sentence."""
     area, right = (next(number for number in listed if number["name"].endswith(f", {name}")) for name in ("AUC", "accuracy"))
+    ranked = f"an AUC of {numbers.in_words(area)}" if area["value"] is not None else "an undefined AUC"
     return (
-        f"{recipe['model']} told slices with tumour from slices without with an AUC of {numbers.in_words(area)} and an accuracy "
+        f"{recipe['model']} told slices with tumour from slices without with {ranked} and an accuracy "
         f"of {numbers.in_words(right)} at {recipe['size']} px on the {test['patients']} test patients of split {recipe['split']}"
     )
 
@@ -83,6 +83,14 @@ def answer(listed: list[dict], recipe: dict, test: dict) -> str:
 def pictures(folder: Path, facts: dict) -> list[Drawing]:
     """None: a classification outlines nothing."""
     return []
+
+
+def _of_whom(cases: pd.DataFrame) -> str:
+    """Who the test patients are, as far as their slices tell."""
+    healthy = int((cases.tumour_slices == 0).sum())
+    if not healthy:
+        return "Every patient of these data has a tumour, so these are figures of slices, never of diagnosis."
+    return f"{healthy} of {len(cases)} patients have no slice with tumour here; these are figures of slices, never of diagnosis."
 
 
 def _detected(groups: pd.DataFrame) -> str:

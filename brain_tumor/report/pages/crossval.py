@@ -134,17 +134,17 @@ def _content(folder: Path, facts: dict) -> dict:
     name, value = task.scored
     scores = pd.read_csv(folder / scoring.SCORES)
     main = _main(scores, facts)
-    listed = [
+    listed: list[dict] = [
         {
             "name": f"{recipe['model']} {'' if value == 'value' else f'{value.capitalize()}, '}{row[name]}",
-            "value": row[value],
+            "value": None if pd.isna(row[value]) else row[value],
             **{bound: None if pd.isna(row[bound]) else row[bound] for bound in ("low", "high", "floor")},
             "unit": "",
             "protocol": f"seed {recipe['seed']}, {row.get('size', recipe['size'])} px, out of fold",
             "headline": index in main.index,
         }
         for index, row in scores.iterrows()
-        if pd.notna(row[value])
+        if pd.notna(row[value]) or index in main.index
     ]
     main_number = next(number for number in listed if number["headline"] and number["name"].endswith(task.headlines[-1]))
     return {

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from brain_tumor.evaluation import wording
 from brain_tumor.records import sidecar
 
 
@@ -13,7 +14,7 @@ def number(row: Any, name: str, value: float, protocol: str, unit: str = "", hea
     floor_name = getattr(row, "floor_name", None)
     named = f"; floor: {floor_name}" if isinstance(floor_name, str) and floor_name else ""
     return {
-        "name": name, "value": float(value), "low": low, "high": high, "floor": floor, "unit": unit,
+        "name": name, "value": None if pd.isna(value) else float(value), "low": low, "high": high, "floor": floor, "unit": unit,
         "protocol": protocol + named, "headline": headline,
     }  # fmt: skip
 
@@ -43,6 +44,8 @@ def of_calibration(scores: pd.DataFrame, recipe: dict) -> list[dict]:
 
 
 def in_words(number: dict) -> str:
-    """``0.785 (0.689 to 0.858; floor 0.177)``, and whether it is worth its floor."""
+    """``0.785 (0.689 to 0.858; floor 0.177)``, and whether it is worth its floor; or that it is undefined."""
+    if number["value"] is None:
+        return wording.UNDEFINED
     below = ", below its floor" if number["floor"] is not None and number["value"] < number["floor"] else ""
     return f"{number['value']:.3f}{below} ({sidecar.interval_text(number)}; floor {sidecar.floor_text(number)})"

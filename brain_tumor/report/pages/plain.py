@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from brain_tumor.evaluation import wording
 from brain_tumor.experiments import tasks
 from brain_tumor.report import tables
 from brain_tumor.report.figures.drawing import Drawing
@@ -19,7 +20,7 @@ def of_run(folder: Path, facts: dict) -> list[Section]:
 
 def in_words(table: pd.DataFrame) -> pd.DataFrame:
     """Any table with its first column in front and three decimals."""
-    words = table.map(lambda value: f"{value:.3f}" if isinstance(value, float) else value)
+    words = table.map(lambda value: wording.score(value) if isinstance(value, float) else value)
     words = words.set_index(words.columns[0])
     return words.rename_axis(columns=words.index.name, index=None)
 

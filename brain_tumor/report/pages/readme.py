@@ -42,7 +42,11 @@ def _quoted(reports: list[dict]) -> list[tuple[dict, dict]]:
     """
     choices = []
     for content in sorted((each for each in reports if "/" not in each["page"]), key=lambda each: each["date"], reverse=True):
-        measured = [each for each in page.headlines(content) if each["floor"] is not None or each["low"] is not None]
+        measured = [
+            each
+            for each in page.headlines(content)
+            if each["value"] is not None and (each["floor"] is not None or each["low"] is not None)
+        ]
         places = [(place, each) for each in measured if (place := _place(each, content["answer"])) is not None]
         ranked = [each for _, each in sorted(places, key=lambda pair: pair[0])]
         choices += [(rank, content, number) for rank, number in enumerate(ranked)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from brain_tumor.evaluation import detection, subgroups, surface
+from brain_tumor.evaluation import detection, subgroups, surface, wording
 from brain_tumor.records import records
 from brain_tumor.report import figures, tables
 from brain_tumor.report.figures.drawing import Drawing
@@ -45,7 +45,7 @@ class Section:
     Attributes:
         title: of the section.
         table: in words; the index's name stands in the columns' (:mod:`brain_tumor.report.tables`).
-        text: what to know of it.
+        text: what to know of it; what undefined means is added where a cell says so.
         brief: shown on a terminal too, where room is short.
     """
 
@@ -53,6 +53,10 @@ class Section:
     table: pd.DataFrame
     text: str
     brief: bool = True
+
+    def __post_init__(self) -> None:
+        if self.table.map(lambda cell: str(cell).startswith(wording.UNDEFINED)).to_numpy().any():
+            object.__setattr__(self, "text", f"{self.text} {wording.MEANING}")
 
     def html(self) -> str:
         """The table."""

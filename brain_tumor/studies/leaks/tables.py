@@ -7,6 +7,7 @@ import pandas as pd
 
 from brain_tumor.data.cache import Store
 from brain_tumor.data.splits import Split
+from brain_tumor.evaluation import wording
 from brain_tumor.evaluation.intervals import NO_INTERVAL, NOT_DECIDABLE, p_in_words
 from brain_tumor.records.sidecar import Sidecar
 from brain_tumor.studies.leaks.leaks import ALL, CALLS, OUTLINES, best_floors
@@ -83,7 +84,7 @@ def difference(row: Any) -> str:
         row: of a comparison table.
     """
     if row.verdict == NO_INTERVAL:
-        return f"{row.difference:+.3f} (no interval)"
+        return f"{wording.score(row.difference, signed=True)} (no interval)"
     text = f"{row.difference:+.3f} (95 % interval {row.low:+.3f} to {row.high:+.3f})"
     if row.verdict != NOT_DECIDABLE:
         return text
@@ -134,9 +135,9 @@ def _rank(measure_and_floor: tuple[str, str]) -> int:
 
 def _draws(row: Any) -> str:
     spread = "" if pd.isna(row.sd) else f" ± {row.sd:.3f} ({row.lowest:.3f} to {row.highest:.3f})"
-    return f"{row.mean:.3f}{spread}"
+    return f"{wording.score(row.mean)}{spread}"
 
 
 def _score(score: float, low: float, high: float, floor: float, floor_name: str) -> str:
     interval = "" if pd.isna(low) else f" ({low:.3f} to {high:.3f})"
-    return f"{score:.3f}{interval}, {'below its ' if score < floor else ''}floor {floor:.3f} ({floor_name})"
+    return f"{wording.score(score)}{interval}, {'below its ' if score < floor else ''}floor {wording.score(floor)} ({floor_name})"

@@ -12,7 +12,7 @@ from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
-from brain_tumor.evaluation import detection, intervals
+from brain_tumor.evaluation import detection, intervals, wording
 from brain_tumor.experiments.grid import COSTS, DESCRIPTION, done
 from brain_tumor.paths import runs_folder
 from brain_tumor.records import lookup, records
@@ -110,7 +110,7 @@ def answer_table(answered: pd.DataFrame) -> pd.DataFrame:
         {
             "claim": f"{row.row} {row.claim} ({row.one} - {row.other})",
             "said": "–" if pd.isna(row.said) else f"{row.said:+.2f}",
-            "found": f"{row.difference:+.3f}, {row.low_corrected:+.3f} to {row.high_corrected:+.3f}",
+            "found": f"{wording.score(row.difference, signed=True)}, {row.low_corrected:+.3f} to {row.high_corrected:+.3f}",
             "p, Holm": intervals.p_in_words(row.p_holm),
             "verdict": verdict_in_words(row),
         }
@@ -196,7 +196,7 @@ def stored(budget: grid.Budget, cohort: Cohort, cells: Sequence[Cell]) -> Path |
 
 
 def _score(row: Any) -> str:
-    return f"{row.value:.3f}{'*' if row.value < row.floor else ''}, {tables.interval(row)}"
+    return f"{wording.score(row.value)}{'*' if row.value < row.floor else ''}, {tables.interval(row)}"
 
 
 def _floor(row: Any) -> str:

@@ -1,13 +1,14 @@
 """The reader takes the tree exactly as Kaggle serves it, and refuses what would silently change a result."""
 
 import shutil
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from brain_tumor.data.readers import lgg
-from brain_tumor.errors import DataError
+from brain_tumor.errors import DataError, DataWarning
 
 CS, HT = "TCGA_CS_0001_19960909", "TCGA_HT_0002_19981126"
 
@@ -79,6 +80,44 @@ def test_the_clinical_table_may_be_separated_by_semicolons(tree):
     cohort = lgg.read_cohort(tree)
     assert cohort[CS].clinical == {"RNASeqCluster": None, "gender": 2.0}
     assert cohort[HT].clinical == {"RNASeqCluster": 1.0, "gender": None}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Patient;gender;age\nTCGA-CS-0001;NA;61,5\n".encode("utf-16"),
+        "patient\tgender\tage\r\ntcga_cs_0001\tn/a\t61.5\r\n".encode("utf-8-sig"),
+        b'Patient,gender,age\n TCGA_CS_0001 ,-,"61,5"\n,,\n',
+        b"Patient,gender,age\nTCGA_CS_0001,NaN,61.50\n",
+    ],
+)
+def test_the_clinical_table_is_read_however_it_was_saved(tree, content):
+    (tree / "data.csv").write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert lgg.read_cohort(tree)[CS].clinical == {"gender": None, "age": 61.5}
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint", "clinical"),
+    [
+        (b"Patient,gender,age\nTCGA_CS_0001,male,61\n", "line 2 (TCGA_CS_0001), gender: 'male' is no number, taken as blank", 61),
+        (b"Patient,gender,age\nTCGA_CS_0001,,61\nTCGA-CS-0001,,7\n", "line 3 (TCGA-CS-0001): a second line of that patient", 61),
+        (b"Patient,gender,age\n,2,6\nTCGA_CS_0001,,61\n", "line 2 (no patient): no patient, the line is passed over", 61),
+        (b"Patient,gender,age\nTCGA_CS_0001,,61,5\n", "line 2 (TCGA_CS_0001): more cells than columns", None),
+        (b"Person,gender\nTCGA_CS_0001,2\n", "no 'Patient' column, columns Person, gender; the slices are read without", None),
+        (b"\x89PNG\r\n\x1a\n\xff\xfe\x00", "not text; expected CSV or JSON, in UTF-8; the slices are read without", None),
+        (b"", "no 'Patient' column, columns none", None),
+        (b"Patient,a\nP1,x\nP2,x\nP3,x\nP4,x\nP5,x\n", "line 4 (P3), a: 'x' is no number, taken as blank; and 2 more", None),
+    ],
+)
+def test_a_bad_clinical_table_is_a_warning_and_never_shuts_out_the_slices(tree, content, complaint, clinical):
+    (tree / "data.csv").write_bytes(content)
+    with pytest.warns(DataWarning) as heard:
+        cohort = lgg.read_cohort(tree)
+    (warning,) = heard
+    assert f"{tree / 'data.csv'}: " in str(warning.message) and complaint in str(warning.message)
+    assert cohort.n_slices == 15 and cohort[CS].clinical.get("age") == clinical
 
 
 def test_without_a_clinical_table_nothing_is_known(tree):

@@ -1,0 +1,13 @@
+"""A score in words: its decimals, or that it is undefined. A score is NaN where its denominator is empty."""
+
+import math
+
+UNDEFINED = "undefined"
+MEANING = "Undefined: the score's denominator is empty, as that of sensitivity and AUC is where no slice holds tumour."
+
+
+def score(value: float | None, decimals: int = 3, signed: bool = False) -> str:
+    """``0.812``, ``+0.030`` where signed, ``undefined`` for NaN and None."""
+    if value is None or math.isnan(value):
+        return UNDEFINED
+    return f"{value:{'+' if signed else ''}.{decimals}f}"
