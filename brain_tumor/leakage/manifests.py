@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brain_tumor.data import splits
+from brain_tumor.data import splits, tree
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.picture import MODES, PICTURES, read_picture
@@ -27,12 +27,14 @@ class SplitManifest:
         pictures: each once.
         folds: a fold's name -> the part of each picture, ``""`` where the fold leaves it out. A single split is the fold ``""``.
         store: the cohort's store, where pictures are rows of it.
+        notes: what a person should know of a tree that was read, a line each.
     """
 
     name: str
     pictures: tuple[ImageRecord, ...]
     folds: dict[str, tuple[str, ...]]
     store: Store | None = None
+    notes: tuple[str, ...] = ()
 
     def pixels(self, picture: ImageRecord) -> np.ndarray:
         """``(H, W)`` or ``(H, W, C)`` uint8; a damaged file is refused by name."""
@@ -138,7 +140,7 @@ def _read_csv(path: Path, pattern: re.Pattern, index: SliceIndex) -> SplitManife
             raise SplitError(f"{where}: the {'part' if name else 'file'} is empty")
         if name in parts:
             raise SplitError(f"{where}: {name!r} is there twice, in {parts[name]} and {part}")
-        if not _is_mask(Path(name)):
+        if not tree.is_mask(Path(name)):
             pictures.append(_listed(where, path.parent / name, row, index, pattern))
             parts[name] = part
     _check_parts(path, parts.values())
@@ -188,20 +190,24 @@ def _look_up(where: str, name: str, index: SliceIndex) -> tuple[ImageRecord, ...
 
 def _read_tree(root: Path, pattern: re.Pattern) -> SplitManifest:
     """Every picture below the part folders, hidden folders included: those who train on the tree read them too."""
-    pictures, parts = [], []
-    for folder in sorted(folder for folder in root.iterdir() if folder.is_dir() and splits.side(folder.name) < len(splits.SIDES)):
-        paths = sorted(Path(place, name) for place, _, names in os.walk(folder, followlinks=True) for name in names)
-        paths = [path for path in paths if path.suffix.lower() in PICTURES and not _is_mask(path)]
+    pictures, parts, sources = [], [], []
+    whole = tree.walk(root)
+    place = tree.innermost(whole, root, _is_part)
+    for folder in filter(_is_part, tree.contents(place)):
+        sources.append(tree.walk(folder, hidden=True))  # each part apart: a folder that two parts share is a leak, not a copy
+        paths = sources[-1].below(folder)
         if not paths:
             raise SplitError(f"{folder}: no pictures in this part ({', '.join(sorted(PICTURES))})")
         pictures += [ImageRecord(path.relative_to(root).as_posix(), *identify(path.name, pattern), path) for path in paths]
         parts += [folder.name] * len(paths)
     _check_parts(root, parts)
-    return SplitManifest(str(root), tuple(pictures), {"": tuple(parts)})
+    beside = {folder: len(whole.below(folder)) for folder in whole.subfolders(place) if not _is_part(folder)}
+    notes = [f"{folder}: {n:,} pictures beside the parts, not audited" for folder, n in beside.items() if n]
+    return SplitManifest(str(root), tuple(pictures), {"": tuple(parts)}, notes=(*tree.notes(sources), *notes))
 
 
-def _is_mask(path: Path) -> bool:
-    return path.stem.endswith("_mask")
+def _is_part(folder: Path) -> bool:
+    return folder.is_dir() and splits.side(folder.name) < len(splits.SIDES)
 
 
 def _check_parts(path: Path, parts: Iterable[str]) -> None:
