@@ -2,14 +2,14 @@
 
 - What an operating system, a disk or an archive leaves among data is no data: ``._a.tif``, ``__MACOSX/``, ``.DS_Store``,
   ``Thumbs.db``, ``lost+found``, hidden names. It is passed over and counted.
-- A link is followed once. A folder that was read already is not read again, whichever name leads to it, and a link to a folder
-  that holds the link, or the root, is a loop. A folder comes before the links to it.
+- A link is followed once. A folder that was read already is not read again, whichever name leads to it: the name nearest to the
+  root counts, and its own before that of a link. A link to a folder that holds the link, or the root, is a circle.
 - A picture that is a link to nowhere, and a folder that cannot be listed, are refused: nothing is left out in silence.
 """
 
 import os
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +25,9 @@ SYSTEM = {
         "$RECYCLE.BIN", "System Volume Information",
     )
 }  # fmt: skip
+HIDDEN = ".*"  # the kind of all other names that begin with a dot
 APPLE_DOUBLE = "._"  # a file's colours and comments, beside it, on disks that are not Apple's
-NAMED = 3  # links named in a note; the rest is counted
+NAMED = 3  # folders and links named in a note; the rest is counted
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Tree:
         root: the folder, as it was given.
         folders: every folder once, the root too -> the files in it, sorted. Paths begin with ``root``, links included.
         litter: what is no data, by its kind (``._*``, ``Thumbs.db``, ``__MACOSX/``) -> how often it is there.
-        again: links to folders that were read already.
+        again: other names of folders that are read already, and links that lead in a circle.
         broken: links to nowhere that are not called like pictures.
     """
 
@@ -65,18 +66,16 @@ class Tree:
             places += self._children[place]
         return sorted(path for place in places for path in self.folders[place] if is_picture(path))
 
-
-def notes(trees: Sequence[Tree]) -> tuple[str, ...]:
-    """What a person should know of walks that belong together, a line each; none of orderly trees."""
-    litter = sum((tree.litter for tree in trees), Counter())
-    again, broken = ([path for tree in trees for path in getattr(tree, kind)] for kind in ("again", "broken"))
-    lines = [_litter_note(litter)] if litter else []
-    if again:
-        links = _number(len(again), "link")
-        lines.append(f"{links} not followed, to a folder that holds the link or that is read already: {_links(again)}")
-    if broken:
-        lines.append(f"{_number(len(broken), 'link')} to nowhere, passed over: {_links(broken)}")
-    return tuple(lines)
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the walk, a line each; none of an orderly tree."""
+        lines = [_litter_note(self.litter)] if self.litter else []
+        if self.again:
+            folders = number(len(self.again), "folder")
+            lines.append(f"{folders} not read twice (a link leads there again, or in a circle): {_links(self.again)}")
+        if self.broken:
+            lines.append(f"{number(len(self.broken), 'link')} to nowhere, passed over: {_links(self.broken)}")
+        return tuple(lines)
 
 
 def walk(root: Path, hidden: bool = False) -> Tree:
@@ -95,29 +94,32 @@ def walk(root: Path, hidden: bool = False) -> Tree:
     identities: set[tuple[int, int]] = set()
     again: list[Path] = []
     broken: list[Path] = []
-    real, links = deque([root]), deque[Path]()
-    while real or links:
-        folder = real.popleft() if real else links.popleft()
-        status = folder.stat()
-        identity = (status.st_dev, status.st_ino)
-        if identity in identities or (folder != root and folder.is_symlink() and _is_loop(folder, root)):
-            again.append(folder)
-            continue
-        identities.add(identity)
-        files = []
-        for entry in _entries(folder):
-            path = folder / entry.name
-            if kind := _litter_kind(entry, hidden):
-                litter[kind] += 1
-            elif entry.is_dir(follow_symlinks=False):
-                real.append(path)
-            elif entry.is_symlink() and path.is_dir():
-                links.append(path)
-            elif entry.is_symlink() and not path.is_file():
-                broken.append(path)
-            else:
-                files.append(path)
-        folders[folder] = tuple(files)
+    level = [root]  # by depth, since what people name and see is near the root
+    while level:
+        real: list[Path] = []
+        links: list[Path] = []
+        for folder in level:
+            status = folder.stat()
+            identity = (status.st_dev, status.st_ino)
+            if identity in identities or (folder != root and folder.is_symlink() and _is_circle(folder, root)):
+                again.append(folder)
+                continue
+            identities.add(identity)
+            files = []
+            for entry in _entries(folder):
+                path = folder / entry.name
+                if kind := _litter_kind(entry, hidden):
+                    litter[kind] += 1
+                elif entry.is_dir(follow_symlinks=False):
+                    real.append(path)
+                elif entry.is_symlink() and path.is_dir():
+                    links.append(path)
+                elif entry.is_symlink() and not path.is_file():
+                    broken.append(path)
+                else:
+                    files.append(path)
+            folders[folder] = tuple(files)
+        level = real + links
     lost = next((path for path in broken if path.suffix.lower() in PICTURES), None)
     if lost:
         raise DataError(f"{lost}: not a file, but a link to nowhere ({os.readlink(lost)}); mend the link or remove it")
@@ -125,7 +127,7 @@ def walk(root: Path, hidden: bool = False) -> Tree:
 
 
 def contents(folder: Path) -> list[Path]:
-    """The files and folders directly in ``folder`` that may be data, sorted by name; links to nowhere too, for readers to refuse."""
+    """Files and folders directly in ``folder`` that may be data, sorted by name; links to nowhere too, for readers to refuse."""
     return [folder / entry.name for entry in _entries(folder) if not _litter_kind(entry)]
 
 
@@ -160,6 +162,11 @@ def is_mask(path: Path) -> bool:
     return path.stem.lower().endswith("_mask")
 
 
+def number(n: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
 def _holds_pictures(tree: Tree, *folders: Path) -> bool:
     return any(is_picture(path) for folder in folders for path in tree.folders[folder])
 
@@ -180,12 +187,12 @@ def _litter_kind(entry: os.DirEntry, hidden: bool = False) -> str | None:
     if entry.name.startswith(APPLE_DOUBLE) and not end:
         return f"{APPLE_DOUBLE}*"
     if entry.name.startswith(".") and not hidden:
-        return f".*{end}"
+        return HIDDEN + end
     # A pipe would make its reader wait for ever.
     return None if end or entry.is_symlink() or entry.is_file(follow_symlinks=False) else "pipes and devices"
 
 
-def _is_loop(link: Path, root: Path) -> bool:
+def _is_circle(link: Path, root: Path) -> bool:
     """Whether a link leads to a folder that holds the link itself, or the root."""
     target = link.resolve()
     return any(place.resolve().is_relative_to(target) for place in (link.parent, root))
@@ -194,14 +201,10 @@ def _is_loop(link: Path, root: Path) -> bool:
 def _litter_note(litter: Counter[str]) -> str:
     folders = sum(n for kind, n in litter.items() if kind.endswith("/"))
     numbers = {"file": sum(litter.values()) - folders, "folder": folders}
-    counts = " and ".join(_number(n, noun) for noun, n in numbers.items() if n)
+    counts = " and ".join(number(n, noun) for noun, n in numbers.items() if n)
     return f"{counts} passed over that {'is' if sum(litter.values()) == 1 else 'are'} no data ({', '.join(sorted(litter))})"
 
 
-def _number(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'s' * (n != 1)}"
-
-
-def _links(paths: Sequence[Path]) -> str:
+def _links(paths: tuple[Path, ...]) -> str:
     more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
-    return ", ".join(f"{path} -> {os.readlink(path) if path.is_symlink() else path}" for path in paths[:NAMED]) + more
+    return ", ".join(f"{path} -> {os.readlink(path)}" if path.is_symlink() else str(path) for path in paths[:NAMED]) + more

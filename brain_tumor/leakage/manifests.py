@@ -4,8 +4,9 @@ import csv
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -202,8 +203,11 @@ def _read_tree(root: Path, pattern: re.Pattern) -> SplitManifest:
         parts += [folder.name] * len(paths)
     _check_parts(root, parts)
     beside = {folder: len(whole.below(folder)) for folder in whole.subfolders(place) if not _is_part(folder)}
-    notes = [f"{folder}: {n:,} pictures beside the parts, not audited" for folder, n in beside.items() if n]
-    return SplitManifest(str(root), tuple(pictures), {"": tuple(parts)}, notes=(*tree.notes(sources), *notes))
+    lines = [f"{folder}: {n:,} pictures beside the parts, not audited" for folder, n in beside.items() if n]
+    litter = Counter({kind: n for kind, n in whole.litter.items() if not kind.startswith(tree.HIDDEN)})
+    again, broken = (tuple(path for source in sources for path in getattr(source, kind)) for kind in ("again", "broken"))
+    notes = (*replace(whole, litter=litter, again=again, broken=broken).notes, *lines)
+    return SplitManifest(str(root), tuple(pictures), {"": tuple(parts)}, notes=notes)
 
 
 def _is_part(folder: Path) -> bool:

@@ -45,14 +45,14 @@ def read_places(root: Path) -> tuple[list[Place], tuple[str, ...]]:
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; {EXPECTED}")
     source = tree.walk(root)
-    lost = next((path for path in source.broken if not path.suffix), None)
+    lost = next((path for path in source.broken if not path.suffix and source.subfolders(path.parent)), None)
     if lost:
-        raise DataError(f"{lost}: a folder that is a link to nowhere; mend the link or remove it")
+        raise DataError(f"{lost}: a class, or another folder, that is a link to nowhere; mend the link or remove it")
     patient = next((path for path in source.folders if CASE_FOLDER.match(path.name)), None)
     if patient:
         advice = f"get them with: brain-tumor data get lgg --from {root}"
         raise DataError(f"{patient}: the folder of a patient, not of a class; {advice}")
-    notes = list(tree.notes([source]))
+    notes = list(source.notes)
     places: list[Place] = []
     for folder, part in _parts(source):
         for place in _places(source, folder, part, notes):
@@ -117,9 +117,11 @@ def _is_copy(place: Place, first: Place) -> bool:
 
 def _merge(place: Place, first: Place, notes: list[str]) -> None:
     """Add to ``first`` what a second copy of it has more."""
-    for name, pictures in first.classes.items():
-        again = [path for other, paths in place.classes.items() if other.casefold() == name.casefold() for path in paths]
-        first.classes[name] = sorted(pictures + _new(place.folder / name, again, first.folder / name, pictures, notes))
+    spelling = {name.casefold(): name for name in first.classes}
+    for other, again in place.classes.items():
+        name = spelling[other.casefold()]
+        pictures = first.classes[name]
+        first.classes[name] = sorted(pictures + _new(place.folder / other, again, first.folder / name, pictures, notes))
 
 
 def _new(folder: Path, again: Sequence[Path], first: Path, pictures: Sequence[Path], notes: list[str]) -> list[Path]:
@@ -128,8 +130,13 @@ def _new(folder: Path, again: Sequence[Path], first: Path, pictures: Sequence[Pa
     digests = {files.sha256_file(path) for path in pictures if path.stat().st_size in sizes}
     others = [path for path in again if not digests or files.sha256_file(path) not in digests]
     if len(others) < len(again):
-        more = f", its other {len(others):,} are read too" if others else ""
-        notes.append(f"{folder}: {len(again) - len(others):,} pictures that are in {first} already, taken once{more}")
+        more = (
+            f"; {tree.number(len(others), 'other picture')} in it {'is' if len(others) == 1 else 'are'} read too"
+            if others
+            else ""
+        )
+        copies = tree.number(len(again) - len(others), "picture")
+        notes.append(f"{folder}: {copies} that {first} holds already, taken once{more}")
     return others
 
 

@@ -58,7 +58,7 @@ def read_cohort(root: Path, name: str = "lgg", phantom: bool = False) -> Cohort:
     folders, copies = _case_folders(source)
     clinical = _read_clinical(min((folder.parent for folder in folders.values()), key=lambda path: len(path.parts)))
     cases = tuple(_index_case(case_id, folder, source.folders[folder], clinical) for case_id, folder in folders.items())
-    notes = (*tree.notes([source]), *_strangers(source))
+    notes = (*source.notes, *_strangers(source))
     return Cohort(name, root, SEQUENCES, cases, phantom, copies, NEVER_TESTED_SITES, notes)
 
 
@@ -169,7 +169,7 @@ def _strangers(source: tree.Tree) -> list[str]:
         elif slices := [
             path for path in paths if (match := SLICE_FILE.match(path.name)) and match["case"].upper().startswith("TCGA")
         ]:
-            files = f"{len(slices):,} files such as {slices[0].name}"
+            files = f"{tree.number(len(slices), 'file')} such as {slices[0].name}"
             lines.append(f"{folder}: {files} passed over, since it is not named as a patient's folder, TCGA_CS_4941_19960909")
     if example:
         numbers = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
