@@ -350,6 +350,24 @@ def test_pictures_that_change_classes_are_noticed(alike, change):
     assert open_pictures(read_folders([root]), 16).data_hash != before
 
 
+def test_litter_in_a_copy_and_in_an_export_is_no_reason_to_refuse_or_to_write_again(home, tmp_path):
+    cohort = lgg.read_cohort(ORDERLY["lgg"])
+    places = {get_lgg(ORDERLY["lgg"]) / CS, export_png(cohort, tmp_path / "png") / CS}
+    for place in places:
+        (place / ".DS_Store").write_bytes(b"")
+    identities = {place.stat().st_ino for place in places}
+    get_lgg(ORDERLY["lgg"]), export_png(cohort, tmp_path / "png")
+    assert {place.stat().st_ino for place in places} == identities
+
+
+def test_a_slice_that_left_the_source_leaves_the_copy(home, tmp_path):
+    root = shutil.copytree(ORDERLY["lgg"], tmp_path / "mine")
+    get_lgg(root)
+    for end in ("", "_mask"):
+        (root / CS / f"{CS}_3{end}.tif").unlink()
+    assert lgg.read_cohort(get_lgg(root))[CS].slice_numbers == (1, 2)
+
+
 # ------------------------------------------------------------------------------------------------ names that are not UTF-8
 
 

@@ -5,6 +5,7 @@ in further folders, and some hold their set twice: ``yes/``, ``no/`` and again `
 names, and its pictures by their bytes: a picture that is in the class already is not a second one.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ from brain_tumor.errors import DataError
 
 PARTS = ("train", "test", "validation")  # in the order of brain_tumor.data.splits.SIDES; a root without parts is all train
 EXPECTED = "expected CLASS/*.jpg, or Training/CLASS/*.jpg and Testing/CLASS/*.jpg"
-IMAGES = {"image", "images", "img", "imgs", "scan", "scans"}
-MASKS = {"mask", "masks", "label", "labels", "segmentation", "segmentations", "annotation", "annotations", "ground_truth", "gt"}
+IMAGES = re.compile(r"(image|img|scan)s?", re.IGNORECASE)
+MASKS = re.compile(r"(mask|label|segmentation|annotation)s?|ground_truth|gt", re.IGNORECASE)
 
 
 @dataclass
@@ -142,12 +143,10 @@ def _new(folder: Path, again: Sequence[Path], first: Path, pictures: Sequence[Pa
 
 def _refuse_others(source: tree.Tree, folder: Path, folders: Sequence[Path]) -> None:
     """Refuse what looks like a tree of classes and is another thing."""
-    kinds = {path.name.casefold(): path for path in folders}
-    images, masks = kinds.keys() & IMAGES, kinds.keys() & MASKS
-    if images and (masks or kinds.keys() <= IMAGES):
-        place = kinds[min(images)]
-        inside = [path.name for path in source.subfolders(place) if source.below(path)]
-        advice = f"give {place}, if {', '.join(inside)} are the classes" if len(inside) > 1 else EXPECTED
-        raise DataError(
-            f"{folder}: {' and '.join(path.name for path in folders)} are pictures and their masks, no classes; {advice}"
-        )
+    images = [path for path in folders if IMAGES.fullmatch(path.name)]
+    masks = [path for path in folders if MASKS.fullmatch(path.name)]
+    if images and (masks or len(images) == len(folders)):
+        inside = [path.name for path in source.subfolders(images[0]) if source.below(path)]
+        advice = f"give {images[0]}, if {', '.join(inside)} are the classes" if len(inside) > 1 else EXPECTED
+        names = " and ".join(path.name for path in images + masks)
+        raise DataError(f"{folder}: {names} are pictures and their masks, no classes; {advice}")
