@@ -81,6 +81,11 @@ def test_a_folder_that_cannot_be_listed_is_refused(tmp_path, monkeypatch):
         tree.walk(tmp_path)
 
 
+def test_a_mask_is_no_picture_in_any_capitals(tmp_path):
+    source = tree.walk(lay(tmp_path, "a.png", "a_mask.png", "B_MASK.PNG", "mask.png"))
+    assert [path.name for path in source.below(tmp_path)] == ["a.png", "mask.png"]
+
+
 # ------------------------------------------------------------------------------------------------------------------------ links
 
 
