@@ -92,7 +92,5 @@ class Cohort:
 
         It reads no pixels, so reopening a cohort stays quick; the pixels' own hash is taken when the cache is built.
         """
-        return files.sha256_json([self.name, [(str(path.relative_to(self.root)), files.stamp(path)) for path in self._sources()]])
-
-    def _sources(self) -> Iterator[Path]:
-        return (path for case in self.cases for path in case.sources)
+        stamps = [(str(path.relative_to(self.root)), files.stamp(path)) for case in self.cases for path in case.sources]
+        return files.sha256_json([self.name, stamps])
