@@ -63,9 +63,11 @@ def atomic_folder(final: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, atomically."""
+    """Write ``text`` as UTF-8, atomically. What is no text, as in names of files that are not UTF-8, becomes ``\\udcff``, which
+    JSON reads back as it was.
+    """
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: object) -> None:
@@ -90,6 +92,26 @@ def hash_file(path: Path, algorithm: str) -> str:
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     return hash_file(path, "sha256")
+
+
+def stamp(path: Path) -> tuple[int, ...]:
+    """What tells a file from another at its place without reading it: size, times of content and of status, and inode.
+
+    Two files that change places may agree in size and time of content, never in inode. A copy of a tree has other stamps.
+    """
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def same_content(path: Path, other: Path) -> bool:
+    """Whether both are files of the same bytes; reading ends at the first that differ."""
+    if not (path.is_file() and other.is_file()) or path.stat().st_size != other.stat().st_size:
+        return False
+    with open(path, "rb") as stream, open(other, "rb") as copy:
+        while block := stream.read(CHUNK_BYTES):
+            if block != copy.read(CHUNK_BYTES):
+                return False
+    return True
 
 
 def sha256_json(value: object) -> str:

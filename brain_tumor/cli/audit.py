@@ -28,13 +28,21 @@ def audit(
     from brain_tumor.leakage import manifests as parts
     from brain_tumor.leakage.audit import audit as look
 
-    audits = look(parts.read(what, cohort, pattern), threshold)
+    manifest = parts.read(what, cohort, pattern)
+    audits = look(manifest, threshold)
     leaks = any(report.leaks for report in audits)
     if json:
         from json import dumps
 
-        typer.echo(dumps({"audited": what, "leaks": leaks, "audits": [report.to_json() for report in audits]}, indent=2))
+        typer.echo(
+            dumps(
+                {"audited": what, "leaks": leaks, "notes": manifest.notes, "audits": [report.to_json() for report in audits]},
+                indent=2,
+            )
+        )
     else:
+        for note in manifest.notes:
+            typer.echo(note)
         for report in audits:
             _print(report)
     raise typer.Exit(int(leaks))

@@ -31,7 +31,7 @@ def get(
         return
     if source is None:
         raise DataError("data get lgg: --from FOLDER is missing: the folder that holds kaggle_3m")
-    already = fetch.in_place(opening.open_folder(source))
+    already = fetch.in_place(_open("lgg", source))
     target = fetch.get_lgg(source, link)
     cohort = opening.open_lgg()
     typer.echo(f"{target}: {len(cohort)} patients, {cohort.n_slices:,} slices{', there already' if already else ''}")
@@ -46,12 +46,13 @@ def check(
 ) -> None:
     """Compare the LGG data with its manifest, pixel for pixel; exit code 1 where anything that is present differs."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    from brain_tumor.data import manifest, opening
+    from brain_tumor.data import manifest
     from brain_tumor.errors import DataError
 
-    cohort = opening.open_folder(folder) if folder else opening.open_lgg()
+    cohort = _open("lgg", folder)
     if cohort.phantom:
         raise DataError(f"{cohort.root}: a phantom cohort, which no manifest lists")
     report = manifest.check_manifest(cohort)
@@ -61,13 +62,13 @@ def check(
         "pictures changed": report.changed,
         "slices extra": report.extra,
     }
-    grid = Table("finding", "number", "which", title=f"{cohort.root} against the manifest")
+    grid = Table("finding", "number", "which", title=escape(f"{cohort.root} against the manifest"))
     grid.add_row(
         "slices as listed", f"{report.agreeing:,} of {report.slices:,}", f"{len(cohort)} patients present of {report.patients}"
     )
     for name, entries in findings.items():
         more = f"\nand {len(entries) - NAMED} more" if len(entries) > NAMED else ""
-        grid.add_row(name, str(len(entries)), "\n".join(entries[:NAMED]) + more)
+        grid.add_row(name, str(len(entries)), escape("\n".join(entries[:NAMED])) + more)
     grid.add_row("copies of the tree", str(report.copies), "each slice was read once" if report.copies > 1 else "")
     Console().print(grid)
     typer.echo(_verdict(report))
@@ -126,7 +127,10 @@ def export(
 def _open(cohort: str, folder: Path | None) -> Any:
     from brain_tumor.data.opening import open_cohort, open_folder
 
-    return open_folder(folder) if folder else open_cohort(cohort)
+    source = open_folder(folder) if folder else open_cohort(cohort)
+    for note in source.notes:
+        typer.echo(note)
+    return source
 
 
 def _verdict(report: Any) -> str:

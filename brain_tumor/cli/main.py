@@ -1,5 +1,6 @@
 """The entry point: gathers the verbs, and turns refusals into one line and exit code 2."""
 
+import io
 import logging
 import sys
 import warnings
@@ -45,6 +46,9 @@ def application() -> typer.Typer:
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may be no UTF-8, and a terminal may know ASCII only
+            stream.reconfigure(errors="backslashreplace")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # a refusal is one line, and it is ours
     warnings.formatwarning = _one_line
     for name in (word.partition("=")[0] for word in sys.argv[1:]):

@@ -46,7 +46,7 @@ def pretrain(
     recipe = pretraining.Pretraining(name, backbone, size, epochs, normalisation, batch_size, precision=precision, seed=seed)
     with resumable.stoppable():
         material = pretraining.gather(recipe, data)
-        for line in _told(material.to_json()):
+        for line in (*material.folders.notes, *_told(material.to_json())):
             typer.echo(line)
         run = pretraining.pretrain(recipe, material, on_start=_describe)
     facts = run.description

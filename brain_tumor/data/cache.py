@@ -1,12 +1,13 @@
 """The memory-mapped array store: every slice of a cohort as uint8, one folder a cohort and size.
 
-Built once, in parallel, atomically; found again by the fingerprint of its source (file names, sizes, times), so a changed
+Built once, in parallel, atomically; found again by the fingerprint of its source (file names, sizes, times, inodes), so a changed
 source is rebuilt and an unchanged one reopens without reading a pixel. The folder holds plain files: ``images.npy
 (N, S, S, C)``, ``masks.npy (N, S, S)``, ``slices.csv`` (a row a slice) and ``meta.json``.
 """
 
 import hashlib
 import json
+import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -83,7 +84,7 @@ def open_store(cohort: Cohort, size: int | None = None) -> Store:
 
 def _open_or_build(cohort: Cohort, label: str, made_by: list[int], build: Callable[[Path], None]) -> Store:
     """The store of that label; ``made_by`` holds the versions of the code that decide what lies in it."""
-    place = hashlib.sha256(str(cohort.root.resolve()).encode()).hexdigest()[:6]
+    place = hashlib.sha256(os.fsencode(cohort.root.resolve())).hexdigest()[:6]
     fingerprint = files.sha256_json([*made_by, cohort.fingerprint()])[:12]
     stem = f"{cohort.name}-{label}-{place}"
     folder = data_folder() / "cache" / f"{stem}-{fingerprint}"

@@ -59,6 +59,7 @@ class Cohort:
         phantom: True for synthetic data, which is never shown as real.
         copies: how many times the source holds its tree (Kaggle's download holds it twice).
         never_tested_sites: sites too small to hold out; their patients are always in training.
+        notes: what a person should know of the folder that was read, a line each.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Cohort:
     phantom: bool = False
     copies: int = 1
     never_tested_sites: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -90,13 +92,9 @@ class Cohort:
         return sum(len(case.slice_numbers) for case in self.cases)
 
     def fingerprint(self) -> str:
-        """Hex SHA-256 of every source file's place in the tree, size and time of change: differs when the source changed.
+        """Hex SHA-256 of every source file's place in the tree and :func:`brain_tumor.files.stamp`; a changed source has another.
 
         It reads no pixels, so reopening a cohort stays quick; the pixels' own hash is taken when the cache is built.
         """
-        stats = []
-        for case in self.cases:
-            for path in case.sources:
-                status = path.stat()
-                stats.append((str(path.relative_to(self.root)), status.st_size, status.st_mtime_ns))
-        return files.sha256_json([self.name, stats])
+        stamps = [(str(path.relative_to(self.root)), files.stamp(path)) for case in self.cases for path in case.sources]
+        return files.sha256_json([self.name, stamps])

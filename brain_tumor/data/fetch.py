@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from brain_tumor import files
+from brain_tumor.data import tree
 from brain_tumor.data.cohort import Case, Cohort
 from brain_tumor.data.opening import lgg_folder, open_folder
 from brain_tumor.data.readers import lgg
@@ -76,12 +77,13 @@ def export_png(cohort: Cohort, folder: Path, masks: bool = True) -> Path:
 
     def finished(case: Case) -> bool:
         place = folder / case.case_id
-        strange = next((path for path in sorted(place.glob("*")) if path.suffix != ".png"), None)
+        strange = next((path for path in tree.contents(place) if path.suffix != ".png"), None) if place.is_dir() else None
         if strange:
             raise DataError(f"{strange}: the folder to export to holds something else, expected only PNG")
-        sources = [path for path in case.sources if masks or not path.stem.endswith("_mask")]
-        there = [place / f"{path.stem}.png" for path in sources]
-        changed = max(path.stat().st_mtime for path in sources)
+        ends = ("", "_mask") if masks else ("",)
+        there = [place / f"{case.case_id}_{number}{end}.png" for number in case.slice_numbers for end in ends]
+        # A file that was renamed keeps the time of its content and changes that of its status.
+        changed = max(max(status.st_mtime, status.st_ctime) for status in (path.stat() for path in case.sources))
         return all(path.is_file() and path.stat().st_mtime >= changed for path in there)
 
     try:
@@ -95,18 +97,20 @@ def export_png(cohort: Cohort, folder: Path, masks: bool = True) -> Path:
 
 def _copy(cohort: Cohort, target: Path) -> None:
     def copy_case(case: Case) -> None:
-        with files.atomic_folder(target / case.case_id) as temporary:
+        place = target / case.case_id
+        copies = [place / path.name for path in case.sources]
+        # Bytes, not times: two masks that changed places may agree in size and time.
+        if place.is_dir() and tree.contents(place) == sorted(copies) and all(map(files.same_content, copies, case.sources)):
+            return
+        with files.atomic_folder(place) as temporary:
             for path in case.sources:
                 shutil.copy2(path, temporary)
 
-    def finished(case: Case) -> bool:
-        return all(_stamp(target / case.case_id / path.name) == _stamp(path) for path in case.sources)
-
-    _each_case(f"copying {cohort.name}", cohort, copy_case, finished)
+    _each_case(f"copying {cohort.name}", cohort, copy_case, lambda case: False)
     # The reader takes the table of the shallowest tree, and so does the copy.
-    table = min(_trees(cohort), key=lambda path: len(path.parts)) / lgg.CLINICAL_FILE
-    if table.is_file():
-        with files.atomic_path(target / table.name) as temporary:
+    table = tree.file_called(lgg.CLINICAL_FILE, min(_trees(cohort), key=lambda path: len(path.parts)))
+    if table:
+        with files.atomic_path(target / lgg.CLINICAL_FILE) as temporary:
             shutil.copyfile(table, temporary)
 
 
@@ -121,11 +125,6 @@ def _link(cohort: Cohort, target: Path) -> None:
 def _trees(cohort: Cohort) -> set[Path]:
     """The folders that hold the patient folders: one, unless somebody spread them."""
     return {case.sources[0].parent.parent.resolve() for case in cohort}
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Size and second of change: what a copy shares with its source."""
-    return (path.stat().st_size, int(path.stat().st_mtime)) if path.is_file() else None
 
 
 def _each_case(title: str, cohort: Cohort, work: Callable[[Case], None], finished: Callable[[Case], bool]) -> None:

@@ -1,19 +1,20 @@
 """Who is in which part, however the split is written: ours, a CSV, nnU-Net's folds, or a tree of folders."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from brain_tumor.data import patients, splits, text
+from brain_tumor.data import patients, splits, text, tree
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.picture import MODES, PICTURES, read_picture
 from brain_tumor.errors import DataError, SplitError
 from brain_tumor.leakage import split_tables
-from brain_tumor.leakage.names import ImageRecord, NamePattern, SliceIndex, advice, identify, is_mask, pattern_of, pictures_of
+from brain_tumor.leakage.names import ImageRecord, NamePattern, SliceIndex, advice, identify, pattern_of, pictures_of
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class SplitManifest:
         pictures: each once.
         folds: a fold's name -> the part of each picture, ``""`` where the fold leaves it out. A single split is the fold ``""``.
         store: the cohort's store, where pictures are rows of it.
-        notes: how names were read, a sentence each: what a person should know before the verdict.
+        notes: what a person should know before the verdict, of the tree and of how names were read, a line each.
         doubts: what the audit cannot see, such as one patient under two names, a clause each: no verdict is clean beside one.
     """
 
@@ -99,7 +100,7 @@ def _compared(manifest: SplitManifest, names: Sequence[str], where: str, pattern
         names: what patterns were looked for in, a picture each.
         where: what of a name that is.
     """
-    notes = []
+    notes = list(manifest.notes)
     if pattern.own:
         misses = [name for name in names if identify(name, pattern)[0] is None]
         if len(misses) == len(names):
@@ -190,24 +191,31 @@ def _read_csv(path: Path, pattern: NamePattern, index: SliceIndex) -> SplitManif
 
 def _read_tree(root: Path, pattern: NamePattern) -> SplitManifest:
     """Every picture below the part folders, hidden folders included: those who train on the tree read them too."""
-    pictures, parts, names = [], [], []
-    folders = sorted(folder for folder in root.iterdir() if folder.is_dir())
-    others = [folder.name for folder in folders if splits.side(folder.name) == len(splits.SIDES) and folder.name[0] != "."]
-    for folder in (folder for folder in folders if splits.side(folder.name) < len(splits.SIDES)):
-        paths = sorted(Path(place, name) for place, _, names in os.walk(folder, followlinks=True) for name in names)
-        paths = [path for path in paths if path.suffix.lower() in PICTURES and not is_mask(path)]
+    pictures, parts, names, sources = [], [], [], []
+    whole = tree.walk(root)
+    place = tree.innermost(whole, root, _is_part)
+    for folder in filter(_is_part, tree.contents(place)):
+        sources.append(tree.walk(folder, hidden=True))  # each part apart: a folder that two parts share is a leak, not a copy
+        paths = sources[-1].below(folder)
         if not paths:
             raise SplitError(f"{folder}: no pictures in this part ({', '.join(sorted(PICTURES))})")
         below = [path.relative_to(folder).as_posix() for path in paths]
-        pictures += [
-            ImageRecord(f"{folder.name}/{name}", *identify(name, pattern), path) for name, path in zip(below, paths, strict=True)
-        ]
+        records = zip(paths, below, strict=True)
+        pictures += [ImageRecord(path.relative_to(root).as_posix(), *identify(name, pattern), path) for path, name in records]
         names += below
         parts += [folder.name] * len(paths)
     _check_parts(root, parts)
+    others = [folder.name for folder in whole.subfolders(place) if not _is_part(folder) and whole.below(folder)]
     doubts = (f"folders {', '.join(others)} are not read, since they are called like no part",) if others else ()
-    manifest = SplitManifest(str(root), tuple(pictures), {"": tuple(parts)}, doubts=doubts)
+    litter = Counter({kind: n for kind, n in whole.litter.items() if not kind.startswith(tree.HIDDEN)})
+    again, broken = (tuple(path for source in sources for path in getattr(source, kind)) for kind in ("again", "broken"))
+    notes = replace(whole, litter=litter, again=again, broken=broken).notes
+    manifest = SplitManifest(str(root), tuple(pictures), {"": tuple(parts)}, notes=notes, doubts=doubts)
     return _compared(manifest, names, "paths below the part's folder", pattern)
+
+
+def _is_part(folder: Path) -> bool:
+    return folder.is_dir() and splits.side(folder.name) < len(splits.SIDES)
 
 
 def _check_parts(path: Path, parts: Iterable[str]) -> None:

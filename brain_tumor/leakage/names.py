@@ -39,11 +39,6 @@ class ImageRecord:
     source: Path | int | None = None
 
 
-def is_mask(path: Path) -> bool:
-    """Whether a file is a mask by its name, which no audit looks at."""
-    return path.stem.endswith("_mask")
-
-
 @dataclass(frozen=True)
 class NamePattern:
     """What of a name is the patient, and what the slice.

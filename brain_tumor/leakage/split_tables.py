@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from brain_tumor.data import patients, text
+from brain_tumor.data import patients, text, tree
 from brain_tumor.errors import DataError, SplitError
-from brain_tumor.leakage.names import ImageRecord, NamePattern, SliceIndex, identify, is_mask
+from brain_tumor.leakage.names import ImageRecord, NamePattern, SliceIndex, identify
 
 COLUMNS = ("file", "part", "patient", "slice")
 
@@ -32,7 +32,7 @@ def read(path: Path, pattern: NamePattern, index: SliceIndex) -> tuple[list[Imag
         if name in parts:
             raise SplitError(f"{where}: {name!r} is there twice, in {parts[name]} and {part}")
         parts[name] = part
-    used = [(row, name) for row, name in zip(rows, parts, strict=True) if not is_mask(Path(name))]
+    used = [(row, name) for row, name in zip(rows, parts, strict=True) if not tree.is_mask(Path(name))]
     names = _below_all([name for _, name in used])
     read_off = [identify(name, pattern) for name in names]
     owners, doubts = _owners(path, [row for row, _ in used], [patient for patient, *_ in read_off])

@@ -1,8 +1,8 @@
 """A folder per class, the layout of the popular four-class MRI sets: labelled pictures of nobody in particular.
 
-A root holds ``CLASS/*.jpg``, or ``Training/CLASS/*.jpg`` and ``Testing/CLASS/*.jpg`` (names of parts as in
-:mod:`brain_tumor.data.splits`); several roots are read as one set. Such sets name no patients, so no split of them can be made by
-patient: they are for pretraining, not for honest scores.
+A root holds ``CLASS/*.jpg``, or ``Training/CLASS/*.jpg`` and ``Testing/CLASS/*.jpg`` (:mod:`brain_tumor.data.readers.classes`
+finds them); several roots are read as one set. Such sets name no patients, so no split of them can be made by patient: they are
+for pretraining, not for honest scores.
 
 Every picture is read once, as grey, padded with black to a square so that heads keep their shape, then resized. What is read is
 cached as plain files, found again by the fingerprint of the sources: ``images.npy (N, S, S)``, ``thumbnails.npy (N, 32, 32)``,
@@ -11,9 +11,8 @@ both uint8, and ``meta.json``.
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,16 +24,14 @@ from brain_tumor import files
 from brain_tumor.data import intensity
 from brain_tumor.data.fingerprints import THUMBNAIL, Fingerprints, fingerprint
 from brain_tumor.data.picture import MODES, PICTURES, read_picture
-from brain_tumor.data.splits import side
+from brain_tumor.data.readers.classes import EXPECTED, read_places
 from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
 from brain_tumor.progress import Bar
 
-PARTS = ("train", "test", "validation")  # in the order of brain_tumor.data.splits.SIDES; a root without parts is all train
 MIN_SIDE = 16  # px; nothing anatomical is left of a head below
 READERS = 4  # threads; JPEG decoding and resizing release the interpreter
 LAYOUT = 1  # raise when the cached files change meaning
-EXPECTED = "expected CLASS/*.jpg, or Training/CLASS/*.jpg and Testing/CLASS/*.jpg"
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,7 @@ class Folders:
         paths: every picture, by root, part, class and name.
         labels: ``(N,)`` int32, places in ``classes``.
         parts: ``(N,)`` str, ``train``, ``test`` or ``validation``.
+        notes: what a person should know of the folders, a line each.
     """
 
     roots: tuple[Path, ...]
@@ -68,14 +66,14 @@ class Folders:
     paths: tuple[Path, ...]
     labels: np.ndarray
     parts: np.ndarray
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def fingerprint(self) -> str:
-        """Hex SHA-256 of every picture's path, class, part, size and time of change; no pixel is read."""
-        status = [path.stat() for path in self.paths]
-        stamps = [(str(path.absolute()), s.st_size, s.st_mtime_ns) for path, s in zip(self.paths, status, strict=True)]
+        """Hex SHA-256 of every picture's path, class, part and :func:`brain_tumor.files.stamp`; no pixel is read."""
+        stamps = [(str(path.absolute()), files.stamp(path)) for path in self.paths]
         return files.sha256_json([self.classes, self.labels.tolist(), self.parts.tolist(), stamps])
 
 
@@ -98,36 +96,41 @@ class Pictures:
 
 
 def read_folders(roots: Sequence[Path]) -> Folders:
-    """Index one or several folders of classes. Files called ``..._mask`` and hidden ones are passed over.
+    """Index one or several folders of classes. Files called ``..._mask`` and what is no data are passed over.
 
     Raises:
-        DataError: no such folder, parts and classes side by side, no pictures, an empty class, one class only, or a class that
-            is in one root or part and not in another.
+        DataError: no such folder, parts and classes side by side, no pictures, an empty class, one class only, a class that is in
+            one root or part and not in another, or no classes at all, such as ``images/`` and ``masks/``.
     """
     roots = tuple(Path(root) for root in roots)
     pictures: list[tuple[Path, str, str]] = []  # picture, class, part
-    first: tuple[Path, set[str]] | None = None
+    notes: list[str] = []
+    first: tuple[Path, dict[str, str]] | None = None  # a class without regard to capitals -> as it is spelt first
     for root in roots:
-        for place, part in _places(root):
-            listed = {folder.name: _pictures_below(folder) for folder in _subfolders(place)}
-            if not any(listed.values()):
-                raise DataError(f"{place}: no pictures in folders of classes; {EXPECTED}")
-            empty = next((name for name, paths in listed.items() if not paths), None)
+        places, lines = read_places(root)
+        notes += lines
+        for place in places:
+            spelling = {name.casefold(): name for name in place.classes}
+            if not any(place.classes.values()):
+                raise DataError(f"{place.folder}: no pictures in folders of classes; {EXPECTED}")
+            empty = next((name for name, paths in place.classes.items() if not paths), None)
             if empty:
-                raise DataError(f"{place / empty}: no pictures in this class (expected {', '.join(sorted(PICTURES))})")
-            if len(listed) < 2:
-                raise DataError(f"{place}: one class only, {next(iter(listed))!r}; expected two or more")
-            first = first or (place, set(listed))
-            missing = sorted(first[1] ^ set(listed))
+                raise DataError(f"{place.folder / empty}: no pictures in this class (expected {', '.join(sorted(PICTURES))})")
+            if len(spelling) < 2:
+                raise DataError(f"{place.folder}: one class only, {next(iter(place.classes))!r}; expected two or more")
+            first = first or (place.folder, spelling)
+            missing = sorted(first[1].keys() ^ spelling.keys())
             if missing:
-                here, there = (place, first[0]) if missing[0] in listed else (first[0], place)
-                raise DataError(f"{there}: no class {missing[0]!r}, which {here} has; expected the same classes everywhere")
-            pictures += [(path, name, part) for name, paths in listed.items() for path in paths]
+                here, there = (place.folder, first[0]) if missing[0] in spelling else (first[0], place.folder)
+                name = {**first[1], **spelling}[missing[0]]
+                raise DataError(f"{there}: no class {name!r}, which {here} has; expected the same classes everywhere")
+            pictures += [(path, first[1][name], place.part) for name in spelling for path in place.classes[spelling[name]]]
     if first is None:
         raise DataError("no folder was given to read classes from")
-    classes = tuple(sorted(first[1]))
+    classes = tuple(sorted(first[1].values()))
     labels = np.array([classes.index(name) for _, name, _ in pictures], np.int32)
-    return Folders(roots, classes, tuple(path for path, _, _ in pictures), labels, np.array([part for _, _, part in pictures]))
+    parts = np.array([part for _, _, part in pictures])
+    return Folders(roots, classes, tuple(path for path, _, _ in pictures), labels, parts, tuple(notes))
 
 
 def check_name(name: str, folders: Folders) -> None:
@@ -204,28 +207,3 @@ def _read_all(folders: Folders, size: int, folder: Path) -> None:
     for entry in zip(folders.parts.tolist(), (folders.classes[label] for label in folders.labels), digests, strict=True):
         content.update(json.dumps(entry).encode())
     (folder / "meta.json").write_text(json.dumps({"digests": digests, "data_hash": content.hexdigest(), "layout": LAYOUT}))
-
-
-def _places(root: Path) -> Iterator[tuple[Path, str]]:
-    """The folders that hold classes, with their part: those of parts, or the root itself."""
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; {EXPECTED}")
-    folders = _subfolders(root)
-    parts = [folder for folder in folders if side(folder.name) < len(PARTS)]
-    beside = next((folder.name for folder in folders if folder not in parts and _pictures_below(folder)), None)
-    if parts and beside:
-        raise DataError(f"{root}: the part {parts[0].name!r} and the class {beside!r} side by side; {EXPECTED}")
-    yield from ((folder, PARTS[side(folder.name)]) for folder in parts) if parts else [(root, PARTS[0])]
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _pictures_below(folder: Path) -> list[Path]:
-    paths = (Path(place, name) for place, _, names in os.walk(folder, followlinks=True) for name in names)
-    return sorted(path for path in paths if path.suffix.lower() in PICTURES and not _passed_over(path))
-
-
-def _passed_over(path: Path) -> bool:
-    return path.stem.endswith("_mask") or path.name.startswith(".")  # macOS leaves ._name.jpg beside name.jpg

@@ -11,11 +11,12 @@ doi 10.1016/j.compbiomed.2019.05.002, and Mazurowski et al. 2017, doi 10.1007/s1
 
 import re
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from brain_tumor.data import patients, text
+from brain_tumor.data import patients, text, tree
 from brain_tumor.data.cohort import Case, Cohort, Volume
 from brain_tumor.data.picture import read_picture
 from brain_tumor.errors import DataError, DataWarning
@@ -30,8 +31,10 @@ SITES = {
     "HT": "St Joseph's Hospital",
 }
 NEVER_TESTED_SITES = ("EZ",)  # one patient
-CASE_FOLDER = re.compile(r"^[A-Z]{4}_([A-Z]{2})_[A-Z0-9]{4}_\d{8}$")
-SLICE_FILE = re.compile(r"^(?P<case>.+)_(?P<number>\d+)(?P<mask>_mask)?\.tif$")
+# Some disks, archives and scripts change capitals and endings; a case's id stays as the field writes it, in capitals.
+CASE_FOLDER = re.compile(r"^[A-Z]{4}_([A-Z]{2})_[A-Z0-9]{4}_\d{8}$", re.IGNORECASE)
+SLICE_FILE = re.compile(r"^(?P<case>.+)_(?P<number>\d+)(?P<mask>_mask)?\.tiff?$", re.IGNORECASE)
+TIFF = (".tif", ".tiff")
 CLINICAL_FILE = "data.csv"
 COMPLAINTS = 3  # of the clinical table, told one by one
 
@@ -46,26 +49,27 @@ def read_cohort(root: Path, name: str = "lgg", phantom: bool = False) -> Cohort:
         phantom: True where the tree was written by :mod:`brain_tumor.data.phantom`.
 
     Raises:
-        DataError: no such folder, no patient folders, a slice without its mask, a gap in a series, or two exams
-            of one patient. A bad ``data.csv`` is a warning.
+        DataError: no such folder, no patient folders, a slice without its mask, a gap in a series, two exams of one patient, or
+            a link to nowhere. A bad ``data.csv`` is a warning.
     """
     root = Path(root)
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
-    folders, copies = _case_folders(root)
-    clinical = _read_clinical(min((folder.parent for folder in folders), key=lambda path: len(path.parts)))
-    cases = tuple(_index_case(folder, clinical) for folder in folders)
-    return Cohort(name, root, SEQUENCES, cases, phantom, copies, NEVER_TESTED_SITES)
+    source = tree.walk(root)
+    folders, copies = _case_folders(source)
+    clinical = _read_clinical(min((folder.parent for folder in folders.values()), key=lambda path: len(path.parts)))
+    cases = tuple(_index_case(case_id, folder, source.folders[folder], clinical) for case_id, folder in folders.items())
+    notes = (*source.notes, *_strangers(source))
+    return Cohort(name, root, SEQUENCES, cases, phantom, copies, NEVER_TESTED_SITES, notes)
 
 
 def read_case(case: Case) -> Volume:
     """Read one exam from its TIFF pairs: ``(Z, 256, 256, 3) uint8`` and ``(Z, 256, 256) uint8 in {0, 1}``."""
     images = [read_picture(path, ("RGB",)) for path in case.sources[0::2]]
     masks = [read_picture(path, ("L",)) for path in case.sources[1::2]]
-    for path, image, mask in zip(case.sources[0::2], images, masks, strict=True):
+    for path, mask_path, image, mask in zip(case.sources[0::2], case.sources[1::2], images, masks, strict=True):
         if image.shape != images[0].shape:
             raise DataError(f"{path}: {_size(image)} pixels, but the case's first slice has {_size(images[0])}")
-        mask_path = path.with_name(f"{path.stem}_mask.tif")
         if mask.shape != image.shape[:2]:
             raise DataError(f"{mask_path}: mask of {_size(mask)} pixels for an image of {_size(image)}")
         strange = np.setdiff1d(mask, (0, 255))
@@ -100,11 +104,17 @@ def has_its_exam(path: Path) -> bool:
 def _exams(folder: Path) -> dict[str, dict[int, Path]]:
     """The slice files of a folder by exam and number, masks left out."""
     exams: dict[str, dict[int, Path]] = {}
-    for path in folder.glob("*.tif"):
+    for path in tree.contents(folder):
         match = SLICE_FILE.match(path.name)
         if match and not match["mask"]:
-            exams.setdefault(match["case"], {})[int(match["number"])] = path
+            _add_slice(exams.setdefault(match["case"].casefold(), {}), int(match["number"]), path)
     return exams
+
+
+def _add_slice(group: dict[int, Path], number: int, path: Path) -> None:
+    if number in group:
+        raise DataError(f"{path}: a second file of slice {number}, beside {group[number].name}")
+    group[number] = path
 
 
 def missing_sequences(images: np.ndarray) -> tuple[str, ...]:
@@ -115,65 +125,90 @@ def missing_sequences(images: np.ndarray) -> tuple[str, ...]:
     )
 
 
-def _case_folders(root: Path) -> tuple[list[Path], int]:
-    """Patient folders below ``root``, each exam once, and how many copies of the tree there are."""
+def _case_id(folder: Path) -> str | None:
+    """The case whose folder this is, by its own name or, where it is a link, by that of its target; None: no patient's folder."""
+    names = (folder.name, folder.resolve().name) if folder.is_symlink() or not folder.name else (folder.name,)
+    return next((name.upper() for name in names if CASE_FOLDER.match(name)), None)
+
+
+def _case_folders(source: tree.Tree) -> tuple[dict[str, Path], int]:
+    """Patient folders of a tree, each exam once, sorted, and how many copies of the tree there are."""
+    lost = next((path for path in source.broken if CASE_FOLDER.match(path.name)), None)
+    if lost:
+        raise DataError(f"{lost}: a patient's folder that is a link to nowhere; mend the link or remove it")
     folders: dict[str, list[Path]] = {}
-    for folder in [root, *sorted(root.rglob("*"))]:
-        if CASE_FOLDER.match(folder.name) and folder.is_dir():
-            folders.setdefault(folder.name, []).append(folder)
+    for folder in sorted(source.folders):
+        if case_id := _case_id(folder):
+            folders.setdefault(case_id, []).append(folder)
     if not folders:
-        raise DataError(f"{root}: no patient folders (expected names such as TCGA_CS_4941_19960909)")
+        raise DataError(f"{source.root}: no patient folders (expected names such as TCGA_CS_4941_19960909)")
     patients: dict[str, str] = {}
     for case_id, places in folders.items():
-        patient = "_".join(case_id.split("_")[:3])
+        patient = case_id.rpartition("_")[0]
         if patient in patients:
             raise DataError(f"{places[0]}: a second folder of patient {patient}, beside {patients[patient]}")
         patients[patient] = case_id
         places.sort(key=lambda path: (len(path.parts), str(path)))
         for place in places[1:]:
-            if _contents(place) != _contents(places[0]):
+            if _contents(source, place) != _contents(source, places[0]):
                 raise DataError(f"{place}: a second folder of {case_id} whose files differ from {places[0]}")
-    return [folders[case_id][0] for case_id in sorted(folders)], max(map(len, folders.values()))
+    return {case_id: folders[case_id][0] for case_id in sorted(folders)}, max(map(len, folders.values()))
 
 
-def _contents(folder: Path) -> list[tuple[str, int]]:
-    return sorted((path.name, path.stat().st_size) for path in folder.glob("*.tif") if path.is_file())
+def _contents(source: tree.Tree, folder: Path) -> list[tuple[str, int]]:
+    return sorted((path.stem.lower(), path.stat().st_size) for path in source.folders[folder] if path.suffix.lower() in TIFF)
 
 
-def _index_case(folder: Path, clinical: dict[str, dict]) -> Case:
+def _strangers(source: tree.Tree) -> list[str]:
+    """What is not read, a line each: files of another kind beside slices, and slices outside patients' folders."""
+    lines, kinds, example = [], Counter[str](), None
+    for folder, paths in source.folders.items():
+        if _case_id(folder):
+            others = [path for path in paths if path.suffix.lower() not in TIFF]
+            kinds.update(path.suffix.lower() or path.name for path in others)
+            example = example or next(iter(others), None)
+        elif slices := [
+            path for path in paths if (match := SLICE_FILE.match(path.name)) and match["case"].upper().startswith("TCGA")
+        ]:
+            files = f"{tree.number(len(slices), 'file')} such as {slices[0].name}"
+            lines.append(f"{folder}: {files} passed over, since it is not named as a patient's folder, TCGA_CS_4941_19960909")
+    if example:
+        numbers = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
+        lines.append(f"files in patients' folders that are no TIFF, passed over: {numbers} (such as {example})")
+    return lines
+
+
+def _index_case(case_id: str, folder: Path, paths: tuple[Path, ...], clinical: dict[str, dict]) -> Case:
     """Pair images with masks in numeric order, and refuse holes."""
     images: dict[int, Path] = {}
     masks: dict[int, Path] = {}
-    for path in folder.glob("*.tif"):
+    for path in paths:
+        if path.suffix.lower() not in TIFF:
+            continue
         match = SLICE_FILE.match(path.name)
-        if not match or match["case"] != folder.name:
-            raise DataError(f"{path}: unexpected file name in the folder of {folder.name}")
-        if not path.is_file():
-            raise DataError(f"{path}: not a file, or a link to nowhere")
-        group, number = masks if match["mask"] else images, int(match["number"])
-        if number in group:
-            raise DataError(f"{path}: a second file of slice {number}, beside {group[number].name}")
-        group[number] = path
+        if not match or match["case"].upper() != case_id:
+            raise DataError(f"{path}: unexpected file name in the folder of {case_id}")
+        _add_slice(masks if match["mask"] else images, int(match["number"]), path)
     if not images:
-        raise DataError(f"{folder}: no slices (expected {folder.name}_1.tif and {folder.name}_1_mask.tif)")
+        raise DataError(f"{folder}: no slices (expected {case_id}_1.tif and {case_id}_1_mask.tif)")
     for number in sorted(images.keys() ^ masks.keys()):
         if number in images:
             raise DataError(f"{images[number]}: image without its mask {images[number].stem}_mask.tif")
-        raise DataError(f"{masks[number]}: mask without its image {folder.name}_{number}.tif")
+        raise DataError(f"{masks[number]}: mask without its image {case_id}_{number}.tif")
     numbers = tuple(sorted(images))
     if numbers != tuple(range(1, len(numbers) + 1)):
         hole = next(n for n in range(1, numbers[-1] + 1) if n not in images)
         raise DataError(f"{folder}: slice number {hole} is missing of 1 to {numbers[-1]}")
     sources = tuple(path for number in numbers for path in (images[number], masks[number]))
-    site = folder.name.split("_")[1]
-    patient = "_".join(folder.name.split("_")[:3])
-    return Case(folder.name, patient, site, numbers, sources, clinical.get(patients.key(patient), {}), read_case)
+    _, site, _, _ = case_id.split("_")
+    patient = case_id.rpartition("_")[0]
+    return Case(case_id, patient, site, numbers, sources, clinical.get(patients.key(patient), {}), read_case)
 
 
 def _read_clinical(folder: Path) -> dict[str, dict[str, float | None]]:
     """``data.csv`` by the patient's key; blanks stay missing. An absent table gives none, a bad cell or table a warning."""
-    path = folder / CLINICAL_FILE
-    if not path.is_file():
+    path = tree.file_called(CLINICAL_FILE, folder)
+    if path is None:
         return {}
     try:
         table = text.read_table(path)
