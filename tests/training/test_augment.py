@@ -18,7 +18,7 @@ def matrices(augmentation, n, seed=0, size=SIZE):
 
 
 def intensity(augmentation, n, seed=0):
-    return augment.draw_intensity(augmentation, n, 3, np.random.default_rng(seed))
+    return augment.draw_intensity(augmentation, n, 3, np.random.default_rng(seed), FLAIR)
 
 
 def random_slices(n=6, size=SIZE):
@@ -168,11 +168,10 @@ def test_tones_are_those_of_their_seed_and_leave_what_they_are_given_alone():
 def test_what_comes_after_three_sequences_is_moved_and_never_toned(channels):
     generator = np.random.default_rng(2)
     images = generator.integers(0, 256, (8, SIZE, SIZE, channels), np.uint8)
-    drawn = augment.draw_intensity(Augmentation(gamma=0.5, sequence_dropout=1), 8, channels, np.random.default_rng(3))
-    same = augment.draw_intensity(Augmentation(gamma=0.5, sequence_dropout=1), 8, 3, np.random.default_rng(3))
+    drawn = augment.draw_intensity(Augmentation(gamma=0.5, sequence_dropout=1), 8, 3, np.random.default_rng(3), FLAIR)
     changed = augment.apply_intensity(images, drawn)
     np.testing.assert_array_equal(changed[..., 3:], images[..., 3:])
-    np.testing.assert_array_equal(changed[..., :3], augment.apply_intensity(images[..., :3], same))
+    np.testing.assert_array_equal(changed[..., :3], augment.apply_intensity(images[..., :3], drawn))
     assert not np.array_equal(changed[..., :3], images[..., :3])
     images[..., 3] = 255 * blobs(8, 0)
     moved, masks = augment.apply(images, blobs(8, 0), matrices(FAR, 8))

@@ -107,14 +107,6 @@ def _exams(folder: Path) -> dict[str, dict[int, Path]]:
     return exams
 
 
-def missing_sequences(images: np.ndarray) -> tuple[str, ...]:
-    """The sequences of a volume ``(Z, H, W, 3)`` whose channel is a copy of FLAIR on every slice."""
-    flair = images[..., FLAIR]
-    return tuple(
-        name for channel, name in enumerate(SEQUENCES) if channel != FLAIR and np.array_equal(images[..., channel], flair)
-    )
-
-
 def _case_folders(root: Path) -> tuple[list[Path], int]:
     """Patient folders below ``root``, each exam once, and how many copies of the tree there are."""
     folders: dict[str, list[Path]] = {}
