@@ -168,3 +168,14 @@ def test_a_folder_is_of_one_exam(folder, tmp_path):
     path = folder / f"{EXAM}_10.tif"
     exam = intake.exam(path, by_exam=True)
     assert len(exam.images) == 1 and exam.notes == (f"{path}: {intake.ALONE}",)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_last_channel_is_no_transparency_where_the_network_takes_as_many(tmp_path, channels):
+    pixels = np.random.default_rng(1).integers(0, 255, (40, 24, channels), np.uint8)
+    path = picture(tmp_path / "slice.png", pixels)
+    for source in (path, pixels):
+        exam = intake.exam(source, sequences=("t1", "t1ce", "t2", "flair")[:channels])
+        np.testing.assert_array_equal(exam.images, pixels[None])
+        assert exam.notes == ()
+        assert intake.exam(source, sequences=("grey",)).images.shape[-1] == (3 if channels == 4 else 1)
