@@ -109,7 +109,8 @@ def open_arrays(root: Path):
     from brain_tumor.training.batches import SliceArrays
 
     store = open_store(read_cohort(root), SIZE)
-    return SliceArrays(store.images, store.masks, store.slice_scalings("unit"), np.arange(len(store.slices)))
+    scalings = store.slice_scalings("unit")
+    return SliceArrays(store.images, store.masks, scalings, np.arange(len(store.slices)), reference=store.cohort.reference)
 
 
 def measure_batches(arrays, steps: int) -> dict:

@@ -133,7 +133,7 @@ class Run(Shown):
         """
         if self.recorded:
             raise RunError(f"{self.name}: a record holds no network; train it again: {records.retrain_command(self.path)}")
-        exam = intake.exam(source, self.predictor.by_exam)
+        exam = intake.exam(source, self.predictor.by_exam, sequences=self.predictor.sequences)
         return Prediction(self.predictor, exam, self.cohort)
 
     def table(self) -> pd.DataFrame:
@@ -207,8 +207,9 @@ class Prediction(Shown):
         return pd.DataFrame({"probability": highest.round(3)} | tumour, index=pd.Index(self.answer.slice_numbers, name="slice"))
 
     def show(self) -> Any:
-        """The outlines over FLAIR, slice by slice; of a classifier, the table."""
+        """The outlines over the reference sequence, slice by slice; of a classifier, the table."""
         if not self.predictor.outlines:
             return self.table()
-        sheet = overlay.contact_sheet(self.exam.images[self.exam.rows], self.masks, self.answer.slice_numbers)
+        images, numbers = self.exam.images[self.exam.rows], self.answer.slice_numbers
+        sheet = overlay.contact_sheet(images, self.masks, numbers, self.predictor.reference)
         return figures.show_picture(sheet, f"{self.exam.name}: outlines predicted", self.cohort.phantom)

@@ -38,12 +38,13 @@ def predict(
     predictor = Predictor.load(folder.path)
     path = Path(what)
     is_file = path.is_dir() or path.suffix.lower() in intake.PICTURES
-    exam = intake.exam(path if is_file else open_cohort(predictor.cohort)[what], predictor.by_exam)
+    source = path if is_file else open_cohort(predictor.cohort)[what]
+    exam = intake.exam(source, predictor.by_exam, sequences=predictor.sequences)
     for note in exam.notes:
         typer.echo(note)
     answer = predictor.predict(exam)
     if predictor.outlines:
-        _outline(answer, exam, predictor.threshold, out, mask)
+        _outline(answer, exam, predictor, out, mask)
     else:
         _classify(answer, predictor.threshold)
     typer.echo(f"research use only, not for diagnosis; run {folder.path.name}")
@@ -56,15 +57,16 @@ def _classify(answer: Any, threshold: float) -> None:
     typer.echo(f"{answer.case_id}: tumour called in {slices} (probability above {threshold:.3g})")
 
 
-def _outline(answer: Any, exam: Any, threshold: float, out: Path, mask: Path | None) -> None:
+def _outline(answer: Any, exam: Any, predictor: Any, out: Path, mask: Path | None) -> None:
     import numpy as np
 
     from brain_tumor.report.figures import overlay
 
-    masks = (answer.native > threshold * 255).astype(np.uint8)
+    masks = (answer.native > predictor.threshold * 255).astype(np.uint8)
     images, numbers, name = exam.images[exam.rows], answer.slice_numbers, answer.case_id
     alone = len(numbers) == 1
-    picture = overlay.outlined(images[0], masks[0]) if alone else overlay.contact_sheet(images, masks, numbers)
+    channel = predictor.reference
+    picture = overlay.outlined(images[0], masks[0], channel) if alone else overlay.contact_sheet(images, masks, numbers, channel)
     overlay.save_picture(picture, out)
     if mask:
         for number, plane in zip(numbers, masks, strict=True):

@@ -21,8 +21,7 @@ import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.data import intensity
-from brain_tumor.data.cohort import Case, Cohort, Volume
-from brain_tumor.data.readers.lgg import missing_sequences
+from brain_tumor.data.cohort import Case, Cohort, Volume, missing_sequences
 from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
 from brain_tumor.progress import Bar
@@ -132,6 +131,9 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
                 if min(shape[:2]) < SMALLEST:
                     pixels = f"{shape[1]} x {shape[0]} pixels"
                     raise DataError(f"{case.sources[0]}: {pixels}, expected at least {SMALLEST} x {SMALLEST}")
+                if shape[2:] != (len(cohort.sequences),):
+                    named = f"{len(cohort.sequences)} ({', '.join(cohort.sequences)})"
+                    raise DataError(f"{case.sources[0]}: {images.shape[-1]} channels, the cohort {cohort.name} has {named}")
                 for name, rest in (("images.npy", shape[2:]), ("masks.npy", ())):
                     square = (cohort.n_slices, max(shape[:2]), max(shape[:2]), *rest)
                     writers.append(stack.enter_context(_ArrayWriter(folder / name, square)))
@@ -153,7 +155,7 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
                     "site": case.site,
                     "slices": len(tumour_px),
                     "tumour_slices": int((tumour_px > 0).sum()),
-                    "missing": "+".join(missing_sequences(images)),
+                    "missing": "+".join(missing_sequences(images, cohort.sequences)),
                 }
             )
             bar.advance(note=case.case_id)

@@ -1,29 +1,25 @@
-"""What a network is shown of a slice: its three sequences, FLAIR alone or with its neighbours, or a mask beside them.
+"""What a network is shown of a slice: its sequences, one alone or with its neighbours, or a mask beside them.
 
-Channels are chosen when slices are read, so one cache serves every choice. A copied FLAIR keeps its place in the middle: the
-augmentation that replaces sequences by FLAIR then replaces a neighbour by the slice itself.
+Channels are chosen when slices are read, so one cache serves every choice. The one sequence is the cohort's reference: FLAIR
+where there is one (:func:`brain_tumor.data.cohort.reference_of`). Of its three channels the middle one is of the slice itself:
+the augmentation that replaces sequences by the reference then replaces a neighbour by the slice itself.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from brain_tumor.data.readers.lgg import FLAIR
+from brain_tumor.data.cohort import reference_of, title_of
 from brain_tumor.errors import DataError
 
 if TYPE_CHECKING:
     from brain_tumor.data.cache import Store
 
 CHANNELS = ("sequences", "flair", "neighbours", "sequences+mask")
-SEQUENCES = 3  # what a slice has, and a network is given some of
-COUNTS = {"sequences": 3, "flair": 3, "neighbours": 3, "sequences+mask": 4}
-IN_WORDS = {
-    "sequences": "three sequences",
-    "flair": "FLAIR alone",
-    "neighbours": "FLAIR with its neighbours",
-    "sequences+mask": "three sequences and an out-of-fold mask",
-}
+COPIES, MIDDLE = 3, 1  # of the reference, as ImageNet's encoders expect; which of them is of the slice itself
+NUMBERS = {1: "one sequence", 2: "two sequences", 3: "three sequences", 4: "four sequences"}
 MASK_SCALING = np.array([[0], [255], [0], [1 / 255]], np.float32)  # low, high, offset, scale: 0-255 to 0-1 whatever the method
 
 
@@ -32,12 +28,14 @@ class SliceInputs:
     """The slices of a store as a network takes them; read by rows, as an array is.
 
     Attributes:
-        images: ``(N, S, S, 3)`` uint8 of the store.
-        channels: a name of :data:`CHANNELS`: ``sequences`` (pre, FLAIR, post), ``flair`` (FLAIR three times, as source 003 has
-            it), ``neighbours`` (the FLAIR of the slice before, of the slice and of the one after; at either end of an exam the
-            slice itself stands in) or ``sequences+mask`` (a fourth channel, tumour probability, 255 = 1; row 003.11).
+        images: ``(N, S, S, n)`` uint8 of the store, a channel a sequence.
+        channels: a name of :data:`CHANNELS`: ``sequences`` (all of them: pre, FLAIR, post), ``flair`` (the reference three times,
+            as source 003 has FLAIR), ``neighbours`` (the reference of the slice before, of the slice and of the one after; at
+            either end of an exam the slice itself stands in) or ``sequences+mask`` (one more channel, tumour probability,
+            255 = 1; row 003.11).
         before: ``(N,)`` int, the row of the slice before; ``after`` likewise.
         masks: ``(N, S, S)`` uint8 for ``sequences+mask``.
+        reference: the channel of ``images`` that ``flair`` and ``neighbours`` are of.
     """
 
     images: np.ndarray
@@ -45,11 +43,22 @@ class SliceInputs:
     before: np.ndarray
     after: np.ndarray
     masks: np.ndarray | None = None
+    reference: int = field(kw_only=True)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """``(N, S, S, C)``."""
-        return *self.images.shape[:3], COUNTS[self.channels]
+        return *self.images.shape[:3], count(self.channels, self.images.shape[-1])
+
+    @property
+    def sequences(self) -> int:
+        """How many of the network's first channels are MRI; a mask behind them is none."""
+        return self.images.shape[-1] if self.channels == "sequences+mask" else self.shape[-1]
+
+    @property
+    def stand_in(self) -> int:
+        """The network's channel that may stand for another one, which is then missing."""
+        return MIDDLE if self.channels in ("flair", "neighbours") else self.reference
 
     def __len__(self) -> int:
         return len(self.images)
@@ -59,11 +68,25 @@ class SliceInputs:
         if self.channels == "sequences":
             return self.images[rows]
         if self.channels == "flair":
-            return np.repeat(self.images[rows][..., FLAIR : FLAIR + 1], 3, axis=-1)
+            return np.repeat(self.images[rows][..., [self.reference]], COPIES, axis=-1)
         if self.channels == "neighbours":
-            return np.stack([self.images[near][..., FLAIR] for near in (self.before[rows], rows, self.after[rows])], axis=-1)
+            near = self.before[rows], rows, self.after[rows]
+            return np.stack([self.images[row][..., self.reference] for row in near], axis=-1)
         assert self.masks is not None
         return np.concatenate([self.images[rows], self.masks[rows][..., None]], axis=-1)
+
+
+def count(channels: str, sequences: int) -> int:
+    """How many channels a network takes under that name, of slices with so many sequences."""
+    return {"sequences": sequences, "sequences+mask": sequences + 1}.get(channels, COPIES)
+
+
+def in_words(channels: str, sequences: Sequence[str]) -> str:
+    """``three sequences``, ``FLAIR alone``: what a network was shown of slices with those sequences."""
+    number = NUMBERS.get(len(sequences), f"{len(sequences)} sequences")
+    reference = title_of(sequences[reference_of(sequences)])
+    words = {"flair": f"{reference} alone", "neighbours": f"{reference} with its neighbours"}
+    return words.get(channels, f"{number} and an out-of-fold mask" if channels == "sequences+mask" else number)
 
 
 def slice_inputs(store: "Store", channels: str, masks: np.ndarray | None = None) -> SliceInputs:
@@ -79,11 +102,12 @@ def slice_inputs(store: "Store", channels: str, masks: np.ndarray | None = None)
         given = "none" if masks is None else " x ".join(map(str, masks.shape))
         expected = " x ".join(map(str, store.masks.shape))
         raise DataError(f"{store.folder}: channels {channels} need masks of {expected}, found {given}")
-    return SliceInputs(store.images, channels, *_neighbours(store.slices.case_id.to_numpy()), masks)
+    near = _neighbours(store.slices.case_id.to_numpy())
+    return SliceInputs(store.images, channels, *near, masks, reference=store.cohort.reference)
 
 
-def exam_inputs(images: np.ndarray, channels: str) -> SliceInputs:
-    """One exam's ``(Z, H, W, 3)`` uint8 with the channels of that name.
+def exam_inputs(images: np.ndarray, channels: str, reference: int) -> SliceInputs:
+    """One exam's ``(Z, H, W, n)`` uint8 with the channels of that name.
 
     Raises:
         DataError: ``sequences+mask``: its masks are there for a cohort, out of fold, and for no other exam.
@@ -92,21 +116,21 @@ def exam_inputs(images: np.ndarray, channels: str) -> SliceInputs:
         raise DataError(
             f"channels {channels} need out-of-fold masks, which there are only for the cohort that they were made for"
         )
-    return SliceInputs(images, channels, *_neighbours(np.zeros(len(images))))
+    return SliceInputs(images, channels, *_neighbours(np.zeros(len(images))), reference=reference)
 
 
 def slice_scalings(store: "Store", channels: str, normalisation: str) -> np.ndarray:
     """``(N, 4, C)`` float32: the scaling that go with :func:`slice_inputs`."""
-    return arranged(store.slice_scalings(normalisation), channels)
+    return arranged(store.slice_scalings(normalisation), channels, store.cohort.reference)
 
 
-def arranged(scalings: np.ndarray, channels: str) -> np.ndarray:
-    """Scalings ``(..., 4, 3)`` of the sequences as scalings ``(..., 4, C)`` of the channels."""
+def arranged(scalings: np.ndarray, channels: str, reference: int) -> np.ndarray:
+    """Scalings ``(..., 4, n)`` of the sequences as scalings ``(..., 4, C)`` of the channels."""
     if channels == "sequences":
         return scalings
     if channels == "sequences+mask":
         return np.concatenate([scalings, np.broadcast_to(MASK_SCALING, (*scalings.shape[:-1], 1))], axis=-1)
-    return np.repeat(scalings[..., FLAIR : FLAIR + 1], 3, axis=-1)
+    return np.repeat(scalings[..., [reference]], COPIES, axis=-1)
 
 
 def _neighbours(exam: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

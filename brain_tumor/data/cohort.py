@@ -3,7 +3,7 @@
 Axis order (DESIGN law 1): channels last, slices first. A volume is ``(Z, H, W, C)``, its mask ``(Z, H, W)``.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,27 @@ from brain_tumor.errors import DataError
 Volume = tuple[np.ndarray, np.ndarray]
 
 COHORTS = ("lgg", "phantom")  # those that a name opens
+FLAIR = "flair"  # the sequence on which a glioma and the swelling around it show best
+
+TITLES = {"pre": "pre-contrast", FLAIR: "FLAIR", "post": "post-contrast"}
+
+
+def title_of(sequence: str) -> str:
+    """A sequence's name as a person reads it."""
+    return TITLES.get(sequence, sequence)
+
+
+def reference_of(sequences: Sequence[str]) -> int:
+    """The channel in which slices are drawn, and which stands in for a missing sequence: FLAIR, or the first where none is."""
+    return list(sequences).index(FLAIR) if FLAIR in sequences else 0
+
+
+def missing_sequences(images: np.ndarray, sequences: Sequence[str]) -> tuple[str, ...]:
+    """The sequences of a volume ``(Z, H, W, C)`` whose channel is a copy of the reference channel on every slice."""
+    reference = reference_of(sequences)
+    plane = images[..., reference]
+    others = [channel for channel in range(len(sequences)) if channel != reference]
+    return tuple(sequences[channel] for channel in others if np.array_equal(images[..., channel], plane))
 
 
 @dataclass(frozen=True)
@@ -54,7 +75,7 @@ class Cohort:
     Attributes:
         name: the source's short name (``lgg``, ``phantom``).
         root: the folder that was read.
-        sequences: the names of the channels, in order.
+        sequences: the names of the channels, in order, in lower case; at least one.
         cases: the exams.
         phantom: True for synthetic data, which is never shown as real.
         copies: how many times the source holds its tree (Kaggle's download holds it twice).
@@ -86,6 +107,11 @@ class Cohort:
         if not matches:
             raise DataError(f"{self.root}: no case {case_id!r} in the cohort {self.name!r} ({len(self)} cases)")
         return matches[0]
+
+    @property
+    def reference(self) -> int:
+        """The channel in which slices are drawn (:func:`reference_of`)."""
+        return reference_of(self.sequences)
 
     @property
     def n_slices(self) -> int:

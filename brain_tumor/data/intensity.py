@@ -27,9 +27,10 @@ def scaling(volume: np.ndarray, method: str) -> np.ndarray:
 
     Args:
         volume: ``(Z, H, W, C)`` uint8, the whole exam: statistics of a lone slice are not those of its volume.
-        method: ``unit`` (0-255 to 0-1, row 000.03), ``imagenet`` (that, then ImageNet's mean and deviation), ``raw`` (0-255 as it
-            is, which the ImageNet weights of `image-classifiers` expect), or ``volume`` (clip at the volume's percentiles, then
-            zero mean and unit deviation).
+        method: ``unit`` (0-255 to 0-1, row 000.03), ``imagenet`` (that, then ImageNet's mean and deviation; of another number
+            of channels than three, each takes the mean of red, green and blue), ``raw`` (0-255 as it is, which the ImageNet
+            weights of `image-classifiers` expect), or ``volume`` (clip at the volume's percentiles, then zero mean and unit
+            deviation).
 
     Returns:
         ``(4, C)`` float32: rows low, high, offset, scale.
@@ -43,7 +44,9 @@ def scaling(volume: np.ndarray, method: str) -> np.ndarray:
     elif method == "raw":
         offset, scale = np.zeros(channels), np.ones(channels)
     elif method == "imagenet":
-        offset, scale = 255 * IMAGENET_MEAN[:channels], 1 / (255 * IMAGENET_DEVIATION[:channels])
+        colours = IMAGENET_MEAN, IMAGENET_DEVIATION
+        mean, deviation = colours if channels == 3 else (np.full(channels, values.mean()) for values in colours)
+        offset, scale = 255 * mean, 1 / (255 * deviation)
     elif method == "volume":
         low, high, offset, scale = np.transpose([_volume_scaling(volume[..., channel]) for channel in range(channels)])
     else:
@@ -61,8 +64,9 @@ def _volume_scaling(values: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def normalise(images: np.ndarray, scalings: np.ndarray) -> np.ndarray:
-    """Apply scalings: ``images (N, H, W, C) uint8`` and ``scalings (N, 4, C)`` or ``(4, C)`` give float32."""
-    low, high, offset, scale = np.moveaxis(scalings[..., None, None, :], -4, 0)
+    """Apply scalings ``(N, 4, C)`` or ``(4, C)`` to slices ``(N, H, W, C)`` or volumes ``(N, Z, H, W, C)`` uint8: float32."""
+    space = tuple(range(-images.ndim + 1, -1))
+    low, high, offset, scale = np.expand_dims(np.moveaxis(scalings, -2, 0), space)
     return (np.clip(images.astype(np.float32), low, high) - offset) * scale
 
 

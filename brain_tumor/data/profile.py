@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import ndimage
 
 from brain_tumor.data.cache import Store
+from brain_tumor.data.cohort import title_of
 from brain_tumor.data.readers.lgg import SITES
 from brain_tumor.progress import tracked
 
@@ -27,7 +28,9 @@ def profile(store: Store) -> dict:
     }
     alike = np.concatenate([shape["adjacent_dice"] for shape in shapes.values()])
     missing = cases.missing.str.split("+")
-    sequences = [sequence for sequence in store.cohort.sequences if sequence != "flair"]
+    reference = store.cohort.sequences[store.cohort.reference]
+    sequences = [sequence for sequence in store.cohort.sequences if sequence != reference]
+    all_missing = cases.index[[bool(sequences) and set(sequences) <= set(names) for names in missing]]
     return {
         "cohort": store.cohort.name,
         "phantom": store.cohort.phantom,
@@ -53,7 +56,7 @@ def profile(store: Store) -> dict:
         },
         "missing_sequences": {
             **{sequence: sorted(cases.index[[sequence in names for names in missing]]) for sequence in sequences},
-            "all_but_flair": sorted(cases.index[[set(sequences) <= set(names) for names in missing]]),
+            f"all_but_{reference}": sorted(all_missing),
         },
         "tumour_area_px": _spread(areas) | {f"under_{limit}": int((areas < limit).sum()) for limit in SMALL_AREAS},
         "tumour_contiguous_in_z": sum(shape["contiguous"] for shape in shapes.values()),
@@ -71,6 +74,8 @@ def profile(store: Store) -> dict:
 def table(facts: dict) -> list[tuple[str, str]]:
     """The facts of :func:`profile` as rows of words, for printing."""
     area, alike, missing = facts["tumour_area_px"], facts["adjacent_tumour_slices_dice"], facts["missing_sequences"]
+    *_, last = missing  # all_but_flair
+    reference = last.removeprefix("all_but_")
     blanks = [f"{column} {count}" for column, count in facts["blank_clinical_fields"].items() if count]
     several = [f"{case_id} ({count})" for case_id, count in facts["more_than_one_component"].items()]
     contiguous = f"{facts['tumour_contiguous_in_z']} of {facts['patients']} patients"
@@ -79,7 +84,11 @@ def table(facts: dict) -> list[tuple[str, str]]:
         for site, row in facts["sites"].items()
     ]
     sequences = [
-        (f"{name} missing (a copy of FLAIR)", _named(cases)) for name, cases in missing.items() if name != "all_but_flair"
+        (
+            f"all but {title_of(reference)} missing" if name == last else f"{name} missing (a copy of {title_of(reference)})",
+            _named(cases),
+        )
+        for name, cases in missing.items()
     ]
     return [
         ("patients", f"{facts['patients']}, of whom {facts['patients_without_tumour']} without tumour"),
@@ -90,7 +99,6 @@ def table(facts: dict) -> list[tuple[str, str]]:
         ("tumour slices a patient", _range(facts["tumour_slices_per_patient"])),
         *sites,
         *sequences,
-        ("all but FLAIR missing", _named(missing["all_but_flair"])),
         ("tumour area, px", _range(area)),
         ("small tumour slices", ", ".join(f"{area[f'under_{limit}']} under {limit} px" for limit in SMALL_AREAS)),
         ("tumour contiguous in z", f"{contiguous}; with gaps: {_named(facts['tumour_with_gaps_in_z'])}"),

@@ -68,6 +68,7 @@ def cross_validate(
         "recipe": _shared(recipe),
         **content(recipe, store, None),
         "phantom": cohort.phantom,
+        "sequences": list(cohort.sequences),
         "patients": int(tested.nunique()),
         "slices": len(tested),
         "never_tested": sorted(set(store.cases.index) - set(tested)),

@@ -8,7 +8,7 @@ there are.
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, ClassVar, TypeVar
 
-from brain_tumor.data.channels import CHANNELS, COUNTS
+from brain_tumor.data.channels import CHANNELS, count
 from brain_tumor.data.cohort import COHORTS
 from brain_tumor.data.intensity import NORMALISATIONS
 from brain_tumor.errors import LARGEST_SEED, ModelError, RunError
@@ -108,9 +108,13 @@ class Recipe:
         if bool(self.mask_from) != (self.channels == "sequences+mask"):
             raise ModelError(f"channels {self.channels!r} with mask_from {self.mask_from!r}: 'sequences+mask' needs it, no other")
 
-    def network_arguments(self) -> dict[str, Any]:
-        """What the network is built with; the default number of channels is left out, as before it could be said."""
-        channels = {"channels": COUNTS[self.channels]} if COUNTS[self.channels] != 3 else {}
+    def network_arguments(self, sequences: int) -> dict[str, Any]:
+        """What the network for a cohort of so many sequences is built with.
+
+        Three channels are left out, which is every network's default, as before their number could be said.
+        """
+        number = count(self.channels, sequences)
+        channels = {"channels": number} if number != 3 else {}
         return {"size": self.size, "batchnorm_momentum": self.batchnorm_momentum} | channels | dict(self.model_arguments)
 
     def to_json(self) -> dict[str, Any]:
@@ -162,9 +166,9 @@ class ClassificationRecipe(Recipe):
         if self.model == "plain" and not self.input_batchnorm:
             raise ModelError("model 'plain' has no BatchNorm to take away")
 
-    def network_arguments(self) -> dict[str, Any]:
+    def network_arguments(self, sequences: int) -> dict[str, Any]:
         """As of every recipe; a first BatchNorm is left unsaid, as before it could be left out."""
-        return super().network_arguments() | ({} if self.input_batchnorm else {"input_batchnorm": False})
+        return super().network_arguments(sequences) | ({} if self.input_batchnorm else {"input_batchnorm": False})
 
 
 R = TypeVar("R", bound=Recipe)

@@ -11,7 +11,7 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.data import intensity, splits
 from brain_tumor.data.cache import Store, open_store
-from brain_tumor.data.channels import COUNTS
+from brain_tumor.data.channels import count
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
 from brain_tumor.experiments import scoring, tasks
@@ -50,8 +50,9 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         check_content(run, facts)
         if run.status == "finished":
             return run
-    description = saved.describe(recipe.model, **recipe.network_arguments())
-    own.check(recipe.size, COUNTS[recipe.channels], recipe.LEARNS_MASKS)
+    sequences = len(cohort.sequences)
+    description = saved.describe(recipe.model, **recipe.network_arguments(sequences))
+    own.check(recipe.size, count(recipe.channels, sequences), recipe.LEARNS_MASKS)
     number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision)
     keras.utils.set_random_seed(recipe.seed)
     model = own.model or saved.build(description, number_format)
@@ -66,7 +67,11 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         freezing.train_only(model, stage.part)  # a part that this network lacks is refused now, not when its stage begins
     inputs, scalings = network_inputs(recipe, store)  # resizes, so after all that may refuse the recipe
     targets = task.targets(recipe, store)
-    parts = {part: SliceArrays(inputs, targets, scalings, split.rows(part, store.slices)) for part in splits.PARTS}
+    rows = {part: split.rows(part, store.slices) for part in splits.PARTS}
+    parts = {
+        part: SliceArrays(inputs, targets, scalings, own_rows, inputs.sequences, inputs.stand_in)
+        for part, own_rows in rows.items()
+    }
     class_weights = losses.class_weights(targets[parts["train"].rows]) if recipe.balance == "weights" else None
 
     def epoch_batches(epoch: int) -> TrainingBatches:
@@ -81,6 +86,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         precision=number_format,
         parameters=model.count_params(),
         phantom=cohort.phantom,
+        sequences=list(cohort.sequences),
         parts={part: _part_size(split, part, store) for part in splits.PARTS},
         encoder=encoder,
         class_weights=class_weights,
@@ -155,9 +161,9 @@ def make_split(recipe: Recipe, store: Store) -> splits.Split:
     return splits.named(recipe.split, store.cases, store.slices, recipe.validation, recipe.split_seed)
 
 
-def build(recipe: Recipe) -> keras.Model:
-    """The untrained network of a recipe."""
-    return saved.build(saved.describe(recipe.model, **recipe.network_arguments()))
+def build(recipe: Recipe, sequences: int = 3) -> keras.Model:
+    """The untrained network of a recipe, for a cohort of so many sequences."""
+    return saved.build(saved.describe(recipe.model, **recipe.network_arguments(sequences)))
 
 
 def split_of(recipe: Recipe, cohort: Cohort) -> splits.Split:
@@ -208,7 +214,8 @@ def check_content(run: RunFolder, facts: dict[str, Any]) -> None:
 def _predictor(recipe: Recipe, cohort: Cohort) -> dict[str, Any]:
     """How the model's inputs are prepared and its answer is decided (:class:`brain_tumor.inference.predictor.Predictor`)."""
     values = recipe.to_json()
-    return {name: values[name] for name in ("normalisation", "channels", "flip_tta", "threshold")} | {"cohort": cohort.name}
+    prepared = {name: values[name] for name in ("normalisation", "channels", "flip_tta", "threshold")}
+    return prepared | {"cohort": cohort.name, "sequences": list(cohort.sequences), "reference": cohort.reference}
 
 
 def _part_size(split: splits.Split, part: str, store: Store) -> dict[str, int]:

@@ -5,6 +5,7 @@ is decided; beside it lie the weights. Command line, notebooks and evaluation al
 the same bits from each. A predictor is loaded once; the first call compiles the network for one fixed batch, later ones are hot.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import keras
 import numpy as np
 
 from brain_tumor.data import channels, intensity
+from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError, ModelError
 from brain_tumor.evaluation.calibration import check_probabilities
 from brain_tumor.inference.intake import Exam
@@ -46,6 +48,8 @@ class Predictor:
         flip_tta: predict each slice as it is and mirrored, and take the mean.
         threshold: tumour is called where the probability is above this.
         cohort: the cohort that it was trained on.
+        sequences: the names of an exam's channels, in order; those of LGG where an earlier version wrote the folder.
+        reference: the channel that ``flair`` and ``neighbours`` are of, and in which slices are drawn.
     """
 
     model: keras.Model
@@ -54,6 +58,8 @@ class Predictor:
     flip_tta: bool = False
     threshold: float = 0.5
     cohort: str = ""
+    sequences: Sequence[str] = lgg.SEQUENCES
+    reference: int = lgg.FLAIR
 
     @classmethod
     def load(cls, folder: Path | str, model: keras.Model | None = None) -> "Predictor":
@@ -96,12 +102,13 @@ class Predictor:
         Raises:
             DataError: another number of channels than the network's, or an answer that is no probability.
         """
-        expected = self.model.input_shape[-1]
-        images = channels.exam_inputs(exam.images, self.channels)[exam.rows]
-        if images.shape[-1] != expected or exam.images.shape[-1] != channels.SEQUENCES:
-            raise DataError(f"{exam.name}: {exam.images.shape[-1]} channels, the network was trained on {expected}")
+        number, expected = exam.images.shape[-1], len(self.sequences)
+        if number != expected:
+            named = f"{expected} ({', '.join(self.sequences)})"
+            raise DataError(f"{exam.name}: {number} channel{'s' * (number > 1)}, the network was trained on {named}")
+        images = channels.exam_inputs(exam.images, self.channels, self.reference)[exam.rows]
         measured = intensity.scaling(exam.images, self.normalisation) if exam.scaling is None else exam.scaling
-        scaling = channels.arranged(measured, self.channels)
+        scaling = channels.arranged(measured, self.channels, self.reference)
         resized = intensity.resize_images(intensity.pad_to_square(images), self.model.input_shape[1])
         answer = probabilities(self.model, resized, scaling, self.flip_tta)
         check_probabilities(answer, f"{exam.name}: the network's answer")  # NaN would be stored as "no tumour"

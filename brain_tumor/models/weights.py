@@ -162,9 +162,12 @@ def load_encoder(model: keras.Model, source: str, normalisation: str) -> dict | 
     """Give a classifier's or U-Net's encoder the weights of ``source``, in place; the rest of the network is left as it is.
 
     Input channels beyond those of the source begin with zero weights in the first convolution (and statistics 0 and 1), so that
-    at first they change nothing. In a network without the input's BatchNorm, the first convolution and its BatchNorm take over
-    what that layer did with the statistics of the source, exact but for the 3 pixels at the border, which now are padded with
-    zeros of the input's own range.
+    at first they change nothing, as in fastai (``fastai/vision/learner.py``). Fewer channels are refused: fastai then sums the
+    first kernel over its channels, which would not fit the statistics of the BatchNorm before it. One grey sequence given three
+    times (channels ``flair``) is what our own pretraining shows an encoder, and fits exactly.
+
+    In a network without the input's BatchNorm, the first convolution and its BatchNorm take over what that layer did with the
+    statistics of the source, exact but for the 3 pixels at the border, which now are padded with zeros of the input's own range.
 
     Args:
         model: a ResNet classifier or U-Net of ours, of any precision.
@@ -263,7 +266,10 @@ def _widen(values: Values, channels: int, path: Path) -> int:
     """Add input channels that change nothing; how many."""
     extra = channels - values["conv0"]["kernel"].shape[2]
     if extra < 0:
-        raise ModelError(f"{readable(path)}: weights of {channels - extra} input channels, expected {channels} or fewer")
+        raise ModelError(
+            f"{readable(path)}: weights of {channels - extra} input channels, expected {channels} or fewer: ask for "
+            "--channels flair, which gives one sequence three times, or for --weights none"
+        )
     values["conv0"]["kernel"] = np.pad(values["conv0"]["kernel"], ((0, 0), (0, 0), (0, extra), (0, 0)))
     for name, value in values.get(INPUT_BATCHNORM, {}).items():
         values[INPUT_BATCHNORM][name] = np.pad(value, (0, extra), constant_values=float(name == "moving_variance"))

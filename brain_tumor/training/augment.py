@@ -1,8 +1,10 @@
-"""What training slices are put through, drawn once from a seed (rows 000.04-06, 000.08).
+"""What training slices or volumes are put through, drawn once from a seed (rows 000.04-06, 000.08).
 
 Spatial changes (flip, rotate, zoom) go to image and mask together, the image sampled linearly, the mask by nearest neighbour, so
 no new label can appear. Intensity changes (gamma, sequence dropout) go to the image alone: their function is not given the mask.
-Of an image with more than three channels the first three are MRI; the others, such as a predicted mask, change only in space.
+A volume is moved within its planes, all of them alike, as nnU-Net does where planes lie far apart (Isensee 2021, doi
+10.1038/s41592-020-01008-z). An image's first channels are its sequences; what follows, such as a predicted mask, changes only in
+space.
 Drawing and doing are apart: the ``draw`` functions use a generator, the ``apply`` functions are deterministic.
 """
 
@@ -12,10 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from brain_tumor.data.readers.lgg import FLAIR
 from brain_tumor.training.fields import check, setting
-
-MRI_CHANNELS = 3  # the first channels of an image, which are MRI
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ class Augmentation:
         rotation_degrees: turn by up to this angle either way.
         zoom: enlarge or shrink by up to this share.
         gamma: bend each sequence's brightness curve by a gamma of up to 1 + this, either way (scanners differ).
-        sequence_dropout: share of slices in which pre, post or both become copies of FLAIR, as the dataset itself has where a
-            sequence was not taken.
+        sequence_dropout: share of slices in which pre, post or both become copies of FLAIR, as the LGG data itself has where a
+            sequence was not taken; of any cohort, all but its reference sequence. Of a lone sequence nothing can be missing.
     """
 
     flip: bool = setting(True, "Mirror every second training slice.")
@@ -46,12 +45,13 @@ NONE = Augmentation(flip=False, rotation_degrees=0.0, zoom=0.0, gamma=0.0, seque
 
 
 class IntensityChanges(NamedTuple):
-    """Changes of brightness to the first ``T <= 3`` channels: ``gammas (n, T)`` float64 exponents, and ``copied (n, T)`` bool,
-    channels replaced by FLAIR.
+    """Changes of brightness to the first ``T`` channels: ``gammas (n, T)`` float64 exponents, and ``copied (n, T)`` bool, those
+    that the channel ``reference`` replaces.
     """
 
     gammas: np.ndarray
     copied: np.ndarray
+    reference: int
 
 
 def draw(augmentation: Augmentation, n: int, size: int, generator: np.random.Generator) -> np.ndarray:
@@ -66,34 +66,42 @@ def draw(augmentation: Augmentation, n: int, size: int, generator: np.random.Gen
 
 
 def apply(images: np.ndarray, targets: np.ndarray, matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Move ``images (n, S, S, C)`` and masks ``(n, S, S)`` by the same matrices; what comes from outside is 0.
+    """Move images and masks by the same matrices; what comes from outside is 0.
 
-    Labels ``(n,)`` in place of masks stay as they are: a moved tumour is still a tumour.
+    Args:
+        images: slices ``(n, S, S, C)``, or volumes ``(n, Z, S, S, C)``, whose planes all move alike.
+        targets: masks ``(n, S, S)`` or ``(n, Z, S, S)``; or labels ``(n,)``, which stay as they are: a moved tumour is still a
+            tumour.
+        matrices: ``(n, 2, 3)``, of :func:`draw`.
     """
-    moved = _warp(images, matrices, cv2.INTER_LINEAR)
-    return moved, _warp(targets, matrices, cv2.INTER_NEAREST) if targets.ndim == 3 else targets
+    moved = _warp(images, matrices, cv2.INTER_LINEAR, images.shape[-3:])
+    masks = targets.ndim == images.ndim - 1
+    return moved, _warp(targets, matrices, cv2.INTER_NEAREST, targets.shape[-2:]) if masks else targets
 
 
-def _warp(planes: np.ndarray, matrices: np.ndarray, sampling: int) -> np.ndarray:
-    moved, size = np.empty_like(planes), (planes.shape[2], planes.shape[1])
-    for i, matrix in enumerate(matrices):
-        moved[i] = cv2.warpAffine(planes[i], matrix, size, flags=sampling).reshape(planes.shape[1:])
+def _warp(planes: np.ndarray, matrices: np.ndarray, sampling: int, of_plane: tuple[int, ...]) -> np.ndarray:
+    """Each plane, of the shape ``of_plane`` (height, width and perhaps channels), by the matrix of its slice or volume."""
+    moved, size = np.empty_like(planes), (of_plane[1], of_plane[0])
+    for matrix, source, target in zip(matrices, planes, moved, strict=True):
+        for plane, place in zip(source.reshape(-1, *of_plane), target.reshape(-1, *of_plane), strict=True):
+            place[...] = cv2.warpAffine(plane, matrix, size, flags=sampling).reshape(of_plane)
     return moved
 
 
-def draw_intensity(augmentation: Augmentation, n: int, channels: int, generator: np.random.Generator) -> IntensityChanges:
-    """Draw intensity changes for ``n`` slices of ``channels`` channels, the first three of them MRI; FLAIR is never replaced."""
-    channels = min(channels, MRI_CHANNELS)
-    gammas = np.exp(generator.uniform(-1, 1, (n, channels)) * np.log1p(augmentation.gamma))
-    others = np.arange(channels) != FLAIR
-    copied = (generator.random((n, channels)) < 0.5) & others
+def draw_intensity(
+    augmentation: Augmentation, n: int, sequences: int, generator: np.random.Generator, reference: int
+) -> IntensityChanges:
+    """Draw intensity changes for ``n`` slices or volumes of so many sequences; the one at ``reference`` is never replaced."""
+    gammas = np.exp(generator.uniform(-1, 1, (n, sequences)) * np.log1p(augmentation.gamma))
+    others = np.arange(sequences) != reference
+    copied = (generator.random((n, sequences)) < 0.5) & others
     copied[~copied.any(axis=1)] = others  # a slice whose turn it is lacks at least one sequence
     copied &= (generator.random(n) < augmentation.sequence_dropout)[:, None]
-    return IntensityChanges(gammas, copied)
+    return IntensityChanges(gammas, copied, reference)
 
 
 def apply_intensity(images: np.ndarray, intensity: IntensityChanges) -> np.ndarray:
-    """``images (n, S, S, C)`` uint8 with other brightness curves and copied sequences; black and white stay what they are.
+    """``images (n, ..., C)`` uint8 with other brightness curves and copied sequences; black and white stay what they are.
 
     Channels beyond those that were drawn for stay as they are.
     """
@@ -103,6 +111,6 @@ def apply_intensity(images: np.ndarray, intensity: IntensityChanges) -> np.ndarr
     changed[..., channels:] = images[..., channels:]
     for i, image in enumerate(images):
         for channel in range(channels):
-            source = FLAIR if intensity.copied[i, channel] else channel
+            source = intensity.reference if intensity.copied[i, channel] else channel
             changed[i, ..., channel] = curves[i, source][image[..., source]]
     return changed

@@ -32,10 +32,10 @@ class Images(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """``(N, S, S, C)``."""
+        """``(N, S, S, C)``, or ``(N, Z, S, S, C)`` of volumes."""
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        """``(n, S, S, C)`` uint8; a row may be asked for twice."""
+        """uint8, as many as there are rows; a row may be asked for twice."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,21 @@ class SliceArrays:
     """What batches are cut from.
 
     Attributes:
-        images: ``(N, S, S, C)`` uint8, memory-mapped or not, or a view that behaves so.
-        targets: what is learnt, uint8: masks ``(N, S, S)`` in {0, 1}, which are moved with their images, or labels ``(N,)``,
-            class numbers from 0.
+        images: slices ``(N, S, S, C)`` or volumes ``(N, Z, S, S, C)``, uint8, memory-mapped or not, or a view that behaves so.
+        targets: what is learnt, uint8: masks ``(N, S, S)`` or ``(N, Z, S, S)`` in {0, 1}, which are moved with their images, or
+            labels ``(N,)``, class numbers from 0.
         scalings: ``(N, 4, C)`` float32, one scaling a slice (:func:`brain_tumor.data.intensity.scaling`).
         rows: the rows of these arrays that belong to this part of the split.
+        sequences: how many of the first channels are MRI; None for all.
+        reference: the channel that stands for a missing one in ``sequence_dropout``.
     """
 
     images: Images
     targets: np.ndarray
     scalings: np.ndarray
     rows: np.ndarray
+    sequences: int | None = None
+    reference: int = 0
 
     def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self.images[rows], self.targets[rows], self.scalings[rows]
@@ -107,7 +111,7 @@ class TrainingBatches:
         return len(self.order) // self.batch_size
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """``images (B, S, S, C)`` float32, normalised, and ``masks (B, S, S, 1)`` or ``labels (B, 1)`` float32."""
+        """Images ``(B, S, S, C)``, normalised, and masks ``(B, S, S, 1)`` or labels ``(B, 1)``, float32; volumes with their Z."""
         for near in range(index, min(index + AHEAD, len(self))):
             if near not in self._ahead:
                 self._ahead[near] = _threads().submit(self._make, near)
@@ -116,10 +120,12 @@ class TrainingBatches:
     def draw(self, index: int) -> Draw:
         """Which slices make a batch, and what becomes of each."""
         rows = np.sort(self.order[index * self.batch_size : (index + 1) * self.batch_size])
-        _, size, _, channels = self.arrays.images.shape
+        size, channels = self.arrays.images.shape[-2:]
+        sequences = channels if self.arrays.sequences is None else self.arrays.sequences
         generator = np.random.default_rng([self.seed, self.epoch, index])
         matrices = augment.draw(self.augmentation, len(rows), size, generator)
-        return Draw(rows, matrices, augment.draw_intensity(self.augmentation, len(rows), channels, generator))
+        intensity = augment.draw_intensity(self.augmentation, len(rows), sequences, generator, self.arrays.reference)
+        return Draw(rows, matrices, intensity)
 
     def _make(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rows, matrices, intensity = self.draw(index)

@@ -26,9 +26,9 @@ def masks(store):
 def test_images_and_windows_have_as_many_channels_as_the_network_is_told(store, masks, name):
     inputs, scalings = slice_inputs(store, name, masks), slice_scalings(store, name, "volume")
     rows = np.array([3, 0, 14])
-    assert inputs.shape == (15, 32, 32, channels.COUNTS[name]) and len(inputs) == 15
-    assert inputs[rows].shape == (3, 32, 32, channels.COUNTS[name]) and inputs[rows].dtype == np.uint8
-    assert scalings.shape == (15, 4, channels.COUNTS[name]) and scalings.dtype == np.float32
+    assert inputs.shape == (15, 32, 32, channels.count(name, 3)) and len(inputs) == 15
+    assert inputs[rows].shape == (3, 32, 32, channels.count(name, 3)) and inputs[rows].dtype == np.uint8
+    assert scalings.shape == (15, 4, channels.count(name, 3)) and scalings.dtype == np.float32
     assert np.isfinite(intensity.normalise(inputs[rows], scalings[rows])).all()
 
 
@@ -71,5 +71,5 @@ def test_masks_that_are_missing_or_of_another_size_are_refused(store, given_mask
 def test_rows_are_given_in_the_order_asked_for(rows, name):
     images = np.arange(15, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
     edge = np.arange(15)
-    shown = channels.SliceInputs(images, name, edge, edge, images[..., 0])[np.array(rows)]
+    shown = channels.SliceInputs(images, name, edge, edge, images[..., 0], reference=1)[np.array(rows)]
     assert shown[:, 0, 0, 1].tolist() == rows

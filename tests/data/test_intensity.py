@@ -96,3 +96,10 @@ def test_probabilities_return_to_their_native_size():
     assert grown.shape == (2, 9, 9) and grown.dtype == np.float32
     assert small.min() <= grown.min() and grown.max() <= small.max()
     assert intensity.resize_probabilities(small, 4) is small
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_imagenets_statistics_of_other_channels_than_three_are_the_mean_of_its_colours(channels):
+    volume = np.full((2, 8, 8, channels), 255, np.uint8)
+    expected = (1 - np.mean([0.485, 0.456, 0.406])) / np.mean([0.229, 0.224, 0.225])
+    np.testing.assert_allclose(normalise(volume, scaling(volume, "imagenet")), expected, rtol=1e-5)

@@ -10,6 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 from brain_tumor.data import phantom
+from brain_tumor.data.cohort import missing_sequences
 from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 
@@ -84,7 +85,7 @@ def test_neighbouring_slices_are_alike_but_not_the_same(volumes):
 
 
 def test_missing_sequences_are_found_again_from_pixels(volumes):
-    found = sorted(missing for images, _ in volumes.values() if (missing := lgg.missing_sequences(images)))
+    found = sorted(missing for images, _ in volumes.values() if (missing := missing_sequences(images, lgg.SEQUENCES)))
     assert found == [("post",), ("post",), ("pre", "post"), ("pre", "post")]
 
 

@@ -10,6 +10,7 @@ from brain_tumor.errors import DataError
 from brain_tumor.inference import intake
 
 PLANE = np.random.default_rng(0).integers(0, 256, (40, 24, 3), np.uint8)
+GREY = "one channel, taken as FLAIR and given to all 3, as the LGG data does for missing sequences"
 EXAM = "TCGA_CS_0001_19960909"
 
 
@@ -68,8 +69,8 @@ def test_a_grey_picture_stands_for_all_sequences_and_that_is_noted(tmp_path):
     path = picture(tmp_path / "slice.png", PLANE[..., 0])
     exam = intake.exam(path)
     np.testing.assert_array_equal(exam.images, np.repeat(PLANE[None, ..., :1], 3, axis=-1))
-    assert exam.notes == (f"{path}: {intake.GREY}",)
-    assert intake.exam(path, by_exam=True).notes == (f"{path}: {intake.GREY}", f"{path}: {intake.ALONE}")
+    assert exam.notes == (f"{path}: {GREY}",)
+    assert intake.exam(path, by_exam=True).notes == (f"{path}: {GREY}", f"{path}: {intake.ALONE}")
 
 
 @pytest.mark.parametrize("colours", [1, 3])
@@ -88,7 +89,7 @@ def test_what_shines_through_does_not_count(tmp_path, colours):
 @pytest.mark.parametrize(
     ("array", "images", "notes"),
     [
-        (PLANE[..., 0], np.repeat(PLANE[None, ..., :1], 3, axis=-1), (intake.GREY, intake.ALONE)),
+        (PLANE[..., 0], np.repeat(PLANE[None, ..., :1], 3, axis=-1), (GREY, intake.ALONE)),
         (PLANE, PLANE[None], (intake.ALONE,)),
         (np.stack([PLANE, PLANE[::-1]]), np.stack([PLANE, PLANE[::-1]]), ()),
     ],
@@ -167,3 +168,14 @@ def test_a_folder_is_of_one_exam(folder, tmp_path):
     path = folder / f"{EXAM}_10.tif"
     exam = intake.exam(path, by_exam=True)
     assert len(exam.images) == 1 and exam.notes == (f"{path}: {intake.ALONE}",)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_last_channel_is_no_transparency_where_the_network_takes_as_many(tmp_path, channels):
+    pixels = np.random.default_rng(1).integers(0, 255, (40, 24, channels), np.uint8)
+    path = picture(tmp_path / "slice.png", pixels)
+    for source in (path, pixels):
+        exam = intake.exam(source, sequences=("t1", "t1ce", "t2", "flair")[:channels])
+        np.testing.assert_array_equal(exam.images, pixels[None])
+        assert exam.notes == ()
+        assert intake.exam(source, sequences=("grey",)).images.shape[-1] == (3 if channels == 4 else 1)

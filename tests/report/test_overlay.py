@@ -19,7 +19,7 @@ def block():
 
 def test_the_outline_is_coloured_and_the_rest_is_flair_in_grey():
     image, mask = block()
-    picture = overlay.outlined(image, mask)
+    picture = overlay.outlined(image, mask, FLAIR)
     coloured = (picture == overlay.OUTLINE).all(axis=-1)
     edge = mask.astype(bool)
     edge[5:7, 6:8] = False
@@ -30,7 +30,7 @@ def test_the_outline_is_coloured_and_the_rest_is_flair_in_grey():
 
 def test_an_empty_mask_leaves_the_slice():
     image, mask = block()
-    assert (overlay.outlined(image, mask * 0) == 90).all()
+    assert (overlay.outlined(image, mask * 0, FLAIR) == 90).all()
 
 
 @pytest.mark.parametrize(("n", "rows", "columns"), [(1, 1, 1), (6, 1, 6), (8, 2, 6)])
@@ -38,7 +38,7 @@ def test_the_sheet_holds_every_slice(n, rows, columns):
     images = np.full((n, 64, 48, 3), 90, np.uint8)
     masks = np.zeros((n, 64, 48), np.uint8)
     masks[:, 40:50, 20:30] = 1
-    sheet = overlay.contact_sheet(images, masks, np.arange(1, n + 1))
+    sheet = overlay.contact_sheet(images, masks, np.arange(1, n + 1), FLAIR)
     assert sheet.shape == (64 * rows, 48 * columns, 3)
     coloured = (sheet == overlay.OUTLINE).all(axis=-1)
     assert coloured.sum() == n * 36
@@ -46,13 +46,13 @@ def test_the_sheet_holds_every_slice(n, rows, columns):
 
 
 def test_a_sheet_of_a_real_exam_fits_a_screen():
-    sheet = overlay.contact_sheet(np.zeros((20, 256, 320, 3), np.uint8), np.zeros((20, 256, 320), np.uint8), np.arange(20))
+    sheet = overlay.contact_sheet(np.zeros((20, 256, 320, 3), np.uint8), np.zeros((20, 256, 320), np.uint8), np.arange(20), 0)
     assert sheet.shape[1] == overlay.SHEET_WIDTH
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
 def test_pictures_are_written_whole_by_their_ending(tmp_path, name):
-    picture = overlay.outlined(*block())
+    picture = overlay.outlined(*block(), FLAIR)
     overlay.save_picture(picture, tmp_path / "deep" / name)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "deep" / name)), picture)
     assert [path.name for path in (tmp_path / "deep").iterdir()] == [name]

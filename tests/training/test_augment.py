@@ -18,7 +18,7 @@ def matrices(augmentation, n, seed=0, size=SIZE):
 
 
 def intensity(augmentation, n, seed=0):
-    return augment.draw_intensity(augmentation, n, 3, np.random.default_rng(seed))
+    return augment.draw_intensity(augmentation, n, 3, np.random.default_rng(seed), FLAIR)
 
 
 def random_slices(n=6, size=SIZE):
@@ -168,14 +168,43 @@ def test_tones_are_those_of_their_seed_and_leave_what_they_are_given_alone():
 def test_what_comes_after_three_sequences_is_moved_and_never_toned(channels):
     generator = np.random.default_rng(2)
     images = generator.integers(0, 256, (8, SIZE, SIZE, channels), np.uint8)
-    drawn = augment.draw_intensity(Augmentation(gamma=0.5, sequence_dropout=1), 8, channels, np.random.default_rng(3))
-    same = augment.draw_intensity(Augmentation(gamma=0.5, sequence_dropout=1), 8, 3, np.random.default_rng(3))
+    drawn = augment.draw_intensity(Augmentation(gamma=0.5, sequence_dropout=1), 8, 3, np.random.default_rng(3), FLAIR)
     changed = augment.apply_intensity(images, drawn)
     np.testing.assert_array_equal(changed[..., 3:], images[..., 3:])
-    np.testing.assert_array_equal(changed[..., :3], augment.apply_intensity(images[..., :3], same))
+    np.testing.assert_array_equal(changed[..., :3], augment.apply_intensity(images[..., :3], drawn))
     assert not np.array_equal(changed[..., :3], images[..., :3])
     images[..., 3] = 255 * blobs(8, 0)
     moved, masks = augment.apply(images, blobs(8, 0), matrices(FAR, 8))
     assert not np.array_equal(moved[..., 3], images[..., 3])
     seen = moved[..., 3] > 127
     assert 2 * (seen & (masks == 1)).sum() / (seen.sum() + masks.sum()) >= 0.98, "the fourth channel moves with the mask"
+
+
+@pytest.mark.parametrize(("sequences", "reference"), [(1, 0), (2, 0), (4, 3)])
+def test_every_sequence_but_the_reference_may_be_missing(sequences, reference):
+    """Of a lone sequence nothing can be missing, so the draw changes nothing."""
+    images = np.random.default_rng(1).integers(0, 256, (60, 4, 4, sequences), np.uint8)
+    drawn = augment.draw_intensity(
+        Augmentation(gamma=0, sequence_dropout=1), 60, sequences, np.random.default_rng(0), reference
+    )  # fmt: skip
+    others = [channel for channel in range(sequences) if channel != reference]
+    assert drawn.copied[:, others].any(axis=0).all() and not drawn.copied[:, reference].any()
+    changed = augment.apply_intensity(images, drawn)
+    for slice_, original, copied in zip(changed, images, drawn.copied, strict=True):
+        np.testing.assert_array_equal(slice_[..., ~copied], original[..., ~copied])
+        assert (slice_[..., copied] == original[..., [reference]]).all()
+
+
+def test_every_plane_of_a_volume_moves_as_a_slice_would():
+    generator = np.random.default_rng(4)
+    volumes = generator.integers(0, 256, (3, 5, SIZE, SIZE, 2), np.uint8)
+    masks = generator.integers(0, 3, (3, 5, SIZE, SIZE), np.uint8)
+    moves = matrices(FAR, 3)
+    moved, moved_masks = augment.apply(volumes, masks, moves)
+    assert (moved.shape, moved_masks.shape) == (volumes.shape, masks.shape)
+    for plane in range(5):
+        image, mask = augment.apply(volumes[:, plane], masks[:, plane], moves)
+        np.testing.assert_array_equal(moved[:, plane], image)
+        np.testing.assert_array_equal(moved_masks[:, plane], mask)
+    labels = np.arange(3)
+    assert augment.apply(volumes, labels, moves)[1] is labels

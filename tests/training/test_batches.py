@@ -189,3 +189,33 @@ def test_the_tune_part_comes_whole_and_in_order():
     images, masks = batches[2]
     assert (images.shape, masks.shape) == ((3, 2, 2, 3), (3, 2, 2, 1))
     assert masks[:, 0, 0, 0].tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_volumes_come_in_batches_as_slices_do(channels):
+    """Six volumes of five planes: all planes of one are moved, lit and normalised alike, and its mask with them."""
+    volumes = np.random.default_rng(0).integers(0, 256, (6, 5, 16, 16, channels), np.uint8)
+    scalings = np.stack([intensity.scaling(volume, "volume") for volume in volumes])
+    arrays = SliceArrays(volumes, (volumes[..., 0] > 128).astype(np.uint8), scalings, np.arange(6), reference=channels - 1)
+    batches = TrainingBatches(arrays, 2, Augmentation(), 0, 0)
+    images, masks = batches[1]
+    assert (images.shape, masks.shape) == ((2, 5, 16, 16, channels), (2, 5, 16, 16, 1))
+    for plane in range(5):
+        single = replace(arrays, images=volumes[:, plane], targets=arrays.targets[:, plane])
+        for of_volume, of_slice in zip((images, masks), TrainingBatches(single, 2, Augmentation(), 0, 0)[1], strict=True):
+            np.testing.assert_array_equal(of_volume[:, plane], of_slice)
+    whole, _ = ValidationBatches(arrays, 6)[0]
+    np.testing.assert_allclose(whole.mean(axis=(1, 2, 3)), 0, atol=1e-4)
+
+
+def test_a_mask_behind_the_sequences_keeps_its_values(slices):
+    """The arrays say how many of the channels are MRI."""
+    widened = replace(
+        slices,
+        images=np.concatenate([slices.images, 255 * slices.targets[..., None]], axis=-1),
+        scalings=np.repeat(np.array([[0, 255, 0, 1]], np.float32).T[None].repeat(4, axis=2), 16, axis=0),
+        sequences=3,
+        reference=1,
+    )
+    moved = TrainingBatches(widened, 4, Augmentation(rotation_degrees=0, zoom=0, gamma=0.5), 0, 0)[0]
+    np.testing.assert_array_equal(moved[0][..., 3:], 255 * moved[1])

@@ -117,14 +117,6 @@ def _add_slice(group: dict[int, Path], number: int, path: Path) -> None:
     group[number] = path
 
 
-def missing_sequences(images: np.ndarray) -> tuple[str, ...]:
-    """The sequences of a volume ``(Z, H, W, 3)`` whose channel is a copy of FLAIR on every slice."""
-    flair = images[..., FLAIR]
-    return tuple(
-        name for channel, name in enumerate(SEQUENCES) if channel != FLAIR and np.array_equal(images[..., channel], flair)
-    )
-
-
 def _case_id(folder: Path) -> str | None:
     """The case whose folder this is, by its own name or, where it is a link, by that of its target; None: no patient's folder."""
     names = (folder.name, folder.resolve().name) if folder.is_symlink() or not folder.name else (folder.name,)

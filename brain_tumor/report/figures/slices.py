@@ -10,42 +10,44 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from brain_tumor.data.cache import Store
-from brain_tumor.data.readers.lgg import FLAIR
+from brain_tumor.data.cohort import title_of
 from brain_tumor.evaluation import overlap
 from brain_tumor.report.figures.drawing import INK, PREDICTED, TRUTH, WIDTH_INCHES, Drawing, patient_label
 
-SEQUENCE_TITLES = {"pre": "pre-contrast", "flair": "FLAIR", "post": "post-contrast"}
 TITLE_INCHES = 0.25
 MONTAGE_COLUMNS, MIN_COLUMNS = 8, 3
 
 
 def show_gallery(store: Store, rows: Sequence[int], columns: int = 4) -> Drawing:
-    """FLAIR slices with the expert's outline.
+    """Slices with the expert's outline, as all of this module in the cohort's reference sequence: FLAIR where there is one.
 
     Args:
         store: at any size.
         rows: rows of ``store.slices``.
     """
-    drawing, panels = _grid(store, len(rows), columns, f"{len(rows)} FLAIR slices with the expert's outline of the tumour.")
+    reference = title_of(store.cohort.sequences[store.cohort.reference])
+    alt = f"{len(rows)} {reference} slices with the expert's outline of the tumour."
+    drawing, panels = _grid(store, len(rows), columns, alt)
     for axes, row in zip(panels, rows, strict=False):
         facts = store.slices.iloc[row]
-        _draw(axes, store.images[row, ..., FLAIR], f"{patient_label(facts.case_id)}, slice {facts.slice}", truth=store.masks[row])
+        title = f"{patient_label(facts.case_id)}, slice {facts.slice}"
+        _draw(axes, store.images[row, ..., store.cohort.reference], title, truth=store.masks[row])
     return drawing
 
 
 def show_sequences(store: Store, case_id: str, number: int) -> Drawing:
-    """One slice in all its sequences, and FLAIR with the expert's outline.
+    """One slice in all its sequences, and the reference with the expert's outline.
 
     Args:
         number: the slice, counted from 1.
     """
     row = store.rows_of(case_id).start + number - 1
-    names = [SEQUENCE_TITLES.get(name, name) for name in store.cohort.sequences]
+    names = [title_of(name) for name in store.cohort.sequences]
     alt = f"Slice {number} of one patient: {', '.join(names)}, expert outline."
     drawing, panels = _grid(store, len(names) + 1, len(names) + 1, alt)
     for axes, channel, name in zip(panels, range(len(names)), names, strict=False):
         _draw(axes, store.images[row, ..., channel], name)
-    _draw(panels[-1], store.images[row, ..., FLAIR], "expert outline", truth=store.masks[row])
+    _draw(panels[-1], store.images[row, ..., store.cohort.reference], "expert outline", truth=store.masks[row])
     return drawing
 
 
@@ -72,7 +74,7 @@ def show_case(store: Store, case_id: str, probability: np.ndarray | None = None,
     drawing, panels = _grid(store, count, MONTAGE_COLUMNS, alt, 0.0, probability is not None)
     for axes, z in zip(panels, range(count), strict=False):
         predicted = None if probability is None else probability[z] > threshold * 255
-        _draw(axes, store.images[rows.start + z, ..., FLAIR], "", store.masks[rows.start + z], predicted)
+        _draw(axes, store.images[rows.start + z, ..., store.cohort.reference], "", store.masks[rows.start + z], predicted)
         axes.text(0.04, 0.96, str(z + 1), transform=axes.transAxes, color="white", fontsize=7, va="top")
     return drawing
 
@@ -96,9 +98,9 @@ def show_predictions(
         hit, invented, missed = (int(part.sum()) for part in (truth & predicted, ~truth & predicted, truth & ~predicted))
         dice = float(overlap.dice(hit, invented, missed))
         title = f"{patient_label(case_id)}, slice {slice_numbers[case_id][z]}\nDice of the patient {dice:.2f}"
-        _draw(panels[column], store.images[rows[z], ..., FLAIR], title)
+        _draw(panels[column], store.images[rows[z], ..., store.cohort.reference], title)
         below = panels[column + columns]
-        _draw(below, store.images[rows[z], ..., FLAIR], "", truth[z], predicted[z])
+        _draw(below, store.images[rows[z], ..., store.cohort.reference], "", truth[z], predicted[z])
     return drawing
 
 

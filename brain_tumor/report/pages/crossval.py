@@ -163,7 +163,7 @@ def _content(folder: Path, facts: dict) -> dict:
         "numbers": listed,
         "patients": facts["patients"],
         "phantom": facts["phantom"],
-        "protocol": f"{facts['folds']} folds by {facts['unit']}, {run_content.shown(recipe)}",
+        "protocol": f"{facts['folds']} folds by {facts['unit']}, {run_content.shown(facts)}",
         "runs": [fold["run"] for fold in facts["runs"]],
         "slices": facts["slices"],
     }

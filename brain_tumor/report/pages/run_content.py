@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from brain_tumor.data.channels import IN_WORDS
+from brain_tumor.data.channels import in_words
+from brain_tumor.data.readers.lgg import SEQUENCES
 from brain_tumor.records import sidecar
 from brain_tumor.report.pages import numbers, views
 
@@ -29,13 +30,14 @@ def content(folder: Path, facts: dict) -> dict:
         "numbers": listed,
         "patients": test["patients"],
         "phantom": facts["phantom"],
-        "protocol": f"split {recipe['split']}, {shown(recipe)}",
+        "protocol": f"split {recipe['split']}, {shown(facts)}",
         "runs": [folder.name],
         "slices": test["slices"],
     }
 
 
-def shown(recipe: dict) -> str:
-    """What the network saw, and began with: ``three sequences, encoder from mri4``."""
-    weights = recipe["weights"]
-    return IN_WORDS[recipe["channels"]] + (f", encoder from {weights}" if weights != "none" else "")
+def shown(facts: dict) -> str:
+    """What the network of a run or cross-validation saw, and began with: ``three sequences, encoder from mri4``."""
+    weights = facts["recipe"]["weights"]
+    sequences = facts.get("sequences", SEQUENCES)  # an earlier run does not say them: all were LGG's
+    return in_words(facts["recipe"]["channels"], sequences) + (f", encoder from {weights}" if weights != "none" else "")

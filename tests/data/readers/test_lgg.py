@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from brain_tumor.data.cohort import missing_sequences
 from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError, DataWarning
 
@@ -132,13 +133,13 @@ def test_a_patient_who_is_not_in_the_table_has_nothing(tree):
 
 def test_missing_sequences_are_told_from_copies_of_flair():
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    assert lgg.missing_sequences(images) == ()
+    assert missing_sequences(images, lgg.SEQUENCES) == ()
     images[..., 2] = images[..., 1]
-    assert lgg.missing_sequences(images) == ("post",)
+    assert missing_sequences(images, lgg.SEQUENCES) == ("post",)
     images[..., 0] = images[..., 1]
-    assert lgg.missing_sequences(images) == ("pre", "post")
+    assert missing_sequences(images, lgg.SEQUENCES) == ("pre", "post")
     images[3, 0, 0, 0] ^= 1  # one pixel of one slice makes it a sequence of its own
-    assert lgg.missing_sequences(images) == ("post",)
+    assert missing_sequences(images, lgg.SEQUENCES) == ("post",)
 
 
 def test_a_case_is_found_with_and_without_its_date(tree):
