@@ -82,7 +82,8 @@ def load(path: Path) -> Split:
             raise TypeError("a part is not a list of keys")
         split = Split(content["name"], content["unit"], *(tuple(parts[part]) for part in PARTS))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SplitError(f"{path}: not a split in JSON ({error})") from None
+        reason = getattr(error, "reason", "") or getattr(error, "strerror", "") or error
+        raise SplitError(f"{path}: not a split in JSON ({reason})") from None
     return _checked(split, str(path))
 
 
