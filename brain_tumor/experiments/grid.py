@@ -91,7 +91,7 @@ def read(folder: Path) -> dict:
         RunError: there is none, or it is damaged.
     """
     try:
-        return files.read_json(folder / DESCRIPTION, ("budget", "cells", "cohort", "data_hash"))
+        return files.read_json(folder / DESCRIPTION, ("cohort", "data_hash", "done"))
     except FileNotFoundError:
         raise RunError(f"{folder}: no such grid (no {DESCRIPTION})") from None
     except FileError as error:
