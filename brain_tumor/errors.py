@@ -32,6 +32,18 @@ class RunError(BrainTumorError):
     """A run folder is missing, unfinished, or belongs to another experiment."""
 
 
+class FileError(BrainTumorError, ValueError):
+    """A file that this package wrote is gone, empty, cut short, or holds something else (:func:`brain_tumor.files.damaged`).
+
+    It is a ValueError too: a reader that knows what the file is for catches it, and says what to do next.
+
+    Attributes:
+        reason: what is wrong, without the file's name.
+    """
+
+    reason = ""
+
+
 def check_word(name: str, word: str, known: Iterable[str]) -> None:
     """Refuse a word that names nothing.
 

@@ -55,6 +55,7 @@ def cross_validate(recipe: Recipe, cohort: Cohort, unit: str = "patient", folds:
         unit: ``patient``, ``slice`` (to measure the leak) or ``site``.
         folds: how many; None for 5, or for as many as there are sites.
     """
+    recipe = experiment.on(recipe, cohort)
     record = lookup.find_crossval(recipe, unit, folds, cohort.name, open_store(cohort).data_hash) if folds else None
     return Folds(record or crossval.cross_validate(recipe, cohort, unit, folds))
 
@@ -64,7 +65,7 @@ def open_run(recipe: Recipe, cohort: Cohort) -> "Run | None":
     store = open_store(cohort)
     folder = experiment.run_folder(recipe, store)
     finished = folder.exists and folder.status == "finished"
-    known = folder if finished else records.recorded(recipe, store.data_hash)
+    known = folder if finished else records.recorded(experiment.on(recipe, cohort), store.data_hash)
     return Run(known, cohort) if known else None
 
 

@@ -13,12 +13,12 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from filelock import FileLock
 
-from brain_tumor.errors import BrainTumorError
+from brain_tumor.errors import BrainTumorError, FileError
 
 CHUNK_BYTES = 1 << 20
 PATIENCE_SECONDS = 30.0  # a server silent for so long is taken for gone
@@ -75,9 +75,35 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> dict:
-    """The JSON object in ``path``."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+def read_json(path: Path, needs: Iterable[str] = ()) -> dict:
+    """The JSON object in ``path``.
+
+    Args:
+        needs: names that it must hold.
+
+    Raises:
+        FileNotFoundError: no such file.
+        FileError: it is empty, cut short, holds no JSON object, or lacks a name.
+    """
+    content = Path(path).read_bytes()
+    try:
+        value = json.loads(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise damaged(path, "no text") from None
+    except ValueError as error:
+        raise damaged(path, f"cut short, or no JSON: {error}" if content.strip() else "empty") from None
+    if not isinstance(value, dict):
+        raise damaged(path, "no JSON object")
+    if absent := sorted(set(needs) - value.keys()):
+        raise damaged(path, f"no {absent[0]}")
+    return value
+
+
+def damaged(path: Path, reason: str, remedy: str = "") -> FileError:
+    """The refusal of a file that cannot be read, in one line: what is wrong with it and what to do next."""
+    error = FileError(f"{path}: damaged ({reason}){remedy and '; '}{remedy}")
+    error.reason = reason
+    return error
 
 
 def hash_file(path: Path, algorithm: str) -> str:

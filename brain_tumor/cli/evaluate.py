@@ -27,7 +27,6 @@ def evaluate(
 
     load_keras()
     from brain_tumor import files
-    from brain_tumor.data.opening import open_cohort
     from brain_tumor.experiments import run as experiment
     from brain_tumor.records import comparison
     from brain_tumor.report.pages import sections, views
@@ -36,7 +35,7 @@ def evaluate(
     folder = find_run(run)
     recipe = experiment.finished_recipe(folder)
     other = comparison.find(against) if against else None
-    experiment.evaluate(folder, open_cohort(recipe.cohort), again=again)
+    experiment.evaluate(folder, experiment.trained_cohort(folder), again=again)
     parts = views.sections_of(folder.path)
     if other:
         compared = comparison.compare(folder.path, other, margin)
@@ -58,36 +57,59 @@ def runs() -> None:
 
     load_keras()
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Column, Table
 
-    from brain_tumor.training.runs import all_runs
+    from brain_tumor.errors import BrainTumorError
+    from brain_tumor.training.runs import ANEW, all_runs, remains
 
     table = Table(
         Column("run", overflow="fold"), "status", "epochs", "minutes", "scores (floor)", title="runs; Dice at training size"
     )
     for run in all_runs():
-        facts = run.description
-        minutes = f"{facts.get('training_seconds', 0) / 60:.1f}"
-        table.add_row(run.path.name, run.status, str(len(run.history)), minutes, "\n".join(_listed(run, facts["recipe"])))
+        try:
+            table.add_row(run.path.name, *_row(run))
+        except (BrainTumorError, OSError) as error:  # one damaged run hides no other
+            table.add_row(run.path.name, "damaged", "", "", escape(str(error).removeprefix(f"{run.path}/")))
+    for path in remains():
+        table.add_row(path.name, "damaged", "", "", f"no run.json; {ANEW}")
     Console(width=None if table.row_count else 80).print(table if table.row_count else "no runs yet: brain-tumor train --help")
+
+
+def _row(run: Any) -> tuple[str, str, str, str]:
+    """A run's state, epochs, minutes and scores.
+
+    Raises:
+        BrainTumorError: a file of the run is damaged.
+    """
+    from brain_tumor.records import lookup
+
+    facts = run.facts("status", "recipe")
+    minutes = f"{facts.get('training_seconds', 0) / 60:.1f}"
+    history = lookup.history(run.path) if run.status == "finished" else run.history
+    return run.status, str(len(history)), minutes, "\n".join(_listed(run, facts["recipe"]))
 
 
 def _listed(run: Any, recipe: dict) -> list[str]:
     """A line a main score of a run's task, with its floor; none of a run that is not scored."""
     import pandas as pd
 
+    from brain_tumor import files
     from brain_tumor.evaluation import wording
     from brain_tumor.experiments import scoring, tasks
+    from brain_tumor.training.storage import read_table
 
     path = run.path / scoring.SCORES
     if not path.is_file():
         return []
     task = tasks.of(recipe["task"])
     name, value = task.scored
-    scores = pd.read_csv(path)
+    scores = read_table(path)
     if "size" in scores:
         scores = scores[scores["size"] == recipe["size"]]
     rows = scores.set_index(name)
+    if absent := [headline for headline in task.headlines if headline not in rows.index]:
+        raise files.damaged(path, f"no row {absent[0]!r}", f"score the run again: brain-tumor evaluate {run.path.name}")
     return [
         f"{headline} {wording.score(rows[value][headline])}"
         + ("" if pd.isna(rows.floor[headline]) else f" ({rows.floor[headline]:.3f})")

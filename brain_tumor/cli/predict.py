@@ -18,9 +18,8 @@ def predict(
 ) -> None:
     """Outline the tumour in one slice or one case, or tell which slices show one. Research use only: not for diagnosis."""
     load_keras()
-    from brain_tumor.data.opening import open_cohort
     from brain_tumor.errors import DataError
-    from brain_tumor.experiments.run import finished_recipe
+    from brain_tumor.experiments.run import finished_recipe, trained_cohort
     from brain_tumor.inference import intake
     from brain_tumor.inference.predictor import Predictor
     from brain_tumor.training.runs import find_run
@@ -38,7 +37,7 @@ def predict(
     predictor = Predictor.load(folder.path)
     path = Path(what)
     is_file = path.is_dir() or path.suffix.lower() in intake.PICTURES
-    source = path if is_file else open_cohort(predictor.cohort)[what]
+    source = path if is_file else trained_cohort(folder)[what]
     exam = intake.exam(source, predictor.by_exam, sequences=predictor.sequences)
     for note in exam.notes:
         typer.echo(note)

@@ -139,7 +139,7 @@ def from_file(path: Path) -> Recipe:
         content = files.read_json(path)
         recipe = tasks.recipe_from_json(upgrade.recipe(content.get("recipe", content)) | _whole(content))
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: no recipe in JSON ({error})") from None
+        raise RunError(f"{path}: no recipe in JSON ({getattr(error, 'reason', '') or error})") from None
     beside = path.parent / "split.json"
     if recipe.split.endswith(".json") and not Path(recipe.split).is_file() and beside.is_file():
         return replace(recipe, split=str(beside))

@@ -26,6 +26,11 @@ def open_cohort(name: str) -> Cohort:
     return open_lgg() if name == "lgg" else phantom.open_phantom()
 
 
+def name_of(cohort: Cohort) -> str:
+    """The name that opens this cohort: ``lgg`` of whatever lies in the place of the LGG data, a phantom too."""
+    return "lgg" if cohort.root.resolve().is_relative_to(lgg_folder().resolve()) else cohort.name
+
+
 def open_lgg() -> Cohort:
     """The LGG data of this home; refuses, and says how to get it, where it is missing."""
     if not lgg_folder().is_dir():

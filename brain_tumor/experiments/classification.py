@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor.data.cache import Store
-from brain_tumor.errors import DataError
+from brain_tumor.errors import DataError, FileError
 from brain_tumor.evaluation import calibration, detection, detection_groups, floors
 from brain_tumor.experiments import scoring
 from brain_tumor.experiments.inputs import network_inputs
@@ -17,6 +17,7 @@ from brain_tumor.experiments.scoring import Part, Result, Tables
 from brain_tumor.inference.predict import probabilities
 from brain_tumor.models import saved
 from brain_tumor.progress import tracked
+from brain_tumor.training import storage
 
 CRITERION = "accuracy"  # by which the threshold is chosen on the validation part, where there is one
 DECIMALS = 6  # of a probability in the tables
@@ -180,8 +181,11 @@ def _slices(part: Part, again: bool) -> tuple[pd.DataFrame, bool]:
 def _read_slices(path: Path) -> pd.DataFrame:
     """The door for probabilities that lie on disk."""
     try:
-        table = scoring.read_counts(path.parent, path.name)[["case_id", "slice", "probability"]]
-    except (ValueError, KeyError) as error:
-        raise DataError(f"{path}: no table of slices (case_id, slice, probability): {error}") from None
+        table = storage.read_table(path)[["case_id", "slice", "probability"]]
+    except (FileError, KeyError) as error:
+        reason = getattr(error, "reason", error)
+        raise DataError(
+            f"{path}: no table of slices (case_id, slice, probability): {reason}; remove it, and scoring predicts them anew"
+        ) from None
     calibration.check_probabilities(table.probability, str(path))
     return table

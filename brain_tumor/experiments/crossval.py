@@ -13,10 +13,10 @@ from brain_tumor import files
 from brain_tumor.data import splits
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.errors import RunError
+from brain_tumor.errors import FileError, RunError
 from brain_tumor.experiments import out_of_fold, scoring, segmentation, tasks
 from brain_tumor.experiments.recipe import Recipe, identity
-from brain_tumor.experiments.run import content, evaluate, make_split, run_folder, train
+from brain_tumor.experiments.run import content, evaluate, make_split, on, run_folder, train
 from brain_tumor.experiments.tasks import Task
 from brain_tumor.inference import stored
 from brain_tumor.models import settings
@@ -49,7 +49,7 @@ def cross_validate(
         RunError: begun on other data, or the folds' runs do not cover the cohort; no table is written.
         DataError, SplitError, ModelError: recipe or folds do not fit the cohort; nothing is written.
     """
-    store, task = open_store(cohort), tasks.of(recipe.TASK)
+    store, task, recipe = open_store(cohort), tasks.of(recipe.TASK), on(recipe, cohort)
     names = splits.fold_names(unit, folds, store.cases, store.slices)
     recipes = [replace(recipe, split=name) for name in names]
     dealt = [make_split(of_fold, store) for of_fold in recipes]
@@ -130,15 +130,11 @@ def read(folder: Path) -> dict:
         RunError: there is none, or it is damaged.
     """
     try:
-        facts = files.read_json(folder / DESCRIPTION)
-        absent = {"recipe", "unit", "runs", "data_hash", "status", "started"} - set(facts)
+        return files.read_json(folder / DESCRIPTION, ("recipe", "unit", "runs", "data_hash", "status", "started"))
     except FileNotFoundError:
         raise RunError(f"{folder}: no such cross-validation (no {DESCRIPTION})") from None
-    except (ValueError, TypeError) as error:
-        raise RunError(f"{folder / DESCRIPTION}: damaged ({error})") from None
-    if absent:
-        raise RunError(f"{folder / DESCRIPTION}: damaged (no {min(absent)})")
-    return facts
+    except FileError as error:
+        raise RunError(f"{error}; copy it again, or remove it and give the cross-validation's command again") from None
 
 
 def all_crossvals(root: Path) -> list[Path]:

@@ -13,12 +13,13 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.errors import ModelError, RunError
+from brain_tumor.errors import FileError, ModelError, RunError
 from brain_tumor.experiments import run as experiment, scoring, tasks
 from brain_tumor.experiments.jobs import side_by_side
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.models import settings, weights
 from brain_tumor.progress import within
+from brain_tumor.training import storage
 from brain_tumor.training.runs import RunFolder, now
 
 DESCRIPTION, COSTS = "grid.json", "costs.csv"
@@ -90,16 +91,16 @@ def read(folder: Path) -> dict:
         RunError: there is none, or it is damaged.
     """
     try:
-        return files.read_json(folder / DESCRIPTION)
+        return files.read_json(folder / DESCRIPTION, ("cohort", "data_hash", "done"))
     except FileNotFoundError:
         raise RunError(f"{folder}: no such grid (no {DESCRIPTION})") from None
-    except ValueError as error:
-        raise RunError(f"{folder / DESCRIPTION}: damaged ({error})") from None
+    except FileError as error:
+        raise RunError(f"{error}; copy it again, or remove it and give the grid's command again") from None
 
 
 def costs(folder: Path) -> pd.DataFrame:
     """``costs.csv``: a row a split and cell, with the run that answers it, its threshold, seconds of training and precision."""
-    return pd.read_csv(folder / COSTS, dtype={"cell": str})
+    return storage.read_table(folder / COSTS)
 
 
 def done(folder: Path) -> int:

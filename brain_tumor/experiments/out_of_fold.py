@@ -20,6 +20,7 @@ from brain_tumor.experiments.tasks import Task
 from brain_tumor.inference.predict import Prediction, load_prediction
 from brain_tumor.inference.stored import NUMBERS
 from brain_tumor.progress import tracked
+from brain_tumor.training import storage
 from brain_tumor.training.runs import RunFolder
 
 FOLD_SCORES = "fold_scores.csv"
@@ -114,8 +115,8 @@ def _stacked(runs: Sequence[RunFolder], name: str) -> pd.DataFrame:
     for fold, run in enumerate(runs, 1):
         path = run.path / name
         try:
-            table = scoring.read_counts(run.path, name).astype({"slice": int})  # also refuses a table that is none of slices
-        except (OSError, ValueError, KeyError) as error:
+            table = storage.read_table(path).astype({"slice": int})  # also refuses a table that is none of slices
+        except (ValueError, KeyError) as error:
             raise DataError(f"{path}: no table of slices: {error}") from None
         tables.append(table.assign(fold=fold))
     whole = pd.concat(tables, ignore_index=True)

@@ -1,7 +1,9 @@
 """From a recipe to a trained and scored run, whatever the task: where cohort, split, network, training and evaluation meet."""
 
+import glob
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ from brain_tumor import files
 from brain_tumor.data import intensity, splits
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.channels import count
-from brain_tumor.data.cohort import Cohort
-from brain_tumor.errors import RunError
+from brain_tumor.data.cohort import COHORTS, Cohort
+from brain_tumor.data.opening import name_of, open_cohort
+from brain_tumor.errors import DataError, RunError, SplitError
 from brain_tumor.experiments import scoring, tasks
 from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.own import NONE, OwnCode
@@ -22,7 +25,7 @@ from brain_tumor.models import freezing, precision, saved, settings, weights
 from brain_tumor.paths import runs_folder
 from brain_tumor.training import features, losses
 from brain_tumor.training.batches import SliceArrays, TrainingBatches
-from brain_tumor.training.runs import RunFolder, environment, now
+from brain_tumor.training.runs import ANEW, TRAINED, RunFolder, environment, now
 from brain_tumor.training.stages import train as train_stages
 
 SPLIT = "split.json"
@@ -41,7 +44,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         RunError: the run's folder was begun with other weights, or another process trains into it.
         DataError, SplitError, ModelError: the recipe does not fit the cohort; nothing is written.
     """
-    task = tasks.of(recipe.TASK)
+    task, recipe = tasks.of(recipe.TASK), on(recipe, cohort)
     store = open_store(cohort)
     split = make_split(recipe, store)
     run = run_folder(recipe, store, own)
@@ -127,10 +130,10 @@ def evaluate(
     scored = part_of(run, cohort, part, model)
     result = tasks.of(scored.recipe.TASK).evaluate(scored, again)
     if part == "test":
-        scoring.write(result.tables, run)
-        run.update(scored=now(), **result.facts)
         if "threshold" in result.facts:
             saved.decide(run.path, result.facts["threshold"])
+        scoring.write(result.tables, run)
+        run.update(scored=now(), **result.facts)
     return result.tables[scoring.SCORES]
 
 
@@ -138,14 +141,18 @@ def run_folder(recipe: Recipe, store: Store, own: OwnCode = NONE) -> RunFolder:
     """The folder of a recipe's run on these data in this home, whether it is there or not.
 
     Its name says what a person looks for first, then a hash of all that decides the run: the recipe, the content of its split,
-    the data and, where masks are learnt, how they are resized. The path of a split's file is no part of it.
+    the data and, where masks are learnt, how they are resized. Neither the path of a split's file nor what the file calls itself
+    is part of it: a run on the same patients is taken under the name that it has.
     """
     split = make_split(recipe, store)
     asked = {name: value for name, value in identity(recipe).items() if name not in BY_CONTENT}
     decisive = [recipe.TASK, asked, content(recipe, store, split), *([own.facts()] if own.facts() else [])]
     digest = files.sha256_json(decisive)[:8]
     stem = re.sub(r"[^\w-]+", "-", split.name)  # a file may call its split anything
-    return RunFolder(runs_folder() / f"{store.cohort.name}-{stem}-{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}")
+    ending = f"{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}"
+    path = runs_folder() / f"{store.cohort.name}-{stem}-{ending}"
+    same = sorted(runs_folder().glob(f"{glob.escape(store.cohort.name)}-*-{glob.escape(ending)}"))
+    return RunFolder(path if path.exists() or not same else same[0])
 
 
 def content(recipe: Recipe, store: Store, split: splits.Split | None) -> dict[str, Any]:
@@ -179,7 +186,55 @@ def finished_recipe(run: RunFolder) -> Recipe:
     """
     if run.status != "finished":
         raise RunError(f"{run.path}: the run is {run.status}, not finished; train it again to resume")
-    return tasks.recipe_from_json(run.description["recipe"])
+    return tasks.recipe_from_json(run.facts("recipe")["recipe"])
+
+
+def stored_split(run: RunFolder) -> splits.Split:
+    """The split in a run's folder.
+
+    Raises:
+        RunError: the file is damaged, or not the split that the run was trained on.
+    """
+    path = run.path / SPLIT
+    try:
+        split = splits.load(path)
+    except SplitError as error:
+        raise RunError(f"{error}; {ANEW}") from None
+    if split.hash != run.description.get("split_hash", split.hash):
+        raise RunError(f"{path}: another split than the run was trained on; {ANEW}")
+    return split
+
+
+def on(recipe: Recipe, cohort: Cohort) -> Recipe:
+    """The recipe with the name of the cohort that it is trained on, whatever it said."""
+    return replace(recipe, cohort=name_of(cohort))
+
+
+def trained_cohort(run: RunFolder) -> Cohort:
+    """The cohort of this home that a run was trained on.
+
+    It is the one that the run's recipe names, unless that holds other data: earlier versions wrote what the recipe said, so a run
+    on the phantom may say ``lgg``.
+
+    Raises:
+        DataError: the cohort is not here.
+        RunError: the run's description is damaged.
+    """
+    facts = run.facts(*TRAINED)
+    named = facts["recipe"]["cohort"]
+    refusals, opened = [], []
+    for name in dict.fromkeys((named, *(COHORTS if facts["phantom"] else ()))):
+        try:
+            cohort = open_cohort(name)
+        except DataError as error:
+            refusals.append(error)
+            continue
+        if cohort.phantom == facts["phantom"] and open_store(cohort).data_hash == facts["data_hash"]:
+            return cohort
+        opened.append(cohort)
+    if not opened:
+        raise refusals[0]
+    return opened[0]
 
 
 def part_of(run: RunFolder, cohort: Cohort, name: str, model: keras.Model | None = None) -> scoring.Part:
@@ -190,7 +245,7 @@ def part_of(run: RunFolder, cohort: Cohort, name: str, model: keras.Model | None
     """
     recipe = finished_recipe(run)
     store = open_store(cohort)
-    split = splits.load(run.path / SPLIT)
+    split = stored_split(run)
     check_content(run, content(recipe, store, split))
     part = scoring.Part(run, cohort, recipe, store, split, name, model)
     if not len(part.rows):

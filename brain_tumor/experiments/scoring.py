@@ -22,6 +22,7 @@ from brain_tumor.errors import DataError
 from brain_tumor.evaluation import calibration, ceiling, components, detection, overlap, subgroups, surface
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.inference.predict import Prediction, at_native_size
+from brain_tumor.training import storage
 from brain_tumor.training.runs import RunFolder
 
 # Of every slice or case, as they were counted.
@@ -201,7 +202,7 @@ def slice_calibration(slices: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFram
 
 def read_counts(folder: Path, name: str = COUNTS) -> pd.DataFrame:
     """A run's or record's ``counts.csv``, or another table of cases or slices: a ``case_id`` of digits alone stays text."""
-    return pd.read_csv(folder / name, dtype={"case_id": str})
+    return storage.read_table(folder / name)
 
 
 def write(tables: Tables, run: RunFolder) -> None:

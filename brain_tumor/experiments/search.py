@@ -26,6 +26,7 @@ from brain_tumor.progress import within
 from brain_tumor.training import plan
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.runs import RunFolder
+from brain_tumor.training.storage import read_table
 
 DESCRIPTION, TRIALS, JOURNAL = "search.json", "trials.csv", "journal.log"
 MEASURE = "validation_loss"
@@ -146,7 +147,7 @@ def read(folder: Path) -> pd.DataFrame:
     path = folder / TRIALS
     if not path.is_file():
         raise RunError(f"{folder}: no finished trial ({TRIALS})")
-    return pd.read_csv(path)
+    return read_table(path)
 
 
 def search_name(recipe: Recipe, names: tuple[str, ...], store: Store) -> str:

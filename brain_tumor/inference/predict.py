@@ -1,7 +1,5 @@
 """Whole cases in, probabilities out: at the size the network works at, and back at the case's own size."""
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +8,9 @@ import numpy as np
 
 from brain_tumor import files
 from brain_tumor.data import intensity
-from brain_tumor.errors import DataError
+from brain_tumor.errors import DataError, FileError
 from brain_tumor.models import decision, settings
+from brain_tumor.training import storage
 
 BATCH = 16  # always padded to this, so that a slice alone and a slice in a series give the same bits
 
@@ -45,10 +44,12 @@ def load_prediction(path: Path) -> Prediction:
         DataError: the file is missing or damaged.
     """
     try:
-        with np.load(path) as arrays:
+        with storage.arrays(path) as arrays:
             return Prediction(path.stem, arrays["slice_numbers"], arrays["native"], arrays["working"])
-    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: not a stored prediction ({error})") from None
+    except FileError as error:
+        raise DataError(
+            f"{path}: not a stored prediction ({error.reason}); remove it, and scoring the run predicts this case anew"
+        ) from None
 
 
 def probabilities(model: keras.Model, images: np.ndarray, scaling: np.ndarray, flip_tta: bool = False) -> np.ndarray:

@@ -4,13 +4,12 @@
 numbers ``(Z,)`` under the name followed by ``.slices``.
 """
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
-from brain_tumor.errors import DataError
+from brain_tumor.errors import DataError, FileError
+from brain_tumor.training import storage
 
 PREDICTIONS = "predictions.npz"
 NUMBERS = ".slices"
@@ -24,9 +23,12 @@ def load(folder: Path, case_id: str) -> tuple[np.ndarray, np.ndarray]:
     """
     path = folder / PREDICTIONS
     try:
-        with np.load(path) as arrays:
+        with storage.arrays(path) as arrays:
             if case_id not in arrays:
                 raise DataError(f"{path}: no case {case_id!r} among its {len(arrays.files) // 2}: never tested, or unknown")
             return arrays[f"{case_id}{NUMBERS}"], arrays[case_id]
-    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: no out-of-fold predictions ({error})") from None
+    except FileError as error:
+        raise DataError(
+            f"{path}: no out-of-fold predictions ({error.reason}); copy it again, or remove it and give the cross-validation's "
+            "command again"
+        ) from None

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from brain_tumor import files
-from brain_tumor.errors import ModelError
+from brain_tumor.errors import FileError, ModelError
 from brain_tumor.models import classifier, settings, unet
 from brain_tumor.models.architectures import CLASSIFICATION, SEGMENTATION
 
@@ -22,6 +22,7 @@ CONSTRUCTORS: dict[str, Callable[..., keras.Model]] = {
 }
 OF_BATCHNORM = ("batchnorm_momentum", "input_batchnorm")
 DESCRIPTION, WEIGHTS = "model.json", "model.weights.h5"
+ANEW = "copy the folder again, or remove it and train the run anew"
 OWN = "own"  # the constructor of a network that is not ours
 
 
@@ -81,9 +82,23 @@ def save(model: keras.Model, description: dict, folder: Path) -> None:
     files.write_json(folder / DESCRIPTION, {**description, "weights_sha256": digest})
 
 
+def read(folder: Path) -> dict:
+    """The ``model.json`` of a model's folder.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    try:
+        return files.read_json(folder / DESCRIPTION, ("constructor", "arguments", "weights_sha256"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{error.filename}: no such file; is the run finished?") from None
+    except FileError as error:
+        raise ModelError(f"{folder / DESCRIPTION}: not a model description ({error.reason}); {ANEW}") from None
+
+
 def decide(folder: Path, threshold: float) -> None:
     """Change the threshold of a saved model to the one that was chosen on validation."""
-    description = files.read_json(folder / DESCRIPTION)
+    description = read(folder)
     description["predictor"]["threshold"] = threshold
     files.write_json(folder / DESCRIPTION, description)
 
@@ -107,16 +122,16 @@ def load_described(folder: Path, own: keras.Model | None = None) -> tuple[keras.
     Raises:
         ModelError: a file is missing or damaged, describes no network of ours, or its weights are not those that were saved.
     """
+    description = read(folder)
+    expected = str(description.pop("weights_sha256"))
     try:
-        description = files.read_json(folder / DESCRIPTION)
-        expected = description.pop("weights_sha256")
         digest = files.sha256_file(folder / WEIGHTS)
     except FileNotFoundError as error:
         raise ModelError(f"{error.filename}: no such file; is the run finished?") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder / DESCRIPTION}: not a model description ({error})") from None
     if digest != expected:
-        raise ModelError(f"{folder / WEIGHTS}: SHA-256 {digest[:12]}, expected {expected[:12]}; the file is damaged or another's")
+        raise ModelError(
+            f"{folder / WEIGHTS}: SHA-256 {digest[:12]}, expected {expected[:12]}; the file is damaged or another's: {ANEW}"
+        )
     network = _own(description, own, folder)
     try:
         model = network or build(description, description.get("precision", "float32"))

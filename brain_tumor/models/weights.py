@@ -17,7 +17,7 @@ import numpy as np
 from classification_models.weights import WEIGHTS_COLLECTION
 
 from brain_tumor import files
-from brain_tumor.errors import BrainTumorError, ModelError
+from brain_tumor.errors import BrainTumorError, FileError, ModelError
 from brain_tumor.models import freezing, settings
 from brain_tumor.models.architectures import BACKBONES, RESNET_STRIDE
 from brain_tumor.models.backbones import INPUT_BATCHNORM, resnet
@@ -139,15 +139,16 @@ def read_record(path: Path) -> dict:
         raise ModelError(f"{readable(path)}: not a {ENDING} file; weights are one of {', '.join(SOURCES)}, or such a file")
     try:
         digest = files.sha256_file(path)
-        record = files.read_json(record_file(path))
+        record = files.read_json(record_file(path), RECORD)
         wrong = [name for name, kind in RECORD.items() if not isinstance(record[name], kind)]
         wrong += [name for name in ("channels", "size", "layers") if name not in wrong and record[name] < 1]
     except OSError as error:
+        raise ModelError(f"{readable(error.filename)}: {error.strerror}; expected weights and their record") from None
+    except FileError as error:
         raise ModelError(
-            f"{readable(error.filename)}: {error.strerror}; expected an encoder's weights and their record"
+            f"{readable(record_file(path))}: not the record of an encoder's weights ({error.reason}); copy it again, or remove "
+            "it and the weights, and make them anew with `brain-tumor pretrain`"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{readable(record_file(path))}: not the record of an encoder's weights ({error})") from None
     if wrong:
         raise ModelError(f"{readable(record_file(path))}: {wrong[0]} is {record[wrong[0]]!r}, which no encoder's record says")
     if digest != record["sha256"]:

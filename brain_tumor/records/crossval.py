@@ -16,6 +16,7 @@ from brain_tumor.inference import stored
 from brain_tumor.paths import runs_folder
 from brain_tumor.records import lookup, records, upgrade
 from brain_tumor.training.runs import HISTORY, RunFolder, all_runs
+from brain_tumor.training.storage import read_table
 
 # What every fold's run has alike, told once.
 SHARED = ("parameters", "precision", "encoder")
@@ -82,7 +83,7 @@ def commit_crossval(folder: Path) -> Path:
         files.write_json(temporary / crossval.DESCRIPTION, facts | more)
         history.to_csv(temporary / HISTORY, index=False)
         for name in names:
-            table = pd.read_csv(folder / name)
+            table = read_table(folder / name)
             if name == scoring.FLOORS:
                 table = table[table.floor != floors.ALL_EMPTY]
             table.round(records.DECIMALS).to_csv(temporary / name, index=False)
@@ -116,5 +117,5 @@ def other_units(folder: Path, facts: dict) -> dict[str, pd.DataFrame]:
     for other in all_records():
         theirs = lookup.crossval_facts(other)
         if other.name != folder.name and all(theirs[name] == ours[name] for name in alike):
-            scores[f"{theirs['unit']}, {theirs['folds']} folds"] = pd.read_csv(other / scoring.SCORES)
+            scores[f"{theirs['unit']}, {theirs['folds']} folds"] = read_table(other / scoring.SCORES)
     return scores

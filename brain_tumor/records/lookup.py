@@ -19,6 +19,7 @@ from brain_tumor.experiments import crossval, grid, tasks
 from brain_tumor.paths import reports_folder
 from brain_tumor.records import upgrade
 from brain_tumor.training.runs import HISTORY, RunFolder
+from brain_tumor.training.storage import read_table
 
 if TYPE_CHECKING:
     from brain_tumor.experiments.recipe import Recipe
@@ -48,9 +49,12 @@ class Record(RunFolder):
 
 
 def history(folder: Path) -> pd.DataFrame:
-    """The ``history.csv`` of a run, cross-validation or record."""
-    path = folder / HISTORY
-    table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+    """The ``history.csv`` of a run or record, or of a cross-validation's record.
+
+    Raises:
+        FileError: it is gone or damaged.
+    """
+    table = read_table(folder / HISTORY)
     return table.set_axis(upgrade.history(list(table.columns)), axis="columns")
 
 
@@ -64,8 +68,12 @@ def all_records(description: str = RUN) -> list[Path]:
 
 
 def run_facts(folder: Path) -> dict:
-    """The ``run.json`` of a run or record in the present words."""
-    return upgrade.description(files.read_json(folder / RUN))
+    """The ``run.json`` of a run or record in the present words.
+
+    Raises:
+        RunError: there is none, or it is damaged.
+    """
+    return upgrade.description(RunFolder(folder).facts("recipe"))
 
 
 def crossval_facts(folder: Path) -> dict:
@@ -99,7 +107,7 @@ def pretraining_of(path: Path) -> "Pretraining":
     from brain_tumor.training.augment import Augmentation
     from brain_tumor.training.pretrain import Pretraining
 
-    values = upgrade.pretraining(files.read_json(path)["recipe"])
+    values = upgrade.pretraining(files.read_json(path, ("recipe",))["recipe"])
     return Pretraining(**values | {"augmentation": Augmentation(**values["augmentation"])})
 
 

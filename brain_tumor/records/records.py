@@ -4,7 +4,6 @@ Only git is sure to last (DESIGN law 10): scores, paired comparisons and figures
 trained again by the command that each record names.
 """
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +13,13 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.errors import RunError
 from brain_tumor.experiments import scoring, tasks
+from brain_tumor.experiments.run import stored_split
 from brain_tumor.experiments.scoring import read_counts
+from brain_tumor.models import saved
 from brain_tumor.records import lookup
 from brain_tumor.records.lookup import Record, all_records, records_folder
-from brain_tumor.training.runs import HISTORY, RunFolder
+from brain_tumor.training.runs import HISTORY, TRAINED, RunFolder
+from brain_tumor.training.storage import read_table
 
 if TYPE_CHECKING:
     from brain_tumor.experiments.recipe import Recipe
@@ -36,7 +38,7 @@ def commit_record(run: RunFolder) -> Path:
     Raises:
         RunError: the run is of the phantom, unfinished or unscored, or its recipe is of another version.
     """
-    facts = run.description
+    facts = run.facts(*TRAINED, "parts")
     if facts["phantom"]:
         raise RunError(f"{run.path}: a run on the phantom, which is never published")
     if run.status != "finished":
@@ -45,17 +47,33 @@ def commit_record(run: RunFolder) -> Path:
     absent = [name for name in (*FILES, *task.tables) if not (run.path / name).is_file()]
     if absent:
         raise RunError(f"{run.path}: no {absent[0]}; score the run first: brain-tumor evaluate {run.path.name}")
+    check_counts(run.path, facts)
     folder = records_folder() / run.path.name
     names = [path.name for path in sorted(run.path.glob("*.csv")) if not path.name.startswith(NOT_KEPT)]
     recipe = facts["recipe"] | {"split": Path(facts["recipe"]["split"]).name}
     with files.atomic_folder(folder) as temporary:
-        model = files.read_json(run.path / "model.json")
-        files.write_json(temporary / "run.json", facts | {"recipe": recipe, "model": model})
-        shutil.copyfile(run.path / "split.json", temporary / "split.json")
+        files.write_json(temporary / "run.json", facts | {"recipe": recipe, "model": saved.read(run.path)})
+        stored_split(run).save(temporary / "split.json")
         for name in names:
-            pd.read_csv(run.path / name).round(DECIMALS).to_csv(temporary / name, index=False)
+            read_table(run.path / name).round(DECIMALS).to_csv(temporary / name, index=False)
     keep_weights(facts.get("encoder"))
     return folder
+
+
+def check_counts(folder: Path, facts: dict) -> None:
+    """Refuse a run's main table that was cut short between two lines, so that no score is of a part of the slices.
+
+    Args:
+        facts: the run's ``run.json``.
+
+    Raises:
+        FileError: the table is damaged, or lacks slices of the test part.
+    """
+    path = folder / tasks.of(facts["recipe"]["task"]).main
+    counted = len(read_table(path)[["case_id", "slice"]].drop_duplicates())
+    if counted != (expected := facts["parts"]["test"]["slices"]):
+        remedy = f"score the run again: brain-tumor evaluate {folder.name}"
+        raise files.damaged(path, f"{counted} slices, the test part has {expected}", remedy)
 
 
 def keep_weights(encoder: dict | None) -> Path | None:
@@ -70,7 +88,7 @@ def keep_weights(encoder: dict | None) -> Path | None:
     from brain_tumor.models import weights
 
     source = encoder and weights.record_file(weights.folder() / encoder["file"])
-    if not encoder or not source or not source.is_file() or files.read_json(source)["sha256"] != encoder["sha256"]:
+    if not encoder or not source or not source.is_file() or files.read_json(source).get("sha256") != encoder["sha256"]:
         return None
     copy = records_folder() / "weights" / source.name
     files.write_text(copy, source.read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ from brain_tumor.experiments import classification, scoring
 from brain_tumor.face import Folds
 from brain_tumor.records.sidecar import Sidecar
 from brain_tumor.studies.leaks import published
+from brain_tumor.training.storage import read_table
 
 HEADLINES = ("AUC", "accuracy", "sensitivity")
 AT_HALF = ("accuracy", "sensitivity")
@@ -51,7 +52,7 @@ def confusion(folds: Folds) -> pd.DataFrame:
 
 def subgroups(folds: Folds) -> dict[str, pd.DataFrame]:
     """The scores of groups of slices, by kind of group."""
-    table = pd.read_csv(folds.path / scoring.SUBGROUPS, dtype={"group": str})
+    table = read_table(folds.path / scoring.SUBGROUPS)
     return dict(list(table.groupby("by", sort=False)))
 
 

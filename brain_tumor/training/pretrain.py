@@ -170,7 +170,7 @@ def _train(recipe: Pretraining, material: Deduplicated, run: RunFolder, on_start
         plan = (stages.Stage("all", recipe.epochs, recipe.max_lr),)
         validation = parts["validation"] if len(parts["validation"].rows) else None
         stages.train(model, plan, epoch_batches, losses.make(LOSS), run, validation, (losses.accuracy,))
-        saved.save(model, description, run.path)
+        saved.save(model, description | {"precision": number_format}, run.path)
         run.update(held_out=held_out(model, parts, material.folders.classes, recipe.batch_size))
     run.drop_checkpoints()
 

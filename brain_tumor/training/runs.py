@@ -21,15 +21,19 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
 from brain_tumor import __version__, files
-from brain_tumor.errors import RunError
+from brain_tumor.errors import FileError, RunError
 from brain_tumor.paths import CHECKOUT, runs_folder
+from brain_tumor.training import storage
+from brain_tumor.training.checkpoints import Checkpoint
+from brain_tumor.training.storage import HISTORY
 
-DESCRIPTION, HISTORY, CHECKPOINT = "run.json", "history.csv", "checkpoint"
+DESCRIPTION, CHECKPOINT = "run.json", "checkpoint"
+TRAINED = ("recipe", "phantom", "data_hash")  # what `run.json` holds, besides, of every run of a recipe
+ANEW = "copy it again, or remove its folder and train the run anew"
 RECORDED_PACKAGES = ("keras", "tensorflow-cpu", "tensorflow", "jax", "numpy", "opencv-python-headless", "segmentation-models")
 LOCK, OWNER = ".lock", "owner.json"
 LOCK_SECONDS = 1.0  # a process that only looks whether the lock is free holds it for less
@@ -46,14 +50,22 @@ class RunFolder:
         """``run.json``.
 
         Raises:
-            RunError: there is no such run.
+            RunError: there is no such run, or the file is damaged.
+        """
+        return self.facts("status")
+
+    def facts(self, *names: str) -> dict:
+        """``run.json``, which must hold these names.
+
+        Raises:
+            RunError: there is no such run, or the file is damaged or another program's.
         """
         try:
-            return files.read_json(self.path / DESCRIPTION)
+            return files.read_json(self.path / DESCRIPTION, names)
         except FileNotFoundError:
             raise RunError(f"{self.path}: no such run (no {DESCRIPTION})") from None
-        except ValueError as error:
-            raise RunError(f"{self.path / DESCRIPTION}: damaged ({error})") from None
+        except FileError as error:
+            raise RunError(f"{error}; {ANEW}") from None
 
     @property
     def exists(self) -> bool:
@@ -116,8 +128,8 @@ class RunFolder:
     def _owner(self) -> dict:
         """The process and machine that train this run, or trained it until a kill."""
         try:
-            return files.read_json(self.path / OWNER)
-        except FileNotFoundError:
+            return files.read_json(self.path / OWNER, ("pid", "host"))
+        except (FileNotFoundError, FileError):
             return {}
 
     def _lock_is_free(self) -> bool:
@@ -131,7 +143,7 @@ class RunFolder:
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
-        epochs = self.history.get("seconds", pd.Series(dtype=float)).sum()
+        epochs = sum(row.get("seconds", 0.0) for row in self.read_checkpoint()[1])
         begun, earlier, ending = time.monotonic(), max(self.description.get("training_seconds", 0.0), epochs), "failed"
         try:
             yield
@@ -146,49 +158,51 @@ class RunFolder:
     def history(self) -> pd.DataFrame:
         """A row an epoch: ``epoch, stage, loss``, ``dice`` or ``accuracy``, those of validation, ``learning_rate, seconds``."""
         path = self.path / HISTORY
-        return pd.read_csv(path) if path.is_file() else pd.DataFrame()
+        return storage.read_table(path) if path.is_file() else pd.DataFrame()
+
+    def write_history(self, history: list[dict]) -> None:
+        """Write ``history.csv``, the columns in the order of the newest row: a checkpoint's rows have their keys sorted."""
+        with files.atomic_path(self.path / HISTORY) as temporary:
+            pd.DataFrame(history, columns=list(history[-1])).to_csv(temporary, index=False)
 
     def save_checkpoint(self, model: keras.Model, epoch: int, history: list[dict]) -> None:
         """Keep the history and the state after ``epoch`` epochs, then remove the checkpoint before."""
-        with files.atomic_path(self.path / HISTORY) as temporary:
-            # In the order of the newest row: those read from a checkpoint come with their keys sorted.
-            pd.DataFrame(history, columns=list(history[-1])).to_csv(temporary, index=False)
-        with files.atomic_folder(self.path / f"{CHECKPOINT}-{epoch:04d}") as temporary:
-            model.save_weights(temporary / "checkpoint.weights.h5")
-            arrays = {f"v{i}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(model.optimizer.variables)}
-            np.savez(temporary / "optimiser.npz", **arrays)
-            files.write_json(temporary / "state.json", {"epoch": epoch, "history": history})
+        self.write_history(history)
+        Checkpoint(self.path / f"{CHECKPOINT}-{epoch:04d}").write(model, epoch, history)
         self.drop_checkpoints(but=self._checkpoint)
 
     def read_checkpoint(self) -> tuple[int, list[dict]]:
-        """Epochs done and their history; ``(0, [])`` where there is no checkpoint."""
+        """Epochs done and their history; ``(0, [])`` where there is no checkpoint.
+
+        Raises:
+            RunError: the checkpoint is damaged.
+        """
         if self._checkpoint is None:
             return 0, []
-        state = files.read_json(self._checkpoint / "state.json")
+        state = self._checkpoint.state()
         return state["epoch"], state["history"]
 
-    def drop_checkpoints(self, but: Path | None = None) -> None:
+    def drop_checkpoints(self, but: Checkpoint | None = None) -> None:
         """Remove checkpoints, and what a killed process left of one: each is three times the size of the model."""
         for folder in self.path.glob(f"*{CHECKPOINT}-*"):
-            if folder != but:
+            if but is None or folder != but.path:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def restore_weights(self, model: keras.Model) -> None:
         """Load the checkpoint's weights into ``model``."""
         assert self._checkpoint is not None
-        model.load_weights(self._checkpoint / "checkpoint.weights.h5")
+        self._checkpoint.restore_weights(model)
 
     def restore_optimiser(self, model: keras.Model) -> None:
         """Load the checkpoint's optimiser variables into the compiled, built ``model``."""
         assert self._checkpoint is not None
-        with np.load(self._checkpoint / "optimiser.npz") as arrays:
-            for i, variable in enumerate(model.optimizer.variables):
-                variable.assign(arrays[f"v{i}"])
+        self._checkpoint.restore_optimiser(model)
 
     @property
-    def _checkpoint(self) -> Path | None:
+    def _checkpoint(self) -> Checkpoint | None:
         """The latest; an older one beside it is what a kill left."""
-        return max(self.path.glob(f"{CHECKPOINT}-*"), default=None)
+        folder = max(self.path.glob(f"{CHECKPOINT}-*"), default=None)
+        return Checkpoint(folder) if folder else None
 
 
 def find_run(name: str) -> RunFolder:
@@ -201,6 +215,8 @@ def find_run(name: str) -> RunFolder:
         return RunFolder(Path(name))
     begun = [run for run in all_runs() if run.path.name.startswith(name)]
     matches = [run for run in begun if run.path.name == name] or begun
+    if not matches and (halves := [path for path in remains() if name in (path.name, str(path))]):
+        raise RunError(f"{halves[0]}: no such run (no {DESCRIPTION}); {ANEW}")
     if len(matches) != 1:
         several = f": {', '.join(run.path.name for run in matches[:3])}" if matches else "; `brain-tumor runs` lists them"
         raise RunError(f"{name}: {len(matches) or 'no'} such run{'s' if len(matches) > 1 else ''} in {runs_folder()}{several}")
@@ -209,7 +225,14 @@ def find_run(name: str) -> RunFolder:
 
 def all_runs() -> list[RunFolder]:
     """Every run of this home, by name."""
-    return [RunFolder(path.parent) for path in sorted(runs_folder().glob(f"*/{DESCRIPTION}"))]
+    return [RunFolder(path.parent) for path in sorted(runs_folder().glob(f"*/{DESCRIPTION}")) if path.is_file()]
+
+
+def remains() -> list[Path]:
+    """Folders of this home that hold part of a run, but not its ``run.json``: half copied, or half removed."""
+    marks = (HISTORY, "model.json", f"{CHECKPOINT}-*")
+    folders = {path.parent for mark in marks for path in runs_folder().glob(f"*/{mark}")}
+    return sorted(folder for folder in folders if not (folder / DESCRIPTION).is_file())
 
 
 def environment() -> dict:

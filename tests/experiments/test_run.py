@@ -12,7 +12,9 @@ import pytest
 from brain_tumor import files
 from brain_tumor.data import intensity, splits
 from brain_tumor.data.cache import open_store
-from brain_tumor.errors import ModelError
+from brain_tumor.data.opening import open_cohort
+from brain_tumor.data.phantom import write_phantom
+from brain_tumor.errors import DataError, ModelError
 from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.models import weights
@@ -21,6 +23,7 @@ from brain_tumor.models.classifier import classifier
 from brain_tumor.training import losses
 from brain_tumor.training.augment import NONE, Augmentation
 from brain_tumor.training.plan import Stage
+from brain_tumor.training.runs import RunFolder
 
 BCE = np.log(2)  # of an undecided network
 HEAD = Stage("frozen", 1, part="head")
@@ -160,6 +163,17 @@ def test_a_run_is_not_trained_again_for_another_path_of_its_split(begun, split_f
     assert other
 
 
+@pytest.mark.parametrize("recipe", [RECIPE, SEGMENTATION], ids=["classification", "segmentation"])
+def test_a_split_by_another_name_is_no_other_run(store, split_files, home, recipe):
+    first = experiment.run_folder(replace(recipe, split="a.json"), store)
+    first.path.mkdir(parents=True)
+    for number, name in ((1, "another"), (2, "ratio-33-mine")):
+        replace(splits.load(split_files / "a.json"), name=name).save(split_files / f"{number}.json")
+        assert experiment.run_folder(replace(recipe, split=f"{number}.json"), store) == first
+    replace(splits.load(split_files / "c.json"), name="another").save(split_files / "3.json")
+    assert experiment.run_folder(replace(recipe, split="3.json"), store) != first
+
+
 def test_the_name_of_a_splits_file_leads_out_of_no_folder(store, split_files, home):
     split = splits.load(split_files / "a.json")
     replace(split, name="../../away of/ratio 33").save(split_files / "a.json")
@@ -172,6 +186,27 @@ def test_a_run_on_the_phantom_is_named_after_it_whatever_its_recipe_says(store, 
     of_lgg = experiment.run_folder(replace(recipe, cohort="lgg"), store)
     assert of_lgg.path.name.startswith("phantom-ratio-33-")
     assert of_lgg == experiment.run_folder(recipe, store), "the data say whose exams they are"
+
+
+def test_a_run_says_what_it_was_trained_on_and_is_scored_on_that(begun, home, small_phantom):
+    _, facts = begun(cohort="lgg")
+    assert facts["recipe"]["cohort"] == "phantom"
+    (path,) = (home / "runs").iterdir()
+    run = RunFolder(path)
+    for written in ("phantom", "lgg"):  # as earlier versions wrote it
+        run.update(recipe=facts["recipe"] | {"cohort": written})
+        cohort = experiment.trained_cohort(run)
+        assert cohort.phantom and open_store(cohort).data_hash == facts["data_hash"]
+        assert experiment.on(RECIPE, cohort) == RECIPE
+    run.update(phantom=False)
+    with pytest.raises(DataError, match="the LGG data is not here"):
+        experiment.trained_cohort(run)
+
+
+def test_a_phantom_in_the_place_of_the_patients_is_opened_by_their_name(home):
+    write_phantom(home / "data" / "kaggle_3m", patients=6, slices=(8, 8), size=64)
+    cohort = open_cohort("lgg")
+    assert cohort.name == "phantom" and experiment.on(RECIPE, cohort).cohort == "lgg"
 
 
 @pytest.mark.parametrize(

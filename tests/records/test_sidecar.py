@@ -206,7 +206,7 @@ def test_the_page_of_a_run_of_preparation_1_says_so(make_run, make_classifier, r
 
 
 def test_the_page_of_ones_own_run_has_pictures_and_stays_at_home(make_run, reports, phantom_cohort, monkeypatch):
-    monkeypatch.setattr(segmentation, "open_cohort", lambda name: phantom_cohort)
+    monkeypatch.setattr(segmentation, "trained_cohort", lambda _run: phantom_cohort)
     run = make_run()
     path = run_page.run_page(run)
     assert path.parent == reports / "local"

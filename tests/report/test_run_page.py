@@ -44,7 +44,7 @@ def test_a_classifier_has_a_page_without_a_picture(make_classifier, reports):
 
 
 def test_a_classifiers_own_page_stays_at_home(make_classifier, reports, phantom_cohort, monkeypatch):
-    monkeypatch.setattr(run_page, "open_cohort", lambda name: phantom_cohort)
+    monkeypatch.setattr(run_page, "trained_cohort", lambda _run: phantom_cohort)
     path = run_page.run_page(make_classifier())
     assert path.parent == reports / "local" and "<title>PHANTOM" in path.read_text()
 
@@ -66,7 +66,7 @@ def test_an_answer_owns_up_to_its_floor(make_run, dice, words):
 
 def test_the_demo_shows_its_cohort_and_then_the_same_sections(make_run, reports, phantom_cohort, store, monkeypatch):
     for module in (run_page, segmentation):
-        monkeypatch.setattr(module, "open_cohort", lambda name: phantom_cohort)
+        monkeypatch.setattr(module, "trained_cohort", lambda _run: phantom_cohort)
     html = run_page.demo_page(make_run(), profile(store)).read_text()
     places = [
         html.index(f"<h2>{title}</h2>") for title in ("The cohort", "Patients", "Scores", "Boundary", "Pictures", "Training")

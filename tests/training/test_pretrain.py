@@ -142,6 +142,7 @@ def test_a_finished_run_leaves_its_facts_and_no_checkpoint(trained, material):
     facts = trained.description
     assert trained.path.parent == runs_folder() / "pretraining"
     assert facts["status"] == "finished" and facts["pictures"] == material.to_json()
+    assert saved.read(trained.path)["precision"] == facts["precision"] == "float32", "in which number format it is built again"
     assert [row["epoch"] for row in trained.history.to_dict("records")] == [1, 2]
     assert {"loss", "accuracy"} <= set(trained.history.columns)
     assert not list(trained.path.glob("checkpoint*"))

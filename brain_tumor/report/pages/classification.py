@@ -10,6 +10,7 @@ from brain_tumor.report import figures, tables
 from brain_tumor.report.figures.drawing import Drawing
 from brain_tumor.report.pages import numbers, sections
 from brain_tumor.report.pages.sections import INTERVAL, Section
+from brain_tumor.training.storage import read_table
 
 HEADLINES = ("accuracy", "AUC")
 WORST, WORST_SLICES = "Worst slices", 12
@@ -18,8 +19,8 @@ WORST, WORST_SLICES = "Worst slices", 12
 def of_run(folder: Path, facts: dict) -> list[Section]:
     """The sections of a scored run or record."""
     threshold = facts["threshold"]
-    cases, slices = pd.read_csv(folder / "cases.csv"), records.read_slices(folder)
-    scores = pd.read_csv(folder / "scores.csv")
+    cases, slices = read_table(folder / "cases.csv"), records.read_slices(folder)
+    scores = read_table(folder / "scores.csv")
     return [
         Section(
             sections.PATIENTS,
@@ -67,7 +68,7 @@ def fold_drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
 
 def of_scores(folder: Path, facts: dict) -> list[dict]:
     """Every score as a number of the sidecar."""
-    return numbers.of_detection(pd.read_csv(folder / "scores.csv"), facts["recipe"], HEADLINES)
+    return numbers.of_detection(read_table(folder / "scores.csv"), facts["recipe"], HEADLINES)
 
 
 def answer(listed: list[dict], recipe: dict, test: dict) -> str:

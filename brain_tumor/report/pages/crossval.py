@@ -13,6 +13,7 @@ from brain_tumor.report import figures
 from brain_tumor.report.figures.drawing import SERIES
 from brain_tumor.report.pages import numbers, page, run_content, sections, views
 from brain_tumor.report.pages.sections import Section
+from brain_tumor.training.storage import read_table
 
 UNITS, FOLDS = "By unit of the folds", "Folds"
 LEAKS = "Folds over slices leave each slice's neighbours in training: they measure that leak, not the network."
@@ -21,8 +22,8 @@ LEAKS = "Folds over slices leave each slice's neighbours in training: they measu
 def of_folder(folder: Path) -> list[Section]:
     """The sections of a finished cross-validation's folder or record."""
     facts = lookup.crossval_facts(folder)
-    scores, by_fold = (pd.read_csv(folder / name) for name in (scoring.SCORES, out_of_fold.FOLD_SCORES))
-    cases = pd.read_csv(folder / scoring.CASES)
+    scores, by_fold = (read_table(folder / name) for name in (scoring.SCORES, out_of_fold.FOLD_SCORES))
+    cases = read_table(folder / scoring.CASES)
     view = views.of(facts["recipe"]["task"])
     here = f"{facts['unit']}, {facts['folds']} folds"
     units = {here: scores} | crossval_record.other_units(folder, facts)
@@ -132,7 +133,7 @@ def _content(folder: Path, facts: dict) -> dict:
     recipe = facts["recipe"]
     task = tasks.of(recipe["task"])
     name, value = task.scored
-    scores = pd.read_csv(folder / scoring.SCORES)
+    scores = read_table(folder / scoring.SCORES)
     main = _main(scores, facts)
     listed: list[dict] = [
         {

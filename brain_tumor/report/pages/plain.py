@@ -10,11 +10,12 @@ from brain_tumor.report import tables
 from brain_tumor.report.figures.drawing import Drawing
 from brain_tumor.report.pages import numbers, sections
 from brain_tumor.report.pages.sections import Section
+from brain_tumor.training.storage import read_table
 
 
 def of_run(folder: Path, facts: dict) -> list[Section]:
     """Its scores."""
-    scores = tables.plain_table(pd.read_csv(folder / "scores.csv"))
+    scores = tables.plain_table(read_table(folder / "scores.csv"))
     return [Section(sections.SCORES, scores, f"{sections.test_part(facts)} {sections.INTERVAL}")]
 
 
@@ -30,7 +31,7 @@ def of_scores(folder: Path, facts: dict) -> list[dict]:
     recipe = facts["recipe"]
     task = tasks.of(recipe["task"])
     name, value = task.scored
-    scores = pd.read_csv(folder / "scores.csv")
+    scores = read_table(folder / "scores.csv")
     return [
         numbers.number(row, f"{recipe['model']} {getattr(row, name)}", getattr(row, value), f"seed {recipe['seed']}",
                        headline=getattr(row, name) in task.headlines)

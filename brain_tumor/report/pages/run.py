@@ -9,8 +9,8 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.data import profile
 from brain_tumor.data.cache import open_store
-from brain_tumor.data.opening import open_cohort
 from brain_tumor.errors import RunError
+from brain_tumor.experiments.run import trained_cohort
 from brain_tumor.paths import reports_folder
 from brain_tumor.records import lookup, records
 from brain_tumor.report import figures
@@ -32,9 +32,10 @@ def run_page(run: "RunFolder", out: Path | None = None) -> Path:
     Raises:
         RunError: the run has not been scored, or ``out`` is a published place: use :func:`publish_record`.
     """
-    facts = run.description
+    facts = run.facts("recipe", "phantom", "parts")
     if "scored" not in facts:
         raise RunError(f"{run.path}: not scored; brain-tumor evaluate {run.path.name}")
+    records.check_counts(run.path, facts)
     private = "a run on the phantom" if facts["phantom"] else "it may show patients"
     out = out or reports_folder() / "local" / f"{run.path.name}{'.phantom' if facts['phantom'] else ''}.html"
     return page.save(_render(run.path, facts, views.of(facts["recipe"]["task"]).pictures(run.path, facts)), out, private)
@@ -46,7 +47,7 @@ def demo_page(run: "RunFolder", facts: dict) -> Path:
     Args:
         facts: the cohort's profile (:func:`brain_tumor.data.profile.profile`).
     """
-    store = open_store(open_cohort(run.description["recipe"]["cohort"]))
+    store = open_store(trained_cohort(run))
     by_area = store.slices[store.slices.tumour_px > 0].sort_values("tumour_px").index
     rows = by_area[np.linspace(0, len(by_area) - 1, DEMO_SLICES).astype(int)]
     drawings = [figures.show_gallery(store, rows), figures.plot_tumour_areas(store.slices)]

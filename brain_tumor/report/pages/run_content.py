@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from brain_tumor.data.channels import in_words
 from brain_tumor.data.readers.lgg import SEQUENCES
 from brain_tumor.records import sidecar
 from brain_tumor.report.pages import numbers, views
+from brain_tumor.training.storage import read_table
 
 
 def content(folder: Path, facts: dict) -> dict:
@@ -17,7 +16,7 @@ def content(folder: Path, facts: dict) -> dict:
     listed = view.of_scores(folder, facts)
     answer = view.answer(listed, recipe, test)
     if (folder / "calibration.csv").is_file():
-        listed += numbers.of_calibration(pd.read_csv(folder / "calibration.csv"), recipe)
+        listed += numbers.of_calibration(read_table(folder / "calibration.csv"), recipe)
     return {
         "title": f"Run {folder.name}",
         "answer": f"{answer}, after {facts['training_seconds'] / 60:.0f} minutes of training. One training; other seeds differ.",

@@ -15,6 +15,7 @@ from brain_tumor.records import records
 from brain_tumor.report import figures, tables
 from brain_tumor.report.figures.drawing import Drawing
 from brain_tumor.report.pages import page
+from brain_tumor.training.storage import read_table
 
 PATIENTS, SCORES, DETECTION, CALIBRATION = "Patients", "Scores", "Slices found", "Calibration"
 BRIEF_SUBGROUPS = (subgroups.FIELDS["site"], subgroups.AREA)
@@ -101,7 +102,7 @@ def by_group(folder: Path, table: Callable, meaning: Callable) -> list[Section]:
     path = folder / "subgroups.csv"
     if not path.is_file():
         return []
-    kinds = pd.read_csv(path, dtype={"group": str}).groupby("by", sort=False)
+    kinds = read_table(path).groupby("by", sort=False)
     return [Section(by_title(by), table(rows), f"{meaning(rows)} {BY_CHANCE}", by in BRIEF_SUBGROUPS) for by, rows in kinds]
 
 
@@ -113,7 +114,7 @@ def by_title(by: str) -> str:
 def calibrated(folder: Path) -> list[Section]:
     """How far probabilities lie from the truth; nothing where the folder has no such table."""
     path = folder / "calibration.csv"
-    return [Section(CALIBRATION, tables.calibration_table(pd.read_csv(path)), CALIBRATED)] if path.is_file() else []
+    return [Section(CALIBRATION, tables.calibration_table(read_table(path)), CALIBRATED)] if path.is_file() else []
 
 
 def floors_in_words(scores: pd.DataFrame) -> str:

@@ -5,15 +5,17 @@ from pathlib import Path
 import pandas as pd
 
 from brain_tumor.data.cache import open_store
-from brain_tumor.data.opening import open_cohort
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation import calibration, protocols
 from brain_tumor.experiments import scoring
+from brain_tumor.experiments.run import trained_cohort
 from brain_tumor.records import records
 from brain_tumor.report import figures, tables
 from brain_tumor.report.figures.drawing import Drawing
 from brain_tumor.report.pages import numbers, sections
 from brain_tumor.report.pages.sections import Section
+from brain_tumor.training.runs import RunFolder
+from brain_tumor.training.storage import read_table
 
 HEADLINES = ("slice, empty = 1", "patient mean")
 PICTURED_WORST = 2
@@ -22,11 +24,11 @@ VARIANTS, BOUNDARY = "One prediction, many numbers", "Boundary"
 
 def of_run(folder: Path, facts: dict) -> list[Section]:
     """The sections of a scored run or record, as far as the folder has their tables."""
-    scores = pd.read_csv(folder / "scores.csv")
+    scores = read_table(folder / "scores.csv")
     parts = [
         Section(
             sections.PATIENTS,
-            tables.case_table(pd.read_csv(folder / "cases.csv")),
+            tables.case_table(read_table(folder / "cases.csv")),
             "Dice of each patient's volume at native size, best first; in a missed slice none of the tumour was called, in a "
             "false alarm there was none.",
         ),
@@ -37,10 +39,10 @@ def of_run(folder: Path, facts: dict) -> list[Section]:
         text = "The same prediction under each definition, as it is and with each patient's largest component alone."
         parts.append(Section(VARIANTS, tables.variant_table(spread), text, brief=False))
     if (folder / "boundary_scores.csv").is_file():
-        parts.append(Section(BOUNDARY, tables.boundary_table(pd.read_csv(folder / "boundary_scores.csv")), sections.NO_SPACING))
+        parts.append(Section(BOUNDARY, tables.boundary_table(read_table(folder / "boundary_scores.csv")), sections.NO_SPACING))
     parts += sections.by_group(folder, tables.subgroup_table, _dice_of)
     if (folder / "detection.csv").is_file():
-        scores = pd.read_csv(folder / "detection.csv")
+        scores = read_table(folder / "detection.csv")
         text = "The segmentation as a detector of slices with tumour: a slice is as probable as its most probable pixel."
         parts.append(Section(sections.DETECTION, tables.measure_table(scores), f"{text} {sections.floors_in_words(scores)}"))
     return parts + sections.calibrated(folder)
@@ -49,7 +51,7 @@ def of_run(folder: Path, facts: dict) -> list[Section]:
 def drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
     """The figures of each section, as far as the folder has their tables."""
     recipe = facts["recipe"]
-    scores, cases, counts = pd.read_csv(folder / "scores.csv"), pd.read_csv(folder / "cases.csv"), records.read_counts(folder)
+    scores, cases, counts = read_table(folder / "scores.csv"), read_table(folder / "cases.csv"), records.read_counts(folder)
     native = counts[counts["size"] == counts["size"].max()]
     mean = scores[(scores.protocol == "patient mean") & (scores["size"] == scores["size"].max())]
     working = scores[scores["size"] == recipe["size"]]
@@ -63,12 +65,12 @@ def drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
     if (folder / "counts_largest.csv").is_file():
         drawn[VARIANTS] = [figures.plot_spread(protocols.spread(_variants(folder)))]
     if (folder / "subgroups.csv").is_file():
-        groups = pd.read_csv(folder / "subgroups.csv", dtype={"group": str})
+        groups = read_table(folder / "subgroups.csv")
         drawn[sections.by_title(groups.by.iloc[0])] = [figures.plot_subgroups(groups)]
     if (folder / "detection.csv").is_file():
         drawn[sections.DETECTION] = sections.curves(folder, recipe["model"])
     if (folder / "pixels.csv").is_file():
-        slices, pixels = records.read_slices(folder), calibration.histograms(pd.read_csv(folder / "pixels.csv"))
+        slices, pixels = records.read_slices(folder), calibration.histograms(read_table(folder / "pixels.csv"))
         judged = {
             "slices": calibration.reliability(slices.tumour, slices.probability),
             "pixels": calibration.reliability(*calibration.weighted_rows(pixels.sum(axis=0))),
@@ -84,7 +86,7 @@ def of_folds(folder: Path, facts: dict) -> list[Section]:
 
 def fold_drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
     """Every patient's score, out of fold."""
-    scores, cases = pd.read_csv(folder / scoring.SCORES), pd.read_csv(folder / scoring.CASES)
+    scores, cases = read_table(folder / scoring.SCORES), read_table(folder / scoring.CASES)
     mean = scores[(scores.protocol == HEADLINES[-1]) & (scores["size"] == scores["size"].max())].iloc[0]
     return {sections.PATIENTS: [figures.plot_case_scores({facts["recipe"]["model"]: cases}, float(mean.floor))]}
 
@@ -92,11 +94,11 @@ def fold_drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
 def of_scores(folder: Path, facts: dict) -> list[dict]:
     """Every score as a number of the sidecar."""
     recipe = facts["recipe"]
-    listed = _dice_numbers(pd.read_csv(folder / "scores.csv"), recipe)
+    listed = _dice_numbers(read_table(folder / "scores.csv"), recipe)
     if (folder / "boundary_scores.csv").is_file():
-        listed += _boundary_numbers(pd.read_csv(folder / "boundary_scores.csv"), recipe)
+        listed += _boundary_numbers(read_table(folder / "boundary_scores.csv"), recipe)
     if (folder / "detection.csv").is_file():
-        listed += numbers.of_detection(pd.read_csv(folder / "detection.csv"), recipe)
+        listed += numbers.of_detection(read_table(folder / "detection.csv"), recipe)
     return listed
 
 
@@ -113,13 +115,15 @@ def pictures(folder: Path, facts: dict) -> list[Drawing]:
     """Predictions against truth, where both the predictions and the data are on this machine."""
     from brain_tumor.inference.predict import load_prediction
 
+    chosen = figures.best_median_worst(read_table(folder / "cases.csv"), PICTURED_WORST)
+    paths = {case_id: folder / "predictions" / f"{case_id}.npz" for case_id in chosen}
+    if not all(path.is_file() for path in paths.values()):
+        return []
     try:
-        cohort = open_cohort(facts["recipe"]["cohort"])
-        chosen = figures.best_median_worst(pd.read_csv(folder / "cases.csv"), PICTURED_WORST)
-        predictions = {case_id: load_prediction(folder / "predictions" / f"{case_id}.npz") for case_id in chosen}
+        store = open_store(trained_cohort(RunFolder(folder)))
     except DataError:
         return []
-    store = open_store(cohort)
+    predictions = {case_id: load_prediction(path) for case_id, path in paths.items()}
     if store.data_hash != facts["data_hash"]:
         return []
     return [

@@ -18,9 +18,9 @@ from brain_tumor.data.cache import Store, open_store
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation import detection, floors, overlap, protocols
 from brain_tumor.evaluation.intervals import Comparison
-from brain_tumor.experiments import scoring
 from brain_tumor.experiments.classification import image_free
 from brain_tumor.progress import tracked
+from brain_tumor.training.storage import read_table
 
 OUTLINES = ("patient mean", "slice, empty = 1", "tumour slices", "pooled")  # of a segmentation: Dice by these names
 CALLS = ("accuracy", "AUC")  # of a classification
@@ -137,10 +137,9 @@ def read(folder: Path, size: int | None = None) -> Scored:
         DataError: the run has not been scored, or not at that size.
     """
     names = ("slices.csv" if size is None else "counts.csv", "floors.csv")
-    try:
-        tables = [scoring.read_counts(folder, name) for name in names]
-    except FileNotFoundError as error:
-        raise DataError(f"{error.filename}: not there; score the run first: brain-tumor evaluate {folder.name}") from None
+    if absent := [folder / name for name in names if not (folder / name).is_file()]:
+        raise DataError(f"{absent[0]}: not there; score the run first: brain-tumor evaluate {folder.name}")
+    tables = [read_table(folder / name) for name in names]
     if size is not None:
         counted = sorted(set(tables[0]["size"]))
         if size not in counted:
