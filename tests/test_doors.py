@@ -7,6 +7,7 @@ everywhere, or refused by one line that names it.
 
 import io
 import shutil
+import struct
 import zipfile
 import zlib
 from dataclasses import replace
@@ -135,6 +136,13 @@ def late_exif(path):
     path.write_bytes(stream.getvalue()[:-12] + chunk + stream.getvalue()[-12:])
 
 
+def four_sequences(path):
+    """A TIFF of four channels, of which the last is no transparency: Pillow would read the first three."""
+    Image.fromarray(np.dstack([COLOUR, GREY])).save(path, "TIFF")
+    extra_samples = struct.Struct("<HHLL")
+    path.write_bytes(path.read_bytes().replace(extra_samples.pack(338, 3, 1, 2), extra_samples.pack(338, 3, 1, 0)))
+
+
 PLAIN, PLAIN_GREY, PLAIN_OTHER = Image.fromarray(COLOUR), Image.fromarray(GREY), Image.fromarray(OTHER)
 SHARP = {"quality": 100, "subsampling": 0}
 TURNED = ((".jpg", 6), (".jpg", 3), (".png", 8), (".webp", 5), (".tif", 7))
@@ -169,6 +177,7 @@ REFUSED = {
     "16-bit grey TIFF": (*deep("a.tif", TWELVE_BITS[..., 0]), "'I;16'.*16 bits a sample"),
     "float TIFF": (*saved("a.tif", Image.fromarray(GREY / np.float32(255))), "'F'.*32 bits a sample"),
     "signed TIFF": (*saved("a.tif", PLAIN_GREY, tiffinfo={339: 2}), "signed samples"),
+    "four sequences": ("a.tif", four_sequences, "4 channels, expected .*save the sequences as pictures of their own"),
     "Lab": (*saved("a.tif", PLAIN.convert("LAB")), "pixel type 'LAB', expected .*; save it as grey or RGB"),
     "pages": (*saved("a.tif", PLAIN, save_all=True, append_images=[PLAIN]), "holds 2 pictures, expected one; save each"),
     "APNG": (*saved("a.png", PLAIN, save_all=True, append_images=[PLAIN_OTHER]), "holds 2 pictures"),
