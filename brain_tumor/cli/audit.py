@@ -26,13 +26,10 @@ def audit(
 
     Patients on both sides, identical pixels, near duplicates, adjacent slices, the doubled Kaggle tree.
     """
-    from pathlib import Path
-
-    from brain_tumor.data.archive import unpacked
     from brain_tumor.leakage import manifests as parts
     from brain_tumor.leakage.audit import audit as look
 
-    audits = look(parts.read(str(unpacked(Path(what))), cohort, pattern), threshold, skip_bad)
+    audits = look(parts.read(what, cohort, pattern), threshold, skip_bad)
     leaks = any(report.leaks for report in audits)
     if json:
         from json import dumps
