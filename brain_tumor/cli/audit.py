@@ -10,7 +10,7 @@ SHOWN = 3  # examples of each finding
 def audit(
     what: str = typer.Argument(
         metavar="SPLIT_OR_FOLDER",
-        help="A split's name or JSON, a CSV (file, part), nnU-Net's splits_final.json, or a folder with Training/ and Testing/.",
+        help="A split's name or JSON, a CSV (file, part), nnU-Net's splits_final.json, or a folder or zip with Training/ etc.",
     ),
     cohort: Literal["lgg", "phantom"] = typer.Option("lgg", help="Whose split it is, and where slices are looked up by name."),
     json: bool = typer.Option(False, "--json", help="Print the findings as JSON and nothing else."),
@@ -20,6 +20,7 @@ def audit(
         help="For names that are not TCGA's: a regular expression with (?P<patient>...) and perhaps (?P<slice>...). It is looked "
         "for in the path below a part, so that the patient may stand in a folder's name.",
     ),
+    skip_bad: bool = typer.Option(False, "--skip-bad", help="Judge pictures that cannot be read by name alone, and list them."),
 ) -> None:
     """Look for leaks between the parts of a split; exit code 1 where there is one.
 
@@ -29,7 +30,7 @@ def audit(
     from brain_tumor.leakage.audit import audit as look
 
     manifest = parts.read(what, cohort, pattern)
-    audits = look(manifest, threshold)
+    audits = look(manifest, threshold, skip_bad)
     leaks = any(report.leaks for report in audits)
     if json:
         from json import dumps
@@ -86,4 +87,5 @@ def _print(report: Any) -> None:
     ]
     if report.copies > 1:
         notes.append(f"The cohort's source holds its tree {report.copies} times; each slice was read once.")
+    notes += [f"unreadable: {line}" for line in report.unreadable]
     typer.echo("\n".join([*notes, *report.notes, report.verdict]))

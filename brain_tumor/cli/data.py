@@ -8,20 +8,21 @@ import typer
 app = typer.Typer(help="Get, check, profile and export datasets.", no_args_is_help=True)
 
 COHORT = typer.Option("lgg", help="The cohort of this home.")
-FOLDER = typer.Option(None, help="A folder in the kaggle_3m layout, instead of a cohort of this home.")
+FOLDER = typer.Option(None, help="A folder or zip in the kaggle_3m layout, instead of a cohort of this home.")
 NAMED = 20  # findings printed of each kind; the rest is counted
 
 
 @app.command()
 def get(
     dataset: Literal["lgg", "phantom"] = typer.Argument(help="lgg is copied from a folder of yours; phantom is drawn here."),
-    source: Path = typer.Option(None, "--from", metavar="FOLDER", help="lgg: kaggle_3m, or any folder above it."),
+    source: Path = typer.Option(None, "--from", metavar="FOLDER", help="lgg: kaggle_3m, any folder above it, or Kaggle's zip."),
     link: bool = typer.Option(False, "--link", help="lgg: link to the folder instead of copying it."),
     patients: int = typer.Option(24, min=1, max=999, help="phantom: how many patients to draw."),
     seed: int = typer.Option(0, min=0, help="phantom: decides everything that is drawn."),
 ) -> None:
     """Bring a dataset into this home; a stopped copy goes on where it was."""
     from brain_tumor.data import fetch, opening
+    from brain_tumor.data.archive import is_archive
     from brain_tumor.data.phantom import open_phantom
     from brain_tumor.errors import DataError
 
@@ -30,7 +31,9 @@ def get(
         typer.echo(f"{cohort.root}: PHANTOM data, {len(cohort)} patients, {cohort.n_slices:,} slices")
         return
     if source is None:
-        raise DataError("data get lgg: --from FOLDER is missing: the folder that holds kaggle_3m")
+        raise DataError("data get lgg: --from FOLDER is missing: the folder, or the zip, that holds kaggle_3m")
+    if link and is_archive(source):
+        raise DataError(f"{source}: a zip cannot be linked to; leave out --link, or unpack it yourself and name the folder")
     already = fetch.in_place(_open("lgg", source))
     target = fetch.get_lgg(source, link)
     cohort = opening.open_lgg()
@@ -41,7 +44,7 @@ def get(
 @app.command()
 def check(
     folder: Path = typer.Option(
-        None, "--folder", "--cohort-folder", help="Check this folder instead of the LGG data of this home."
+        None, "--folder", "--cohort-folder", help="Check this folder or zip instead of the LGG data of this home."
     ),
 ) -> None:
     """Compare the LGG data with its manifest, pixel for pixel; exit code 1 where anything that is present differs."""
@@ -83,10 +86,12 @@ def profile(
 ) -> None:
     """Print the facts of a cohort: counts, sites, missing sequences, tumour areas, clinical blanks."""
     from brain_tumor import files
+    from brain_tumor.cli import outputs
     from brain_tumor.data.cache import open_store
     from brain_tumor.data.profile import profile as facts_of
     from brain_tumor.errors import DataError
 
+    outputs.check(outputs.Output("--json", json))
     facts = facts_of(open_store(_open(cohort, folder)))
     if json:
         try:
@@ -117,8 +122,10 @@ def export(
     folder: Path = FOLDER,
 ) -> None:
     """Write every slice as PNG; a stopped export goes on where it was."""
+    from brain_tumor.cli import outputs
     from brain_tumor.data.fetch import export_png
 
+    outputs.check(outputs.Output("--png", png, ()))
     source = _open(cohort, folder)
     export_png(source, png, masks)
     typer.echo(f"{png}: {len(source)} patients, {source.n_slices:,} slices{', each with its mask' if masks else ''}")

@@ -18,8 +18,10 @@ def evaluate(
     html: Path = typer.Option(None, help="Also write the tables to this HTML file."),
 ) -> None:
     """Score a finished run on its test part: patients first, then every score with its interval, floor and definition."""
+    from brain_tumor.cli import outputs
     from brain_tumor.errors import DataError
 
+    outputs.check(outputs.Output("--markdown", markdown), outputs.Output("--html", html))
     if margin is not None and against is None:
         raise DataError("--margin is of a comparison: it needs --against RUN")
     if margin is not None and not (math.isfinite(margin) and margin > 0):

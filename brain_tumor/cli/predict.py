@@ -11,21 +11,30 @@ from brain_tumor.models.backend import load_keras
 def predict(
     run: str = typer.Argument(help="A run's name, the beginning of it, or its folder."),
     what: str = typer.Argument(
-        metavar="IMAGE_OR_CASE", help="A slice as a picture file, a case's folder, or a case of the run's cohort."
+        metavar="IMAGE_OR_CASE", help="A slice as a picture file, a case's folder or zip, or a case of the run's cohort."
     ),
     out: Path = typer.Option(None, help="Where the overlay of an outline goes: .png, .tif or .jpg."),
-    mask: Path = typer.Option(None, help="Also write the mask, 0 and 255: one picture, or a folder for a case."),
+    mask: Path = typer.Option(
+        None,
+        help="Also write the mask: a slice's as .png or .tif, 0 and 255; a case's as a folder of .tif, or one .nii.gz, 0 and 1.",
+    ),
 ) -> None:
     """Outline the tumour in one slice or one case, or tell which slices show one. Research use only: not for diagnosis."""
+    from brain_tumor.cli import outputs
+    from brain_tumor.inference import intake
+
+    path = Path(what)
+    is_file = path.exists() or path.suffix.lower() in intake.PICTURES or intake.is_exam_folder(path)
+    is_case = not is_file or intake.is_exam_folder(path)
+    overlay = outputs.Output("--out", out, outputs.OVERLAYS)
+    outputs.check(overlay, _mask_output(mask, is_case), inputs=[path] if is_file else [])
+
     load_keras()
     from brain_tumor.errors import DataError
     from brain_tumor.experiments.run import finished_recipe, trained_cohort
-    from brain_tumor.inference import intake
     from brain_tumor.inference.predictor import Predictor
     from brain_tumor.training.runs import find_run
 
-    if out and out.suffix.lower() not in intake.PICTURES:
-        raise DataError(f"{out}: an overlay is written as {', '.join(intake.PICTURES)}")
     folder = find_run(run)
     outlines = finished_recipe(folder).LEARNS_MASKS
     if outlines and not out:
@@ -35,18 +44,47 @@ def predict(
             f"{folder.path.name}: tells slices with tumour from others, it outlines nothing; leave out --out and --mask"
         )
     predictor = Predictor.load(folder.path)
-    path = Path(what)
-    is_file = path.is_dir() or path.suffix.lower() in intake.PICTURES
     source = path if is_file else trained_cohort(folder)[what]
     exam = intake.exam(source, predictor.by_exam, sequences=predictor.sequences)
     for note in exam.notes:
         typer.echo(note)
     answer = predictor.predict(exam)
     if predictor.outlines:
-        _outline(answer, exam, predictor, out, mask)
+        masks = _outline(answer, exam, predictor, out)
+        if mask:
+            _write_masks(mask, masks, exam, is_case)
     else:
         _classify(answer, predictor.threshold)
     typer.echo(f"research use only, not for diagnosis; run {folder.path.name}")
+
+
+def _mask_output(mask: Path | None, is_case: bool) -> Any:
+    """Where masks may go: a slice's into a file, a case's into a folder or one volume."""
+    from brain_tumor.cli import outputs
+    from brain_tumor.data import nifti
+    from brain_tumor.data.picture import PICTURES
+
+    lossless = (*outputs.LOSSLESS, *nifti.ENDINGS)
+    if mask is None or not is_case:
+        reason = "" if mask is None or mask.is_dir() else "a mask is 0 and 255, and a lossy format such as JPEG blurs that"
+        return outputs.Output("--mask", mask, lossless, reason)
+    if outputs.has_ending(mask, PICTURES) and not mask.is_dir():
+        return outputs.Output("--mask", mask, nifti.ENDINGS, "a case has a mask a slice: name a folder, or one NIfTI file")
+    return outputs.Output("--mask", mask, nifti.ENDINGS if outputs.has_ending(mask, nifti.ENDINGS) else ())
+
+
+def _write_masks(path: Path, masks: Any, exam: Any, is_case: bool) -> None:
+    """``masks (n, H, W)`` in {0, 1}: as one volume, a file a slice, or one file."""
+    from brain_tumor.cli import outputs
+    from brain_tumor.data import nifti
+    from brain_tumor.report.figures import overlay
+
+    if outputs.has_ending(path, nifti.ENDINGS):
+        nifti.write_mask(path, masks, exam.spacing_mm)
+    else:
+        for number, plane in zip(exam.asked, masks, strict=True):
+            overlay.save_picture(plane * 255, path / f"{exam.name}_{number}_mask.tif" if is_case else path)
+    typer.echo(f"mask: {path}")
 
 
 def _classify(answer: Any, threshold: float) -> None:
@@ -56,7 +94,8 @@ def _classify(answer: Any, threshold: float) -> None:
     typer.echo(f"{answer.case_id}: tumour called in {slices} (probability above {threshold:.3g})")
 
 
-def _outline(answer: Any, exam: Any, predictor: Any, out: Path, mask: Path | None) -> None:
+def _outline(answer: Any, exam: Any, predictor: Any, out: Path) -> Any:
+    """Draw the outlines, and return the masks ``(n, H, W)`` uint8 in {0, 1}."""
     import numpy as np
 
     from brain_tumor.report.figures import overlay
@@ -67,12 +106,10 @@ def _outline(answer: Any, exam: Any, predictor: Any, out: Path, mask: Path | Non
     channel = predictor.reference
     picture = overlay.outlined(images[0], masks[0], channel) if alone else overlay.contact_sheet(images, masks, numbers, channel)
     overlay.save_picture(picture, out)
-    if mask:
-        for number, plane in zip(numbers, masks, strict=True):
-            overlay.save_picture(plane * 255, mask if alone else mask / f"{name}_{number}_mask.tif")
     typer.echo(
         f"{name}: tumour called in {masks.any(axis=(1, 2)).sum()} of {len(numbers)} slices, "
         f"{masks.sum():,} px of {images.shape[2]} x {images.shape[1]} a slice; "
         f"highest pixel probability {answer.native.max() / 255:.3f}"
     )
     typer.echo(f"overlay: {out}")
+    return masks

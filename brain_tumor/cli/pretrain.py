@@ -25,7 +25,9 @@ DROPPED = {
 
 
 def pretrain(
-    data: list[Path] = typer.Option(..., metavar="FOLDER", help="A folder per class, perhaps in Training/ and Testing/."),
+    data: list[Path] = typer.Option(
+        ..., metavar="FOLDER", help="A folder per class, perhaps in Training/ and Testing/; or its zip."
+    ),
     name: str = typer.Option(..., help="What to call the weights; mri4 for Kaggle's masoudnickparvar/brain-tumor-mri-dataset."),
     backbone: str = typer.Option("resnet18", help="resnet18, resnet34 or resnet50."),
     size: Size = 128,  # type: ignore[valid-type]
@@ -34,6 +36,7 @@ def pretrain(
     batch_size: BatchSize = 16,  # type: ignore[valid-type]
     seed: Seed = 0,  # type: ignore[valid-type]
     precision: Precision = "auto",  # type: ignore[valid-type]
+    skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out pictures that cannot be read, and list them at the end."),
 ) -> None:
     """Train an encoder on a public picture set, less its copies and slices of the LGG data; the same command again resumes.
 
@@ -45,7 +48,7 @@ def pretrain(
 
     recipe = pretraining.Pretraining(name, backbone, size, epochs, normalisation, batch_size, precision=precision, seed=seed)
     with resumable.stoppable():
-        material = pretraining.gather(recipe, data)
+        material = pretraining.gather(recipe, data, skip_bad)
         for line in (*material.folders.notes, *_told(material.to_json())):
             typer.echo(line)
         run = pretraining.pretrain(recipe, material, on_start=_describe)
@@ -53,6 +56,8 @@ def pretrain(
     typer.echo(f"finished in {facts['training_seconds'] / 60:.1f} minutes: {run.path}")
     typer.echo(_held_out(facts["held_out"]))
     typer.echo(f"weights: {recipe.weights_file}")
+    for line in material.pictures.unreadable:
+        typer.echo(f"left out: {line}")
     typer.echo(f"next: {_next(recipe)}")
 
 
@@ -70,8 +75,9 @@ def _told(facts: dict) -> list[str]:
         against = f"compared with {compared['slices']:,} slices of a PHANTOM, not of patients"
     else:
         against = f"compared with {compared['slices']:,} slices of {compared['cohort']}"
+    bad = f" ({facts['unreadable']:,} more cannot be read)" if facts["unreadable"] else ""
     return [
-        f"read {facts['read']:,} pictures of {len(facts['classes'])} classes; {against}",
+        f"read {facts['read']:,} pictures{bad} of {len(facts['classes'])} classes; {against}",
         f"dropped {', '.join(f'{n:,} {DROPPED[kind]}' for kind, n in dropped.items() if n) or 'none'}",
         f"left {', '.join(parts)}",
     ]

@@ -75,8 +75,10 @@ def notebooks(
     out: Path = typer.Option(None, help="A folder for the executed copies."),
 ) -> None:
     """Run notebooks from top to bottom and say whether they work."""
+    from brain_tumor.cli import outputs
     from brain_tumor.models.backend import load_keras
 
+    outputs.check(outputs.Output("--out", out, ()))
     load_keras()
     from brain_tumor.report.pages import notebook
 

@@ -28,7 +28,7 @@ from brain_tumor.progress import Bar
 
 READERS = 4  # threads; TIFF decoding releases the interpreter, and more than a few only hold memory
 SMALLEST = 16  # px; a smaller picture is no MRI slice
-LAYOUT = 1  # raise when the store's files change meaning, so that old stores are rebuilt
+LAYOUT = 2  # raise when the store's files change meaning, so that old stores are rebuilt
 
 
 @dataclass(frozen=True)

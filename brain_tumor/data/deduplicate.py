@@ -74,14 +74,15 @@ class Deduplicated:
         return np.flatnonzero((self.fates == STAYS) & (self.folders.parts == part))
 
     def to_json(self) -> dict:
-        """``classes``; ``read``; ``compared_with`` (cohort, slices, phantom, data hash) or None; ``dropped`` by kind and part;
-        ``left`` by part and class; and the hashes.
+        """``classes``; ``read``; ``unreadable``, how many were not; ``compared_with`` (cohort, slices, phantom, data hash)
+        or None; ``dropped`` by kind and part; ``left`` by part and class; and the hashes.
         """
         parts = [part for part in reversed(PREFERENCE) if (self.folders.parts == part).any()]
         left = {part: np.bincount(self.folders.labels[self.rows(part)], minlength=len(self.folders.classes)) for part in parts}
         return {
             "classes": list(self.folders.classes),
             "read": len(self.folders),
+            "unreadable": len(self.pictures.unreadable),
             "compared_with": self.cohort and _facts(self.cohort),
             "dropped": {kind: {part: self._dropped(kind, part) for part in parts} for kind in KINDS},
             "left": {part: dict(zip(self.folders.classes, counts.tolist(), strict=True)) for part, counts in left.items()},

@@ -6,14 +6,16 @@ mask_sha256``, the SHA-256 of the decoded pixels, row by row: image ``(256, 256,
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from brain_tumor.data import text
 from brain_tumor.data.cohort import Case, Cohort
-from brain_tumor.data.picture import read_picture
+from brain_tumor.data.picture import read_mask, read_picture
 from brain_tumor.errors import DataError
 from brain_tumor.progress import Bar
 
@@ -104,17 +106,21 @@ def _check_case(case: Case, listed: Hashes) -> tuple[int, list[str]]:
             continue  # extra: nothing to compare it with
         differences = [
             line
-            for path, modes, digest in zip((image, mask), (("RGB",), ("L",)), expected, strict=True)
-            if (line := _difference(path, modes, digest))
+            for path, read, digest in zip((image, mask), (_read_image, read_mask), expected, strict=True)
+            if (line := _difference(path, read, digest))
         ]
         agreeing += not differences
         lines += differences
     return agreeing, lines
 
 
-def _difference(path: Path, modes: tuple[str, ...], expected: str) -> str | None:
+def _read_image(path: Path) -> np.ndarray:
+    return read_picture(path, ("RGB",))
+
+
+def _difference(path: Path, read: Callable[[Path], np.ndarray], expected: str) -> str | None:
     try:
-        pixels = read_picture(path, modes)
+        pixels = read(path)
     except DataError as error:
         return str(error)
     if hashlib.sha256(pixels.tobytes()).hexdigest() == expected:

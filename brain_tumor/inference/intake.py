@@ -1,4 +1,4 @@
-"""Anything that a person hands us, as an exam: a picture, an exam's folder, an array, or a case of a cohort.
+"""Anything that a person hands us, as an exam: a picture, an exam's folder or zip, an array, or a case of a cohort.
 
 The size of a picture is checked before a pixel is decoded (:mod:`brain_tumor.data.picture`).
 """
@@ -9,15 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from brain_tumor.data.archive import is_archive, unpacked
 from brain_tumor.data.cache import SMALLEST
 from brain_tumor.data.cohort import Case, reference_of, title_of
 from brain_tumor.data.fingerprints import is_blank
-from brain_tumor.data.picture import read_picture
+from brain_tumor.data.picture import MODES, PICTURES, read_picture
 from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 
-PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-MODES = ("RGB", "L", "RGBA", "LA")
 GREY = "one channel, taken as {} and given to all {}, as the LGG data does for missing sequences"
 ALONE = "a slice without its exam, which this network takes into account: trust the answer less"
 
@@ -33,6 +32,7 @@ class Exam:
         rows: ``(n,)`` int, the places of the slices that are asked for.
         notes: what a person should know of the answer, a line each.
         scaling: ``(4, C)`` float32 where the images were changed since it was measured (padded); None: measured from them.
+        spacing_mm: the size of a voxel, slice distance first; None where the source does not tell.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Exam:
     rows: np.ndarray
     notes: tuple[str, ...] = ()
     scaling: np.ndarray | None = None
+    spacing_mm: tuple[float, float, float] | None = None
 
     @property
     def asked(self) -> np.ndarray:
@@ -60,7 +61,8 @@ def exam(
     the source's own; :meth:`brain_tumor.inference.predictor.Predictor.predict` refuses another than its network's.
 
     Args:
-        source: a picture file; a folder of one exam's slices; ``(H, W)``, ``(H, W, C)`` or ``(Z, H, W, C)`` uint8; or a case.
+        source: a picture file; a folder of one exam's slices, or its zip; ``(H, W)``, ``(H, W, C)`` or ``(Z, H, W, C)`` uint8;
+            or a case.
         by_exam: the network's answer for a slice depends on its whole exam (normalisation ``volume``, or neighbours), so
             the other slices are read too where they lie beside a picture.
         name: what to call an array.
@@ -71,10 +73,10 @@ def exam(
         DataError: a file is missing, damaged, too small or blank, or an array is of another shape or type.
     """
     if isinstance(source, Case):
-        return _whole(source.case_id, source.load()[0], np.array(source.slice_numbers))
+        return _whole(source.case_id, source.load()[0], np.array(source.slice_numbers), source.spacing_mm)
     if isinstance(source, np.ndarray):
         return _array(source, by_exam, name, sequences)
-    path = Path(source)
+    path = unpacked(Path(source))
     if path.is_dir():
         images, numbers = lgg.read_images(path)
         return _whole(path.resolve().name, images, numbers)
@@ -88,8 +90,13 @@ def exam(
     return _slice(image, by_exam, path.stem, str(path), sequences)
 
 
-def _whole(name: str, images: np.ndarray, numbers: np.ndarray) -> Exam:
-    return Exam(name, images, numbers, np.arange(len(images)))
+def is_exam_folder(path: Path) -> bool:
+    """Whether a path is a whole exam's: a folder, or a zip of one."""
+    return path.is_dir() or is_archive(path)
+
+
+def _whole(name: str, images: np.ndarray, numbers: np.ndarray, spacing_mm: tuple[float, float, float] | None = None) -> Exam:
+    return Exam(name, images, numbers, np.arange(len(images)), spacing_mm=spacing_mm)
 
 
 def _array(source: np.ndarray, by_exam: bool, name: str, sequences: Sequence[str]) -> Exam:

@@ -14,6 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from brain_tumor.data import fingerprints
+from brain_tumor.data.picture import BadPictures
 from brain_tumor.data.splits import side
 from brain_tumor.leakage.manifests import SplitManifest
 from brain_tumor.leakage.names import ImageRecord
@@ -27,6 +28,8 @@ KINDS = {
 }
 WITHIN = ("identical", "doubled")  # told within a part too
 EXAMPLES = 5
+UNKNOWN = "?"  # the digest of a picture that is not at hand
+NOTHING = np.zeros((1, 1), np.uint8)  # in place of a picture that cannot be read: like no other
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Audit:
         findings: train and test first.
         notes: how names were read, a sentence each.
         doubts: what the audit cannot see, a clause each.
+        unreadable: a line for each picture that cannot be read and is judged by its name alone.
     """
 
     name: str
@@ -86,6 +90,7 @@ class Audit:
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     @property
     def leaks(self) -> bool:
@@ -121,21 +126,30 @@ class Audit:
         return asdict(self) | {"leaks": self.leaks, "verdict": self.verdict, "alike": fingerprints.ALIKE}
 
 
-def audit(manifest: SplitManifest, threshold: int = fingerprints.THRESHOLD) -> list[Audit]:
+def audit(manifest: SplitManifest, threshold: int = fingerprints.THRESHOLD, skip_bad: bool = False) -> list[Audit]:
     """Look for leaks: one audit a fold, in order. Pictures are read once, whatever the number of folds.
 
     Args:
         manifest: a split as :func:`brain_tumor.leakage.manifests.read` gives it.
         threshold: how many of 64 bits the hashes of two near duplicates may differ in, up to ``fingerprints.MOST_BITS``.
+        skip_bad: judge pictures that cannot be read by their names alone, and list them.
 
     Raises:
         DataError: a picture cannot be read.
     """
     pictures = manifest.pictures
     at_hand = np.flatnonzero([picture.source is not None for picture in pictures])
-    hashes = fingerprints.fingerprints(lambda i: manifest.pixels(pictures[at_hand[i]]), len(at_hand), "hashing pictures")
-    digests, blank = np.full(len(pictures), "?", dtype="U64"), np.zeros(len(pictures), bool)
+    bad = BadPictures(skip_bad)
+
+    def pixels(i: int) -> np.ndarray:
+        readable = bad.read(int(at_hand[i]), lambda: manifest.pixels(pictures[at_hand[i]]))
+        return NOTHING if readable is None else readable
+
+    hashes = fingerprints.fingerprints(pixels, len(at_hand), "hashing pictures")
+    digests, blank = np.full(len(pictures), UNKNOWN, dtype="U64"), np.zeros(len(pictures), bool)
     digests[at_hand], blank[at_hand] = hashes.digests, hashes.blank
+    unreadable = np.array(sorted(bad.lines), int)
+    digests[unreadable], blank[unreadable] = UNKNOWN, False
     pairs = {
         "identical": at_hand[fingerprints.identical_pairs(hashes.digests)],
         "near": at_hand[fingerprints.near_pairs(hashes, threshold)],
@@ -152,7 +166,7 @@ def audit(manifest: SplitManifest, threshold: int = fingerprints.THRESHOLD) -> l
                 pictures={part: int((of_part == part).sum()) for part in _in_order(of_part)},
                 patients={part: len(_patients(pictures, of_part, part)) for part in _in_order(of_part)},
                 patients_unknown=sum(pictures[i].patient is None for i in np.flatnonzero(used)),
-                not_at_hand=int(used.sum() - used[at_hand].sum()),
+                not_at_hand=int(used.sum() - used[at_hand].sum() + used[unreadable].sum()),
                 blank=int((blank & used).sum()),
                 copies=manifest.store.cohort.copies if manifest.store else 1,
                 phantom=bool(manifest.store and manifest.store.cohort.phantom),
@@ -160,6 +174,7 @@ def audit(manifest: SplitManifest, threshold: int = fingerprints.THRESHOLD) -> l
                 findings=tuple(_findings(pictures, of_part, pairs)),
                 notes=manifest.notes,
                 doubts=manifest.doubts,
+                unreadable=tuple(bad.lines[i] for i in unreadable.tolist() if used[i]),
             )
         )
     return audits

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from brain_tumor.data import patients, splits, text, tree
+from brain_tumor.data.archive import unpacked
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.picture import MODES, PICTURES, read_picture
@@ -51,8 +52,8 @@ def read(what: str, cohort: str = "lgg", pattern: str | None = None) -> SplitMan
     Args:
         what: the name of a split of the cohort (``source-002``); our JSON; nnU-Net's ``splits_final.json``; a CSV with the
             columns ``file`` (from the CSV's folder) and ``part``, and perhaps ``patient`` and ``slice``; or a folder that holds
-            folders such as ``Training`` and ``Testing``. Files called ``..._mask`` are passed over. Every list of names in a fold
-            of nnU-Net's is a part.
+            folders such as ``Training`` and ``Testing``, or a zip of one. Files called ``..._mask`` are passed over. Every list
+            of names in a fold of nnU-Net's is a part.
         cohort: ``lgg`` or ``phantom``: whose split it is, and where slices are looked up that are only named.
         pattern: see :mod:`brain_tumor.leakage.names`; None: that of TCGA.
 
@@ -62,7 +63,7 @@ def read(what: str, cohort: str = "lgg", pattern: str | None = None) -> SplitMan
         DataError: the cohort is not here or damaged.
     """
     compiled = pattern_of(pattern)
-    path = Path(what)
+    path = unpacked(Path(what))
     if path.is_dir():
         return _read_tree(path, compiled)
     if path.suffix.lower() == ".csv":

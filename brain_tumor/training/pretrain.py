@@ -100,8 +100,11 @@ class Pretraining:
         return weights.own_file(self.name, self.backbone, self.size, self.normalisation)
 
 
-def gather(recipe: Pretraining, roots: Sequence[Path]) -> Deduplicated:
+def gather(recipe: Pretraining, roots: Sequence[Path], skip_bad: bool = False) -> Deduplicated:
     """Read and thin the pictures of one or several folders of classes, comparing them with the LGG data where it is here.
+
+    Args:
+        skip_bad: leave out what cannot be read; ``pictures.unreadable`` lists it.
 
     Raises:
         DataError: the folders are refused by their reader, are not the known set that the name promises, or leave too few
@@ -111,7 +114,7 @@ def gather(recipe: Pretraining, roots: Sequence[Path]) -> Deduplicated:
     check_name(recipe.name, folders)
     if not (folders.parts == "train").any():
         raise DataError(f"{folders.roots[0]}: nothing to learn from, only {' and '.join(sorted(set(folders.parts)))} pictures")
-    pictures = open_pictures(folders, recipe.size)
+    pictures = open_pictures(folders, recipe.size, skip_bad)
     cohort = open_store(opening.open_lgg()) if opening.lgg_folder().is_dir() else None
     material = deduplicate(pictures, cohort)
     rows = material.rows("train")

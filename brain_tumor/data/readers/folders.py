@@ -12,9 +12,9 @@ both uint8, and ``meta.json``.
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -22,8 +22,9 @@ import numpy as np
 
 from brain_tumor import files
 from brain_tumor.data import intensity
+from brain_tumor.data.archive import unpacked
 from brain_tumor.data.fingerprints import THUMBNAIL, Fingerprints, fingerprint
-from brain_tumor.data.picture import MODES, PICTURES, read_picture
+from brain_tumor.data.picture import MODES, PICTURES, BadPictures, read_picture
 from brain_tumor.data.readers.classes import EXPECTED, read_places
 from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
@@ -31,7 +32,7 @@ from brain_tumor.progress import Bar
 
 MIN_SIDE = 16  # px; nothing anatomical is left of a head below
 READERS = 4  # threads; JPEG decoding and resizing release the interpreter
-LAYOUT = 1  # raise when the cached files change meaning
+LAYOUT = 2  # raise when the cached files change meaning
 
 
 @dataclass(frozen=True)
@@ -82,27 +83,29 @@ class Pictures:
     """The pixels of a set.
 
     Attributes:
-        folders: where they came from.
+        folders: where they came from, without the pictures that could not be read.
         images: ``(N, size, size)`` uint8 memory map, grey.
         fingerprints: digests and thumbnails of the pictures as they lie on disk, for :mod:`brain_tumor.data.fingerprints`.
         data_hash: SHA-256 of all decoded pictures with their classes and parts, whatever the size. (Two JPEG decoders may
             differ in a grey level, and the hash then tells.)
+        unreadable: a line for each picture that was left out because it cannot be read.
     """
 
     folders: Folders
     images: np.ndarray
     fingerprints: Fingerprints
     data_hash: str
+    unreadable: tuple[str, ...] = ()
 
 
 def read_folders(roots: Sequence[Path]) -> Folders:
-    """Index one or several folders of classes. Files called ``..._mask`` and what is no data are passed over.
+    """Index one or several folders of classes, or zips of such. Files called ``..._mask`` and what is no data are passed over.
 
     Raises:
         DataError: no such folder, parts and classes side by side, no pictures, an empty class, one class only, a class that is in
             one root or part and not in another, or no classes at all, such as ``images/`` and ``masks/``.
     """
-    roots = tuple(Path(root) for root in roots)
+    roots = tuple(unpacked(Path(root)) for root in roots)
     pictures: list[tuple[Path, str, str]] = []  # picture, class, part
     notes: list[str] = []
     first: tuple[Path, dict[str, str]] | None = None  # a class without regard to capitals -> as it is spelt first
@@ -148,8 +151,11 @@ def check_name(name: str, folders: Folders) -> None:
         )
 
 
-def open_pictures(folders: Folders, size: int) -> Pictures:
+def open_pictures(folders: Folders, size: int, skip_bad: bool = False) -> Pictures:
     """The set's pixels at ``size``, read behind a bar where no cache of them is here.
+
+    Args:
+        skip_bad: leave out what cannot be read, and list it.
 
     Raises:
         DataError: a picture that is damaged, of an unknown kind or smaller than ``MIN_SIDE``, or a full disk; nothing is kept.
@@ -162,15 +168,27 @@ def open_pictures(folders: Folders, size: int) -> Pictures:
             with files.locked(folder.parent / f".{stem}.lock"):
                 if not folder.is_dir():
                     with files.atomic_folder(folder) as temporary:
-                        _read_all(folders, size, temporary)
+                        _read_all(folders, size, temporary, skip_bad)
                     for stale in folder.parent.glob(f"{stem}-*"):
                         if stale != folder:
                             shutil.rmtree(stale)
         except OSError as error:
             raise DataError(f"{folder}: cannot write the cache ({error.strerror or error}); nothing was kept") from None
     meta = files.read_json(folder / "meta.json")
-    fingerprints = Fingerprints(np.array(meta["digests"], dtype="U64"), np.load(folder / "thumbnails.npy"))
-    return Pictures(folders, np.load(folder / "images.npy", mmap_mode="r"), fingerprints, meta["data_hash"])
+    unreadable = {int(row): line for row, line in meta["unreadable"].items()}
+    if unreadable and not skip_bad:  # who left them out before may ask for all of them now
+        raise DataError(BadPictures.refusal(next(iter(unreadable.values()))))
+    n = len(folders) - len(unreadable)
+    fingerprints = Fingerprints(np.array(meta["digests"], dtype="U64"), np.load(folder / "thumbnails.npy")[:n])
+    images = np.load(folder / "images.npy", mmap_mode="r")[:n]
+    return Pictures(_without(folders, unreadable), images, fingerprints, meta["data_hash"], tuple(unreadable.values()))
+
+
+def _without(folders: Folders, rows: Collection[int]) -> Folders:
+    """The set without the pictures at ``rows``."""
+    rest = np.delete(np.arange(len(folders)), list(rows))
+    paths = tuple(folders.paths[row] for row in rest)
+    return replace(folders, paths=paths, labels=folders.labels[rest], parts=folders.parts[rest])
 
 
 def square_grey(pixels: np.ndarray) -> np.ndarray:
@@ -183,27 +201,38 @@ def square_grey(pixels: np.ndarray) -> np.ndarray:
     return intensity.pad_to_square(pixels[None])[0]
 
 
-def _read_all(folders: Folders, size: int, folder: Path) -> None:
+def _read_all(folders: Folders, size: int, folder: Path, skip_bad: bool) -> None:
+    """Write the cache: a row a picture that can be read; rows of others are left over at the end of the arrays."""
     n = len(folders)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (n, size, size))
     thumbnails = np.zeros((n, THUMBNAIL, THUMBNAIL), np.uint8)
-    digests = []
+    digests: list[str] = []
+    bad = BadPictures(skip_bad)
 
-    def read(path: Path) -> tuple[np.ndarray, str, np.ndarray]:
-        pixels = read_picture(path, MODES)
-        height, width = pixels.shape[:2]
-        if min(height, width) < MIN_SIDE:
-            raise DataError(f"{path}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}")
-        return intensity.resize_images(square_grey(pixels)[None], size)[0], *fingerprint(pixels)
+    def read(row: int) -> tuple[np.ndarray, str, np.ndarray] | None:
+        pixels = bad.read(row, lambda: _pixels(folders.paths[row]))
+        return pixels if pixels is None else (intensity.resize_images(square_grey(pixels)[None], size)[0], *fingerprint(pixels))
 
     with Bar("reading pictures", n) as bar, ThreadPoolExecutor(READERS) as pool:
-        for row, (image, digest, thumbnail) in enumerate(pool.map(read, folders.paths)):
-            images[row], thumbnails[row] = image, thumbnail
-            digests.append(digest)
+        for picture in pool.map(read, range(n)):
+            if picture is not None:
+                images[len(digests)], digest, thumbnails[len(digests)] = picture
+                digests.append(digest)
             bar.advance()
     images.flush()
     np.save(folder / "thumbnails.npy", thumbnails)
+    rest = _without(folders, bad.lines)
     content = hashlib.sha256()
-    for entry in zip(folders.parts.tolist(), (folders.classes[label] for label in folders.labels), digests, strict=True):
+    for entry in zip(rest.parts.tolist(), (rest.classes[label] for label in rest.labels), digests, strict=True):
         content.update(json.dumps(entry).encode())
-    (folder / "meta.json").write_text(json.dumps({"digests": digests, "data_hash": content.hexdigest(), "layout": LAYOUT}))
+    unreadable = {str(row): bad.lines[row] for row in sorted(bad.lines)}
+    meta = {"digests": digests, "data_hash": content.hexdigest(), "unreadable": unreadable, "layout": LAYOUT}
+    (folder / "meta.json").write_text(json.dumps(meta))
+
+
+def _pixels(path: Path) -> np.ndarray:
+    pixels = read_picture(path, MODES)
+    height, width = pixels.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        raise DataError(f"{path}: {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}")
+    return pixels

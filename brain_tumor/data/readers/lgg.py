@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from brain_tumor.data import patients, text, tree
+from brain_tumor.data.archive import unpacked
 from brain_tumor.data.cohort import Case, Cohort, Volume
-from brain_tumor.data.picture import read_picture
+from brain_tumor.data.picture import PICTURES, read_mask, read_picture
 from brain_tumor.errors import DataError, DataWarning
 
 SEQUENCES = ("pre", "flair", "post")
@@ -35,6 +36,7 @@ NEVER_TESTED_SITES = ("EZ",)  # one patient
 CASE_FOLDER = re.compile(r"^[A-Z]{4}_([A-Z]{2})_[A-Z0-9]{4}_\d{8}$", re.IGNORECASE)
 SLICE_FILE = re.compile(r"^(?P<case>.+)_(?P<number>\d+)(?P<mask>_mask)?\.tiff?$", re.IGNORECASE)
 TIFF = (".tif", ".tiff")
+SLICE_NAME = re.compile(r"(?P<case>.+)_(?P<number>\d+)")  # of an exam in any format, as our own export as PNG; no mask's
 CLINICAL_FILE = "data.csv"
 COMPLAINTS = 3  # of the clinical table, told one by one
 
@@ -43,7 +45,7 @@ def read_cohort(root: Path, name: str = "lgg", phantom: bool = False) -> Cohort:
     """Index a ``kaggle_3m`` tree; no pixel is read yet.
 
     Args:
-        root: the tree itself, or any folder above it. Kaggle's download holds the tree twice
+        root: the tree itself, any folder above it, or a zip of either. Kaggle's download holds the tree twice
             (``kaggle_3m/`` and ``lgg-mri-segmentation/kaggle_3m/``): each slice is then taken once.
         name: what to call the cohort.
         phantom: True where the tree was written by :mod:`brain_tumor.data.phantom`.
@@ -52,7 +54,7 @@ def read_cohort(root: Path, name: str = "lgg", phantom: bool = False) -> Cohort:
         DataError: no such folder, no patient folders, a slice without its mask, a gap in a series, two exams of one patient, or
             a link to nowhere. A bad ``data.csv`` is a warning.
     """
-    root = Path(root)
+    root = unpacked(Path(root))
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
     source = tree.walk(root)
@@ -66,7 +68,7 @@ def read_cohort(root: Path, name: str = "lgg", phantom: bool = False) -> Cohort:
 def read_case(case: Case) -> Volume:
     """Read one exam from its TIFF pairs: ``(Z, 256, 256, 3) uint8`` and ``(Z, 256, 256) uint8 in {0, 1}``."""
     images = [read_picture(path, ("RGB",)) for path in case.sources[0::2]]
-    masks = [read_picture(path, ("L",)) for path in case.sources[1::2]]
+    masks = [read_mask(path) for path in case.sources[1::2]]
     for path, mask_path, image, mask in zip(case.sources[0::2], case.sources[1::2], images, masks, strict=True):
         if image.shape != images[0].shape:
             raise DataError(f"{path}: {_size(image)} pixels, but the case's first slice has {_size(images[0])}")
@@ -82,10 +84,17 @@ def read_images(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """The slices of one exam that has no masks, as a person with images has them: ``(Z, H, W, 3)`` uint8, and their numbers.
 
     Takes the pictures of ``folder`` that are named ``EXAM_1.tif``, ``EXAM_2.tif``, ... in numeric order; masks are passed over.
+    PNG and the other formats are taken as TIFF is, one format an exam.
     """
     exams = _exams(folder)
     if len(exams) != 1:
-        raise DataError(f"{folder}: slices of {len(exams) or 'no'} exams, expected one (names such as {folder.name}_1.tif)")
+        names = f"expected one (names such as {folder.name}_1.tif)"
+        cases = {case for case, _ in exams}
+        if exams and len(cases) == 1:
+            raise DataError(
+                f"{folder}: slices of {cases.pop()} as {' and as '.join(sorted(e for _, e in exams))}, expected one format"
+            )
+        raise DataError(f"{folder}: slices of {len(cases) or 'no'} exams, {names}")
     numbered = sorted(next(iter(exams.values())).items())
     images = []
     for _, path in numbered:
@@ -101,13 +110,16 @@ def has_its_exam(path: Path) -> bool:
     return len(exams) == 1 and len(exams[0]) > 1 and path in exams[0].values()
 
 
-def _exams(folder: Path) -> dict[str, dict[int, Path]]:
-    """The slice files of a folder by exam and number, masks left out."""
-    exams: dict[str, dict[int, Path]] = {}
+def _exams(folder: Path) -> dict[tuple[str, str], dict[int, Path]]:
+    """The slice files of a folder by exam and ending, and number; masks left out."""
+    exams: dict[tuple[str, str], dict[int, Path]] = {}
+    spelling: dict[str, str] = {}  # an exam without regard to capitals -> as it is spelt first
     for path in tree.contents(folder):
-        match = SLICE_FILE.match(path.name)
-        if match and not match["mask"]:
-            _add_slice(exams.setdefault(match["case"].casefold(), {}), int(match["number"]), path)
+        ending, match = path.suffix.lower(), SLICE_NAME.fullmatch(path.stem)
+        if match and ending in PICTURES:
+            case = spelling.setdefault(match["case"].casefold(), match["case"])
+            key = case, TIFF[0] if ending in TIFF else ending
+            _add_slice(exams.setdefault(key, {}), int(match["number"]), path)
     return exams
 
 

@@ -1,0 +1,110 @@
+"""A dataset or an exam that is still in its zip: unpacked once into this home's cache, within bounds.
+
+A zip is known again by its content: the names, sizes and CRC-32 sums of its members, which it lists at its end, so it is not read
+through to be recognised. Members keep their times of change, so that what is unpacked anew is still the same source to a cache.
+"""
+
+import calendar
+import lzma
+import os
+import shutil
+import stat
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from brain_tumor import files
+from brain_tumor.errors import DataError
+from brain_tumor.paths import data_folder
+from brain_tumor.progress import Bar
+
+ENDING = ".zip"
+MAX_FILES = 100_000  # Kaggle's LGG download, which holds its tree twice, has 15,718
+MAX_BYTES = 16 << 30  # unpacked; that download has 2 GB
+ENCRYPTED = 1  # bit of a member's flags
+OF_A_MAC = "__MACOSX"  # a second tree of resource forks, which the Finder packs beside the first
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a path is called a zip, and is no folder of such a name."""
+    return path.suffix.lower() == ENDING and not path.is_dir()
+
+
+def unpacked(path: Path) -> Path:
+    """The folder that a zip holds, unpacked into this home's cache at first use; any other path as it is.
+
+    Where everything lies below one folder, that folder is returned, as ``kaggle_3m/`` of a download.
+
+    Raises:
+        DataError: missing, damaged or encrypted; more than ``MAX_FILES`` or ``MAX_BYTES``; a member outside the folder, a link or
+            another special file, or there twice; or no room for it. Nothing of it is left then.
+    """
+    path = Path(path)
+    if not is_archive(path):
+        return path
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _members(path, archive)
+            content = files.sha256_json([(name, info.file_size, info.CRC) for name, info in members.items()])
+            folder = data_folder() / "cache" / f"zip-{content[:12]}"
+            with files.locked(folder.parent / f".{folder.name}.lock"):
+                if not folder.is_dir():
+                    _unpack(path, archive, members, folder)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path}: a damaged zip, or none ({error})") from None
+    except (OSError, EOFError, NotImplementedError, RuntimeError, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{path}: cannot be unpacked ({getattr(error, 'strerror', None) or error})") from None
+    return _below(next(folder.iterdir()))
+
+
+def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The files of a zip by their names, once all of them are within bounds."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        name = info.filename.replace("\\", "/")  # as some zips of Windows have it
+        place, kind = PurePosixPath(name), stat.S_IFMT(info.external_attr >> 16)
+        if place.is_absolute() or ".." in place.parts or ":" in name.split("/")[0]:
+            raise DataError(f"{path}: its member {info.filename!r} would lie outside the folder that it is unpacked into")
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise DataError(f"{path}: its member {name!r} is a link or a special file; expected files and folders")
+        if name.endswith("/") or OF_A_MAC in place.parts:
+            continue
+        if info.flag_bits & ENCRYPTED:
+            raise DataError(f"{path}: encrypted; unpack it yourself and name the folder")
+        if str(place) in members:
+            raise DataError(f"{path}: holds {name!r} twice")
+        members[str(place)] = info
+    size = sum(info.file_size for info in members.values())
+    if not members:
+        raise DataError(f"{path}: a zip without files")
+    if len(members) > MAX_FILES or size > MAX_BYTES:
+        raise DataError(
+            f"{path}: {len(members):,} files, {size / 1e9:,.1f} GB unpacked; more than {MAX_FILES:,} files or "
+            f"{MAX_BYTES / 1e9:,.0f} GB are not unpacked for you: do so yourself and name the folder"
+        )
+    return dict(sorted(members.items()))
+
+
+def _unpack(path: Path, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], folder: Path) -> None:
+    """Write every member below ``folder``, in a folder called as the zip is. No more bytes come out than a member announces."""
+    size, room = sum(info.file_size for info in members.values()), shutil.disk_usage(folder.parent).free
+    if size > room:
+        raise DataError(f"{path}: {size / 1e9:,.1f} GB unpacked, and {folder.parent} has room for {room / 1e9:,.1f} GB")
+    with files.atomic_folder(folder) as temporary, Bar(f"unpacking {path.name}", len(members)) as bar:
+        for name, info in members.items():
+            target = temporary / path.stem / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(info) as source, open(target, "xb") as stream:
+                shutil.copyfileobj(source, stream, files.CHUNK_BYTES)
+            year, month, day, *clock = info.date_time
+            changed = calendar.timegm((year, max(1, month), max(1, day), *clock))
+            os.utime(target, (changed, changed))
+            bar.advance()
+
+
+def _below(folder: Path) -> Path:
+    """The first folder on the way down that holds more than one other folder."""
+    entries = list(folder.iterdir())
+    return _below(entries[0]) if len(entries) == 1 and entries[0].is_dir() else folder
