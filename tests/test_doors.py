@@ -328,6 +328,7 @@ def zip_of(folder, path, top=""):
             if each.is_file():
                 archive.write(each, f"{top}{each.relative_to(folder).as_posix()}")
         archive.writestr("__MACOSX/._x.png", "a resource fork")
+        archive.writestr(".DS_Store", "where icons lie")
     return path
 
 

@@ -429,12 +429,7 @@ def test_pictures_in_such_folders_are_read_and_json_gives_the_names_back(home, s
 
 WALKS = re.compile(r"\.(?:rglob|glob|iterdir|scandir|listdir|walk)\(")
 OF_PEOPLE = sorted(path for room in ("data", "leakage", "inference") for path in (PACKAGE / room).rglob("*.py"))
-OF_OURS = {
-    "data/tree.py",
-    "data/archive.py",
-    "data/cache.py",
-    "data/readers/folders.py",
-}  # the one walk; what we unpacked; caches
+OF_OURS = {"data/tree.py", "data/cache.py", "data/readers/folders.py"}  # the one walk; stale caches
 
 
 def test_no_other_module_walks_folders_of_people():

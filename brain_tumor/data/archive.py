@@ -14,6 +14,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from brain_tumor import files
+from brain_tumor.data import tree
 from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
 from brain_tumor.progress import Bar
@@ -22,7 +23,6 @@ ENDING = ".zip"
 MAX_FILES = 100_000  # Kaggle's LGG download, which holds its tree twice, has 15,718
 MAX_BYTES = 16 << 30  # unpacked; that download has 2 GB
 ENCRYPTED = 1  # bit of a member's flags
-OF_A_MAC = "__MACOSX"  # a second tree of resource forks, which the Finder packs beside the first
 
 
 def is_archive(path: Path) -> bool:
@@ -56,7 +56,7 @@ def unpacked(path: Path) -> Path:
         raise DataError(f"{path}: a damaged zip, or none ({error})") from None
     except (OSError, EOFError, NotImplementedError, RuntimeError, zlib.error, lzma.LZMAError) as error:
         raise DataError(f"{path}: cannot be unpacked ({getattr(error, 'strerror', None) or error})") from None
-    return _below(next(folder.iterdir()))
+    return _below(folder)
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -69,7 +69,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
             raise DataError(f"{path}: its member {info.filename!r} would lie outside the folder that it is unpacked into")
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise DataError(f"{path}: its member {name!r} is a link or a special file; expected files and folders")
-        if name.endswith("/") or OF_A_MAC in place.parts:
+        if name.endswith("/"):
             continue
         if info.flag_bits & ENCRYPTED:
             raise DataError(f"{path}: encrypted; unpack it yourself and name the folder")
@@ -92,9 +92,10 @@ def _unpack(path: Path, archive: zipfile.ZipFile, members: dict[str, zipfile.Zip
     size, room = sum(info.file_size for info in members.values()), shutil.disk_usage(folder.parent).free
     if size > room:
         raise DataError(f"{path}: {size / 1e9:,.1f} GB unpacked, and {folder.parent} has room for {room / 1e9:,.1f} GB")
+    top = path.stem.lstrip("._") or "zip"  # a hidden folder would be passed over
     with files.atomic_folder(folder) as temporary, Bar(f"unpacking {path.name}", len(members)) as bar:
         for name, info in members.items():
-            target = temporary / path.stem / name
+            target = temporary / top / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(info) as source, open(target, "xb") as stream:
                 shutil.copyfileobj(source, stream, files.CHUNK_BYTES)
@@ -105,6 +106,6 @@ def _unpack(path: Path, archive: zipfile.ZipFile, members: dict[str, zipfile.Zip
 
 
 def _below(folder: Path) -> Path:
-    """The first folder on the way down that holds more than one other folder."""
-    entries = list(folder.iterdir())
+    """The first folder on the way down that holds more than one other folder; what is no data, such as ``__MACOSX/``, aside."""
+    entries = tree.contents(folder)
     return _below(entries[0]) if len(entries) == 1 and entries[0].is_dir() else folder

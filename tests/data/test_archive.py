@@ -53,6 +53,12 @@ def test_a_lone_folder_is_gone_down_into(home, tmp_path):
     assert folder.name == "kaggle_3m" and files_of(folder) == {"a/1.txt": b"1", "b/1.txt": b"2"}
 
 
+@pytest.mark.parametrize("name", [".hidden.zip", "__MACOSX.zip", "._a.zip"])
+def test_a_zip_that_is_called_like_no_data_is_data(home, tmp_path, name):
+    folder = archive.unpacked(pack(tmp_path / name, {"top/a/1.txt": b"1", "top/b/1.txt": b"2", ".DS_Store": b"3"}))
+    assert folder.name == "top" and files_of(folder) == {"a/1.txt": b"1", "b/1.txt": b"2"}
+
+
 def test_backslashes_part_folders(home, tmp_path):
     path = pack(tmp_path / "a.zip", {"aXb.txt": b"1", "c.txt": b"2"})
     path.write_bytes(path.read_bytes().replace(b"aXb", b"a\\b"))
