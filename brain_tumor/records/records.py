@@ -160,8 +160,8 @@ def recorded(recipe: "Recipe", data_hash: str) -> Record | None:
     return Record(folder) if folder else None
 
 
-def counts_like(recipe: "Recipe", model: str, data_hash: str) -> list[pd.DataFrame]:
-    """The counts of a record a seed on these data whose recipe is this one, but for its model, ``model``, and its seed.
+def records_like(recipe: "Recipe", model: str, data_hash: str) -> list[Path]:
+    """A record a seed on these data whose recipe is this one, but for its model, ``model``, and its seed.
 
     Of two records of one seed, that which :func:`brain_tumor.records.lookup.find` gives.
     """
@@ -169,7 +169,7 @@ def counts_like(recipe: "Recipe", model: str, data_hash: str) -> list[pd.DataFra
     recipes = [there for folder in all_records() if (there := lookup.recipe_of(folder))]
     seeds = {there.seed for there in recipes if replace(there, seed=recipe.seed) == expected}
     folders = [lookup.find(replace(expected, seed=seed), data_hash=data_hash) for seed in sorted(seeds)]
-    return [read_counts(folder) for folder in folders if folder]
+    return [folder for folder in folders if folder]
 
 
 def scores_of(folder: Path) -> pd.DataFrame:

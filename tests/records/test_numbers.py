@@ -183,7 +183,8 @@ def test_report_05_means_over_seeds(interval):
         recipes = [SegmentationRecipe(model=model, stages=(Stage("all", 12),), seed=seed) for seed in (0, 1)]
         folders = of_report if model == "resunet" else [lookup.find(recipe) for recipe in recipes]
         floors = floors or records.read_floors(folders[0])  # of the same test slices, so of both networks
-        counts = records.counts_like(recipes[1], model, lookup.run_facts(folders[0])["data_hash"])
+        alike = records.records_like(recipes[1], model, lookup.run_facts(folders[0])["data_hash"])
+        counts = [records.read_counts(folder) for folder in alike]
         assert len(counts) == 2
         table = seeds.mean_scores([records.read_counts(folder) for folder in folders], floor_counts=floors)
         if folders != of_report:

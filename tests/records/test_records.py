@@ -174,9 +174,9 @@ def test_records_like_a_recipe_differ_in_seed_only(make_run, reports):
     for run in runs:
         records.commit_record(run)
     recipe, data_hash = recipe_of(runs[0]), runs[0].description["data_hash"]
-    assert len(records.counts_like(recipe, "resunet", data_hash)) == 2
-    assert records.counts_like(recipe, "unet-resnet18", data_hash) == []
-    assert records.counts_like(recipe, "resunet", "other data") == []
+    assert len(records.records_like(recipe, "resunet", data_hash)) == 2
+    assert records.records_like(recipe, "unet-resnet18", data_hash) == []
+    assert records.records_like(recipe, "resunet", "other data") == []
 
 
 def test_a_recorded_recipe_need_not_be_trained_again(make_run, reports):
