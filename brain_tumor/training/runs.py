@@ -52,7 +52,7 @@ class RunFolder:
         Raises:
             RunError: there is no such run, or the file is damaged.
         """
-        return self.facts("status")
+        return self.facts()
 
     def facts(self, *names: str) -> dict:
         """``run.json``, which must hold these names.
@@ -78,7 +78,7 @@ class RunFolder:
         A run is ``interrupted`` where the process that trained it was killed on this machine. Of a process on another machine
         nobody here knows whether it lives.
         """
-        status = self.description["status"] if self.exists else "absent"
+        status = self.facts("status")["status"] if self.exists else "absent"
         if status != "running":
             return status
         host = self._owner.get("host", platform.node())
@@ -164,6 +164,15 @@ class RunFolder:
         """Write ``history.csv``, the columns in the order of the newest row: a checkpoint's rows have their keys sorted."""
         with files.atomic_path(self.path / HISTORY) as temporary:
             pd.DataFrame(history, columns=list(history[-1])).to_csv(temporary, index=False)
+
+    def mend_history(self, history: list[dict]) -> None:
+        """Write ``history.csv`` anew where a half copied folder holds it damaged, or without all of these epochs."""
+        try:
+            whole = len(self.history) == len(history)
+        except FileError:
+            whole = False
+        if not whole:
+            self.write_history(history)
 
     def save_checkpoint(self, model: keras.Model, epoch: int, history: list[dict]) -> None:
         """Keep the history and the state after ``epoch`` epochs, then remove the checkpoint before."""

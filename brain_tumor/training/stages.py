@@ -63,7 +63,7 @@ def train(
     done, history = run.read_checkpoint()
     if done:
         run.restore_weights(model)
-        run.write_history(history)  # which a half copied folder may hold damaged
+        run.mend_history(history)
         _wind_on(model, done * steps)
     total = sum(stage.epochs for stage in stages)
     first = 0

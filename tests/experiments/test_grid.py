@@ -18,7 +18,7 @@ def place(stubs, home, monkeypatch):
     """What trains nothing: ``train(cells)`` gives the grid's folder, ``made`` the splits on which runs were made."""
     store = stubs.table_store(SITES)
     monkeypatch.setattr(grid, "open_store", lambda _cohort: store)
-    with stubs.stubbed(store, home) as made:
+    with stubs.stubbed(store, home) as made, pytest.MonkeyPatch.context() as patch:  # undone before what it patches is
         scored = experiment.evaluate
 
         def evaluate(run, cohort):
@@ -27,7 +27,7 @@ def place(stubs, home, monkeypatch):
                 floors = overlap.as_slices(scoring.read_counts(run.path)).assign(floor="always no", probability=0.0)
                 floors.to_csv(run.path / scoring.SLICE_FLOORS, index=False)
 
-        monkeypatch.setattr(experiment, "evaluate", evaluate)
+        patch.setattr(experiment, "evaluate", evaluate)
         folder, facts = home / "runs" / "which-batch", {"question": "which batch?"}
         recipes = {task: replace(recipe, split="ratio-34") for task, recipe in stubs.RECIPES.items()}
         yield SimpleNamespace(
