@@ -20,7 +20,8 @@ import pandas as pd
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Case, Cohort
 from brain_tumor.errors import RunError
-from brain_tumor.experiments import crossval, out_of_fold, run as experiment, scoring, tasks
+from brain_tumor.evaluation import scoring
+from brain_tumor.experiments import crossval, out_of_fold, run as experiment, tasks
 from brain_tumor.experiments.own import OwnCode
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.experiments.segmentation import PREDICTIONS

@@ -7,6 +7,7 @@ the package is installed without a checkout, it is the user's data folder. Datas
 
 import os
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import platformdirs
@@ -49,6 +50,22 @@ def runs_folder() -> Path:
 def reports_folder() -> Path:
     """Published reports and records: in a checkout they follow the code, not the data; without one they lie in the home."""
     return Path(os.environ.get("BRAIN_TUMOR_REPORTS") or (CHECKOUT or home()) / "reports").expanduser().resolve()
+
+
+def installation(*extras: str) -> str:
+    """The command that installs extras of this package: from its checkout, else the packages that they list, by their own names.
+
+    The package's bare name is no part of it: on the public index that name is not ours.
+    """
+    if CHECKOUT:
+        return f"pip install '{readable(CHECKOUT)}[{','.join(extras)}]'"
+    elsewhere = "==" if sys.platform != "darwin" else "!="
+    listed = [line.partition(";") for line in metadata.requires("brain-tumor") or ()]
+    return "pip install " + " ".join(
+        f"'{name.strip()}'"
+        for name, _, marker in listed
+        if any(f'extra == "{extra}"' in marker for extra in extras) and f'sys_platform {elsewhere} "darwin"' not in marker
+    )
 
 
 def readable(path: Path) -> str:

@@ -45,7 +45,7 @@ def classification(recipe: Recipe, folds: Folds = None, unit: Unit = "patient") 
 
 
 def _crossval(recipe: Recipe, folds: int | None, unit: str) -> None:
-    from brain_tumor.cli.evaluate import print_sections
+    from brain_tumor.cli.console import print_sections
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.experiments import crossval
     from brain_tumor.report.pages import crossval as crossval_page

@@ -14,8 +14,8 @@ def demo() -> None:
     from brain_tumor.models.backend import load_keras
 
     load_keras()
+    from brain_tumor.cli.console import print_sections
     from brain_tumor.cli.data import print_facts
-    from brain_tumor.cli.evaluate import print_sections
     from brain_tumor.data.cache import open_store
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.data.profile import profile

@@ -29,6 +29,7 @@ def evaluate(
 
     load_keras()
     from brain_tumor import files
+    from brain_tumor.cli.console import print_sections
     from brain_tumor.experiments import run as experiment
     from brain_tumor.records import comparison
     from brain_tumor.report.pages import sections, views
@@ -97,9 +98,9 @@ def _listed(run: Any, recipe: dict) -> list[str]:
     import pandas as pd
 
     from brain_tumor import files
-    from brain_tumor.evaluation import wording
-    from brain_tumor.experiments import scoring, tasks
-    from brain_tumor.training.storage import read_table
+    from brain_tumor.evaluation import scoring, wording
+    from brain_tumor.evaluation.storage import read_table
+    from brain_tumor.experiments import tasks
 
     path = run.path / scoring.SCORES
     if not path.is_file():
@@ -117,34 +118,3 @@ def _listed(run: Any, recipe: dict) -> list[str]:
         + ("" if pd.isna(rows.floor[headline]) else f" ({rows.floor[headline]:.3f})")
         for headline in task.headlines
     ]
-
-
-def print_sections(title: str, protocol: str, sections: list) -> None:
-    """Sections on the terminal: a table each, and under it what to know of it; definitions below, where they have room."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from brain_tumor.report.pages.sections import MEANING
-
-    console = Console()
-    console.print(f"{title}, {protocol}", style="bold", highlight=False, markup=False)
-    for section in sections:
-        if not section.brief:
-            continue
-        frame = section.table.drop(columns=MEANING, errors="ignore")
-        look: dict[str, Any] = {
-            "title": escape(section.title),
-            "title_justify": "left",
-            "box": SIMPLE_HEAD,
-            "padding": (0, 1, 0, 0),
-        }
-        table = Table(*map(str, [frame.columns.name, *frame.columns]), **look, pad_edge=False)
-        for row in frame.itertuples():
-            table.add_row(*(escape(str(cell)) for cell in row))
-        console.print(table, highlight=False)
-        if MEANING in section.table:
-            for name, means in section.table[MEANING].groupby(level=0, sort=False).first().items():
-                console.print(f"{name}: {means}", highlight=False, markup=False)
-        console.print(f"{section.text}\n", highlight=False, markup=False)

@@ -23,7 +23,7 @@ def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells
     from brain_tumor.models.backend import load_keras
 
     load_keras()
-    from brain_tumor.cli.evaluate import print_sections
+    from brain_tumor.cli.console import print_sections
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.studies.source_002 import grid, tables as grid_tables
 

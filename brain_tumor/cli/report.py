@@ -58,7 +58,7 @@ def _report_crossval(name: str, publish: bool) -> None:
 
 
 def _report_grid(folder: Path, publish: bool) -> None:
-    from brain_tumor.cli.evaluate import print_sections
+    from brain_tumor.cli.console import print_sections
     from brain_tumor.paths import readable
     from brain_tumor.studies.source_002 import tables as grid_tables
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.data import patients
@@ -112,6 +113,12 @@ class Cohort:
     def reference(self) -> int:
         """The channel in which slices are drawn (:func:`reference_of`)."""
         return reference_of(self.sequences)
+
+    @property
+    def fields(self) -> pd.DataFrame:
+        """A row a case, indexed by ``case_id``: its site and clinical fields, None or NaN where the source left them blank."""
+        rows = {case.case_id: {"site": case.site, **case.clinical} for case in self}
+        return pd.DataFrame(list(rows.values()), index=pd.Index(rows, name="case_id"))
 
     @property
     def n_slices(self) -> int:

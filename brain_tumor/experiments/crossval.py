@@ -14,7 +14,8 @@ from brain_tumor.data import splits
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import FileError, RunError
-from brain_tumor.experiments import out_of_fold, scoring, segmentation, tasks
+from brain_tumor.evaluation import scoring
+from brain_tumor.experiments import out_of_fold, segmentation, tasks
 from brain_tumor.experiments.recipe import Recipe, identity
 from brain_tumor.experiments.run import content, evaluate, make_split, on, run_folder, train
 from brain_tumor.experiments.tasks import Task
@@ -97,7 +98,7 @@ def cross_validate(
         gathered = out_of_fold.gather(runs, task, store, unit)
         if task.predictions:
             out_of_fold.write_predictions(folder / stored.PREDICTIONS, runs, gathered[task.main], store, recipe.size)
-        scoring.write(gathered, RunFolder(folder))
+        scoring.write(gathered, folder)
         ending = "finished"
     except KeyboardInterrupt:
         ending = "stopped"

@@ -14,12 +14,12 @@ from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import FileError, ModelError, RunError
-from brain_tumor.experiments import run as experiment, scoring, tasks
+from brain_tumor.evaluation import scoring, storage
+from brain_tumor.experiments import run as experiment, tasks
 from brain_tumor.experiments.jobs import side_by_side
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.models import settings, weights
 from brain_tumor.progress import within
-from brain_tumor.training import storage
 from brain_tumor.training.runs import RunFolder, now
 
 DESCRIPTION, COSTS = "grid.json", "costs.csv"
@@ -171,7 +171,7 @@ class GridFolder:
         table = table.assign(**{cell: column})
         self.slices[split] = table[KEYS + [name for there, name in self.recipes if there == split and name in table]]
         rows = pd.DataFrame([self.costs[there] for there in self.recipes if there in self.costs])[COST]
-        scoring.write(floors | {f"slices-{split}.csv": self.slices[split], COSTS: rows}, RunFolder(self.path))
+        scoring.write(floors | {f"slices-{split}.csv": self.slices[split], COSTS: rows}, self.path)
         progress = {"encoders": self.encoders, "done": len(rows), "of": len(self.recipes), "ended": now()}
         files.write_json(self.path / DESCRIPTION, self.description | progress)
 

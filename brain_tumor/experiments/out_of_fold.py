@@ -15,12 +15,13 @@ from brain_tumor import files
 from brain_tumor.data import splits
 from brain_tumor.data.cache import Store
 from brain_tumor.errors import DataError, RunError
-from brain_tumor.experiments import scoring, segmentation
+from brain_tumor.evaluation import scoring, storage
+from brain_tumor.experiments import segmentation
+from brain_tumor.experiments.part import check_prediction
 from brain_tumor.experiments.tasks import Task
 from brain_tumor.inference.predict import Prediction, load_prediction
 from brain_tumor.inference.stored import NUMBERS
 from brain_tumor.progress import tracked
-from brain_tumor.training import storage
 from brain_tumor.training.runs import RunFolder
 
 FOLD_SCORES = "fold_scores.csv"
@@ -144,5 +145,5 @@ def _check_cover(rows: pd.DataFrame, runs: Sequence[RunFolder], store: Store, un
 def _stored(run: RunFolder, case_id: str, size: int, working_size: int) -> Prediction:
     path = run.path / segmentation.PREDICTIONS / f"{case_id}.npz"
     prediction = load_prediction(path)
-    scoring.check_prediction(prediction, path, size, working_size)
+    check_prediction(prediction, path, size, working_size)
     return prediction

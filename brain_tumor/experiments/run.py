@@ -17,9 +17,11 @@ from brain_tumor.data.channels import count
 from brain_tumor.data.cohort import COHORTS, Cohort
 from brain_tumor.data.opening import name_of, open_cohort
 from brain_tumor.errors import DataError, RunError, SplitError
-from brain_tumor.experiments import scoring, tasks
+from brain_tumor.evaluation import scoring
+from brain_tumor.experiments import tasks
 from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.own import NONE, OwnCode
+from brain_tumor.experiments.part import Part
 from brain_tumor.experiments.recipe import Recipe, identity
 from brain_tumor.models import freezing, precision, saved, settings, weights
 from brain_tumor.paths import runs_folder
@@ -132,7 +134,7 @@ def evaluate(
     if part == "test":
         if "threshold" in result.facts:
             saved.decide(run.path, result.facts["threshold"])
-        scoring.write(result.tables, run)
+        scoring.write(result.tables, run.path)
         run.update(scored=now(), **result.facts)
     return result.tables[scoring.SCORES]
 
@@ -237,7 +239,7 @@ def trained_cohort(run: RunFolder) -> Cohort:
     return opened[0]
 
 
-def part_of(run: RunFolder, cohort: Cohort, name: str, model: keras.Model | None = None) -> scoring.Part:
+def part_of(run: RunFolder, cohort: Cohort, name: str, model: keras.Model | None = None) -> Part:
     """A part of a finished run's split, ready to be scored.
 
     Raises:
@@ -247,7 +249,7 @@ def part_of(run: RunFolder, cohort: Cohort, name: str, model: keras.Model | None
     store = open_store(cohort)
     split = stored_split(run)
     check_content(run, content(recipe, store, split))
-    part = scoring.Part(run, cohort, recipe, store, split, name, model)
+    part = Part(run, cohort, recipe, store, split, name, model)
     if not len(part.rows):
         raise RunError(f"{run.path}: the {name} part of its split is empty")
     return part

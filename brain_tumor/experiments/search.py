@@ -17,16 +17,16 @@ from brain_tumor import files
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import BrainTumorError, ModelError, RunError
-from brain_tumor.experiments import scoring
+from brain_tumor.evaluation import scoring
+from brain_tumor.evaluation.storage import read_table
 from brain_tumor.experiments.recipe import Recipe, identity
 from brain_tumor.experiments.run import content, run_folder, train
 from brain_tumor.models import settings
-from brain_tumor.paths import runs_folder
+from brain_tumor.paths import installation, runs_folder
 from brain_tumor.progress import within
 from brain_tumor.training import plan
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.runs import RunFolder
-from brain_tumor.training.storage import read_table
 
 DESCRIPTION, TRIALS, JOURNAL = "search.json", "trials.csv", "journal.log"
 MEASURE = "validation_loss"
@@ -112,7 +112,7 @@ def search(
             raise
         settings.clear_session()  # else each network stays in memory beside the next
         study.tell(trial, float(run.history[MEASURE].iloc[-1]))
-        scoring.write({TRIALS: _table(study, recipe, store)}, RunFolder(folder))
+        scoring.write({TRIALS: _table(study, recipe, store)}, folder)
     return folder
 
 
@@ -183,6 +183,6 @@ def _optuna() -> ModuleType:
     try:
         import optuna
     except ImportError:
-        raise ModelError("a search needs Optuna: pip install 'brain-tumor[sweep]'") from None
+        raise ModelError(f"a search needs Optuna: {installation('sweep')}") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

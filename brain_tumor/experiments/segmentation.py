@@ -1,22 +1,22 @@
 """Which pixels are tumour? From a trained run to its scores: predictions once, counts once, then every Dice by name.
 
-The tables that this leaves in the run's folder are named, and made, in :mod:`brain_tumor.experiments.scoring`.
+The tables that this leaves in the run's folder are named in :mod:`brain_tumor.evaluation.scoring`, and made in
+:mod:`brain_tumor.evaluation.segmentation`.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
 from brain_tumor.data.cache import Store, open_store
-from brain_tumor.errors import DataError
-from brain_tumor.evaluation import ceiling, floors, overlap, protocols
-from brain_tumor.experiments import classification, scoring
+from brain_tumor.evaluation import ceiling, classification, floors, scoring, segmentation
+from brain_tumor.evaluation.segmentation import PIXELS_APART, Spacing
+from brain_tumor.experiments.part import Part, Result, check_prediction, whole_cases
 from brain_tumor.experiments.recipe import Recipe
-from brain_tumor.experiments.scoring import Part, Result
 from brain_tumor.inference.intake import Exam
-from brain_tumor.inference.predict import Prediction, load_prediction
+from brain_tumor.inference.predict import Prediction, at_native_size, load_prediction
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.progress import tracked
 
@@ -31,7 +31,7 @@ def masks(recipe: Recipe, store: Store) -> np.ndarray:
 def evaluate(part: Part, again: bool) -> Result:
     """Predict, count and score one part of the run's split; each case's prediction is written once.
 
-    Of the test part there are also the tables of :mod:`brain_tumor.experiments.scoring`; those in 3-D, and of the largest
+    Of the test part there are also the tables of :mod:`brain_tumor.evaluation.scoring`; those in 3-D, and of the largest
     component, only where the part is of whole exams.
 
     Raises:
@@ -40,7 +40,7 @@ def evaluate(part: Part, again: bool) -> Result:
     recipe, store = part.recipe, part.store
     truth = {size: open_store(part.cohort, size).masks for size in (recipe.size, store.size)}
     predictor = Predictor.load(part.run.path, part.model)
-    whole = scoring.whole_cases(store, part.rows)
+    whole = whole_cases(store, part.rows)
     cases, seconds = [], []
     by_case = store.slices.iloc[part.rows].groupby("case_id").slice
     for case_id, numbers in tracked(by_case, f"scoring {part.name}", by_case.ngroups):
@@ -54,65 +54,22 @@ def evaluate(part: Part, again: bool) -> Result:
             prediction = predictor.predict(exam)
             seconds.append(time.monotonic() - begun)
             prediction.save(part.run.path / PREDICTIONS)
-        cases.append(
-            scoring.of_case(
-                prediction, {size: of_size[numbers.index] for size, of_size in truth.items()}, recipe.threshold, whole
-            )
+        masks_of_case = {size: of_size[numbers.index] for size, of_size in truth.items()}
+        predicted = {recipe.size: prediction.working, store.size: prediction.native}
+        tables = segmentation.of_case(
+            prediction.case_id, prediction.slice_numbers, predicted, masks_of_case, recipe.threshold, whole
         )
+        cases.append(tables | {scoring.CEILING: _ceiling(prediction, masks_of_case[recipe.size], masks_of_case[store.size])})
     tables = scoring.stack(cases)
     train = part.train_rows
     tables[scoring.FLOORS], floor_masks = _floors(store, recipe.size, train, part.rows)
-    tables[scoring.SCORES] = score(tables, recipe.threshold)
+    tables[scoring.SCORES] = segmentation.score(tables, recipe.threshold)
     if part.name == "test":
-        tables[scoring.SLICE_FLOORS] = classification.image_free(store, train, part.rows)
-        boundaries = scoring.floor_boundaries(floor_masks, store, part.rows, whole)
-        tables |= scoring.judge(tables, boundaries, part.cohort, store.size, recipe.threshold)
+        tables[scoring.SLICE_FLOORS] = classification.image_free(store.slices, train, part.rows)
+        boundaries = segmentation.floor_boundaries(_floors_by_case(floor_masks, store, part.rows), whole)
+        tables |= segmentation.judge(tables, boundaries, part.cohort.fields, store.size, recipe.threshold)
     facts = {"inference_seconds": round(sum(seconds), 1)} if len(seconds) == by_case.ngroups else {}  # reading is none
     return Result(tables, facts)
-
-
-def score(tables: Mapping[str, pd.DataFrame], threshold: float) -> pd.DataFrame:
-    """The scores of ``counts.csv`` with its ``floors.csv`` and, where there is one, its ``ceiling.csv``.
-
-    Returns:
-        As :func:`brain_tumor.evaluation.protocols.score`, with the resolution ceiling beside the scores at native size.
-    """
-    counts, floor_table = tables[scoring.COUNTS], tables.get(scoring.FLOORS)
-    floor_counts = {} if floor_table is None else scoring.by_floor(floor_table)
-    return ceiling.beside(protocols.score(counts, floor_counts=floor_counts), counts, tables.get(scoring.CEILING))
-
-
-def per_case(counts: pd.DataFrame, size: int) -> pd.DataFrame:
-    """A row a case at one size, indexed by ``case_id``: as :func:`brain_tumor.evaluation.overlap.per_case`."""
-    return overlap.per_case(counts[counts["size"] == size])
-
-
-def compare(
-    tables: Mapping[str, pd.DataFrame],
-    others: Mapping[str, pd.DataFrame],
-    thresholds: tuple[float, float],
-    margin: float | None = None,
-) -> pd.DataFrame:
-    """Two runs on the same slices, paired by patient, at every size that both were counted at.
-
-    Returns:
-        As :func:`brain_tumor.evaluation.protocols.compare`.
-
-    Raises:
-        DataError: no size in common.
-    """
-    pair = [tables[scoring.COUNTS], others[scoring.COUNTS]]
-    shared = set(pair[0]["size"]) & set(pair[1]["size"])
-    if not shared:
-        raise DataError("the two runs were counted at no size in common")
-    ours, theirs = (counts[counts["size"].isin(shared)] for counts in pair)
-    return protocols.compare(ours, theirs, margin=margin)
-
-
-def as_slices(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """``case_id, slice, tumour, probability`` from the counts at native size."""
-    counts = tables[scoring.COUNTS]
-    return overlap.as_slices(counts[counts["size"] == counts["size"].max()])
 
 
 def image_free(store: Store, size: int, train: np.ndarray, rows: np.ndarray) -> pd.DataFrame:
@@ -128,11 +85,27 @@ def _floors(store: Store, size: int, train: np.ndarray, rows: np.ndarray) -> tup
     return pd.concat(tables, ignore_index=True), predicted[store.size]
 
 
+def _floors_by_case(
+    predicted: dict[str, np.ndarray | None], store: Store, rows: np.ndarray
+) -> Iterator[tuple[dict[str, np.ndarray | None], np.ndarray, Spacing]]:
+    """Of each case that is scored: what the floors predicted, and the truth."""
+    for _, places in pd.Series(np.arange(len(rows))).groupby(store.slices.case_id.to_numpy()[rows]):
+        of_case = {name: None if masks is None else masks[places] for name, masks in predicted.items()}
+        yield of_case, store.masks[rows[places]], PIXELS_APART
+
+
+def _ceiling(prediction: Prediction, working: np.ndarray, native: np.ndarray) -> pd.DataFrame:
+    """The counts of the truth that was resized to the working size and is brought back as a prediction is."""
+    counts = ceiling.count(at_native_size(working.astype(np.float32), native.shape[1:]), native)
+    where = {"case_id": prediction.case_id, "slice": prediction.slice_numbers[counts.index], "size": native.shape[1]}
+    return counts.assign(**where)[list(ceiling.COLUMNS)]
+
+
 def _stored_prediction(part: Part, case_id: str, numbers: np.ndarray) -> Prediction | None:
     """The stored prediction where there is one of just these slices."""
     path = part.run.path / PREDICTIONS / f"{case_id}.npz"
     prediction = load_prediction(path) if path.is_file() else None
     if prediction is None or not np.array_equal(prediction.slice_numbers, numbers):
         return None
-    scoring.check_prediction(prediction, path, part.store.size, part.recipe.size)
+    check_prediction(prediction, path, part.store.size, part.recipe.size)
     return prediction

@@ -13,9 +13,11 @@ import pandas as pd
 
 from brain_tumor.data.cache import Store
 from brain_tumor.errors import RunError
-from brain_tumor.experiments import classification, recipe, scoring, segmentation
+from brain_tumor.evaluation import classification as labels, scoring, segmentation as outlines
+from brain_tumor.evaluation.scoring import Tables
+from brain_tumor.experiments import classification, recipe, segmentation
+from brain_tumor.experiments.part import Part, Result
 from brain_tumor.experiments.recipe import Recipe
-from brain_tumor.experiments.scoring import Part, Result, Tables
 from brain_tumor.training import losses
 
 
@@ -77,10 +79,10 @@ SEGMENTATION = Task(
     tables=(scoring.COUNTS, scoring.CASES, scoring.SCORES),
     scored=("protocol", "dice"),
     headlines=("slice, empty = 1", "patient mean"),
-    score=segmentation.score,
-    per_case=segmentation.per_case,
-    compare=segmentation.compare,
-    slices=segmentation.as_slices,
+    score=outlines.score,
+    per_case=outlines.per_case,
+    compare=outlines.compare,
+    slices=outlines.as_slices,
     slice_floors=scoring.SLICE_FLOORS,
     predictions=True,
 )
@@ -94,10 +96,10 @@ CLASSIFICATION = Task(
     tables=(scoring.SLICES, scoring.FLOORS, scoring.CASES, scoring.SCORES, scoring.CALIBRATION),
     scored=("measure", "value"),
     headlines=("accuracy", "AUC"),
-    score=classification.score,
-    per_case=classification.per_case,
-    compare=classification.compare,
-    slices=classification.as_slices,
+    score=labels.score,
+    per_case=labels.per_case,
+    compare=labels.compare,
+    slices=labels.as_slices,
     slice_floors=scoring.FLOORS,
     fold_tables=classification.fold_tables,
 )

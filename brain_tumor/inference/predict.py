@@ -9,8 +9,8 @@ import numpy as np
 from brain_tumor import files
 from brain_tumor.data import intensity
 from brain_tumor.errors import DataError, FileError
+from brain_tumor.evaluation import storage
 from brain_tumor.models import decision, settings
-from brain_tumor.training import storage
 
 BATCH = 16  # always padded to this, so that a slice alone and a slice in a series give the same bits
 

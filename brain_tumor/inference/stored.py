@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from brain_tumor.errors import DataError, FileError
-from brain_tumor.training import storage
+from brain_tumor.evaluation import storage
 
 PREDICTIONS = "predictions.npz"
 NUMBERS = ".slices"

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from brain_tumor import files
 from brain_tumor.errors import BrainTumorError
+from brain_tumor.paths import installation
 
 SUPPORTED = ("tensorflow", "jax")
 DEFAULT = "tensorflow"
-INSTALL = "pip install 'brain-tumor[cpu]', or take JAX: pip install 'brain-tumor[jax]' and KERAS_BACKEND=jax"
 
 
 def name() -> str:
@@ -42,7 +42,7 @@ def check() -> None:
         source = "KERAS_BACKEND" if os.environ.get("KERAS_BACKEND") == word else _settings_file()
         raise BrainTumorError(f"{source}: backend {word!r} of Keras is not supported, expected one of {', '.join(SUPPORTED)}")
     if importlib.util.find_spec(word) is None:
-        raise BrainTumorError(f"no backend for Keras (no module {word!r}); {INSTALL}")
+        raise BrainTumorError(f"no backend for Keras (no module {word!r}); {_advice()}")
 
 
 def load_keras() -> None:
@@ -57,7 +57,7 @@ def load_keras() -> None:
         with _native_notes_off():
             import keras  # noqa: F401
     except ImportError as error:
-        raise BrainTumorError(f"no backend for Keras ({_one_line(error)}); {INSTALL}") from None
+        raise BrainTumorError(f"no backend for Keras ({_one_line(error)}); {_advice()}") from None
     except ValueError as error:
         raise BrainTumorError(f"{_settings_file()}: Keras refuses these settings ({_one_line(error)})") from None
 
@@ -103,6 +103,10 @@ def _processor() -> tuple[str, list[str]]:
     model = facts.get("model name") or platform.processor() or platform.machine()
     flags = facts.get("flags") or facts.get("Features") or ""
     return model, sorted(flag for flag in flags.split() if "bf16" in flag)
+
+
+def _advice() -> str:
+    return f"{installation('train', 'cpu')}, or take JAX: {installation('train', 'jax')} and KERAS_BACKEND=jax"
 
 
 def _settings_file() -> Path:

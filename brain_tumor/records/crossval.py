@@ -9,14 +9,14 @@ import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.errors import RunError
-from brain_tumor.evaluation import floors
-from brain_tumor.experiments import crossval, scoring, tasks
+from brain_tumor.evaluation import floors, scoring
+from brain_tumor.evaluation.storage import read_table
+from brain_tumor.experiments import crossval, tasks
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.inference import stored
 from brain_tumor.paths import runs_folder
 from brain_tumor.records import lookup, records, upgrade
 from brain_tumor.training.runs import HISTORY, RunFolder, all_runs
-from brain_tumor.training.storage import read_table
 
 # What every fold's run has alike, told once.
 SHARED = ("parameters", "precision", "encoder")

@@ -15,11 +15,11 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.data import intensity
 from brain_tumor.errors import ModelError, RunError
+from brain_tumor.evaluation.storage import read_table
 from brain_tumor.experiments import crossval, grid, tasks
 from brain_tumor.paths import reports_folder
 from brain_tumor.records import upgrade
 from brain_tumor.training.runs import HISTORY, RunFolder
-from brain_tumor.training.storage import read_table
 
 if TYPE_CHECKING:
     from brain_tumor.experiments.recipe import Recipe

@@ -12,14 +12,15 @@ import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.errors import RunError
-from brain_tumor.experiments import scoring, tasks
+from brain_tumor.evaluation import scoring
+from brain_tumor.evaluation.scoring import read_counts
+from brain_tumor.evaluation.storage import read_table
+from brain_tumor.experiments import tasks
 from brain_tumor.experiments.run import stored_split
-from brain_tumor.experiments.scoring import read_counts
 from brain_tumor.models import saved
 from brain_tumor.records import lookup
 from brain_tumor.records.lookup import Record, all_records, records_folder
 from brain_tumor.training.runs import HISTORY, TRAINED, RunFolder
-from brain_tumor.training.storage import read_table
 
 if TYPE_CHECKING:
     from brain_tumor.experiments.recipe import Recipe

@@ -105,11 +105,11 @@ def variant_table(spread: pd.DataFrame) -> pd.DataFrame:
 
 
 def boundary_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """HD95 in pixels and NSD, of cases and of tumour slices (:func:`brain_tumor.evaluation.surface.score`, with ``of``)."""
+    """HD95 in pixels or mm and NSD, of cases and of tumour slices (:func:`brain_tumor.evaluation.surface.score`, with ``of``)."""
     rows = []
     for row in scores.itertuples():
         far, decimals = row.measure.startswith("HD"), 1 if row.measure.startswith("HD") else 3
-        cells = {"boundary of": row.of, "measure": f"{row.measure}, px" if far else row.measure}
+        cells = {"boundary of": row.of, "measure": f"{row.measure}, {getattr(row, 'unit', 'px')}" if far else row.measure}
         cells |= _judged(row, "score", lower_is_better=far, decimals=decimals)
         rows.append(cells | {"missed, invented": f"{row.missed}, {row.invented} of {row.rows}"})
     return worded(rows)

@@ -12,7 +12,7 @@ import pandas as pd
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.evaluation import calibration, components, contrasts, overlap, protocols
-from brain_tumor.experiments import scoring
+from brain_tumor.experiments.part import check_prediction
 from brain_tumor.experiments.run import part_of
 from brain_tumor.experiments.segmentation import PREDICTIONS
 from brain_tumor.inference.predict import Prediction, load_prediction
@@ -40,7 +40,7 @@ def stored_cases(run: RunFolder, cohort: Cohort, part: str = "test") -> Iterator
     for case_id in store.slices.case_id.iloc[rows].unique():
         path = run.path / PREDICTIONS / f"{case_id}.npz"
         prediction = load_prediction(path)
-        scoring.check_prediction(prediction, path, store.size, recipe.size)
+        check_prediction(prediction, path, store.size, recipe.size)
         of_case = store.rows_of(case_id)
         yield prediction, {size: at.masks[of_case][prediction.slice_numbers - 1] for size, at in stores.items()}
 
@@ -134,7 +134,7 @@ def pieces(store: Store, case_ids: Sequence[str]) -> pd.DataFrame:
 
 def contrast_table(counts: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
     """Groups of patients against each other, by site and clinical field (:func:`brain_tumor.evaluation.contrasts.tables`)."""
-    return contrasts.tables(counts, scoring.case_fields(cohort))
+    return contrasts.tables(counts, cohort.fields)
 
 
 def temperatures(run: RunFolder, cohort: Cohort) -> pd.DataFrame:

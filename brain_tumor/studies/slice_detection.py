@@ -5,12 +5,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from brain_tumor.data.cache import Store
-from brain_tumor.evaluation import detection, wording
-from brain_tumor.experiments import classification, scoring
+from brain_tumor.evaluation import classification, detection, scoring, wording
+from brain_tumor.evaluation.storage import read_table
 from brain_tumor.face import Folds
 from brain_tumor.records.sidecar import Sidecar
 from brain_tumor.studies.leaks import published
-from brain_tumor.training.storage import read_table
 
 HEADLINES = ("AUC", "accuracy", "sensitivity")
 AT_HALF = ("accuracy", "sensitivity")

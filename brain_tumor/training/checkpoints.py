@@ -14,7 +14,7 @@ import numpy as np
 
 from brain_tumor import files
 from brain_tumor.errors import RunError
-from brain_tumor.training import storage
+from brain_tumor.evaluation import storage
 
 STATE, WEIGHTS, OPTIMISER = "state.json", "checkpoint.weights.h5", "optimiser.npz"
 

@@ -26,10 +26,10 @@ from filelock import FileLock, Timeout
 
 from brain_tumor import __version__, files
 from brain_tumor.errors import FileError, RunError
+from brain_tumor.evaluation import storage
+from brain_tumor.evaluation.storage import HISTORY
 from brain_tumor.paths import CHECKOUT, runs_folder
-from brain_tumor.training import storage
 from brain_tumor.training.checkpoints import Checkpoint
-from brain_tumor.training.storage import HISTORY
 
 DESCRIPTION, CHECKPOINT = "run.json", "checkpoint"
 TRAINED = ("recipe", "phantom", "data_hash")  # what `run.json` holds, besides, of every run of a recipe

@@ -10,8 +10,8 @@ from hypothesis import given, settings, strategies as st
 
 from brain_tumor.data import splits
 from brain_tumor.data.cache import open_store
-from brain_tumor.evaluation import floors, overlap
-from brain_tumor.experiments import classification, segmentation
+from brain_tumor.evaluation import classification, floors, overlap
+from brain_tumor.experiments import segmentation
 
 SIZE = 9
 
@@ -75,7 +75,7 @@ def test_floors_of_a_run_are_counted_while_images_are_out_of_reach(phantom_cohor
         store.images[0]
     split = splits.named(unit, store.cases, store.slices)
     train, test = split.rows("train", store.slices), split.rows("test", store.slices)
-    masks, labels = segmentation.image_free(store, 32, train, test), classification.image_free(store, train, test)
+    masks, labels = segmentation.image_free(store, 32, train, test), classification.image_free(store.slices, train, test)
     neighbours = unit == "source-002"
     assert (floors.INTERPOLATION in set(masks.floor)) is neighbours
     assert (floors.NEAREST in set(labels.floor)) is neighbours

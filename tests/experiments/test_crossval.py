@@ -15,8 +15,8 @@ from brain_tumor.data import intensity, splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import BrainTumorError, DataError, ModelError, RunError, SplitError
-from brain_tumor.evaluation import ceiling, detection, overlap, protocols
-from brain_tumor.experiments import crossval, out_of_fold, run as experiment, scoring, tasks
+from brain_tumor.evaluation import ceiling, detection, overlap, protocols, scoring
+from brain_tumor.experiments import crossval, out_of_fold, run as experiment, tasks
 from brain_tumor.experiments.crossval import cross_validate
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference import stored

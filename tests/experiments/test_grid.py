@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from brain_tumor.errors import ModelError, RunError
-from brain_tumor.evaluation import overlap
-from brain_tumor.experiments import grid, run as experiment, scoring, tasks
+from brain_tumor.evaluation import overlap, scoring
+from brain_tumor.experiments import grid, run as experiment, tasks
 
 SITES = {"CS": [8, 9, 7], "DU": [8, 10, 9]}
 

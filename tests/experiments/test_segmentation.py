@@ -11,8 +11,8 @@ from brain_tumor.data import intensity, splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import BrainTumorError, DataError, ModelError, RunError, SplitError
-from brain_tumor.evaluation import calibration, ceiling, components, detection, overlap, protocols, surface
-from brain_tumor.experiments import run as experiment, scoring
+from brain_tumor.evaluation import calibration, ceiling, components, detection, overlap, protocols, scoring, surface
+from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference.predict import load_prediction
 from brain_tumor.inference.predictor import Predictor

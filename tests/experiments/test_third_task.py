@@ -34,7 +34,8 @@ import pandas as pd
 
 from brain_tumor.data.intensity import normalise
 from brain_tumor.evaluation import intervals
-from brain_tumor.experiments import scoring
+from brain_tumor.evaluation import scoring
+from brain_tumor.experiments.part import Result
 from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.experiments.tasks import Task
@@ -80,7 +81,7 @@ def evaluate(part, again):
     }
     tables[scoring.SCORES] = score(tables, part.recipe.threshold)
     tables[scoring.CASES] = per_case(tables[AREAS], part.store.size).reset_index()
-    return scoring.Result(tables, {})
+    return Result(tables, {})
 
 
 def near(rows):

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from brain_tumor import files
-from brain_tumor.evaluation import calibration, detection, intervals, overlap, protocols, seeds, surface
-from brain_tumor.experiments import classification, out_of_fold, scoring, tasks
+from brain_tumor.evaluation import calibration, classification, detection, intervals, overlap, protocols, scoring, seeds, surface
+from brain_tumor.experiments import out_of_fold, tasks
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import comparison, lookup, records

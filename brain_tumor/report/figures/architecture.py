@@ -3,14 +3,16 @@
 import itertools
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import keras
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from brain_tumor.report.figures.drawing import BLUE, GREY, INK, ORANGE, RED, Drawing
 
-UPWARD = (keras.layers.UpSampling2D, keras.layers.Conv2DTranspose)
+if TYPE_CHECKING:  # whoever has a model has loaded Keras; other figures are drawn without it
+    import keras
+
 HEAD = "final_conv"
 BOX_HEIGHT, HALF_WIDTH = 0.62, 1.12
 INNERMOST, OUTERMOST = 1.95, 4.35  # how far from the middle the boxes of the lowest pair and of the first one stand
@@ -26,7 +28,7 @@ class _Level:
     skip: int = 0
 
 
-def plot_architecture(model: keras.Model) -> Drawing:
+def plot_architecture(model: "keras.Model") -> Drawing:
     """Boxes by resolution with size, filters and weights; the way down at the left; at the right the way up with skips across, or
     a classifier's linear layers.
 
@@ -61,10 +63,12 @@ def plot_architecture(model: keras.Model) -> Drawing:
     return drawing
 
 
-def _plot_classifier(model: keras.Model, down: dict[int, _Level]) -> Drawing:
+def _plot_classifier(model: "keras.Model", down: dict[int, _Level]) -> Drawing:
+    from keras import layers
+
     sizes = sorted(down, reverse=True)
-    linear = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    averaged = any(isinstance(layer, keras.layers.GlobalAveragePooling2D) for layer in model.layers)
+    linear = [layer for layer in model.layers if isinstance(layer, layers.Dense)]
+    averaged = any(isinstance(layer, layers.GlobalAveragePooling2D) for layer in model.layers)
     drawing, axes = _canvas(model, sizes, f", then {len(linear)} linear layers")
     encoder = [(-INNERMOST, -row) for row in range(len(sizes))]
     head = [(INNERMOST, row + 1 - len(sizes)) for row in range(len(linear))]
@@ -85,7 +89,7 @@ def _plot_classifier(model: keras.Model, down: dict[int, _Level]) -> Drawing:
     return drawing
 
 
-def _canvas(model: keras.Model, sizes: list[int], then: str = "") -> tuple[Drawing, Axes]:
+def _canvas(model: "keras.Model", sizes: list[int], then: str = "") -> tuple[Drawing, Axes]:
     """An empty drawing with a row a resolution."""
     text = f"{len(sizes)} resolutions from {sizes[0]} to {sizes[-1]} pixels{then}"
     drawing = Drawing(0.85 * len(sizes) + 0.7, f"{model.name}: {text}, {model.count_params():,} weights.")
@@ -96,25 +100,27 @@ def _canvas(model: keras.Model, sizes: list[int], then: str = "") -> tuple[Drawi
     return drawing, axes
 
 
-def _levels(model: keras.Model) -> tuple[dict[int, _Level], dict[int, _Level]]:
+def _levels(model: "keras.Model") -> tuple[dict[int, _Level], dict[int, _Level]]:
     """Both sides of the network by resolution; the decoder begins at the first layer that enlarges."""
+    from keras import layers
+
     down: dict[int, _Level] = defaultdict(_Level)
     up: dict[int, _Level] = defaultdict(_Level)
     side = down
     for layer in model.layers:
         shape = tuple(layer.output.shape) if not isinstance(layer.output, list) else ()
-        if len(shape) != 4 or isinstance(layer, keras.layers.ZeroPadding2D):
+        if len(shape) != 4 or isinstance(layer, layers.ZeroPadding2D):
             continue
-        if isinstance(layer, UPWARD):
+        if isinstance(layer, layers.UpSampling2D | layers.Conv2DTranspose):
             side = up
         level = side[shape[1]]
         level.weights += layer.count_params()
         if layer.name == HEAD:
             continue
-        if isinstance(layer, keras.layers.Conv2D):
+        if isinstance(layer, layers.Conv2D):
             level.convolutions += 1
             level.filters = shape[-1]
-        if isinstance(layer, keras.layers.Concatenate) and side is up:
+        if isinstance(layer, layers.Concatenate) and side is up:
             level.skip = int(layer.input[1].shape[-1])
     return down, up
 

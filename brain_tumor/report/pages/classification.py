@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from brain_tumor.evaluation import calibration, detection_groups
-from brain_tumor.records import records
+from brain_tumor.evaluation import calibration, detection_groups, scoring
+from brain_tumor.evaluation.storage import read_table
 from brain_tumor.report import figures, tables
 from brain_tumor.report.figures.drawing import Drawing
 from brain_tumor.report.pages import numbers, sections
 from brain_tumor.report.pages.sections import INTERVAL, Section
-from brain_tumor.training.storage import read_table
 
 HEADLINES = ("accuracy", "AUC")
 WORST, WORST_SLICES = "Worst slices", 12
@@ -19,7 +18,7 @@ WORST, WORST_SLICES = "Worst slices", 12
 def of_run(folder: Path, facts: dict) -> list[Section]:
     """The sections of a scored run or record."""
     threshold = facts["threshold"]
-    cases, slices = read_table(folder / "cases.csv"), records.read_slices(folder)
+    cases, slices = scoring.read_counts(folder, "cases.csv"), scoring.read_counts(folder, "slices.csv")
     scores = read_table(folder / "scores.csv")
     return [
         Section(
@@ -45,13 +44,13 @@ def of_run(folder: Path, facts: dict) -> list[Section]:
 
 def drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
     """The figures of each section."""
-    slices, temperature = records.read_slices(folder), facts["temperature"]
+    slices, temperature = scoring.read_counts(folder, "slices.csv"), facts["temperature"]
     judged = {"slices": calibration.reliability(slices.tumour, slices.probability)}
     if temperature is not None:
         cooled = calibration.apply_temperature(slices.probability, temperature)
         judged[f"temperature {temperature:.2f}"] = calibration.reliability(slices.tumour, cooled)
     return {
-        sections.SCORES: sections.curves(folder, facts["recipe"]["model"]),
+        sections.SCORES: sections.curves(slices, folder / scoring.FLOORS, facts["recipe"]["model"]),
         sections.CALIBRATION: [figures.plot_reliability(judged)],
     }
 

@@ -6,14 +6,15 @@ import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.errors import RunError
-from brain_tumor.experiments import out_of_fold, scoring, tasks
+from brain_tumor.evaluation import scoring
+from brain_tumor.evaluation.storage import read_table
+from brain_tumor.experiments import out_of_fold, tasks
 from brain_tumor.paths import reports_folder
 from brain_tumor.records import crossval as crossval_record, lookup, records, sidecar
 from brain_tumor.report import figures
 from brain_tumor.report.figures.drawing import SERIES
 from brain_tumor.report.pages import numbers, page, run_content, sections, views
 from brain_tumor.report.pages.sections import Section
-from brain_tumor.training.storage import read_table
 
 UNITS, FOLDS = "By unit of the folds", "Folds"
 LEAKS = "Folds over slices leave each slice's neighbours in training: they measure that leak, not the network."

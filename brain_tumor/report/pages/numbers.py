@@ -19,12 +19,22 @@ def number(row: Any, name: str, value: float, protocol: str, unit: str = "", hea
     }  # fmt: skip
 
 
+def seed(recipe: dict) -> str:
+    """``seed 0, `` of a run; nothing of predictions that another tool made."""
+    return f"seed {recipe['seed']}, " if "seed" in recipe else ""
+
+
+def unit(row: Any) -> str:
+    """The unit of a boundary score; those written before there was a spacing are in pixels."""
+    return getattr(row, "unit", "px")
+
+
 def of_detection(scores: pd.DataFrame, recipe: dict, headlines: tuple[str, ...] = ()) -> list[dict]:
     """Sensitivity, AUC and their kin over slices."""
     return [
         number(
             row, f"{recipe['model']} slices with tumour, {row.measure}", row.value,
-            f"seed {recipe['seed']}, {recipe['size']} px, {row.tumour_slices} of {row.slices} slices with tumour"
+            f"{seed(recipe)}{recipe['size']} px, {row.tumour_slices} of {row.slices} slices with tumour"
             + ("" if pd.isna(row.threshold) else f", called above {row.threshold:g}"),
             headline=row.measure in headlines,
         )
@@ -37,7 +47,7 @@ def of_calibration(scores: pd.DataFrame, recipe: dict) -> list[dict]:
     return [
         number(
             row, f"{recipe['model']} {row.measure} of {row.of}", row.value,
-            f"seed {recipe['seed']}, {row.bins} bins; an error, low is good",
+            f"{seed(recipe)}{row.bins} bins; an error, low is good",
         )
         for row in scores.itertuples()
     ]  # fmt: skip

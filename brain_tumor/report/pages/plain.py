@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from brain_tumor.evaluation import wording
+from brain_tumor.evaluation.storage import read_table
 from brain_tumor.experiments import tasks
 from brain_tumor.report import tables
 from brain_tumor.report.figures.drawing import Drawing
 from brain_tumor.report.pages import numbers, sections
 from brain_tumor.report.pages.sections import Section
-from brain_tumor.training.storage import read_table
 
 
 def of_run(folder: Path, facts: dict) -> list[Section]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from brain_tumor.data.channels import in_words
 from brain_tumor.data.readers.lgg import SEQUENCES
+from brain_tumor.evaluation.storage import read_table
 from brain_tumor.records import sidecar
 from brain_tumor.report.pages import numbers, views
-from brain_tumor.training.storage import read_table
 
 
 def content(folder: Path, facts: dict) -> dict:

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from brain_tumor.evaluation import detection, subgroups, surface, wording
-from brain_tumor.records import records
+from brain_tumor.evaluation import detection, scoring, subgroups, wording
+from brain_tumor.evaluation.storage import read_table
 from brain_tumor.report import figures, tables
 from brain_tumor.report.figures.drawing import Drawing
 from brain_tumor.report.pages import page
-from brain_tumor.training.storage import read_table
 
 PATIENTS, SCORES, DETECTION, CALIBRATION = "Patients", "Scores", "Slices found", "Calibration"
 BRIEF_SUBGROUPS = (subgroups.FIELDS["site"], subgroups.AREA)
@@ -29,8 +28,6 @@ FLOORS = (
 )
 NO_SPACING = (
     "There is no spacing in this data: distances are in pixels, and slices count as one pixel apart, which they are not. "
-    f"NSD: the share of surface voxels within {surface.TOLERANCE:g} px of the other surface. Where only one of truth and "
-    "prediction is empty, the distance is the diagonal and NSD 0, so that a miss costs: those rows are missed or invented."
 )
 BY_CHANCE = "With this many groups one stands out by chance; one patient has no interval."
 CALIBRATED = (
@@ -106,6 +103,17 @@ def by_group(folder: Path, table: Callable, meaning: Callable) -> list[Section]:
     return [Section(by_title(by), table(rows), f"{meaning(rows)} {BY_CHANCE}", by in BRIEF_SUBGROUPS) for by, rows in kinds]
 
 
+def boundary(scores: pd.DataFrame) -> str:
+    """What is said of a table of boundary scores; those written before there was a spacing are in pixels."""
+    unit = scores.unit.iloc[0] if "unit" in scores else "px"
+    within = f"{scores.tolerance.iloc[0]:g} {unit}"
+    return (
+        f"{NO_SPACING if unit == 'px' else 'Distances are in mm. '}NSD: the share of surface voxels within {within} of the other "
+        "surface. Where only one of truth and prediction is empty, the distance is the diagonal and NSD 0, so that a miss costs: "
+        "those rows are missed or invented."
+    )
+
+
 def by_title(by: str) -> str:
     """The title of one kind of subgroup."""
     return f"By {by}"
@@ -135,8 +143,7 @@ def test_part(facts: dict) -> str:
     return f"{test['slices']} slices of {test['patients']} test patients, {empty} of them without tumour."
 
 
-def curves(folder: Path, label: str) -> list[Drawing]:
-    """ROC and precision-recall of a run's slices, beside what reads no image."""
-    slices, floors = {label: records.read_slices(folder)}, records.read_slice_floors(folder)
-    by_floor = {} if floors is None else dict(list(floors.groupby("floor", sort=False)))
-    return [figures.plot_roc(slices, by_floor), figures.plot_precision_recall(slices, by_floor)]
+def curves(slices: pd.DataFrame, floors: Path, label: str) -> list[Drawing]:
+    """ROC and precision-recall of slices, beside what reads no image, as the table ``floors`` says where there is one."""
+    by_floor = scoring.by_floor(scoring.read_counts(floors.parent, floors.name)) if floors.is_file() else {}
+    return [figures.plot_roc({label: slices}, by_floor), figures.plot_precision_recall({label: slices}, by_floor)]

@@ -6,16 +6,12 @@ import pandas as pd
 
 from brain_tumor.data.cache import open_store
 from brain_tumor.errors import DataError
-from brain_tumor.evaluation import calibration, protocols
-from brain_tumor.experiments import scoring
-from brain_tumor.experiments.run import trained_cohort
-from brain_tumor.records import records
+from brain_tumor.evaluation import calibration, overlap, protocols, scoring
+from brain_tumor.evaluation.storage import read_table
 from brain_tumor.report import figures, tables
 from brain_tumor.report.figures.drawing import Drawing
 from brain_tumor.report.pages import numbers, sections
 from brain_tumor.report.pages.sections import Section
-from brain_tumor.training.runs import RunFolder
-from brain_tumor.training.storage import read_table
 
 HEADLINES = ("slice, empty = 1", "patient mean")
 PICTURED_WORST = 2
@@ -39,7 +35,8 @@ def of_run(folder: Path, facts: dict) -> list[Section]:
         text = "The same prediction under each definition, as it is and with each patient's largest component alone."
         parts.append(Section(VARIANTS, tables.variant_table(spread), text, brief=False))
     if (folder / "boundary_scores.csv").is_file():
-        parts.append(Section(BOUNDARY, tables.boundary_table(read_table(folder / "boundary_scores.csv")), sections.NO_SPACING))
+        outlines = read_table(folder / "boundary_scores.csv")
+        parts.append(Section(BOUNDARY, tables.boundary_table(outlines), sections.boundary(outlines)))
     parts += sections.by_group(folder, tables.subgroup_table, _dice_of)
     if (folder / "detection.csv").is_file():
         scores = read_table(folder / "detection.csv")
@@ -51,8 +48,9 @@ def of_run(folder: Path, facts: dict) -> list[Section]:
 def drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
     """The figures of each section, as far as the folder has their tables."""
     recipe = facts["recipe"]
-    scores, cases, counts = read_table(folder / "scores.csv"), read_table(folder / "cases.csv"), records.read_counts(folder)
+    scores, cases, counts = (read_table(folder / name) for name in (scoring.SCORES, scoring.CASES, scoring.COUNTS))
     native = counts[counts["size"] == counts["size"].max()]
+    slices = overlap.as_slices(native)
     mean = scores[(scores.protocol == "patient mean") & (scores["size"] == scores["size"].max())]
     working = scores[scores["size"] == recipe["size"]]
     drawn = {
@@ -68,9 +66,9 @@ def drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
         groups = read_table(folder / "subgroups.csv")
         drawn[sections.by_title(groups.by.iloc[0])] = [figures.plot_subgroups(groups)]
     if (folder / "detection.csv").is_file():
-        drawn[sections.DETECTION] = sections.curves(folder, recipe["model"])
+        drawn[sections.DETECTION] = sections.curves(slices, folder / scoring.SLICE_FLOORS, recipe["model"])
     if (folder / "pixels.csv").is_file():
-        slices, pixels = records.read_slices(folder), calibration.histograms(read_table(folder / "pixels.csv"))
+        pixels = calibration.histograms(read_table(folder / "pixels.csv"))
         judged = {
             "slices": calibration.reliability(slices.tumour, slices.probability),
             "pixels": calibration.reliability(*calibration.weighted_rows(pixels.sum(axis=0))),
@@ -113,7 +111,9 @@ def answer(listed: list[dict], recipe: dict, test: dict) -> str:
 
 def pictures(folder: Path, facts: dict) -> list[Drawing]:
     """Predictions against truth, where both the predictions and the data are on this machine."""
+    from brain_tumor.experiments.run import trained_cohort
     from brain_tumor.inference.predict import load_prediction
+    from brain_tumor.training.runs import RunFolder
 
     chosen = figures.best_median_worst(read_table(folder / "cases.csv"), PICTURED_WORST)
     paths = {case_id: folder / "predictions" / f"{case_id}.npz" for case_id in chosen}
@@ -138,7 +138,10 @@ def pictures(folder: Path, facts: dict) -> list[Drawing]:
 
 def _variants(folder: Path) -> dict[str, pd.DataFrame]:
     """The counts of one prediction as it is and with each patient's largest component alone."""
-    return {"as predicted": records.read_counts(folder), "largest component": records.read_counts(folder, "counts_largest.csv")}
+    return {
+        "as predicted": scoring.read_counts(folder, "counts.csv"),
+        "largest component": scoring.read_counts(folder, "counts_largest.csv"),
+    }
 
 
 def _dice_of(groups: pd.DataFrame) -> str:
@@ -149,7 +152,7 @@ def _dice_numbers(scores: pd.DataFrame, recipe: dict) -> list[dict]:
     return [
         numbers.number(
             row, f"{recipe['model']} Dice, {row.protocol}", row.dice,
-            f"seed {recipe['seed']}, {row.size} px, {row.empty_slices} of {row.slices} slices empty",
+            f"{numbers.seed(recipe)}{row.size} px, {row.empty_slices} of {row.slices} slices empty",
             headline=row.protocol in HEADLINES and row.size == recipe["size"],
         )
         for row in scores.itertuples()
@@ -160,9 +163,9 @@ def _boundary_numbers(scores: pd.DataFrame, recipe: dict) -> list[dict]:
     return [
         numbers.number(
             row, f"{recipe['model']} {row.measure}, {row.of}", row.value,
-            f"seed {recipe['seed']}, native size, no spacing; {row.missed} missed and {row.invented} invented of {row.rows}, "
-            "each at its penalty",
-            unit="px" if row.measure.startswith("HD") else "",
+            f"{numbers.seed(recipe)}native size, {'no' if numbers.unit(row) == 'px' else 'with'} spacing; {row.missed} missed "
+            f"and {row.invented} invented of {row.rows}, each at its penalty",
+            unit=numbers.unit(row) if row.measure.startswith("HD") else "",
         )
         for row in scores.itertuples()
     ]  # fmt: skip

@@ -17,10 +17,10 @@ from brain_tumor.data import splits
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation import detection, floors, overlap, protocols
+from brain_tumor.evaluation.classification import image_free
 from brain_tumor.evaluation.intervals import Comparison
-from brain_tumor.experiments.classification import image_free
+from brain_tumor.evaluation.storage import read_table
 from brain_tumor.progress import tracked
-from brain_tumor.training.storage import read_table
 
 OUTLINES = ("patient mean", "slice, empty = 1", "tumour slices", "pooled")  # of a segmentation: Dice by these names
 CALLS = ("accuracy", "AUC")  # of a classification
@@ -109,7 +109,7 @@ def floor_draws(store: Store, split: str, seeds: Sequence[int], size: int) -> pd
     for seed in tracked(seeds, f"floors of {split}", len(seeds)):
         dealt = splits.named(split, store.cases, store.slices, seed=seed)
         train, test = (dealt.rows(part, store.slices) for part in ("train", "test"))
-        calls, outlines = image_free(store, train, test), floors.segmentation_counts(store.slices, masks, train, test)
+        calls, outlines = image_free(store.slices, train, test), floors.segmentation_counts(store.slices, masks, train, test)
         values = [(name, *value) for name, rows in calls.groupby("floor", sort=False) for value in _call_values(rows)]
         values += [(name, *value) for name, rows in outlines.groupby("floor", sort=False) for value in _outline_values(rows)]
         tables.append(pd.DataFrame(values, columns=["floor", "measure", "value"]).assign(split=split, seed=seed))

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brain_tumor.evaluation import detection, intervals
-from brain_tumor.experiments import grid, scoring
+from brain_tumor.evaluation import detection, intervals, scoring
+from brain_tumor.experiments import grid
 from brain_tumor.studies.source_002.cells import CLAIMS, QUESTIONS, Claim
 
 MEASURES = ("AUC", "accuracy", "sensitivity", "specificity")
