@@ -10,6 +10,7 @@ The map, from the ground up; imports go only downward (``tests/test_layout.py`` 
 ``data/``           cohorts, readers, phantom, cache, splits: arrays and tables, no Keras
 ``evaluation/``     Dice by name, floors, boundary, calibration, intervals: tables in, numbers out, no Keras
 ``leakage/``        the split auditor: patients on both sides, copies, neighbours
+``predictions/``    anybody's predictions: paired with masks, given patients, counted and scored; no Keras
 ``models/``         backbones, U-Nets, classifier, weights, freezing, settings: Keras, knows no data
 ``training/``       batches, augmentation, losses, optimisers, stages, pretraining, run folders
 ``inference/``      exams from files, arrays or cases; predictions at native size
@@ -18,7 +19,7 @@ The map, from the ground up; imports go only downward (``tests/test_layout.py`` 
 ``report/``         ``figures/`` and ``pages/``: notebook to self-contained HTML, run pages, index, README block
 ``studies/``        what one or two notebooks need: leaks, slice_detection, source_002, definitions
 ``face``            what ``import brain_tumor as bt`` offers: ``bt.train``, ``bt.open_run``, ...
-``cli/``            ``brain-tumor data|audit|pretrain|train|crossval|grid|search|evaluate|predict|runs|report``
+``cli/``            ``brain-tumor data|audit|score|pretrain|train|crossval|grid|search|evaluate|predict|runs|report``
 ==================  =====================================================================================
 
 Importing ``brain_tumor`` imports none of them, and no Keras: what the face offers is loaded when it is first used.

@@ -22,11 +22,24 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FOUNDATION = {"errors", "files", "paths", "progress"}
 # From the ground up (DESIGN section 4): a room may import the rooms listed before it, but for the exceptions below.
-ORDER = ("data", "evaluation", "leakage", "models", "training", "inference", "experiments", "records", "report", "studies", "cli")
+ORDER = (
+    "data",
+    "evaluation",
+    "leakage",
+    "predictions",
+    "models",
+    "training",
+    "inference",
+    "experiments",
+    "records",
+    "report",
+    "studies",
+    "cli",
+)
 STRANGERS = {
     "evaluation": {"data"},  # arrays and tables in, numbers out
     "leakage": {"evaluation"},
-    "models": {"data", "evaluation", "leakage"},
+    "models": {"data", "evaluation", "leakage", "predictions"},
 }
 FACE = "face"  # one module that may import every room
 OFFERED = "f'{__name__}.{_OFFERED[name]}'"  # how the package itself names what it loads when it is first used
@@ -40,7 +53,12 @@ ROOMS = {
 }
 ROOMS["studies"] |= {FACE}
 FOUNDATION_LIBRARIES = {"filelock", "platformdirs", "rich"}  # these three and nothing else, whatever the rest may use
-NO_KERAS = FOUNDATION | {"data", "evaluation", "leakage"}  # by import statement here, and by what really gets loaded further down
+NO_KERAS = FOUNDATION | {
+    "data",
+    "evaluation",
+    "leakage",
+    "predictions",
+}  # by import statement here, and by what really gets loaded further down
 KERAS = {"keras", "tensorflow", "jax", "segmentation_models", "classification_models"}
 BACKENDS = {"tensorflow", "jax"}
 BACKEND_MODULES = {"backend.py", "models/backend.py", "training/parallel.py"}

@@ -8,6 +8,8 @@ import typer
 
 from brain_tumor.models.backend import load_keras
 
+FORMATS = ("png", "nifti")
+
 
 def evaluate(
     run: str = typer.Argument(help="A run's name, the beginning of it, or its folder."),
@@ -16,6 +18,12 @@ def evaluate(
     again: bool = typer.Option(False, "--again", help="Predict anew even where predictions are stored."),
     markdown: Path = typer.Option(None, help="Also write the tables to this Markdown file."),
     html: Path = typer.Option(None, help="Also write the tables to this HTML file."),
+    export: tuple[str, Path] = typer.Option(
+        (None, None),
+        metavar="png|nifti FOLDER",
+        show_default=False,
+        help="Also write the predicted probabilities, for other tools.",
+    ),
 ) -> None:
     """Score a finished run on its test part: patients first, then every score with its interval, floor and definition."""
     from brain_tumor.cli import outputs
@@ -26,6 +34,9 @@ def evaluate(
         raise DataError("--margin is of a comparison: it needs --against RUN")
     if margin is not None and not (math.isfinite(margin) and margin > 0):
         raise DataError(f"--margin {margin:g}, expected a number above 0")
+
+    if export[0] and export[0] not in FORMATS:
+        raise DataError(f"--export {export[0]}, expected {' or '.join(FORMATS)}")
 
     load_keras()
     from brain_tumor import files
@@ -51,8 +62,26 @@ def evaluate(
         files.write_text(markdown, sections.markdown(title, parts))
     if html:
         sections.save_html(title, parts, html, folder.description["phantom"])
+    if export[0]:
+        _export(folder, *export)
     written = "".join(f"\n{kind}: {path}" for kind, path in (("markdown", markdown), ("html", html)) if path)
     typer.echo(f"files: {folder.path}{written}\nnext: brain-tumor report {folder.path.name}")
+
+
+def _export(run: Any, kind: str, out: Path) -> None:
+    """Every stored prediction of the run's test part as files."""
+    from brain_tumor.data.opening import open_cohort
+    from brain_tumor.experiments.run import finished_recipe
+    from brain_tumor.experiments.segmentation import PREDICTIONS
+    from brain_tumor.inference import export
+    from brain_tumor.inference.predict import load_prediction
+
+    cohort = open_cohort(finished_recipe(run).cohort)
+    paths = sorted((run.path / PREDICTIONS).glob("*.npz"))
+    for path in paths:
+        export.write(load_prediction(path), cohort[path.stem], kind, out)
+    typer.echo(f"{out}: {len(paths)} cases, probabilities with 255 for 1")
+    typer.echo(f"next: brain-tumor score --truth {cohort.root} --predictions {out} --split {run.path / 'split.json'} --cohort {cohort.name}")
 
 
 def runs() -> None:

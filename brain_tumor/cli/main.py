@@ -1,13 +1,17 @@
 """The entry point: gathers the verbs, and turns refusals into one line and exit code 2."""
 
+import importlib.util
 import io
 import logging
 import sys
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import typer
 
 from brain_tumor.errors import BrainTumorError, DataWarning
+from brain_tumor.paths import installation
 
 # Options that had another name until version 0.3.
 RENAMED = {
@@ -15,11 +19,20 @@ RENAMED = {
     "--no-average-flips": "--no-flip-tta", "--lighting": "--gamma", "--missing": "--sequence-dropout",
 }  # fmt: skip
 OTHERS = warnings.formatwarning
+# What needs no Keras, and what does: it is in the extra `train`.
+LIGHT = ("data", "audit", "score")
+TRAINING = (
+    "train", "crossval", "grid", "search", "pretrain", "evaluate", "predict", "runs", "report", "demo", "notebooks", "reports",
+)  # fmt: skip
 
 
-def application() -> typer.Typer:
-    """All verbs. They are imported here, so that a refusal while they load is one line too."""
-    from brain_tumor.cli import audit, crossval, data, demo, evaluate, grid, predict, pretrain, report, search, train
+def application(verb: str = "") -> typer.Typer:
+    """All verbs, or for a light one only the light ones. They are imported here, so that a refusal while they load is one line.
+
+    Args:
+        verb: the one that is asked for.
+    """
+    from brain_tumor.cli import audit, data, score
 
     app = typer.Typer(
         help="Honest deep learning on brain-tumour MRI. Research use only.",
@@ -28,11 +41,20 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.add_typer(data.app, name="data")
+    app.command()(audit.audit)
+    app.command()(score.score)
+    if verb not in LIGHT:
+        (_add_training if importlib.util.find_spec("keras") else _add_refusals)(app)
+    return app
+
+
+def _add_training(app: typer.Typer) -> None:
+    from brain_tumor.cli import crossval, demo, evaluate, grid, predict, pretrain, report, search, train
+
     app.add_typer(train.app, name="train")
     app.add_typer(crossval.app, name="crossval")
     app.add_typer(grid.app, name="grid")
     app.add_typer(search.app, name="search")
-    app.command()(audit.audit)
     app.command()(pretrain.pretrain)
     app.command()(evaluate.evaluate)
     app.command()(predict.predict)
@@ -41,7 +63,20 @@ def application() -> typer.Typer:
     app.command()(demo.demo)
     app.command()(report.notebooks)
     app.command()(report.reports)
-    return app
+
+
+def _add_refusals(app: typer.Typer) -> None:
+    """In place of each verb that needs Keras, one that says how to get it."""
+    lenient = {"allow_extra_args": True, "ignore_unknown_options": True}
+    for verb in TRAINING:
+        app.command(verb, help="Needs the extra train, which is not installed.", context_settings=lenient)(_refusal(verb))
+
+
+def _refusal(verb: str) -> Callable[[], Any]:
+    def refuse() -> None:
+        raise BrainTumorError(f"{verb} needs Keras, which is not installed; {installation('train', 'cpu')}")
+
+    return refuse
 
 
 def main() -> None:
@@ -55,7 +90,7 @@ def main() -> None:
         if name in RENAMED:
             _refuse(f"{name} is now {RENAMED[name]}")
     try:
-        application()()
+        application(next(iter(sys.argv[1:]), ""))()
     except BrainTumorError as error:
         _refuse(str(error))
     except OSError as error:  # a full disk, a folder that may not be written

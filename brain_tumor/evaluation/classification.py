@@ -38,7 +38,7 @@ def judge(
     area: pd.Series,
     cases: pd.DataFrame,
     threshold: float,
-    temperature: float | None,
+    temperature: float | None = None,
 ) -> Tables:
     """Every figure but the scores themselves: per case, subgroups, calibration.
 

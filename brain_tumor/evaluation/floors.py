@@ -30,9 +30,12 @@ def classification(slices: pd.DataFrame, train: np.ndarray, test: np.ndarray) ->
         train, test: row numbers.
 
     Returns:
-        name -> ``(len(test),)`` float in [0, 1], or None where not applicable: ``always no``, ``slice position`` (share of
-        training slices with tumour near the same relative position), ``nearest training slice`` of the same patient.
+        name -> ``(len(test),)`` float in [0, 1], or None where not applicable, as the last two are without training rows:
+        ``always no``, ``slice position`` (share of training slices with tumour near the same relative position), ``nearest
+        training slice`` of the same patient.
     """
+    if not len(train):  # nothing to learn from
+        return {ALWAYS_NO: np.zeros(len(test)), POSITION: None, NEAREST: None}
     tumour = (slices.tumour_px.to_numpy()[train] > 0).astype(float)
     position = relative_position(slices)
     rates = np.clip(_smoothed(position[train], tumour[:, None])[:, 0], 0, 1)  # rounding may carry a share just past 1

@@ -15,6 +15,8 @@ from brain_tumor.evaluation.scoring import Tables
 
 Spacing = tuple[float, float, float]  # mm: slice distance, height and width of a pixel
 PIXELS_APART: Spacing = (1.0, 1.0, 1.0)  # where no spacing is known
+# What the floors say of a case, its truth and its spacing.
+CaseFloors = tuple[Mapping[str, np.ndarray | None], np.ndarray, Spacing]
 
 
 def of_case(
@@ -51,9 +53,7 @@ def of_case(
     return tables
 
 
-def floor_boundaries(
-    cases: Iterable[tuple[Mapping[str, np.ndarray | None], np.ndarray, Spacing]], whole: bool
-) -> dict[str, dict]:
+def floor_boundaries(cases: Iterable[CaseFloors], whole: bool) -> dict[str, dict]:
     """The boundary rows of predictors that read no image: ``BOUNDARY`` or ``BOUNDARY_SLICES`` -> name -> rows.
 
     Args:

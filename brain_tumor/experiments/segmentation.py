@@ -12,7 +12,7 @@ import pandas as pd
 
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.evaluation import ceiling, classification, floors, scoring, segmentation
-from brain_tumor.evaluation.segmentation import PIXELS_APART, Spacing
+from brain_tumor.evaluation.segmentation import PIXELS_APART, CaseFloors
 from brain_tumor.experiments.part import Part, Result, check_prediction, whole_cases
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.inference.intake import Exam
@@ -85,9 +85,7 @@ def _floors(store: Store, size: int, train: np.ndarray, rows: np.ndarray) -> tup
     return pd.concat(tables, ignore_index=True), predicted[store.size]
 
 
-def _floors_by_case(
-    predicted: dict[str, np.ndarray | None], store: Store, rows: np.ndarray
-) -> Iterator[tuple[dict[str, np.ndarray | None], np.ndarray, Spacing]]:
+def _floors_by_case(predicted: dict[str, np.ndarray | None], store: Store, rows: np.ndarray) -> Iterator[CaseFloors]:
     """Of each case that is scored: what the floors predicted, and the truth."""
     for _, places in pd.Series(np.arange(len(rows))).groupby(store.slices.case_id.to_numpy()[rows]):
         of_case = {name: None if masks is None else masks[places] for name, masks in predicted.items()}

@@ -12,6 +12,7 @@ from brain_tumor.report.figures.cohort import (
     plot_tumour_position,
     plot_volume_by_code,
 )
+from brain_tumor.report.figures.errors import show_errors
 from brain_tumor.report.figures.evaluation import (
     plot_dice_iou,
     plot_differences,
@@ -54,6 +55,7 @@ __all__ = [
     "plot_tumour_position",
     "plot_volume_by_code",
     "show_case",
+    "show_errors",
     "show_gallery",
     "show_picture",
     "show_predictions",

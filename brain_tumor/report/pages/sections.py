@@ -140,7 +140,8 @@ def test_part(facts: dict) -> str:
     """How many slices and patients were scored."""
     test = facts["parts"]["test"]
     empty = test["slices"] - test["tumour_slices"]
-    return f"{test['slices']} slices of {test['patients']} test patients, {empty} of them without tumour."
+    units = test.get("units", "test patients")  # predictions of other tools may not say who the patients are
+    return f"{test['slices']} slices of {test['patients']} {units}, {empty} of them without tumour."
 
 
 def curves(slices: pd.DataFrame, floors: Path, label: str) -> list[Drawing]:
