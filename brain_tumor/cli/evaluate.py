@@ -81,7 +81,8 @@ def _export(run: Any, kind: str, out: Path) -> None:
     for path in paths:
         export.write(load_prediction(path), cohort[path.stem], kind, out)
     typer.echo(f"{out}: {len(paths)} cases, probabilities with 255 for 1")
-    typer.echo(f"next: brain-tumor score --truth {cohort.root} --predictions {out} --split {run.path / 'split.json'} --cohort {cohort.name}")
+    options = f"--truth {cohort.root} --predictions {out} --split {run.path / 'split.json'} --cohort {cohort.name}"
+    typer.echo(f"next: brain-tumor score {options}")
 
 
 def runs() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 COMMON = 2  # sets of predictions that are compared
+TABLES = (".csv", ".tsv", ".txt")
 
 
 def score(
@@ -100,6 +101,8 @@ def _check(
     for path in (truth, *predictions, *([table] if table else []), *([split] if split else [])):
         if not path.exists():
             raise DataError(f"{path}: no such file or folder")
+        if path in (truth, *predictions) and path.is_file() and path.suffix.lower() not in TABLES:
+            raise DataError(f"{path}: neither a folder nor a CSV; one file of masks is given by its folder, an archive unpacked")
     if truth.is_file() and not predictions[0].is_file():
         raise DataError(f"{truth}: a CSV of labels, but {predictions[0]} is a folder; masks are scored against masks")
     sources = [name for name, given in (("--cohort", cohort), ("--table", table), ("--each-file-a-patient", alone)) if given]

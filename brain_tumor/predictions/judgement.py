@@ -122,7 +122,8 @@ def check_pairs(request: Request, unpaired: list[str], pairs: int) -> None:
         raise DataError(f"{request.predictions}: no prediction pairs with a mask of {request.truth}, such as {unpaired[0]}")
     if unpaired and not request.paired_only:
         more = f" and {len(unpaired) - NAMED} more" if len(unpaired) > NAMED else ""
-        advice = "" if request.split else "; if the rest was trained on, name the split (--split FILE)"
+        untouched = any(line.endswith("no prediction") for line in unpaired) and not request.split
+        advice = "; if those were trained on, name the split (--split FILE)" if untouched else ""
         raise DataError(
             f"{request.predictions}: {'; '.join(unpaired[:NAMED])}{more}{advice}; --paired-only scores the pairs alone and lists "
             "the others"
@@ -136,6 +137,11 @@ def finish(request: Request, tables: Tables, whose: dict[str, Identity], notes: 
         tables: by case.
         whose: case -> its identity, of every scored case.
     """
+    if request.scored == "validation":
+        notes.append(
+            "The split has no test part, so its validation part is scored: what was chosen on it (epoch, threshold) flatters the "
+            "score."
+        )
     known = all(who.patient for who in whose.values())
     if not known:
         missing = [case_id for case_id, who in whose.items() if not who.patient]
@@ -144,7 +150,7 @@ def finish(request: Request, tables: Tables, whose: dict[str, Identity], notes: 
             "cases. Name them with --cohort, --table or --pattern, or say --each-file-a-patient."
         )
     if unpaired:
-        notes.append(f"{len(unpaired)} files pair with none and are not scored; the page's JSON lists them.")
+        notes.append(f"What pairs with nothing is not scored: {len(unpaired)} in all, listed in the JSON.")
     patient_of = {case_id: who.patient or case_id for case_id, who in whose.items()}
     fields = _fields(request, whose)
     if known and len(set(patient_of.values())) < len(patient_of):

@@ -34,7 +34,7 @@ class Levels:
 
     def __str__(self) -> str:
         if not self.hard:
-            return f"probabilities, {self.full:g} = 1"
+            return "probabilities from 0 to 1" if self.full == 1 else f"probabilities, {self.full:g} = 1"
         return f"masks, tumour where the label is {' or '.join(map(str, self.labels))}" if self.labels else "masks"
 
     def tumour(self, planes: np.ndarray) -> np.ndarray:

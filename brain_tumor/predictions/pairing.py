@@ -39,7 +39,7 @@ class Folder:
     @property
     def note(self) -> str:
         """A sentence about what was passed over; nothing where nothing was."""
-        listed = ", ".join(f"{count} {ending}" for ending, count in sorted(self.others.items()))
+        listed = ", ".join(f"{count:,} {ending}" for ending, count in sorted(self.others.items()))
         return f"{self.root}: passed over {listed}." if listed else ""
 
 
@@ -106,7 +106,8 @@ def _listing(root: Path) -> tuple[list[Path], Counter]:
         else:
             others[path.suffix.lower() or path.name] += 1
     if not paths:
-        beside = f"; it holds {', '.join(sorted(others))}" if others else ""
+        lossy = "; JPEG is lossy and invents values" if set(others) & set(masks.LOSSY) else ""
+        beside = f"; it holds {', '.join(sorted(others))}{lossy}" if others else ""
         raise DataError(f"{root}: no masks ({', '.join(masks.ENDINGS)}){beside}")
     return paths, others
 

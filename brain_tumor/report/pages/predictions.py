@@ -12,6 +12,7 @@ import pandas as pd
 from brain_tumor import __version__, files
 from brain_tumor.evaluation import classification as of_labels, overlap, scoring, segmentation as of_masks
 from brain_tumor.predictions.judgement import Judgement, blanked
+from brain_tumor.records import sidecar
 from brain_tumor.report import figures, tables
 from brain_tumor.report.figures.drawing import Drawing
 from brain_tumor.report.pages import classification, numbers, page, sections, segmentation
@@ -73,8 +74,14 @@ class Report:
         ending = "patient mean" if self.outlined else ", AUC"
         main = next(number for number in self.numbers() if number["name"].endswith(ending))
         test = self.facts["parts"]["test"]
-        what = "a mean Dice" if self.outlined else "an AUC of slices"
-        return f"{self.name}: {what} of {numbers.in_words(main)} over {test['patients']} {test['units']}"
+        what = "a mean Dice of volumes" if self.outlined else "an AUC of slices"
+        interval = sidecar.interval_text(main)
+        known = f" (95 % interval {interval})" if main["low"] is not None else ""
+        below = ", below its floor" if main["floor"] is not None and main["value"] < main["floor"] else ""
+        return (
+            f"{self.name}: {what} of {sidecar.value_text(main)}{known}{below}, over {test['patients']} {test['units']}. The floor, "
+            f"which is the best of predictors that read no image, is {sidecar.floor_text(main)}."
+        )
 
 
 def compare(report: Report, other: Report, margin: float | None = None) -> pd.DataFrame:
