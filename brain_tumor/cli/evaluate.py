@@ -82,7 +82,7 @@ def _export(run: Any, kind: str, out: Path) -> None:
         export.write(load_prediction(path), cohort[path.stem], kind, out)
     typer.echo(f"{out}: {len(paths)} cases, probabilities with 255 for 1")
     options = f"--truth {cohort.root} --predictions {out} --split {run.path / 'split.json'} --cohort {cohort.name}"
-    typer.echo(f"next: brain-tumor score {options}")
+    typer.echo(f"next: brain-tumor score {options}{' --probabilities' if kind == 'png' else ''}")
 
 
 def runs() -> None:

@@ -84,7 +84,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files may be no UTF-8, and a terminal may know ASCII only
             stream.reconfigure(errors="backslashreplace")
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # a refusal is one line, and it is ours
+    for library in ("PIL", "nibabel.global"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)  # a refusal is one line, and it is ours
     warnings.formatwarning = _one_line
     for name in (word.partition("=")[0] for word in sys.argv[1:]):
         if name in RENAMED:

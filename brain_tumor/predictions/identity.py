@@ -11,7 +11,7 @@ from pathlib import Path
 
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import DataError
-from brain_tumor.leakage.names import pattern_of
+from brain_tumor.leakage.names import TCGA
 from brain_tumor.predictions import pairing
 
 BLANK = {"", "na", "n/a", "nan", "-", "none"}
@@ -59,7 +59,7 @@ class Identities:
         self.cases = {case.case_id: case for case in cohort} if cohort else {}
         self.cohort, self.table, self.each_file_a_patient = cohort, table, each_file_a_patient
         self.rows = _read_table(table) if table else {}
-        self.pattern, self.given = pattern_of(pattern), pattern
+        self.pattern, self.given = _compiled(pattern), pattern
 
     def of(self, key: str) -> Identity:
         """Whose the file of that key is (:mod:`brain_tumor.predictions.pairing`)."""
@@ -121,6 +121,16 @@ class Identities:
         start, end = (place - match.start() for place in match.span("slice"))
         series = (match[0][:start].rstrip("-_") + match[0][end:]).replace("-", "_")
         return Identity(groups.get("case") or series, patient, int(number), groups.get("site"))
+
+
+def _compiled(pattern: str | None) -> re.Pattern:
+    try:
+        compiled = re.compile(pattern or TCGA)
+    except re.error as error:
+        raise DataError(f"pattern '{pattern}': not a regular expression ({error})") from None
+    if "patient" not in compiled.groupindex:
+        raise DataError(f"pattern '{pattern}': the group (?P<patient>...) is missing")
+    return compiled
 
 
 def _read_table(path: Path) -> Mapping[str, dict[str, str]]:

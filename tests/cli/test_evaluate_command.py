@@ -5,6 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from brain_tumor import files
 from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.phantom import write_phantom
 from brain_tumor.evaluation import intervals
@@ -120,6 +121,52 @@ def test_tables_are_written_as_markdown_and_html(home, command, name_of, twin, t
         assert str(path) in answer.out
         assert text.index("Patients") < text.index("Scores") < text.index("Against another-run")
         assert "what it means" in text and "RNASeq cluster" in text, "what a terminal has no room for"
+
+
+def same_numbers(run, out, size):
+    """Every table of ``out`` holds the run's own numbers at native size, digit for digit; the names of those tables."""
+    names = {path.name for path in out.glob("*.csv")}
+    for name in names:
+        ours, theirs = pd.read_csv(run / name), pd.read_csv(out / name)
+        ours = ours[ours["size"] == size] if "size" in ours else ours
+        ours = ours[ours.of.isin(["slices", "pixels"])] if name == "calibration.csv" else ours
+        ours = ours.drop(columns="ceiling", errors="ignore").reset_index(drop=True)
+        pd.testing.assert_frame_equal(theirs, ours, check_exact=True, obj=name)
+    return names
+
+
+@pytest.mark.parametrize("kind", ["png", "nifti"])
+def test_an_exported_run_scores_as_the_run_itself_digit_for_digit(home, command, name_of, tmp_path, kind):
+    run = home / "runs" / name_of(SEGMENTATION)
+    answer = command("evaluate", run.name, "--export", kind, tmp_path / "export")
+    assert answer.code == 0, answer.err
+    advice = next(line for line in answer.out.splitlines() if line.startswith("next: brain-tumor score "))
+    scored = command(*advice.removeprefix("next: brain-tumor ").split(), "--out", tmp_path / "out")
+    assert scored.code == 0, scored.err
+    assert same_numbers(run, tmp_path / "out", 64) >= {
+        "scores.csv", "cases.csv", "counts.csv", "counts_largest.csv", "boundary_scores.csv", "subgroups.csv", "detection.csv",
+        "calibration.csv", "floors.csv",
+    }  # fmt: skip
+
+
+def test_a_classifiers_slices_score_as_the_run_itself_digit_for_digit(home, command, name_of, tmp_path):
+    run = home / "runs" / name_of(CLASSIFICATION)
+    assert command("evaluate", run.name).code == 0
+    threshold = files.read_json(run / "run.json")["threshold"]
+    scored = command(
+        "score", "--truth", home / "data" / "kaggle_3m", "--predictions", run / "slices.csv", "--split", run / "split.json",
+        "--cohort", "lgg", "--threshold", threshold, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert scored.code == 0, scored.err
+    assert same_numbers(run, tmp_path / "out", 64) == {
+        "slices.csv", "scores.csv", "floors.csv", "cases.csv", "subgroups.csv", "calibration.csv"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "words"), [("gif", "--export gif, expected png or nifti")])
+def test_an_unknown_format_is_refused_before_any_work(command, name_of, tmp_path, kind, words):
+    assert command("evaluate", name_of(SEGMENTATION), "--export", kind, tmp_path / "export").refuses(words)
+    assert not (tmp_path / "export").exists()
 
 
 def spoil_slices(folder):

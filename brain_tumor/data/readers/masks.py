@@ -106,15 +106,12 @@ def _plane(path: Path, page: Image.Image) -> np.ndarray:
 def _read_volume(path: Path, like: np.ndarray | None) -> MaskFile:
     import nibabel
     from nibabel.arrayproxy import ArrayProxy
-    from nibabel.filebasedimages import ImageFileError
 
-    try:  # by class: what the file says of itself opens nothing else
-        image = nibabel.Nifti1Image.from_filename(path, mmap=False)
-    except ImageFileError:
-        try:
-            image = nibabel.Nifti2Image.from_filename(path, mmap=False)
-        except ImageFileError:
-            raise DataError(f"{path}: no NIfTI file") from None
+    # By class, so that no other format is opened, whatever the file says of itself.
+    kinds = [kind for kind in (nibabel.Nifti2Image, nibabel.Nifti1Image) if kind.path_maybe_image(path)[0]]
+    if not kinds:
+        raise DataError(f"{path}: no NIfTI file, or a damaged one")
+    image = kinds[0].from_filename(path, mmap=False)
     shape = image.shape
     if len(shape) > 3 and all(length == 1 for length in shape[3:]):
         shape = shape[:3]

@@ -79,8 +79,8 @@ class Report:
         known = f" (95 % interval {interval})" if main["low"] is not None else ""
         below = ", below its floor" if main["floor"] is not None and main["value"] < main["floor"] else ""
         return (
-            f"{self.name}: {what} of {sidecar.value_text(main)}{known}{below}, over {test['patients']} {test['units']}. The floor, "
-            f"which is the best of predictors that read no image, is {sidecar.floor_text(main)}."
+            f"{self.name}: {what} of {sidecar.value_text(main)}{known}{below}, over {test['patients']} {test['units']}. The "
+            f"floor, which is the best of predictors that read no image, is {sidecar.floor_text(main)}."
         )
 
 
