@@ -18,11 +18,8 @@ def evaluate(
     again: bool = typer.Option(False, "--again", help="Predict anew even where predictions are stored."),
     markdown: Path = typer.Option(None, help="Also write the tables to this Markdown file."),
     html: Path = typer.Option(None, help="Also write the tables to this HTML file."),
-    export: tuple[str, Path] = typer.Option(
-        (None, None),
-        metavar="png|nifti FOLDER",
-        show_default=False,
-        help="Also write the predicted probabilities, for other tools.",
+    export: tuple[str, Path] | None = typer.Option(
+        None, metavar="png|nifti FOLDER", help="Also write the predicted probabilities, for other tools."
     ),
 ) -> None:
     """Score a finished run on its test part: patients first, then every score with its interval, floor and definition."""
@@ -35,7 +32,7 @@ def evaluate(
     if margin is not None and not (math.isfinite(margin) and margin > 0):
         raise DataError(f"--margin {margin:g}, expected a number above 0")
 
-    if export[0] and export[0] not in FORMATS:
+    if export and export[0] not in FORMATS:
         raise DataError(f"--export {export[0]}, expected {' or '.join(FORMATS)}")
 
     load_keras()
@@ -62,7 +59,7 @@ def evaluate(
         files.write_text(markdown, sections.markdown(title, parts))
     if html:
         sections.save_html(title, parts, html, folder.description["phantom"])
-    if export[0]:
+    if export:
         _export(folder, *export)
     written = "".join(f"\n{kind}: {path}" for kind, path in (("markdown", markdown), ("html", html)) if path)
     typer.echo(f"files: {folder.path}{written}\nnext: brain-tumor report {folder.path.name}")
@@ -76,12 +73,13 @@ def _export(run: Any, kind: str, out: Path) -> None:
     from brain_tumor.inference import export
     from brain_tumor.inference.predict import load_prediction
 
-    cohort = open_cohort(finished_recipe(run).cohort)
+    name = finished_recipe(run).cohort
+    cohort = open_cohort(name)
     paths = sorted((run.path / PREDICTIONS).glob("*.npz"))
     for path in paths:
         export.write(load_prediction(path), cohort[path.stem], kind, out)
     typer.echo(f"{out}: {len(paths)} cases, probabilities with 255 for 1")
-    options = f"--truth {cohort.root} --predictions {out} --split {run.path / 'split.json'} --cohort {cohort.name}"
+    options = f"--truth {cohort.root} --predictions {out} --split {run.path / 'split.json'} --cohort {name}"
     typer.echo(f"next: brain-tumor score {options}{' --probabilities' if kind == 'png' else ''}")
 
 
