@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brain_tumor.data import patients
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation import intervals
 from brain_tumor.evaluation.scoring import Tables
+from brain_tumor.leakage import names
 from brain_tumor.predictions.identity import Identities, Identity
 from brain_tumor.predictions.parts import Parts
 
@@ -147,11 +149,13 @@ def finish(request: Request, tables: Tables, whose: dict[str, Identity], notes: 
         missing = [case_id for case_id, who in whose.items() if not who.patient]
         notes.append(
             f"Patients are not known ({missing[0]} tells none), so there are no intervals, and what is said of patients is of "
-            "cases. Name them with --cohort, --table or --pattern, or say --each-file-a-patient."
+            f"cases. Name them with --cohort, --table or {names.advice(missing[0])}, or say --each-file-a-patient."
         )
     if unpaired:
         notes.append(f"What pairs with nothing is not scored: {len(unpaired)} in all, listed in the JSON.")
-    patient_of = {case_id: who.patient or case_id for case_id, who in whose.items()}
+    spellings = patients.united(who.patient for who in whose.values() if who.patient)
+    notes += [patients.in_words(spellings)] if patients.in_words(spellings) else []
+    patient_of = {case_id: spellings.get(who.patient or "", case_id) for case_id, who in whose.items()}
     fields = _fields(request, whose)
     if known and len(set(patient_of.values())) < len(patient_of):
         notes.append(

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from brain_tumor.data import text
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation import calibration, classification, scoring
 from brain_tumor.predictions import exams, levels, pairing
@@ -83,7 +84,7 @@ def _truth(request: Request, notes: list[str]) -> pd.DataFrame:
 
 def _read(path: Path, answers: tuple[str, ...]) -> tuple[pd.DataFrame, bool]:
     """``case_id, slice, probability`` by case and slice, and whether they are labels, 0 or 1."""
-    rows = read_rows(path)
+    csv, rows = read_rows(path)
     names = [next((name for name in known if name in rows[0][1]), None) for known in (CASE, SLICE, answers)]
     if None in names:
         raise DataError(f"{path}: columns {', '.join(rows[0][1])}; expected {EXPECTED}")
@@ -92,17 +93,17 @@ def _read(path: Path, answers: tuple[str, ...]) -> tuple[pd.DataFrame, bool]:
     for line, row in rows:
         where = f"{path}, line {line}"
         try:
-            key = row[case], int(float(row[number]))
+            key = row[case], text.whole(row[number])
         except ValueError:
             raise DataError(f"{where}: slice {row[number]!r}, expected a whole number") from None
         if not row[case] or key in table:
             raise DataError(f"{where}: {f'slice {key[1]} of {key[0]} is there twice' if row[case] else 'the case is empty'}")
-        text = row[answer].lower()
+        cell = row[answer].lower()
         hard = answer != "probability"
-        if hard and text not in YES | NO:
+        if hard and cell not in YES | NO:
             raise DataError(f"{where}: {answer} {row[answer]!r}, expected 0 or 1")
         try:
-            table[key] = float(text in YES) if hard else float(text)
+            table[key] = float(cell in YES) if hard else csv.number(cell)
         except ValueError:
             raise DataError(f"{where}: probability {row[answer]!r}, expected a number from 0 to 1") from None
     calibration.check_probabilities(list(table.values()), str(path))

@@ -1,11 +1,10 @@
 """Which part of a split each file is in, read from the split's file alone: ours, nnU-Net's folds, or a CSV (file, part)."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from brain_tumor.data import splits
+from brain_tumor.data import patients, splits, text
 from brain_tumor.errors import SplitError
 from brain_tumor.predictions import pairing
 from brain_tumor.predictions.identity import Identity, read_rows
@@ -19,7 +18,8 @@ class Parts:
 
     Attributes:
         name: the split's, or its file's.
-        of_name: the name of a case, slice, file or patient -> ``train``, ``validation`` or ``test``.
+        of_name: the key (:mod:`brain_tumor.data.patients`) of a case, slice, file or patient -> ``train``, ``validation`` or
+            ``test``.
         scored: the part that is scored: ``test``, or ``validation`` where there is no test part.
     """
 
@@ -30,7 +30,7 @@ class Parts:
     def of(self, key: str, who: Identity) -> str | None:
         """The part of a file; None where the split does not name it."""
         names = (key, key.rsplit("/", 1)[-1], f"{who.case_id}/{who.number}", who.case_id, who.patient or "")
-        return next((self.of_name[name] for name in names if name in self.of_name), None)
+        return next((self.of_name[patients.key(name)] for name in names if patients.key(name) in self.of_name), None)
 
 
 def read(path: Path, fold: int | None = None) -> Parts:
@@ -44,15 +44,12 @@ def read(path: Path, fold: int | None = None) -> Parts:
     """
     if path.suffix.lower() == ".csv":
         listed: dict[str, list[str]] = {}
-        for line, row in read_rows(path):
+        for line, row in read_rows(path)[1]:
             if not row.get("file") or not row.get("part"):
                 raise SplitError(f"{path}, line {line}: file or part is missing; expected {EXPECTED}")
-            listed.setdefault(row["part"], []).append(row["file"].replace("\\", "/"))
+            listed.setdefault(row["part"], []).append(text.posix(row["file"]))
         return _parts(path.name, listed, path)
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise SplitError(f"{path}: not a split ({getattr(error, 'strerror', None) or error}); expected {EXPECTED}") from None
+    content = text.read_json(path)
     if isinstance(content, list) and content and all(isinstance(each, dict) for each in content):
         if fold is None and len(content) > 1:
             raise SplitError(f"{path}: {len(content)} folds; say which one was predicted: --fold 0 to --fold {len(content) - 1}")
@@ -74,7 +71,7 @@ def _parts(name: str, listed: Mapping[str, object], path: Path) -> Parts:
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
             raise SplitError(f"{path}: the {part} part is not a list of names")
         for key in keys:
-            known = of_name.setdefault(_name(key), splits.PARTS_BY_SIDE[side])
+            known = of_name.setdefault(patients.key(_name(key)), splits.PARTS_BY_SIDE[side])
             if known != splits.PARTS_BY_SIDE[side]:
                 raise SplitError(f"{path}: {key!r} is twice in the split, in {known} and {splits.PARTS_BY_SIDE[side]}")
     present = set(of_name.values())

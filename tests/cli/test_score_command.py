@@ -134,11 +134,12 @@ def test_two_sets_are_compared_by_pairs(score, nnunet, monai, content, tmp_path)
 
 
 def test_exams_of_one_patient_are_drawn_together(score, nnunet, content, tmp_path):
-    rows = "".join(f"{name}.nii.gz,P{number // 2},{'AB'[number % 4 > 1]}\n" for number, name in enumerate(NAMES))
+    spelt = ["P-1", "p_01", "P-2", "P-2", "P-3", "P 3"]
+    rows = "".join(f"{name}.nii.gz,{spelt[number]},{'AB'[number % 4 > 1]}\n" for number, name in enumerate(NAMES))
     (tmp_path / "table.csv").write_text(f"file,patient,site\n{rows}")
     answer = score("--predictions", nnunet, "--table", tmp_path / "table.csv")
     assert answer.code == 0, answer.err
-    assert "6 exams of 3 patients" in answer.out and "By site" in answer.out
+    assert "6 exams of 3 patients" in answer.out and "By site" in answer.out and "2 names changed" in answer.out
     (each,) = content()["predictions"]
     assert each["patients"] == 3 and each["slices"] == 30
 
