@@ -6,6 +6,8 @@ and loads them when they are first used.
 """
 
 import ast
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -194,6 +196,52 @@ def test_importing_the_ground_floor_loads_no_keras():
     ground = [module for module in MODULES if room_of(module) in NO_KERAS and module.name != "__init__.py"]
     names = ["brain_tumor." + name_of(module).removesuffix(".py").replace("/", ".") for module in ground]
     assert not loaded_by(*names) & KERAS
+
+
+# Runs each line of words as a command where nothing of Keras can be imported, and prints the exit codes.
+WITHOUT_KERAS = f"""
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {sorted(KERAS)}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Blocked())
+from brain_tumor.cli.main import main
+for line in open(sys.argv[1], encoding="utf-8").read().splitlines():
+    sys.argv = ["brain-tumor", *line.split()]
+    try:
+        main()
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+    print("ended with", code)
+assert not {sorted(KERAS)!r}[0] in sys.modules
+"""
+
+
+def test_audit_score_and_data_run_where_keras_cannot_be_imported(write_tree, tmp_path):
+    tree = write_tree(tmp_path / "kaggle_3m", {"TCGA_CS_0001_19960909": 3, "TCGA_HT_0002_19981126": 3})
+    cases = sorted(path for path in tree.iterdir() if path.is_dir())
+    (tmp_path / "split.csv").write_text(
+        "file,part\n"
+        + "".join(f"{tree}/{case.name}/{case.name}_1.tif,{part}\n" for case, part in zip(cases, ("train", "test"), strict=True))
+    )
+    (tmp_path / "labels.csv").write_text("case,slice,probability\n" + "".join(f"{cases[1].name},{n},0.{n}\n" for n in (1, 2, 3)))
+    (tmp_path / "commands").write_text(
+        f"audit {tmp_path}/split.csv\n"
+        f"data profile --folder {tree}\n"
+        f"score --truth {tree} --predictions {tree} --split {tmp_path}/split.json --out {tmp_path}/masks\n"
+        f"score --truth {tree} --predictions {tmp_path}/labels.csv --split {tmp_path}/split.json --out {tmp_path}/labels\n"
+    )
+    content = {"name": "mine", "unit": "patient", "train": [cases[0].name], "validation": [], "test": [cases[1].name]}
+    (tmp_path / "split.json").write_text(json.dumps(content))
+    environment = {**os.environ, "BRAIN_TUMOR_HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-c", WITHOUT_KERAS, tmp_path / "commands"]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert re.findall(r"ended with (\d)", answer.stdout) == ["0"] * 4, answer.stdout + answer.stderr
+    assert "no leak" in answer.stdout and "patient mean" in answer.stdout and "AUC" in answer.stdout
+    assert (tmp_path / "masks" / "score.html").is_file()
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
@@ -104,3 +105,54 @@ def test_the_command_line_works_and_writes_nothing_into_the_package(installed):
     refusal = installed("-c", RUN_MAIN, "notebooks")
     assert refusal.returncode == 2 and refusal.stderr.startswith("brain-tumor: no notebooks here"), refusal.stderr
     assert sorted(installed.site.rglob("*.[!p]*")) == before
+
+
+@pytest.fixture(scope="module")
+def bare(wheel, tmp_path_factory):
+    """``bare(*words)`` runs the command line where the wheel was installed without extras: no Keras, no backend."""
+    place = tmp_path_factory.mktemp("bare")
+    venv.create(place / "venv", with_pip=True)
+    python = place / "venv" / "bin" / "python"
+    install = [python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--only-binary", ":all:", wheel]
+    answer = subprocess.run(install, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    names = ("BRAIN_TUMOR_", "PYTHON")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(names)}
+    environment |= {"BRAIN_TUMOR_HOME": str(place / "home"), "BRAIN_TUMOR_QUIET": "1", "COLUMNS": "200"}
+
+    def run(*words):
+        command = [place / "venv" / "bin" / "brain-tumor", *map(str, words)]
+        return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+
+    run.place, run.site = place, next((place / "venv" / "lib").glob("python*/site-packages"))
+    return run
+
+
+def test_without_extras_there_is_no_keras_and_the_environment_is_small(bare):
+    there = {path.name for path in bare.site.iterdir()}
+    assert not there & {"keras", "tensorflow", "jax", "segmentation_models", "classification_models"}
+    size = sum(path.lstat().st_size for path in bare.site.rglob("*") if path.is_file())
+    assert size < 800e6, f"{size / 1e6:,.0f} MB"  # with the extras train and cpu it is four times as large
+
+
+def test_without_extras_a_wheel_audits_scores_and_reads_data(bare, write_tree):
+    tree = write_tree(bare.place / "kaggle_3m", {"TCGA_CS_0001_19960909": 3, "TCGA_HT_0002_19981126": 3})
+    first = "kaggle_3m/TCGA_CS_0001_19960909/TCGA_CS_0001_19960909"
+    rows = [(f"{first}_1.tif", "train"), (f"{first}_2.tif", "test")]
+    with open(bare.place / "split.csv", "w", newline="") as stream:
+        csv.writer(stream).writerows([("file", "part"), *rows])
+    audit = bare("audit", "split.csv")
+    assert audit.returncode == 1 and "patients on both sides" in audit.stdout, audit.stderr
+    score = bare("score", "--truth", tree, "--predictions", tree)
+    assert score.returncode == 0 and "patient mean" in score.stdout, score.stderr
+    assert (bare.place / "kaggle_3m-score" / "score.html").is_file()
+    profile = bare("data", "profile", "--folder", tree)
+    assert profile.returncode == 0 and "patients" in profile.stdout, profile.stderr
+
+
+def test_without_extras_training_says_what_to_install_and_never_the_bare_name(bare):
+    refusal = bare("train", "segmentation", "--epochs", 1)
+    assert refusal.returncode == 2 and len(refusal.stderr.splitlines()) == 1, refusal.stderr
+    assert "train needs Keras" in refusal.stderr and "'keras>=" in refusal.stderr and "tensorflow" in refusal.stderr
+    assert "pip install 'brain-tumor" not in refusal.stderr
+    assert "Needs the extra train" in bare("--help").stdout

@@ -62,6 +62,8 @@ def judge(request: Request) -> Judgement:
     if hard:
         del tables[scoring.CALIBRATION]
         notes.append("Labels are no probabilities: their calibration is not given, and AUC and AUPRC are of labels.")
+    else:
+        notes.insert(0, f"A slice is called tumour where its probability is above {request.threshold:g} (--threshold).")
     return replace(answer, tables=tables)
 
 

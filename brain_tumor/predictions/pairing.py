@@ -44,16 +44,13 @@ class Folder:
 
 
 def truth_folder(root: Path) -> Folder:
-    """The masks of a folder; where names end in ``_mask`` or the like, the other files beside them are their images.
+    """The masks of a folder.
 
     Raises:
         DataError: no such folder, no mask in it, or two files of one key.
     """
-    paths, others = _listing(root)
-    named = {path.parent for path in paths if MASK.search(_stem(path))}
-    chosen = [path for path in paths if path.parent not in named or MASK.search(_stem(path))]
-    others["images"] += len(paths) - len(chosen)
-    return _keyed(root, [(_keys(root, path)[-1], path) for path in chosen], +others)
+    paths, others = _mask_files(root)
+    return _keyed(root, [(_keys(root, path)[-1], path) for path in paths], others)
 
 
 def prediction_folder(root: Path, truth: Folder) -> Folder:
@@ -64,7 +61,7 @@ def prediction_folder(root: Path, truth: Folder) -> Folder:
     Raises:
         DataError: no such folder, nothing in it, or two files for one mask.
     """
-    paths, others = _listing(root)
+    paths, others = _mask_files(root)
     names = Counter(key.rsplit("/", 1)[-1] for key in truth.files)
     by_name = {key.rsplit("/", 1)[-1]: key for key in truth.files if names[key.rsplit("/", 1)[-1]] == 1}
     keyed = []
@@ -94,8 +91,8 @@ def _stem(path: Path) -> str:
     return path.name[: -len(masks.ending(path)) or None]
 
 
-def _listing(root: Path) -> tuple[list[Path], Counter]:
-    """Every file that can hold a mask, and the endings of the others."""
+def _mask_files(root: Path) -> tuple[list[Path], Counter]:
+    """Every file that can hold a mask, and the endings of the others; beside ``x_mask.png`` lie images, such as ``x.png``."""
     if not root.is_dir():
         hint = "a zip or an archive is unpacked first" if root.is_file() else "no such folder"
         raise DataError(f"{root}: {hint}; expected a folder of masks ({', '.join(masks.ENDINGS)}), or a CSV of slice labels")
@@ -109,7 +106,10 @@ def _listing(root: Path) -> tuple[list[Path], Counter]:
         lossy = "; JPEG is lossy and invents values" if set(others) & set(masks.LOSSY) else ""
         beside = f"; it holds {', '.join(sorted(others))}{lossy}" if others else ""
         raise DataError(f"{root}: no masks ({', '.join(masks.ENDINGS)}){beside}")
-    return paths, others
+    named = {path.parent for path in paths if MASK.search(_stem(path))}
+    chosen = [path for path in paths if path.parent not in named or MASK.search(_stem(path))]
+    others["images"] += len(paths) - len(chosen)
+    return chosen, +others
 
 
 def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor import __version__, files
-from brain_tumor.evaluation import classification as of_labels, overlap, scoring, segmentation as of_masks
+from brain_tumor.evaluation import classification as of_labels, overlap, scoring, segmentation as of_masks, wording
 from brain_tumor.predictions.judgement import Judgement, blanked
 from brain_tumor.records import sidecar
 from brain_tumor.report import figures, tables
@@ -153,7 +153,18 @@ def _content(reports: Sequence[Report], comparison: pd.DataFrame | None, margin:
     title = f"{'PHANTOM data, not patients: ' if phantom else ''}Score of {' against '.join(report.name for report in reports)}"
     return {
         "title": title, "phantom": phantom, "brain_tumor": __version__, "predictions": each, "comparison": rows, "margin": margin,
+        "answer": "" if comparison is None else _verdict(reports, comparison),
     }  # fmt: skip
+
+
+def _verdict(reports: Sequence[Report], comparison: pd.DataFrame) -> str:
+    """The comparison in a sentence, by the score that each set's own sentence quotes."""
+    main = "patient mean" if reports[0].outlined else "AUC"
+    row = next(row for row in comparison.itertuples() if row[1] == main)
+    known = "" if pd.isna(row.low) else f" (95 % interval {row.low:+.3f} to {row.high:+.3f})"
+    what = "mean Dice of volumes" if reports[0].outlined else "AUC of slices"
+    difference = wording.score(row.difference, signed=True)
+    return f"{reports[0].name} against {reports[1].name}: {row.verdict}. The difference in {what} is {difference}{known}."
 
 
 def _plain(row: dict) -> dict:
