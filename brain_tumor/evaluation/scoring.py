@@ -21,6 +21,11 @@ SCORES, BOUNDARY_SCORES, SUBGROUPS = "scores.csv", "boundary_scores.csv", "subgr
 DETECTION, CALIBRATION = "detection.csv", "calibration.csv"
 OUTLINES = {BOUNDARY: "cases, 3-D", BOUNDARY_SLICES: "tumour slices, 2-D"}  # what the boundary scores are of
 
+NAMES = (
+    SLICES, COUNTS, LARGEST, FLOORS, SLICE_FLOORS, CEILING, BOUNDARY, BOUNDARY_SLICES, PIXELS, CASES, SCORES, BOUNDARY_SCORES,
+    SUBGROUPS, DETECTION, CALIBRATION,
+)  # fmt: skip
+
 Tables = dict[str, pd.DataFrame]
 
 

@@ -57,13 +57,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Picture:
-    """A slice to look at: its mask and what was called, both ``(S, S)``, and the case's Dice."""
+    """A slice to look at: its mask and what was predicted, both ``(S, S)``, and the case's Dice."""
 
     case_id: str
     number: int
     dice: float
     truth: np.ndarray
-    called: np.ndarray
+    predicted: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def _read(path: Path, answers: tuple[str, ...]) -> tuple[pd.DataFrame, bool]:
         if not row[case] or key in table:
             raise DataError(f"{where}: {f'slice {key[1]} of {key[0]} is there twice' if row[case] else 'the case is empty'}")
         cell = row[answer].lower()
-        hard = answer != "probability"
+        hard = answer in ANSWERS[1:]
         if hard and cell not in YES | NO:
             raise DataError(f"{where}: {answer} {row[answer]!r}, expected 0 or 1")
         try:
@@ -110,4 +110,4 @@ def _read(path: Path, answers: tuple[str, ...]) -> tuple[pd.DataFrame, bool]:
             raise DataError(f"{where}: probability {row[answer]!r}, expected a number from 0 to 1") from None
     calibration.check_probabilities(list(table.values()), str(path))
     frame = pd.DataFrame([(*key, value) for key, value in table.items()], columns=["case_id", "slice", "probability"])
-    return frame.sort_values(["case_id", "slice"], ignore_index=True), answer != "probability"
+    return frame.sort_values(["case_id", "slice"], ignore_index=True), answer in ANSWERS[1:]

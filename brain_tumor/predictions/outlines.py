@@ -238,7 +238,7 @@ def _worst(scan: Scan, cases: pd.DataFrame, threshold: float) -> tuple[Picture, 
         if len(pictures) == PICTURED or case.case_id not in scan.predicted:  # pooled exams of a patient have no one name
             break
         numbers, probability, masks = _planes(scan, case.case_id, threshold)
-        called = probability > threshold * 255
-        worst = int((called != masks).sum(axis=(1, 2)).argmax())
-        pictures.append(Picture(case.case_id, int(numbers[worst]), float(case.dice), masks[worst], called[worst]))
+        predicted = probability > threshold * 255
+        worst = int((predicted != masks).sum(axis=(1, 2)).argmax())
+        pictures.append(Picture(case.case_id, int(numbers[worst]), float(case.dice), masks[worst], predicted[worst]))
     return tuple(pictures)

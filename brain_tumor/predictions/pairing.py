@@ -98,6 +98,8 @@ def _mask_files(root: Path) -> tuple[list[Path], Counter]:
         raise DataError(f"{root}: {hint}; expected a folder of masks ({', '.join(masks.ENDINGS)}), or a CSV of slice labels")
     paths, others = [], Counter[str]()
     for path in _walk(root, set()):
+        if not _is_text(path):
+            raise DataError(f"{path}: a name that is not UTF-8, which no table can hold; rename the file or folder")
         if masks.ending(path):
             paths.append(path)
         else:
@@ -110,6 +112,14 @@ def _mask_files(root: Path) -> tuple[list[Path], Counter]:
     chosen = [path for path in paths if path.parent not in named or MASK.search(_stem(path))]
     others["images"] += len(paths) - len(chosen)
     return chosen, +others
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:

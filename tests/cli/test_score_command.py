@@ -1,5 +1,6 @@
 """`score` as a stranger types it: folders of nnU-Net and MONAI, CSVs, two sets, and one line for what does not fit."""
 
+import html
 import json
 
 import nibabel
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from brain_tumor.evaluation import intervals, surface
+from brain_tumor.evaluation import intervals, surface, wording
 from brain_tumor.report.pages import predictions
 
 NAMES = [f"BRATS_{number:03d}" for number in range(1, 7)]
@@ -180,6 +181,23 @@ def test_labels_of_slices_are_judged_as_a_classifier_is(command, tmp_path, conte
     values = {number["name"].rsplit(", ", 1)[-1]: number["value"] for number in each["numbers"]}
     assert values["AUC"] == 1 and values["accuracy"] == pytest.approx(24 / 30)
     assert "never of diagnosis" in answer.out and "constant answer" in answer.out
+
+
+def test_a_folder_keeps_no_table_of_what_was_scored_into_it_before(score, nnunet, monai, tmp_path):
+    assert score("--predictions", monai).code == 0 and (tmp_path / "out" / "calibration.csv").exists()
+    answer = score("--predictions", nnunet)
+    assert answer.code == 0 and "Calibration" not in answer.out and not (tmp_path / "out" / "calibration.csv").exists()
+
+
+def test_masks_without_any_tumour_have_scores_in_words(command, tmp_path, figures):
+    for folder in ("truth", "p"):
+        write(tmp_path / folder, {name: np.zeros_like(masks_of(0)) for name in NAMES})
+    words = ["--truth", tmp_path / "truth", "--predictions", tmp_path / "p", "--each-file-a-patient", "--out", tmp_path / "out"]
+    answer = command("score", *words)
+    assert answer.code == 0, answer.err
+    assert "undefined" in answer.out and "nan" not in answer.out
+    page = html.unescape((tmp_path / "out" / "score.html").read_text())
+    assert wording.MEANING in page and f"{wording.MEANING} {wording.MEANING}" not in page
 
 
 def spoil(nnunet, name="BRATS_002.nii.gz", planes=None, affine=AFFINE):

@@ -1,6 +1,8 @@
 """Folders as other tools leave them: what pairs with what, whose it is, what its numbers mean, which part it is in."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,13 @@ def test_a_link_to_its_own_parent_is_followed_once(tmp_path):
     touch(tmp_path / "truth", "a.png")
     (tmp_path / "truth" / "loop").symlink_to(tmp_path / "truth")
     assert list(pairing.truth_folder(tmp_path / "truth").files) == ["a"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
+def test_a_name_that_no_table_can_hold_is_refused_before_any_work(tmp_path):
+    os.makedirs(os.fsencode(tmp_path / "truth") + b"/\xff")
+    with open(os.fsencode(tmp_path / "truth") + b"/\xff/a.png", "wb"), pytest.raises(DataError, match="not UTF-8"):
+        pairing.truth_folder(tmp_path / "truth")
 
 
 @pytest.mark.parametrize(
@@ -162,9 +171,9 @@ def test_truth_that_holds_probabilities_is_refused():
 @pytest.mark.parametrize("threshold", [0.5, 0.4, 0.3, 0.0])
 def test_a_probability_stays_on_its_side_of_the_threshold(threshold):
     shares = np.concatenate([np.linspace(0, 1, 5001), threshold + np.array([-1e-9, 0, 1e-9])]).clip(0, 1).reshape(1, 1, -1)
-    kept = levels.Levels(1.0).probability(shares, threshold)
-    assert np.array_equal(kept > threshold * 255, shares > threshold)
-    assert np.abs(kept / 255 - shares).max() <= 1 / 255 + 1e-12
+    rounded = levels.Levels(1.0).probability(shares, threshold)
+    assert np.array_equal(rounded > threshold * 255, shares > threshold)
+    assert np.abs(rounded / 255 - shares).max() <= 1 / 255 + 1e-12
 
 
 def test_a_split_is_read_however_it_is_written(tmp_path):

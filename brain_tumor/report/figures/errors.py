@@ -30,14 +30,14 @@ def show_errors(pictures: Sequence[Picture]) -> Drawing:
         axes.set_axis_off()
     for axes, picture in zip(panels, pictures, strict=False):
         parts = {
-            "hit": picture.truth.astype(bool) & picture.called,
-            "missed": picture.truth.astype(bool) & ~picture.called,
-            "called where there is none": picture.called & ~picture.truth.astype(bool),
+            "hit": picture.truth.astype(bool) & picture.predicted,
+            "missed": picture.truth.astype(bool) & ~picture.predicted,
+            "called where there is none": picture.predicted & ~picture.truth.astype(bool),
         }
         image = np.full((*picture.truth.shape, 3), GROUND)
         for name, mask in parts.items():
             image[mask] = to_rgb(COLOURS[name])
-        rows, columns = _around(picture.truth.astype(bool) | picture.called)
+        rows, columns = _around(picture.truth.astype(bool) | picture.predicted)
         axes.imshow(image[rows, columns], interpolation="nearest")
         axes.set_axis_on()
         axes.set_xticks([])

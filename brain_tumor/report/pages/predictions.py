@@ -33,6 +33,8 @@ class Report:
 
     def __init__(self, judgement: Judgement, folder: Path):
         self.judgement, self.folder, self.tables = judgement, folder, judgement.without_intervals
+        for name in set(scoring.NAMES) - set(self.tables):  # of what was scored into this folder before
+            (folder / name).unlink(missing_ok=True)
         scoring.write(self.tables, folder)
         self.outlined = scoring.COUNTS in self.tables
         slices = overlap.as_slices(self.tables[scoring.COUNTS]) if self.outlined else self.tables[scoring.SLICES]

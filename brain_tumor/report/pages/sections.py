@@ -53,7 +53,8 @@ class Section:
     brief: bool = True
 
     def __post_init__(self) -> None:
-        if self.table.map(lambda cell: str(cell).startswith(wording.UNDEFINED)).to_numpy().any():
+        undefined = self.table.map(lambda cell: str(cell).startswith(wording.UNDEFINED)).to_numpy().any()
+        if undefined and wording.MEANING not in self.text:  # a copy says it already
             object.__setattr__(self, "text", f"{self.text} {wording.MEANING}")
 
     def html(self) -> str:

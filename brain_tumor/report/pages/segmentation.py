@@ -64,7 +64,8 @@ def drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
         drawn[VARIANTS] = [figures.plot_spread(protocols.spread(_variants(folder)))]
     if (folder / "subgroups.csv").is_file():
         groups = read_table(folder / "subgroups.csv")
-        drawn[sections.by_title(groups.by.iloc[0])] = [figures.plot_subgroups(groups)]
+        if groups.dice.notna().any():  # without any tumour, there is no range of its area
+            drawn[sections.by_title(groups.by.iloc[0])] = [figures.plot_subgroups(groups)]
     if (folder / "detection.csv").is_file():
         drawn[sections.DETECTION] = sections.curves(slices, folder / scoring.SLICE_FLOORS, recipe["model"])
     if (folder / "pixels.csv").is_file():
