@@ -26,7 +26,8 @@ def evaluate(
     from brain_tumor.cli import outputs
     from brain_tumor.errors import DataError
 
-    outputs.check(outputs.Output("--markdown", markdown), outputs.Output("--html", html))
+    exported = outputs.Output("--export", export[1] if export else None, ())
+    outputs.check(outputs.Output("--markdown", markdown), outputs.Output("--html", html), exported)
     if margin is not None and against is None:
         raise DataError("--margin is of a comparison: it needs --against RUN")
     if margin is not None and not (math.isfinite(margin) and margin > 0):
@@ -67,19 +68,18 @@ def evaluate(
 
 def _export(run: Any, kind: str, out: Path) -> None:
     """Every stored prediction of the run's test part as files."""
-    from brain_tumor.data.opening import open_cohort
-    from brain_tumor.experiments.run import finished_recipe
+    from brain_tumor.data.opening import name_of
+    from brain_tumor.experiments.run import trained_cohort
     from brain_tumor.experiments.segmentation import PREDICTIONS
     from brain_tumor.inference import export
     from brain_tumor.inference.predict import load_prediction
 
-    name = finished_recipe(run).cohort
-    cohort = open_cohort(name)
+    cohort = trained_cohort(run)
     paths = sorted((run.path / PREDICTIONS).glob("*.npz"))
     for path in paths:
         export.write(load_prediction(path), cohort[path.stem], kind, out)
     typer.echo(f"{out}: {len(paths)} cases, probabilities with 255 for 1")
-    options = f"--truth {cohort.root} --predictions {out} --split {run.path / 'split.json'} --cohort {name}"
+    options = f"--truth {cohort.root} --predictions {out} --split {run.path / 'split.json'} --cohort {name_of(cohort)}"
     typer.echo(f"next: brain-tumor score {options}{' --probabilities' if kind == 'png' else ''}")
 
 

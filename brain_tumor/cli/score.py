@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 COMMON = 2  # sets of predictions that are compared
-TABLES = (".csv", ".tsv", ".txt")
+TABLES, ZIP = (".csv", ".tsv", ".txt"), ".zip"
 
 
 def score(
@@ -47,7 +47,9 @@ def score(
     Two sets of predictions are compared, paired by patient.
     """
     from brain_tumor import files
+    from brain_tumor.cli import outputs
     from brain_tumor.cli.console import print_sections
+    from brain_tumor.data.archive import unpacked
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.predictions import parts
     from brain_tumor.predictions.identity import Identities
@@ -55,13 +57,16 @@ def score(
     from brain_tumor.report.pages import predictions as pages
 
     _check(truth, predictions, cohort, table, pattern, each_file_a_patient, split, fold, threshold, margin)
-    folder = _folder(out or Path(f"{_names(predictions)[0]}-score"))
+    folder = out or Path(f"{_names(predictions)[0]}-score")
+    outputs.check(outputs.Output("--out", folder, ()), inputs=(truth, *predictions))
     opened = open_cohort(cohort) if cohort else None
     identities = Identities(opened, table, pattern, each_file_a_patient)
     dealt = parts.read(split, fold) if split else None
     reports = []
     for path, name in zip(predictions, _names(predictions), strict=True):
-        request = Request(truth, path, identities, threshold, tuple(label), probabilities, paired_only, dealt, name)
+        request = Request(
+            unpacked(truth), unpacked(path), identities, threshold, tuple(label), probabilities, paired_only, dealt, name
+        )
         judgement = _judge(request)
         reports.append(pages.Report(judgement, folder if len(predictions) == 1 else folder / name))
     compared = pages.compare(reports[0], reports[1], margin) if len(reports) == COMMON else None
@@ -96,14 +101,14 @@ def _check(
 
     if len(predictions) > COMMON:
         raise DataError(f"--predictions is there {len(predictions)} times, expected once or twice")
-    if len({path.is_file() for path in predictions}) > 1:
+    if len({_is_table(path) for path in predictions}) > 1:
         raise DataError(f"{predictions[0]} and {predictions[1]}: a CSV and a folder cannot be compared")
     for path in (truth, *predictions, *([table] if table else []), *([split] if split else [])):
         if not path.exists():
             raise DataError(f"{path}: no such file or folder")
-        if path in (truth, *predictions) and path.is_file() and path.suffix.lower() not in TABLES:
-            raise DataError(f"{path}: neither a folder nor a CSV; one file of masks is given by its folder, an archive unpacked")
-    if truth.is_file() and not predictions[0].is_file():
+        if path in (truth, *predictions) and path.is_file() and path.suffix.lower() not in (*TABLES, ZIP):
+            raise DataError(f"{path}: no folder, zip or CSV; one file of masks is given by its folder")
+    if _is_table(truth) and not _is_table(predictions[0]):
         raise DataError(f"{truth}: a CSV of labels, but {predictions[0]} is a folder; masks are scored against masks")
     sources = [name for name, given in (("--cohort", cohort), ("--table", table), ("--each-file-a-patient", alone)) if given]
     if len(sources) > 1 or (pattern and (cohort or alone)):
@@ -118,6 +123,10 @@ def _check(
         raise DataError(f"--margin {margin:g}, expected a number above 0")
 
 
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in TABLES and not path.is_dir()
+
+
 def _names(predictions: list[Path]) -> list[str]:
     """What each set is called: its folder's or file's name, with the folder above where two have one name."""
     names = [path.resolve().stem if path.is_file() else path.resolve().name for path in predictions]
@@ -125,17 +134,3 @@ def _names(predictions: list[Path]) -> list[str]:
         return names
     above = [f"{path.resolve().parent.name}-{name}" for path, name in zip(predictions, names, strict=True)]
     return above if len(set(above)) == len(above) else [f"{name}-{number}" for number, name in enumerate(names, 1)]
-
-
-def _folder(out: Path) -> Path:
-    """The folder for what is written, there and writable before any work."""
-    from brain_tumor import files
-    from brain_tumor.errors import DataError
-
-    try:
-        with files.atomic_path(out / "score.txt"):
-            pass
-        (out / "score.txt").unlink()
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written ({error.strerror or error})") from None
-    return out

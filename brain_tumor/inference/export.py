@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from brain_tumor import files
-from brain_tumor.data import intensity
+from brain_tumor.data import intensity, nifti
 from brain_tumor.data.cohort import Case
 from brain_tumor.errors import DataError
 from brain_tumor.inference.predict import Prediction
@@ -15,8 +14,8 @@ from brain_tumor.inference.predict import Prediction
 def write(prediction: Prediction, case: Case, kind: str, folder: Path) -> None:
     """Write one case's probabilities at native size, 255 = 1.
 
-    PNG: ``CASE/CASE_NUMBER.png``, 8 bits. NIfTI: ``CASE.nii.gz``, 8 bits with the scale 1 / 255; without a spacing it does not
-    say where its voxels lie.
+    PNG: ``CASE/CASE_NUMBER.png``, 8 bits. NIfTI: ``CASE.nii.gz``, 8 bits with the scale 1 / 255; it does not say where
+    its voxels lie.
 
     Args:
         kind: ``png`` or ``nifti``.
@@ -38,10 +37,4 @@ def write(prediction: Prediction, case: Case, kind: str, folder: Path) -> None:
             f"{case.case_id}: {len(planes)} of {len(case.slice_numbers)} slices were predicted, a NIfTI file holds whole exams; "
             "export png"
         )
-    import nibabel
-
-    affine = None if case.spacing_mm is None else np.diag([*case.spacing_mm[::-1], 1.0])
-    image = nibabel.Nifti1Image(planes.transpose(2, 1, 0), affine)
-    image.header.set_slope_inter(1 / 255, 0)
-    with files.atomic_path(folder / f"{case.case_id}.nii.gz") as temporary:
-        image.to_filename(temporary)
+    nifti.write_probability(folder / f"{case.case_id}.nii.gz", planes, case.spacing_mm)

@@ -73,7 +73,7 @@ def _truth(request: Request, notes: list[str]) -> pd.DataFrame:
         labels, _ = _read(request.truth, ANSWERS[1:])
         return labels.assign(tumour_px=labels.probability.astype(int)).drop(columns="probability")
     folder = pairing.truth_folder(request.truth)
-    notes += [folder.note] if folder.note else []
+    notes += folder.notes
     tables, seen = [], []
     cases = exams.sources(folder, request.identities, folder.files)
     for case_id, source in tracked(cases.items(), "reading masks", len(cases)):

@@ -97,7 +97,7 @@ def look(request: Request, notes: list[str]) -> tuple[Scan, list[str]]:
     folder = pairing.truth_folder(request.truth)
     request.identities.check(folder.files)
     predictions = pairing.prediction_folder(request.predictions, folder)
-    notes += [note for note in (folder.note, predictions.note) if note]
+    notes += [*folder.notes, *predictions.notes]
     part_of = {key: request.part_of(key) for key in folder.files}
     scored = exams.sources(folder, request.identities, (key for key, part in part_of.items() if part == request.scored))
     if not scored:

@@ -5,21 +5,18 @@ Folders are taken as other tools leave them. nnU-Net writes ``case.nii.gz`` besi
 without what only says that it is a mask, and a folder that repeats its file's name counts once.
 """
 
-import os
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from brain_tumor.data import tree
 from brain_tumor.data.readers import masks
 from brain_tumor.errors import DataError
 
 # What a name of a mask or of a prediction ends in, and says nothing else.
 MASK = re.compile(r"[-_.](masks?|seg|segmentation|labels?|gt|pred|predictions?|prob|probability|trans)$", re.IGNORECASE)
 CHANNEL = re.compile(r"_0000$")  # nnU-Net's first channel of an image
-# What file managers and disks leave in any folder.
-NO_DATA = {"__MACOSX", "@eaDir", "lost+found", "Thumbs.db"}
 
 
 @dataclass(frozen=True)
@@ -30,17 +27,19 @@ class Folder:
         root: where it lies.
         files: key -> file, by key.
         others: the endings of the files that were passed over -> how many.
+        litter: what a disk or a file manager left there, in words (:mod:`brain_tumor.data.tree`).
     """
 
     root: Path
     files: dict[str, Path]
     others: Counter = field(default_factory=Counter)
+    litter: tuple[str, ...] = ()
 
     @property
-    def note(self) -> str:
-        """A sentence about what was passed over; nothing where nothing was."""
+    def notes(self) -> list[str]:
+        """A sentence about each kind of what was passed over."""
         listed = ", ".join(f"{count:,} {ending}" for ending, count in sorted(self.others.items()))
-        return f"{self.root}: passed over {listed}." if listed else ""
+        return [f"{self.root}: {line}." for line in ([f"passed over {listed}"] if listed else []) + list(self.litter)]
 
 
 def truth_folder(root: Path) -> Folder:
@@ -49,8 +48,8 @@ def truth_folder(root: Path) -> Folder:
     Raises:
         DataError: no such folder, no mask in it, or two files of one key.
     """
-    paths, others = _mask_files(root)
-    return _keyed(root, [(_keys(root, path)[-1], path) for path in paths], others)
+    paths, others, litter = _mask_files(root)
+    return _keyed(root, [(_keys(root, path)[-1], path) for path in paths], others, litter)
 
 
 def prediction_folder(root: Path, truth: Folder) -> Folder:
@@ -61,7 +60,7 @@ def prediction_folder(root: Path, truth: Folder) -> Folder:
     Raises:
         DataError: no such folder, nothing in it, or two files for one mask.
     """
-    paths, others = _mask_files(root)
+    paths, others, litter = _mask_files(root)
     names = Counter(key.rsplit("/", 1)[-1] for key in truth.files)
     by_name = {key.rsplit("/", 1)[-1]: key for key in truth.files if names[key.rsplit("/", 1)[-1]] == 1}
     keyed = []
@@ -70,7 +69,7 @@ def prediction_folder(root: Path, truth: Folder) -> Folder:
         keys += [CHANNEL.sub("", key) for key in keys]
         alone = [by_name[key.rsplit("/", 1)[-1]] for key in keys if key.rsplit("/", 1)[-1] in by_name]
         keyed.append((next((key for key in [*keys, *alone] if key in truth.files), keys[-1]), path))
-    return _keyed(root, keyed, others)
+    return _keyed(root, keyed, others, litter)
 
 
 def key_of(name: str) -> str:
@@ -91,13 +90,15 @@ def _stem(path: Path) -> str:
     return path.name[: -len(masks.ending(path)) or None]
 
 
-def _mask_files(root: Path) -> tuple[list[Path], Counter]:
-    """Every file that can hold a mask, and the endings of the others; beside ``x_mask.png`` lie images, such as ``x.png``."""
+def _mask_files(root: Path) -> tuple[list[Path], Counter, tuple[str, ...]]:
+    """Every file that can hold a mask, the endings of the others, and what is no data; beside ``x_mask.png`` lie images."""
     if not root.is_dir():
-        hint = "a zip or an archive is unpacked first" if root.is_file() else "no such folder"
-        raise DataError(f"{root}: {hint}; expected a folder of masks ({', '.join(masks.ENDINGS)}), or a CSV of slice labels")
+        raise DataError(
+            f"{root}: no such folder; expected a folder of masks ({', '.join(masks.ENDINGS)}), or a CSV of slice labels"
+        )
     paths, others = [], Counter[str]()
-    for path in _walk(root, set()):
+    below = tree.walk(root)
+    for path in sorted(path for files in below.folders.values() for path in files):
         if not _is_text(path):
             raise DataError(f"{path}: a name that is not UTF-8, which no table can hold; rename the file or folder")
         if masks.ending(path):
@@ -111,7 +112,7 @@ def _mask_files(root: Path) -> tuple[list[Path], Counter]:
     named = {path.parent for path in paths if MASK.search(_stem(path))}
     chosen = [path for path in paths if path.parent not in named or MASK.search(_stem(path))]
     others["images"] += len(paths) - len(chosen)
-    return chosen, +others
+    return chosen, +others, below.notes
 
 
 def _is_text(path: Path) -> bool:
@@ -122,25 +123,10 @@ def _is_text(path: Path) -> bool:
     return True
 
 
-def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    """Files in the order of their paths; a link to a folder is followed once, and hidden files are none."""
-    status = folder.stat()
-    if (status.st_dev, status.st_ino) in seen:
-        return
-    seen.add((status.st_dev, status.st_ino))
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.name.startswith(".") or entry.name in NO_DATA:
-            continue
-        if entry.is_dir():
-            yield from _walk(Path(entry.path), seen)
-        else:
-            yield Path(entry.path)
-
-
-def _keyed(root: Path, keyed: list[tuple[str, Path]], others: Counter) -> Folder:
+def _keyed(root: Path, keyed: list[tuple[str, Path]], others: Counter, litter: tuple[str, ...]) -> Folder:
     files: dict[str, Path] = {}
     for key, path in keyed:
         if key in files:
             raise DataError(f"{path}: has the same name as {files[key]} but for its ending; expected one file of each")
         files[key] = path
-    return Folder(root, dict(sorted(files.items())), others)
+    return Folder(root, dict(sorted(files.items())), others, litter)

@@ -244,7 +244,7 @@ def test_pairs_alone_are_scored_when_asked_and_the_rest_is_listed(score, nnunet,
         (["--predictions", "{nnunet}", "--fold", 1], "--fold is of nnU-Net"),
         (["--predictions", "{nnunet}", "--pattern", r"(?P<patient>case\d)"], "says nothing of 6 of 6 files, such as BRATS_001"),
         (["--predictions", "{nnunet}", "--cohort", "phantom", "--each-file-a-patient"], "give one of them"),
-        (["--predictions", "{nnunet}/BRATS_001.nii.gz"], "neither a folder nor a CSV"),
+        (["--predictions", "{nnunet}/BRATS_001.nii.gz"], "no folder, zip or CSV"),
         (["--predictions", "{nnunet}", "--predictions", "{nnunet}", "--predictions", "{nnunet}"], "expected once or twice"),
     ],
 )

@@ -45,10 +45,11 @@ def test_files_pair_by_path(tmp_path, mask, prediction):
 def test_side_files_and_images_are_passed_over_and_counted(tmp_path):
     touch(tmp_path / "truth", "c/c_flair.nii.gz", "c/c_seg.nii.gz", "data.csv", ".hidden.png", "__MACOSX/c_seg.nii.gz")
     truth = pairing.truth_folder(tmp_path / "truth")
-    assert list(truth.files) == ["c"] and truth.note.endswith("passed over 1 .csv, 1 images.")
+    assert list(truth.files) == ["c"] and truth.notes[0].endswith("passed over 1 .csv, 1 images.")
+    assert "__MACOSX" in truth.notes[1]
     touch(tmp_path / "p", "c.nii.gz", "c.npz", "c.pkl", "plans.json", "dataset.json")
     folder = pairing.prediction_folder(tmp_path / "p", truth)
-    assert list(folder.files) == ["c"] and folder.note.endswith("passed over 2 .json, 1 .npz, 1 .pkl.")
+    assert list(folder.files) == ["c"] and folder.notes[0].endswith("passed over 2 .json, 1 .npz, 1 .pkl.")
 
 
 def test_a_link_to_its_own_parent_is_followed_once(tmp_path):

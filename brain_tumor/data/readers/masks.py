@@ -6,7 +6,6 @@ cannot tell 1 of 255 from a label. The size of a file is checked before a pixel 
 
 import math
 import warnings
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +13,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
+from brain_tumor.data import nifti
 from brain_tumor.data.picture import MAX_PIXELS
 from brain_tumor.errors import DataError
 
-PICTURES, VOLUMES = (".png", ".tif", ".tiff"), (".nii", ".nii.gz")
+PICTURES, VOLUMES = (".png", ".tif", ".tiff"), nifti.ENDINGS
 ENDINGS = (*VOLUMES, *PICTURES)
 LOSSY = (".jpg", ".jpeg", ".jfif", ".webp")
 MAX_VOXELS = 1 << 30  # 1024 slices of 1024 x 1024
 # Pillow's modes with one number a pixel; of LA and RGBA the colour is read, of a palette the index.
 NUMBERS = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B", "F")
 COLOURS = ("LA", "RGB", "RGBA")
-BYTE = 1 / 255
 Spacing = tuple[float, float, float]
 
 
@@ -104,48 +103,8 @@ def _plane(path: Path, page: Image.Image) -> np.ndarray:
 
 
 def _read_volume(path: Path, like: np.ndarray | None) -> MaskFile:
-    import nibabel
-    from nibabel.arrayproxy import ArrayProxy
-
-    # By class, so that no other format is opened, whatever the file says of itself.
-    kinds = [kind for kind in (nibabel.Nifti2Image, nibabel.Nifti1Image) if kind.path_maybe_image(path)[0]]
-    if not kinds:
-        raise DataError(f"{path}: no NIfTI file, or a damaged one")
-    image = kinds[0].from_filename(path, mmap=False)
-    shape = image.shape
-    if len(shape) > 3 and all(length == 1 for length in shape[3:]):
-        shape = shape[:3]
-    if len(shape) not in (2, 3):
-        raise DataError(f"{path}: {' x '.join(map(str, shape))} voxels, expected three axes: one mask, not one a class")
-    _check_size(path, shape)
-    proxy = image.dataobj
-    assert isinstance(proxy, ArrayProxy)
-    bytes_of_one = image.get_data_dtype() == np.uint8 and math.isclose(proxy.slope, BYTE, rel_tol=1e-5)
-    try:
-        voxels = proxy.get_unscaled() if bytes_of_one else np.asanyarray(proxy)
-    except (EOFError, OSError, ValueError, zlib.error) as error:
-        raise DataError(f"{path}: damaged or truncated ({error})") from None
-    voxels = voxels.reshape(*shape, *[1] * (3 - len(shape)))
-    stated = bool(image.header["sform_code"] or image.header["qform_code"])
-    affine = np.asarray(image.affine, float) if stated else None
-    spacing = tuple(float(length) for length in (*image.header.get_zooms(), 1.0)[:3])
-    turned_by = like if affine is None else affine
-    if turned_by is not None:
-        voxels, spacing = _upright(voxels, turned_by, spacing)
-    planes = np.ascontiguousarray(voxels.transpose(2, 1, 0))
-    known = (spacing[2], spacing[1], spacing[0]) if affine is not None and min(spacing) > 0 else None
-    return MaskFile(planes, True, bytes_of_one, affine, known)
-
-
-def _upright(voxels: np.ndarray, affine: np.ndarray, spacing: Sequence[float]) -> tuple[np.ndarray, tuple[float, ...]]:
-    """Axes towards right, front and head, so that the last one counts axial slices."""
-    from nibabel import orientations
-
-    turn = orientations.io_orientation(affine)
-    if np.isnan(turn).any():
-        return voxels, tuple(spacing)
-    order = np.argsort(turn[:, 0])
-    return orientations.apply_orientation(voxels, turn), tuple(spacing[axis] for axis in order)
+    volume = nifti.read(path, lambda shape: _check_size(path, shape), like)
+    return MaskFile(volume.planes, True, volume.bytes_of_one, volume.affine, volume.spacing_mm)
 
 
 def _check_size(path: Path, shape: Sequence[int]) -> None:
