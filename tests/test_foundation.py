@@ -426,3 +426,20 @@ def test_paths_are_shown_as_a_person_would_type_them(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert paths.readable(tmp_path / "runs" / "a") == "runs/a"
     assert paths.readable(Path("/etc/hosts")) == "/etc/hosts"
+
+
+def test_a_hint_to_install_an_extra_names_the_checkout_or_the_packages_and_never_our_bare_name(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(paths, "CHECKOUT", tmp_path)
+    assert paths.installation("train", "cpu") == "pip install '.[train,cpu]'"
+    listed = [
+        "numpy>=2.0",
+        'keras>=3.15.1; extra == "train"',
+        'tensorflow-cpu>=2.21; sys_platform != "darwin" and extra == "cpu"',
+        'tensorflow>=2.21; sys_platform == "darwin" and extra == "cpu"',
+        'optuna>=4.0; extra == "sweep"',
+    ]
+    monkeypatch.setattr(paths.metadata, "requires", lambda _name: listed)
+    monkeypatch.setattr(paths, "CHECKOUT", None)
+    monkeypatch.setattr(paths.sys, "platform", "linux")
+    assert paths.installation("train", "cpu") == "pip install 'keras>=3.15.1' 'tensorflow-cpu>=2.21'"

@@ -2,6 +2,7 @@
 
 import html
 import json
+import shutil
 
 import nibabel
 import numpy as np
@@ -99,6 +100,16 @@ def test_nnunets_folder_is_taken_as_it_is(score, nnunet, content, tmp_path, figu
     assert boundary["value"] == pytest.approx(np.mean(far)) and boundary["unit"] == "mm"
     page = (tmp_path / "out" / "score.html").read_text()
     assert page.index("What was scored") < page.index("Worst cases") < page.index("Boundary") and page.count("data:image") >= 6
+
+
+def test_a_zip_is_taken_as_the_folder_that_it_holds(score, nnunet, content, home, tmp_path):
+    (nnunet / "__MACOSX").mkdir()
+    (nnunet / "__MACOSX" / "._BRATS_001.nii.gz").write_bytes(b"")
+    shutil.make_archive(str(tmp_path / "submission"), "zip", nnunet.parent, nnunet.name)
+    answer = score("--predictions", tmp_path / "submission.zip", "--pattern", PATTERN)
+    assert answer.code == 0, answer.err
+    (each,) = content()["predictions"]
+    assert each["name"] == "submission" and each["slices"] == 30
 
 
 def test_without_a_patient_there_is_no_interval(score, nnunet, content, tmp_path):
