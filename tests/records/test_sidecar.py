@@ -9,10 +9,11 @@ import pytest
 
 from brain_tumor import files
 from brain_tumor.errors import DataError, RunError
+from brain_tumor.experiments import run as experiment
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import records, sidecar
 from brain_tumor.records.sidecar import MIME, Sidecar
-from brain_tumor.report.pages import page, readme, run as run_page, segmentation
+from brain_tumor.report.pages import page, readme, run as run_page
 
 
 @pytest.fixture
@@ -206,7 +207,7 @@ def test_the_page_of_a_run_of_preparation_1_says_so(make_run, make_classifier, r
 
 
 def test_the_page_of_ones_own_run_has_pictures_and_stays_at_home(make_run, reports, phantom_cohort, monkeypatch):
-    monkeypatch.setattr(segmentation, "trained_cohort", lambda _run: phantom_cohort)
+    monkeypatch.setattr(experiment, "trained_cohort", lambda _run: phantom_cohort)
     run = make_run()
     path = run_page.run_page(run)
     assert path.parent == reports / "local"

@@ -13,7 +13,7 @@ from PIL import Image
 from brain_tumor.evaluation import overlap, seeds
 from brain_tumor.records import records
 from brain_tumor.report import figures, tables
-from brain_tumor.report.figures import drawing, slices
+from brain_tumor.report.figures import drawing, errors, slices
 
 
 @pytest.fixture
@@ -115,10 +115,13 @@ def test_pictures_know_whose_pixels_they_hold(store):
 
 
 def test_every_function_that_draws_pixels_is_called_show():
-    drawn_from_pixels = {name for name in figures.__all__ if getattr(figures, name).__module__ == slices.__name__}
+    drawn_from_pixels = {
+        name for name in figures.__all__ if getattr(figures, name).__module__ in (slices.__name__, errors.__name__)
+    }
     assert {name for name in figures.__all__ if name.startswith("show_")} == drawn_from_pixels - {"best_median_worst"}
     assert drawn_from_pixels == {
-        "show_gallery", "show_picture", "show_sequences", "show_case", "show_predictions", "best_median_worst",
+        "show_gallery", "show_picture", "show_sequences", "show_case", "show_predictions", "show_errors",
+        "best_median_worst",
     }  # fmt: skip
 
 

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from brain_tumor.data.profile import profile
+from brain_tumor.experiments import run as experiment
 from brain_tumor.records import records
-from brain_tumor.report.pages import page, run as run_page, run_content, segmentation
+from brain_tumor.report.pages import page, run as run_page, run_content
 
 
 def published(run):
@@ -65,7 +66,7 @@ def test_an_answer_owns_up_to_its_floor(make_run, dice, words):
 
 
 def test_the_demo_shows_its_cohort_and_then_the_same_sections(make_run, reports, phantom_cohort, store, monkeypatch):
-    for module in (run_page, segmentation):
+    for module in (run_page, experiment):
         monkeypatch.setattr(module, "trained_cohort", lambda _run: phantom_cohort)
     html = run_page.demo_page(make_run(), profile(store)).read_text()
     places = [
