@@ -46,6 +46,8 @@ def evaluate(
 
     folder = find_run(run)
     recipe = experiment.finished_recipe(folder)
+    if export and not recipe.LEARNS_MASKS:
+        raise DataError(f"--export: {folder.path.name} outlines nothing; score takes its {folder.path / 'slices.csv'} as it is")
     other = comparison.find(against) if against else None
     experiment.evaluate(folder, experiment.trained_cohort(folder), again=again)
     parts = views.sections_of(folder.path)

@@ -21,7 +21,7 @@ def write(prediction: Prediction, case: Case, kind: str, folder: Path) -> None:
         kind: ``png`` or ``nifti``.
 
     Raises:
-        DataError: NIfTI, of a case that was not predicted whole.
+        DataError: NIfTI, of a case that was not predicted whole, or whose source is NIfTI: its place in space is not known here.
     """
     planes = prediction.native
     shape = case.load()[1].shape[1:]
@@ -32,6 +32,8 @@ def write(prediction: Prediction, case: Case, kind: str, folder: Path) -> None:
             with files.atomic_path(folder / case.case_id / f"{case.case_id}_{number}.png") as temporary:
                 Image.fromarray(plane).save(temporary)
         return
+    if any(path.name.lower().endswith(nifti.ENDINGS) for path in case.sources):
+        raise DataError(f"{case.case_id}: its source says where its voxels lie, which this export would lose; export png")
     if len(planes) != len(case.slice_numbers):
         raise DataError(
             f"{case.case_id}: {len(planes)} of {len(case.slice_numbers)} slices were predicted, a NIfTI file holds whole exams; "

@@ -118,11 +118,12 @@ def read_truth(source: Source, labels: tuple[int, ...]) -> tuple[Truth, levels.N
     return truth, levels.numbers(file.planes, file.bytes_of_one, source.path)
 
 
-def read_predicted(source: Source, truth: Truth) -> tuple[np.ndarray, np.ndarray, levels.Numbers]:
+def read_predicted(source: Source, truth: Truth) -> tuple[np.ndarray, np.ndarray, levels.Numbers, bool]:
     """Read a case's prediction, in its own numbers, on the planes of the truth that it holds.
 
     Returns:
-        ``(Z, H, W)``, the places of its planes among the truth's ``(Z,)``, and what numbers its files hold.
+        ``(Z, H, W)``; the places of its planes among the truth's ``(Z,)``; what numbers its files hold; and whether it says
+        where its voxels lie, as far as the truth does.
 
     Raises:
         DataError: another number of planes, another shape or another place in space than the truth.
@@ -142,7 +143,8 @@ def read_predicted(source: Source, truth: Truth) -> tuple[np.ndarray, np.ndarray
             )
     held = np.arange(len(numbers)) if source.whole else np.flatnonzero(np.isin(numbers, truth.numbers))
     places = held if source.whole else np.searchsorted(truth.numbers, numbers[held])
-    return file.planes[held], places, levels.numbers(file.planes, file.bytes_of_one, source.path)
+    placed = truth.affine is None or file.affine is not None
+    return file.planes[held], places, levels.numbers(file.planes, file.bytes_of_one, source.path), placed
 
 
 def sources(folder: Folder, identities: Identities, keys: Iterable[str]) -> dict[str, Source]:

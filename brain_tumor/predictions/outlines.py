@@ -121,11 +121,14 @@ def look(request: Request, notes: list[str]) -> tuple[Scan, list[str]]:
     slices = pd.concat(
         pd.DataFrame({"case_id": case_id, "slice": truth.numbers, "tumour_px": truth.area}) for case_id, truth in truths.items()
     ).reset_index(drop=True)
-    held, looked_at = [], []
+    held, looked_at, nowhere = [], [], 0
     for case_id, source in tracked(predicted.items(), f"reading {request.name}", len(predicted)):
-        _, places, numbers = exams.read_predicted(source, truths[case_id])
+        _, places, numbers, placed = exams.read_predicted(source, truths[case_id])
+        nowhere += not placed
         looked_at.append(numbers)
         held += [(case_id, number) for number in truths[case_id].numbers[places].tolist()]
+    if nowhere:
+        notes.append(f"{nowhere} predictions do not say where their voxels lie, and are taken to lie as their masks do.")
     meaning = levels.of_predictions(looked_at, request.predictions, request.labels, request.probabilities)
     keys = pd.MultiIndex.from_frame(slices[["case_id", "slice"]])
     in_part = _keys(scored, truths)
@@ -175,7 +178,7 @@ def _unpaired(
 def _planes(scan: Scan, case_id: str, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Slice numbers, predictions (uint8, 255 = 1) and masks of the scored planes of a case, padded to squares."""
     truth = scan.truths[case_id]
-    planes, places, _ = exams.read_predicted(scan.predicted[case_id], truth)
+    planes, places, *_ = exams.read_predicted(scan.predicted[case_id], truth)
     scored = np.isin(truth.numbers[places], scan.slices.slice.to_numpy()[_rows_of(scan, case_id)])
     places = places[scored]
     probability = intensity.pad_to_square(scan.levels.probability(planes[scored], threshold))

@@ -163,9 +163,16 @@ def test_a_classifiers_slices_score_as_the_run_itself_digit_for_digit(home, comm
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "words"), [("gif", "--export gif, expected png or nifti")])
-def test_an_unknown_format_is_refused_before_any_work(command, name_of, tmp_path, kind, words):
-    assert command("evaluate", name_of(SEGMENTATION), "--export", kind, tmp_path / "export").refuses(words)
+@pytest.mark.parametrize(
+    ("recipe", "kind", "words"),
+    [
+        (SEGMENTATION, "gif", "--export gif, expected png or nifti"),
+        (CLASSIFICATION, "png", "slices.csv as it is"),
+    ],
+    ids=["format", "classifier"],
+)
+def test_what_cannot_be_exported_is_refused_before_any_work(command, name_of, tmp_path, recipe, kind, words):
+    assert command("evaluate", name_of(recipe), "--export", kind, tmp_path / "export").refuses(words)
     assert not (tmp_path / "export").exists()
 
 

@@ -133,6 +133,15 @@ def test_the_fold_of_nnunet_gives_floors_that_learn(score, nnunet, content, tmp_
     assert any("mean mask at position" in number["protocol"] for number in each["numbers"])
 
 
+def test_a_prediction_that_does_not_say_where_it_lies_is_taken_to_lie_as_its_mask_does(score, nnunet, content):
+    assert score("--predictions", nnunet).code == 0
+    reference = content()["predictions"][0]["numbers"]
+    write(nnunet, {name: masks_of(number, 1) for number, name in enumerate(NAMES)}, None)
+    answer = score("--predictions", nnunet)
+    assert answer.code == 0 and "6 predictions do not say where their voxels lie" in answer.out
+    assert content()["predictions"][0]["numbers"] == reference
+
+
 def test_two_sets_are_compared_by_pairs(score, nnunet, monai, content, tmp_path):
     answer = score("--predictions", monai, "--predictions", nnunet, "--each-file-a-patient", "--margin", 0.1)
     assert answer.code == 0, answer.err
