@@ -6,13 +6,16 @@ Axis order (DESIGN law 1): channels last, slices first. A volume is ``(Z, H, W, 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.data import patients
 from brain_tumor.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Volume = tuple[np.ndarray, np.ndarray]
 
@@ -115,8 +118,10 @@ class Cohort:
         return reference_of(self.sequences)
 
     @property
-    def fields(self) -> pd.DataFrame:
+    def fields(self) -> "pd.DataFrame":
         """A row a case, indexed by ``case_id``: its site and clinical fields, None or NaN where the source left them blank."""
+        import pandas as pd  # a table is asked for by few, a cohort is opened by all
+
         rows = {case.case_id: {"site": case.site, **case.clinical} for case in self}
         return pd.DataFrame(list(rows.values()), index=pd.Index(rows, name="case_id"))
 
