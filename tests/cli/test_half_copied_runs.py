@@ -148,7 +148,6 @@ DOORS = {
 }
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize(("door", "name", "damage"), [case for case in CASES if case[0] != "runs"])
 def test_a_damaged_file_is_named_with_what_to_do(copy, command, network, door, name, damage):
     folder = copy("stopped" if door in ("resume", "checkpoint") else "finished")
@@ -174,7 +173,6 @@ def test_counts_that_end_after_a_whole_line_are_not_all_slices(copy, command, do
         DOORS[door](command, folder, None)
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize("door", ["checkpoint", "commit"])
 def test_a_whole_folder_is_taken(copy, command, network, door):
     folder = copy("stopped" if door == "checkpoint" else "finished")
@@ -182,7 +180,6 @@ def test_a_whole_folder_is_taken(copy, command, network, door):
     DOORS[door](command, folder, network)
 
 
-@pytest.mark.backend
 def test_training_says_what_to_remove_and_begins_anew_without_it(copy, monkeypatch):
     folder = copy("stopped")
     path = spoil(folder, OPTIMISER, "cut short")
@@ -195,7 +192,6 @@ def test_training_says_what_to_remove_and_begins_anew_without_it(copy, monkeypat
     assert epochs == [0, 1]
 
 
-@pytest.mark.backend
 def test_a_resumed_training_writes_a_damaged_history_anew(copy):
     folder = copy("stopped")
     spoil(folder, "history.csv", "cut short")

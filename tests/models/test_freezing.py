@@ -10,8 +10,6 @@ from brain_tumor.errors import ModelError
 from brain_tumor.models import freezing, unet
 from brain_tumor.models.classifier import classifier, plain
 
-pytestmark = pytest.mark.backend
-
 
 def trainable_scalars(model):
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
@@ -45,6 +43,7 @@ def in_part(path, part):
     }[part]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("part", ["all", "stage4", "decoder", "head"])
 def test_a_step_changes_the_part_and_nothing_else(small_resunet, part):
     count = freezing.train_only(small_resunet, part)
@@ -60,6 +59,7 @@ def test_a_step_changes_the_part_and_nothing_else(small_resunet, part):
     assert bool(statistics) == (part != "head"), "BatchNorm statistics move where their layer trains"
 
 
+@pytest.mark.backend
 def test_a_frozen_resnet_encoder_stays_bit_for_bit(resnet18_unet):
     freezing.train_only(resnet18_unet, "decoder")
     before, weights = snapshot(resnet18_unet), resnet18_unet.get_weights()
@@ -86,6 +86,7 @@ def resnet18():
     return classifier("resnet18", 32)
 
 
+@pytest.mark.backend
 def test_from_a_stage_up_trains_and_what_lies_below_stays_bit_for_bit(resnet18):
     freezing.train_only(resnet18, "stage3")
     before = snapshot(resnet18)
@@ -110,6 +111,7 @@ def test_every_layer_has_its_depth(resnet18, resnet18_unet):
     assert freezing.depth("encoder9_conv1") == 4
 
 
+@pytest.mark.backend
 def test_stages_thaw_one_after_another(resnet18):
     counts = [freezing.train_only(resnet18, part) for part in ("head", "stage4", "stage3", "stage2", "stage1", "all")]
     stem = 3 + 7 * 7 * 3 * 64 + 2 * 64  # beta of the input's BatchNorm, the first convolution, gamma and beta
@@ -117,6 +119,7 @@ def test_stages_thaw_one_after_another(resnet18):
     assert counts == sorted(set(counts))
 
 
+@pytest.mark.backend
 def test_counts_of_the_unet(resnet18_unet):
     found = {part: freezing.train_only(resnet18_unet, part) for part in ("head", "decoder", "all")}
     # Each stage of the decoder: a 3x3 convolution of what comes up and the skip, one more, and gamma and beta of each.
@@ -128,17 +131,20 @@ def test_counts_of_the_unet(resnet18_unet):
     assert found["all"] == resnet18_unet.count_params() - statistics
 
 
+@pytest.mark.backend
 def test_thawing_restores_everything(small_resunet):
     everything = trainable_scalars(small_resunet)
     freezing.train_only(small_resunet, "head")
     assert freezing.train_only(small_resunet, "all") == everything
 
 
+@pytest.mark.backend
 def test_unknown_part_is_refused(small_resunet):
     with pytest.raises(ModelError, match="unknown part 'encoder' of the network, expected one of all, decoder, head"):
         freezing.train_only(small_resunet, "encoder")
 
 
+@pytest.mark.backend
 def test_a_stage_that_the_network_lacks_is_refused_and_nothing_changes(small_resunet):
     """Or "from stage 2 up" would quietly mean all of a network that has no stages."""
     freezing.train_only(small_resunet, "head")
@@ -149,6 +155,7 @@ def test_a_stage_that_the_network_lacks_is_refused_and_nothing_changes(small_res
     assert [layer.trainable for layer in small_resunet.layers] == before
 
 
+@pytest.mark.backend
 def test_a_network_without_the_part_is_refused():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="only")])
     with pytest.raises(ModelError, match="has no layer of the part 'head'"):

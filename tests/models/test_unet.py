@@ -7,8 +7,6 @@ import pytest
 from brain_tumor.errors import ModelError
 from brain_tumor.models import decision, precision, saved, unet
 
-pytestmark = pytest.mark.backend
-
 ARCHITECTURES = ("unet-resnet18", "unet-resnet34", "unet-resnet50", "resunet")
 
 
@@ -16,6 +14,7 @@ def images(n, size, channels=3):
     return np.random.default_rng(0).random((n, size, size, channels), dtype=np.float32)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(("size", "channels"), [(16, 3), (32, 1), (48, 4)])
 def test_resunet_maps_images_to_logits_of_their_size(size, channels):
     model = unet.resunet(size, channels, filters=(4, 8, 8))
@@ -25,6 +24,7 @@ def test_resunet_maps_images_to_logits_of_their_size(size, channels):
     assert found.min() < 0 or found.max() > 1, "no activation after the last convolution"
 
 
+@pytest.mark.backend
 def test_unet_maps_images_to_logits_of_their_size(resnet18_unet):
     found = resnet18_unet.predict_on_batch(images(2, 32))
     assert found.shape == (2, 32, 32, 1)
@@ -32,6 +32,7 @@ def test_unet_maps_images_to_logits_of_their_size(resnet18_unet):
     assert found.min() < 0 or found.max() > 1, "no activation after the last convolution"
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("architecture", ["unet-resnet18", "resunet"])
 def test_logits_stay_float32_under_bfloat16(architecture):
     """bfloat16 has 8 bits of fraction: a last layer in it would tie pixels onto some hundred values."""
@@ -46,6 +47,7 @@ def test_logits_stay_float32_under_bfloat16(architecture):
     assert len(np.unique(found)) > 2000
 
 
+@pytest.mark.backend
 def test_both_formats_are_the_same_network():
     description = saved.describe("resunet", size=16, filters=(4, 8))
     models = []
@@ -59,23 +61,27 @@ def test_both_formats_are_the_same_network():
     np.testing.assert_allclose(one, other, atol=0.05)  # a bfloat16 carries two to three digits
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("size", [0, 8, 100, 127])
 def test_resunet_refuses_sizes_it_cannot_halve(size):
     with pytest.raises(ModelError, match=f"size {size} is not a multiple of 16"):
         unet.resunet(size)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("size", [0, 16, 48, 100])
 def test_unet_refuses_sizes_it_cannot_halve(size):
     with pytest.raises(ModelError, match=f"size {size} is not a multiple of 32"):
         unet.unet("resnet18", size)
 
 
+@pytest.mark.backend
 def test_unknown_backbone_is_refused():
     with pytest.raises(ModelError, match="unknown backbone 'vgg16', expected one of resnet18, resnet34, resnet50"):
         unet.unet("vgg16", 32)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("architecture", ["", "unet", "unet-", "resunet-resnet18", "segnet"])
 def test_unknown_architecture_is_refused(architecture):
     with pytest.raises(ModelError, match="unknown model .*, expected one of unet-resnet18, .*, resunet, resnet18"):
@@ -94,6 +100,7 @@ def test_layers_with_weights_have_the_same_unique_names_in_every_build(architect
     assert builds[0] == builds[1]
 
 
+@pytest.mark.backend
 def test_every_layer_of_our_own_network_is_named():
     names = [[layer.name for layer in unet.resunet(16, filters=(4, 8)).layers] for _ in range(2)]
     assert names[0] == names[1]
@@ -104,6 +111,7 @@ def test_every_layer_of_our_own_network_is_named():
     }  # fmt: skip
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("architecture", ["unet-resnet18", "resunet"])
 def test_batchnorm_momentum_reaches_every_layer(architecture):
     model = saved.build(saved.describe(architecture, size=32, batchnorm_momentum=0.7))
@@ -112,12 +120,14 @@ def test_batchnorm_momentum_reaches_every_layer(architecture):
     assert {layer.momentum for layer in norms} == {0.7}
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(("architecture", "millions"), [("resunet", 2.1), ("unet-resnet18", 14.3), ("unet-resnet34", 24.5)])
 def test_size_of_the_networks(architecture, millions):
     model = saved.build(saved.describe(architecture, size=32))
     assert model.count_params() / 1e6 == pytest.approx(millions, abs=0.1)
 
 
+@pytest.mark.backend
 def test_skips_carry_detail():
     """A single bright pixel changes its neighbourhood only through the skips when the way down is cut."""
     keras.utils.set_random_seed(0)

@@ -19,8 +19,6 @@ from brain_tumor.models.architectures import BACKBONES
 from brain_tumor.models.backbones import resnet
 from brain_tumor.models.classifier import classifier, plain
 
-pytestmark = pytest.mark.backend
-
 LAYERS, SCALARS = 40, 11_186_889  # of ResNet18: 20 convolutions and 20 BatchNorms
 
 
@@ -98,6 +96,7 @@ def test_the_record_says_what_the_file_is(written):
     }  # fmt: skip
 
 
+@pytest.mark.backend
 def test_an_encoder_goes_into_a_classifier_of_another_size(trained, target, written):
     head = {path: value for path, value in contents(target).items() if path.startswith("head_")}
     facts = weights.load_encoder(target, str(written), "unit")
@@ -110,6 +109,7 @@ def test_an_encoder_goes_into_a_classifier_of_another_size(trained, target, writ
     assert sum(value.size for value in encoder_of(target).values()) == SCALARS
 
 
+@pytest.mark.backend
 def test_an_encoder_goes_into_the_unet_and_nowhere_else_in_it(trained, resnet18_unet, written):
     before = resnet18_unet.get_weights()
     decoder = {path: value for path, value in contents(resnet18_unet).items() if path.startswith(("decoder", "final_conv"))}
@@ -211,11 +211,13 @@ def test_a_file_without_an_encoders_record_is_refused(target, copy, content):
     assert "not a .weights.h5 file" in refusal(target, "somebody.h5")
 
 
+@pytest.mark.backend
 def test_random_weights_are_no_file(target, small_resunet):
     assert weights.load_encoder(target, "none", "unit") is None
     assert weights.load_encoder(small_resunet, "none", "unit") is None
 
 
+@pytest.mark.backend
 def test_a_network_without_a_resnet_is_refused(small_resunet, written, tmp_path):
     assert "'resunet' has no ResNet encoder" in refusal(small_resunet, written)
     assert "'classifier_plain' has no ResNet encoder" in refusal(plain(8), written)
@@ -231,6 +233,7 @@ def features(model, images, layer="relu1"):
     return np.asarray(keras.Model(model.input, model.get_layer(layer).output)(images, training=False))
 
 
+@pytest.mark.backend
 def test_further_channels_change_nothing_at_first(trained, written, tmp_path):
     wide = scrambled(classifier("resnet18", 64, channels=5), 4)
     facts = weights.load_encoder(wide, str(written), "unit")
@@ -246,6 +249,7 @@ def test_further_channels_change_nothing_at_first(trained, written, tmp_path):
     assert "weights of 5 input channels, expected 3 or fewer" in refusal(trained, path)
 
 
+@pytest.mark.backend
 def test_without_the_inputs_batchnorm_the_first_convolution_takes_it_over(trained, target, written, tmp_path):
     bare = scrambled(classifier("resnet18", 64, input_batchnorm=False), 5)
     facts = weights.load_encoder(bare, str(written), "unit")
@@ -304,6 +308,7 @@ def server(legacy, home, monkeypatch):
         thread.join()
 
 
+@pytest.mark.backend
 def test_imagenet_weights_are_downloaded_once_and_read(legacy, target, server):
     facts = weights.load_encoder(target, "imagenet", "raw")
     assert_same(encoder_of(target), contents(legacy[0]))
