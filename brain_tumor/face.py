@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Case, Cohort
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import scoring
@@ -26,12 +25,11 @@ from brain_tumor.experiments.own import OwnCode
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.experiments.segmentation import PREDICTIONS
 from brain_tumor.inference import intake, predict as stored
-from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.records import crossval as crossval_record, lookup, records
 from brain_tumor.report import figures, tables
 from brain_tumor.report.figures import overlay
-from brain_tumor.report.pages import crossval as crossval_page, views
+from brain_tumor.report.pages import views
 from brain_tumor.training.runs import RunFolder
 
 
@@ -39,8 +37,7 @@ def train(recipe: Recipe, cohort: Cohort, **own: Any) -> "Run":
     """Train a recipe; a finished run of this home is returned as it is, an interrupted one resumed.
 
     Args:
-        own: code of your own in place of the recipe's: ``model``, ``loss``, ``augmentation``, ``callbacks``
-            (:class:`brain_tumor.experiments.own.OwnCode`).
+        own: ``model``, ``loss``, ``augmentation`` or ``callbacks`` of your own (:class:`brain_tumor.experiments.own.OwnCode`).
 
     Raises:
         BrainTumorError: the recipe does not fit the cohort.
@@ -56,26 +53,20 @@ def cross_validate(recipe: Recipe, cohort: Cohort, unit: str = "patient", folds:
         unit: ``patient``, ``slice`` (to measure the leak) or ``site``.
         folds: how many; None for 5, or for as many as there are sites.
     """
-    recipe = experiment.on(recipe, cohort)
-    record = lookup.find_crossval(recipe, unit, folds, cohort.name, open_store(cohort).data_hash) if folds else None
+    record = crossval_record.recorded_on(recipe, cohort, unit, folds)
     return Folds(record or crossval.cross_validate(recipe, cohort, unit, folds))
 
 
 def open_run(recipe: Recipe, cohort: Cohort) -> "Run | None":
     """The finished run of this recipe on this cohort: of this home, else its record, else None."""
-    store = open_store(cohort)
-    folder = experiment.run_folder(recipe, store)
-    finished = folder.exists and folder.status == "finished"
-    known = folder if finished else records.recorded(experiment.on(recipe, cohort), store.data_hash)
-    return Run(known, cohort) if known else None
+    folder = records.finished(recipe, cohort)
+    return Run(folder, cohort) if folder else None
 
 
 class Shown:
     """What Jupyter shows as its table."""
 
-    def table(self) -> pd.DataFrame:
-        """The few numbers that matter."""
-        raise NotImplementedError
+    table: Any  # the method that gives the few numbers that matter
 
     def _repr_html_(self) -> str:
         return self.table().to_html(border=0)
@@ -135,8 +126,7 @@ class Run(Shown):
         """
         if self.recorded:
             raise RunError(f"{self.name}: a record holds no network; train it again: {records.retrain_command(self.path)}")
-        exam = intake.exam(source, self.predictor.by_exam, sequences=self.predictor.sequences)
-        return Prediction(self.predictor, exam, self.cohort)
+        return Prediction(self.predictor, self.predictor.exam(source), self.cohort)
 
     def table(self) -> pd.DataFrame:
         """What the run cost, in a row."""
@@ -159,11 +149,6 @@ class Folds(Shown):
     def histories(self) -> dict[str, pd.DataFrame]:
         """Each fold's history: its split -> a row an epoch."""
         return crossval_record.histories(self.path)
-
-    @property
-    def never_tested(self) -> str:
-        """A sentence about patients that no fold tests; nothing where there are none."""
-        return crossval_page.never_tested(self.facts)
 
     def read(self, name: str) -> pd.DataFrame:
         """A table of the folder, such as ``cases.csv``."""
@@ -192,24 +177,21 @@ class Scores(Shown):
 class Prediction(Shown):
     """What a network says of an exam. Research use only: not for diagnosis."""
 
-    def __init__(self, predictor: Predictor, exam: Exam, cohort: Cohort):
+    def __init__(self, predictor: Predictor, exam: intake.Exam, cohort: Cohort):
         self.predictor, self.exam, self.cohort = predictor, exam, cohort
         self.answer = predictor.predict(exam)
 
     @property
     def masks(self) -> np.ndarray:
         """``(n, H, W)`` uint8 in {0, 1}: where tumour is called."""
-        return (self.answer.native > self.predictor.threshold * 255).astype(np.uint8)
+        return self.answer.masks(self.predictor.threshold)
 
     def table(self) -> pd.DataFrame:
-        """A row a slice: the highest probability, and how much of it is called tumour."""
-        outlines = self.predictor.outlines
-        highest = self.answer.native.max(axis=(1, 2)) / 255 if outlines else self.answer.probability
-        tumour = {"tumour px": self.masks.sum(axis=(1, 2))} if outlines else {"tumour": highest > self.predictor.threshold}
-        return pd.DataFrame({"probability": highest.round(3)} | tumour, index=pd.Index(self.answer.slice_numbers, name="slice"))
+        """A row a slice: its probability, and what is called tumour."""
+        return self.answer.table(self.predictor.threshold)
 
     def show(self) -> Any:
-        """The outlines over the reference sequence, slice by slice; of a classifier, the table."""
+        """The outlines over FLAIR, slice by slice; of a classifier, the table."""
         if not self.predictor.outlines:
             return self.table()
         images, numbers = self.exam.images[self.exam.rows], self.answer.slice_numbers

@@ -6,22 +6,18 @@ new one, never half of one.
 
 import contextlib
 import hashlib
-import http.client
 import json
 import os
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from filelock import FileLock
 
-from brain_tumor.errors import BrainTumorError, FileError
+from brain_tumor.errors import FileError
 
 CHUNK_BYTES = 1 << 20
-PATIENCE_SECONDS = 30.0  # a server silent for so long is taken for gone
 
 
 @contextlib.contextmanager
@@ -152,49 +148,3 @@ def locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path):
         yield
-
-
-def download(
-    url: str,
-    path: Path,
-    checksum: str,
-    seen: Callable[[int, int], None] | None = None,
-    timeout: float = PATIENCE_SECONDS,
-) -> None:
-    """Fetch ``url`` to ``path``; what is not exactly the expected file never gets that name. A second call starts anew.
-
-    Args:
-        url: over HTTP or HTTPS; redirections are followed.
-        path: where the file will lie; its folder is made.
-        checksum: ``md5:<hex>`` or ``sha256:<hex>``, of the whole file.
-        seen: called with the bytes received so far and those announced (0 where the server does not say).
-        timeout: seconds of silence after which the server is given up.
-
-    Raises:
-        BrainTumorError: no server, an error instead of a file, a file cut short or another one.
-    """
-    algorithm, _, expected = checksum.partition(":")
-    digest, done = hashlib.new(algorithm, usedforsecurity=False), 0
-    try:
-        with (
-            urllib.request.urlopen(url, timeout=timeout) as answer,
-            atomic_path(path) as temporary,
-            open(temporary, "wb") as stream,
-        ):
-            announced = answer.length or 0
-            while block := answer.read(CHUNK_BYTES):
-                stream.write(block)
-                digest.update(block)
-                done += len(block)
-                if seen:
-                    seen(done, announced)
-            if announced and done != announced:
-                raise BrainTumorError(f"{url}: cut short, {done} of {announced} bytes")
-            if digest.hexdigest() != expected:
-                actual = digest.hexdigest()
-                raise BrainTumorError(f"{url}: another file than expected, {algorithm} {actual} instead of {expected}")
-    except (OSError, http.client.HTTPException) as error:
-        # A URLError wraps what happened; an HTTPError, which is one too, says it best itself.
-        wraps = isinstance(error, urllib.error.URLError) and not isinstance(error, urllib.error.HTTPError)
-        reason = getattr(error, "reason", error) if wraps else error
-        raise BrainTumorError(f"{url}: not downloaded ({' '.join(str(reason).split())})") from error

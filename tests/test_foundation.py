@@ -1,7 +1,6 @@
 """The ground everything stands on: whole files or none, bars that a person can read, one root for data and runs."""
 
 import hashlib
-import http.server
 import io
 import json
 import os
@@ -16,7 +15,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from brain_tumor import files, paths, progress
-from brain_tumor.errors import BrainTumorError
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats(allow_nan=False, allow_infinity=False),
@@ -156,90 +154,6 @@ def test_the_lock_lets_one_in_at_a_time(tmp_path):
     for visitor in visitors:
         visitor.join()
     assert most == 1
-
-
-# ------------------------------------------------------------------------------------------------------------- download
-
-CONTENT = bytes(range(256)) * 10_000  # more than one chunk
-MD5 = f"md5:{hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()}"
-SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
-
-
-class Server(http.server.BaseHTTPRequestHandler):
-    """``/good``, and the ways in which it may not be."""
-
-    def do_GET(self):
-        if self.path == "/moved":
-            self.send_response(302)
-            self.send_header("Location", "/good")
-            self.end_headers()
-            return
-        if self.path == "/missing":
-            self.send_error(404)
-            return
-        self.send_response(200)
-        if self.path != "/unannounced":
-            self.send_header("Content-Length", str(len(CONTENT)))
-        self.end_headers()
-        if self.path == "/silent":
-            self.wfile.write(CONTENT[:1000])
-            self.wfile.flush()
-            time.sleep(1)
-            return
-        self.wfile.write({"/short": CONTENT[:-1], "/other": CONTENT[::-1]}.get(self.path, CONTENT))
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture(scope="module")
-def server():
-    """The address of a server on this machine."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.05,))
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
-
-
-@pytest.mark.parametrize("checksum", [MD5, SHA256])
-@pytest.mark.parametrize("page", ["/good", "/moved", "/unannounced"])
-def test_the_expected_file_is_downloaded_whole(server, tmp_path, page, checksum):
-    final, seen = tmp_path / "deep" / "weights.h5", []
-    files.download(server + page, final, checksum, lambda done, announced: seen.append((done, announced)))
-    assert final.read_bytes() == CONTENT
-    assert listing(final.parent) == ["weights.h5"]
-    assert seen[-1] == (len(CONTENT), 0 if page == "/unannounced" else len(CONTENT))
-    assert [done for done, _ in seen] == sorted({done for done, _ in seen}), "it only grows"
-
-
-@pytest.mark.parametrize(
-    ("page", "words"),
-    [
-        ("/short", ""),  # which of its reads notices depends on the version of Python
-        ("/other", "another file than expected, md5 "),
-        ("/missing", "not downloaded (HTTP Error 404: Not Found)"),
-        ("/silent", "not downloaded (timed out)"),
-    ],
-)
-def test_anything_else_is_refused_and_leaves_nothing(server, tmp_path, page, words):
-    (tmp_path / "old").write_bytes(b"old")
-    for name in ("old", "new"):
-        with pytest.raises(BrainTumorError) as found:
-            files.download(server + page, tmp_path / name, MD5, timeout=0.2 if page == "/silent" else 30.0)
-        assert str(found.value).startswith(f"{server}{page}: {words}")
-        assert "\n" not in str(found.value)
-    assert listing(tmp_path) == ["old"]
-    assert (tmp_path / "old").read_bytes() == b"old"
-
-
-def test_no_server_is_said_in_one_line_and_nothing_is_made(tmp_path):
-    with http.server.HTTPServer(("127.0.0.1", 0), Server) as gone:
-        url = f"http://127.0.0.1:{gone.server_port}/good"
-    with pytest.raises(BrainTumorError, match=f"{url}: not downloaded .*refused"):
-        files.download(url, tmp_path / "deep" / "weights.h5", MD5)
-    assert listing(tmp_path) == []
 
 
 # ------------------------------------------------------------------------------------------------------------- progress

@@ -45,7 +45,7 @@ def predict(
         )
     predictor = Predictor.load(folder.path)
     source = path if is_file else trained_cohort(folder)[what]
-    exam = intake.exam(source, predictor.by_exam, sequences=predictor.sequences)
+    exam = predictor.exam(source)
     for note in exam.notes:
         typer.echo(note)
     answer = predictor.predict(exam)
@@ -96,11 +96,10 @@ def _classify(answer: Any, threshold: float) -> None:
 
 def _outline(answer: Any, exam: Any, predictor: Any, out: Path) -> Any:
     """Draw the outlines, and return the masks ``(n, H, W)`` uint8 in {0, 1}."""
-    import numpy as np
 
     from brain_tumor.report.figures import overlay
 
-    masks = (answer.native > predictor.threshold * 255).astype(np.uint8)
+    masks = answer.masks(predictor.threshold)
     images, numbers, name = exam.images[exam.rows], answer.slice_numbers, answer.case_id
     alone = len(numbers) == 1
     channel = predictor.reference

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.data import intensity
@@ -30,6 +31,16 @@ class Prediction:
     slice_numbers: np.ndarray
     native: np.ndarray
     working: np.ndarray
+
+    def masks(self, threshold: float) -> np.ndarray:
+        """``(Z, H, W)`` uint8 in {0, 1}: where tumour is called, at the case's own size."""
+        return (self.native > threshold * 255).astype(np.uint8)
+
+    def table(self, threshold: float) -> pd.DataFrame:
+        """A row a slice: the highest probability, and how many pixels are called tumour."""
+        highest, tumour = self.native.max(axis=(1, 2)) / 255, self.masks(threshold).sum(axis=(1, 2))
+        rows = pd.Index(self.slice_numbers, name="slice")
+        return pd.DataFrame({"probability": highest.round(3), "tumour px": tumour}, index=rows)
 
     def save(self, folder: Path) -> None:
         """Write ``<case_id>.npz``: plain arrays, no pickle."""

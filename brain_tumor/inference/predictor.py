@@ -12,11 +12,14 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 
 from brain_tumor.data import channels, intensity
+from brain_tumor.data.cohort import Case
 from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError, ModelError
 from brain_tumor.evaluation.calibration import check_probabilities
+from brain_tumor.inference import intake
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predict import Prediction, at_native_size, probabilities, to_bytes
 from brain_tumor.models import saved
@@ -35,6 +38,11 @@ class SlicePrediction:
     case_id: str
     slice_numbers: np.ndarray
     probability: np.ndarray
+
+    def table(self, threshold: float) -> pd.DataFrame:
+        """A row a slice: its probability, and whether it is called tumour."""
+        values = {"probability": self.probability.round(3), "tumour": self.probability > threshold}
+        return pd.DataFrame(values, index=pd.Index(self.slice_numbers, name="slice"))
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,10 @@ class Predictor:
     def by_exam(self) -> bool:
         """Whether its answer for a slice depends on the other slices of the exam."""
         return self.normalisation == "volume" or self.channels == "neighbours"
+
+    def exam(self, source: str | Path | np.ndarray | Case) -> Exam:
+        """Anything that :func:`brain_tumor.inference.intake.exam` takes, read as this network needs it."""
+        return intake.exam(source, self.by_exam, sequences=self.sequences)
 
     def predict(self, exam: Exam) -> Any:
         """Predict the slices that are asked for, at the exam's own size.

@@ -17,12 +17,12 @@ import numpy as np
 from classification_models.weights import WEIGHTS_COLLECTION
 
 from brain_tumor import files
-from brain_tumor.errors import BrainTumorError, FileError, ModelError
+from brain_tumor.errors import FileError, ModelError
 from brain_tumor.models import freezing, settings
 from brain_tumor.models.architectures import BACKBONES, RESNET_STRIDE
 from brain_tumor.models.backbones import INPUT_BATCHNORM, resnet
+from brain_tumor.models.download import download
 from brain_tumor.paths import data_folder, readable
-from brain_tumor.progress import Bar
 
 SOURCES = ("none", "imagenet", "mri4")  # or the path of a file that `save_encoder` wrote
 IMAGENET_RANGE = "raw"
@@ -83,22 +83,16 @@ def imagenet_file(backbone: str) -> Path:
     """
     entry = next(e for e in WEIGHTS_COLLECTION if (e["model"], e["dataset"], e["include_top"]) == (backbone, "imagenet", False))
     path, expected = folder() / entry["name"], entry["md5"]
-    if path.exists():
-        if (digest := files.hash_file(path, "md5")) != expected:
-            raise ModelError(f"{readable(path)}: MD5 {digest}, expected {expected}; remove it, and it is downloaded anew")
-        return path
-    try:
-        with Bar(f"downloading {path.name}, kB", total=0) as bar:
-
-            def seen(done: int, announced: int) -> None:
-                bar.advance(done // 1000 - bar.task.completed, total=max(done, announced) // 1000)
-
-            files.download(entry["url"], path, f"md5:{expected}", seen)
-    except BrainTumorError as error:
-        raise ModelError(
-            f"{error}; put the file at {readable(path)} by hand (MD5 {expected}), "
-            "or take 'mri4', made by `brain-tumor pretrain`, or 'none'"
-        ) from error
+    if not path.exists():
+        try:
+            download(entry["url"], path, expected)
+        except ModelError as error:
+            raise ModelError(
+                f"{error}; put the file at {readable(path)} by hand (MD5 {expected}), "
+                "or take 'mri4', made by `brain-tumor pretrain`, or 'none'"
+            ) from error
+    elif (digest := files.hash_file(path, "md5")) != expected:
+        raise ModelError(f"{readable(path)}: MD5 {digest}, expected {expected}; remove it, and it is downloaded anew")
     return path
 
 

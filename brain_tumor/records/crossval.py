@@ -8,10 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from brain_tumor import files
+from brain_tumor.data.cache import open_store
+from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import floors, scoring
 from brain_tumor.evaluation.storage import read_table
-from brain_tumor.experiments import crossval, tasks
+from brain_tumor.experiments import crossval, run as experiment, tasks
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.inference import stored
 from brain_tumor.paths import runs_folder
@@ -20,6 +22,14 @@ from brain_tumor.training.runs import HISTORY, RunFolder, all_runs
 
 # What every fold's run has alike, told once.
 SHARED = ("parameters", "precision", "encoder")
+
+
+def recorded_on(recipe: Recipe, cohort: Cohort, unit: str, folds: int | None) -> Path | None:
+    """The record of the cross-validation of this recipe on this cohort; None too where the number of folds is left open."""
+    if folds is None:
+        return None
+    recipe = experiment.on(recipe, cohort)
+    return lookup.find_crossval(recipe, unit, folds, cohort.name, open_store(cohort).data_hash)
 
 
 def is_crossval(name: str) -> bool:

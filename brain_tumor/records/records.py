@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from brain_tumor import files
+from brain_tumor.data.cache import open_store
+from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import scoring
 from brain_tumor.evaluation.scoring import read_counts
 from brain_tumor.evaluation.storage import read_table
-from brain_tumor.experiments import tasks
-from brain_tumor.experiments.run import stored_split
+from brain_tumor.experiments import run as experiment, tasks
 from brain_tumor.models import saved
 from brain_tumor.records import lookup
 from brain_tumor.records.lookup import Record, all_records, records_folder
@@ -54,7 +55,7 @@ def commit_record(run: RunFolder) -> Path:
     recipe = facts["recipe"] | {"split": Path(facts["recipe"]["split"]).name}
     with files.atomic_folder(folder) as temporary:
         files.write_json(temporary / "run.json", facts | {"recipe": recipe, "model": saved.read(run.path)})
-        stored_split(run).save(temporary / "split.json")
+        experiment.stored_split(run).save(temporary / "split.json")
         for name in names:
             read_table(run.path / name).round(DECIMALS).to_csv(temporary / name, index=False)
     keep_weights(facts.get("encoder"))
@@ -159,6 +160,15 @@ def recorded(recipe: "Recipe", data_hash: str) -> Record | None:
     """The record of just this recipe on just these data, read like a run: its tables and facts are there, its model is not."""
     folder = lookup.find(recipe, data_hash=data_hash)
     return Record(folder) if folder else None
+
+
+def finished(recipe: "Recipe", cohort: Cohort) -> RunFolder | None:
+    """The finished run of this recipe on this cohort: of this home, else its record, else None."""
+    store = open_store(cohort)
+    run = experiment.run_folder(recipe, store)
+    if run.exists and run.status == "finished":
+        return run
+    return recorded(experiment.on(recipe, cohort), store.data_hash)
 
 
 def records_like(recipe: "Recipe", model: str, data_hash: str) -> list[Path]:

@@ -9,10 +9,16 @@ from brain_tumor.evaluation import classification, detection, scoring, wording
 from brain_tumor.evaluation.storage import read_table
 from brain_tumor.face import Folds
 from brain_tumor.records.sidecar import Sidecar
+from brain_tumor.report.pages.crossval import never_tested
 from brain_tumor.studies.leaks import published
 
 HEADLINES = ("AUC", "accuracy", "sensitivity")
 AT_HALF = ("accuracy", "sensitivity")
+
+
+def tested(folds: Folds, patients: int) -> str:
+    """How many of the cohort's patients are scored, and why the others are not."""
+    return f"{folds.facts['patients']} of {patients} patients are scored.{never_tested(folds.facts)}"
 
 
 def slices(folds: Folds) -> pd.DataFrame:
