@@ -22,6 +22,9 @@ The map, from the ground up; imports go only downward (``tests/test_layout.py`` 
 ``cli/``            ``brain-tumor data|audit|score|pretrain|train|crossval|grid|search|evaluate|predict|runs|report``
 ==================  =====================================================================================
 
+A number such as 002.20 is a row of ``reports/sources.csv``, which lists every feature and number of the five projects that this
+one grew from: the second project, its 20th row.
+
 Importing ``brain_tumor`` imports none of them, and no Keras: what the face offers is loaded when it is first used.
 """
 

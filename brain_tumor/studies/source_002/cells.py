@@ -13,7 +13,7 @@ trained for both. What normalisation does is asked of networks without that laye
 from dataclasses import dataclass
 from typing import Any
 
-RATE, MOMENTUM = 1e-4, 0.5  # 002.19
+RATE, MOMENTUM = 1e-4, 0.5  # as the source's tables have them (row 002.19)
 EARLIER: dict[str, Any] = {"max_lr": 1e-3, "momentum": 0.9}  # before tuning: not stated, the usual ones
 INPUT = "network, normalisation, flip"
 

@@ -17,7 +17,7 @@ from brain_tumor.training.augment import NONE, Augmentation
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
 
-EPOCHS, BATCH = 30, 8  # 002.18, 002.17
+EPOCHS, BATCH = 30, 8  # as the source trained (rows 002.18 and 002.17)
 SOURCE_SPLIT = "source-002"  # over slices: what the source would have seen, so of its own cells alone
 PRECISION = "mixed_bfloat16"  # of all cells alike: a format that is measured may differ from one cell to the next
 
