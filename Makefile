@@ -31,10 +31,11 @@ PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durati
 # Only a whole pass can say how much of the package is tested. A tracer doubles the time of many tests on Python 3.11; this does not.
 MEASURED = $(if $(PYTEST_ARGS),,-m slipcover --source brain_tumor --json --out build/coverage.json)
 COVERAGE = $(if $(PYTEST_ARGS),,--skip-covered --merge build/coverage.json --out build/coverage.json --fail-under 90)
-# JAX compiles the same networks again and again: a cache, as new as the home, spares a third of that pass.
+# JAX compiles the same networks again and again: a cache, as new as the home, spares a third of that pass, and code that is not
+# optimised, since small networks compute little, a quarter.
 ON_JAX = KERAS_BACKEND=jax PYTHONPATH='$(CURDIR)/tests/without_tensorflow' NPROC=1 \
 	JAX_COMPILATION_CACHE_DIR='$(TEST_HOME)/jax' JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
-	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
+	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 XLA_FLAGS=--xla_backend_optimization_level=0
 # Notebooks are run as copies, which keep their outputs: what a failed one said can be read there.
 EXECUTED := build/notebooks
 NBMAKE = --nbmake --nbmake-timeout=600 --overwrite
