@@ -38,6 +38,7 @@ ON_JAX = KERAS_BACKEND=jax PYTHONPATH='$(CURDIR)/tests/without_tensorflow' NPROC
 	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 XLA_FLAGS=--xla_backend_optimization_level=0
 # Notebooks are run as copies, which keep their outputs: what a failed one said can be read there.
 EXECUTED := build/notebooks
+LONGEST := 02_*.ipynb 06_*.ipynb 09_*.ipynb # first, so that no process waits long for another at the end
 NBMAKE = --nbmake --nbmake-timeout=600 --overwrite
 
 .PHONY: help env lock demo lint test test-lowest test-all notebooks reports bench
@@ -81,7 +82,7 @@ test: lint ## lint, test the package, run every notebook small, then all that as
 	cp notebooks/05_*.ipynb $(EXECUTED)/jax
 	$(TEST_ENV) $(BIN)/python $(MEASURED) $(PYTEST) --junit-xml=build/junit.xml -m 'not long' $(PYTEST_ARGS)
 	$(if $(COVERAGE),$(BIN)/slipcover $(COVERAGE))
-	$(TEST_ENV) $(BIN)/python $(PYTEST) --junit-xml=build/junit-notebooks.xml $(NBMAKE) $(EXECUTED)/*.ipynb
+	$(TEST_ENV) $(BIN)/python $(PYTEST) --junit-xml=build/junit-notebooks.xml $(NBMAKE) $(addprefix $(EXECUTED)/,$(LONGEST) *.ipynb)
 	rm -rf '$(TEST_HOME)/runs'
 	$(TEST_ENV) $(ON_JAX) $(BIN)/python $(PYTEST) --junit-xml=build/junit-jax.xml -m 'backend and not long' \
 		$(if $(PYTEST_ARGS),,$(NBMAKE) $(EXECUTED)/jax/*.ipynb) tests $(PYTEST_ARGS)
