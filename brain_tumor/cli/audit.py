@@ -1,6 +1,6 @@
 """``brain-tumor audit``: does a split leak? Ours or anybody's."""
 
-from typing import Any, Literal
+from typing import Any
 
 import typer
 
@@ -12,7 +12,9 @@ def audit(
         metavar="SPLIT_OR_FOLDER",
         help="A split's name or JSON, a CSV (file, part), nnU-Net's splits_final.json, or a folder or zip with Training/ etc.",
     ),
-    cohort: Literal["lgg", "phantom"] = typer.Option("lgg", help="Whose split it is, and where slices are looked up by name."),
+    cohort: str = typer.Option(
+        "lgg", help="Whose split it is, and where slices are looked up by name: lgg, phantom, or your own."
+    ),
     json: bool = typer.Option(False, "--json", help="Print the findings as JSON and nothing else."),
     threshold: int = typer.Option(10, min=0, max=16, help="Of 64 hash bits, how many two near duplicates may differ in."),
     pattern: str = typer.Option(

@@ -1,14 +1,16 @@
-"""``brain-tumor data``: bring data in, check it, profile it, hand it out as PNG."""
+"""``brain-tumor data``: bring data in, your own too, check it, profile it, hand it out as PNG."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-app = typer.Typer(help="Get, check, profile and export datasets.", no_args_is_help=True)
+app = typer.Typer(help="Get, add, check, profile and export datasets.", no_args_is_help=True)
 
-COHORT = typer.Option("lgg", help="The cohort of this home.")
+NAME = typer.Argument(None, metavar="[NAME]", help="The cohort of this home: lgg (without a name), phantom, or your own.")
+COHORT = typer.Option(None, help="The same as NAME.")
 FOLDER = typer.Option(None, help="A folder or zip in the kaggle_3m layout, instead of a cohort of this home.")
+Fit = Literal["pad", "resample"]
 NAMED = 20  # findings printed of each kind; the rest is counted
 
 
@@ -42,23 +44,107 @@ def get(
 
 
 @app.command()
-def check(
-    folder: Path = typer.Option(
-        None, "--folder", "--cohort-folder", help="Check this folder or zip instead of the LGG data of this home."
+def add(
+    name: str = typer.Argument(help="What to call it: small letters and digits."),
+    table: Path = typer.Option(
+        None, help="A CSV: image, mask, patient (or image, label, patient), and perhaps slice, case, site, spacing."
+    ),
+    images: Path = typer.Option(None, metavar="DIR", help="Instead of a table: a folder of images, and"),
+    masks: Path = typer.Option(
+        None, metavar="DIR", help="the folder of their masks, of the same names, perhaps with _mask behind."
+    ),
+    pattern: str = typer.Option(
+        None, help="With --images: (?P<patient>...) and perhaps (?P<slice>...), (?P<case>...), (?P<site>...) in an image's path."
+    ),
+    label: Annotated[list[int] | None, typer.Option(help="A value of masks that is tumour; may be given again.")] = None,
+    positive: str = typer.Option(None, metavar="NAME[,NAME]", help="Labels of images that mean tumour."),
+    sequences: str = typer.Option(None, metavar="NAME[,NAME]", help="What the channels are, in order, such as pre,flair,post."),
+    fit: Annotated[Fit | None, typer.Option(help="Of unlike sizes: pad to the largest, or resample to --size.")] = None,
+    size: int = typer.Option(None, help="With --fit resample: height and width in pixels."),
+    each_image_a_patient: bool = typer.Option(
+        False, "--each-image-a-patient", help="Nobody says whose an image is: you say that each is of another person."
     ),
 ) -> None:
-    """Compare the LGG data with its manifest, pixel for pixel; exit code 1 where anything that is present differs."""
+    """Make a cohort of your own images and masks, or labels. They are read where they lie; nothing is copied."""
+    from brain_tumor.data import register
+    from brain_tumor.data.opening import open_cohort
+    from brain_tumor.data.readers import pair_folders, pair_tables
+    from brain_tumor.data.survey import survey
+    from brain_tumor.errors import DataError
+
+    register.check_name(name)
+    if (table is None) == (images is None or masks is None) or (table and (images or masks or pattern)):
+        raise DataError(f"data add {name}: expected --table FILE, or --images DIR --masks DIR with --pattern REGEX")
+    pairs = pair_tables.read_table(table) if table else pair_folders.read_folders(images, masks, pattern)
+    if each_image_a_patient:
+        pairs = pair_tables.alone(pairs)
+    named = [names.split(",") if names else [] for names in (sequences, positive)]
+    surveyed = survey(pairs, label or (), named[0], fit or "", size, named[1])
+    folder = register.register(name, pairs, surveyed, each_image_a_patient)
+    cohort = open_cohort(name)
+    for note in surveyed.notes:
+        typer.echo(note)
+    typer.echo(f"{folder}: {_extent(cohort)}, of {', '.join(cohort.sequences)}")
+    typer.echo(f"next: brain-tumor data profile {name}")
+
+
+@app.command("list")
+def list_cohorts() -> None:
+    """List the cohorts of this home."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from brain_tumor.data import manifest
+    from brain_tumor.data import opening, register
     from brain_tumor.errors import DataError
 
-    cohort = _open("lgg", folder)
+    grid = Table("cohort", "what is in it", "from", title="cohorts of this home")
+    present = opening.lgg_folder().is_dir()
+    for name in (*(["lgg"] if present else []), *register.names()):
+        try:
+            cohort = opening.open_lgg() if name == "lgg" else register.open_registered(name)
+            source = cohort.root if name == "lgg" else register.source_of(name)
+            grid.add_row(name, _extent(cohort), escape(str(source)))
+        except DataError as error:  # one that cannot be opened hides no other
+            grid.add_row(name, "cannot be opened", escape(str(error)))
+    if not present:
+        grid.add_row("lgg", "not here", "brain-tumor data get lgg --from FOLDER")
+    grid.add_row("phantom", "synthetic patients", "drawn when it is first opened")
+    Console().print(grid, highlight=False)
+
+
+@app.command()
+def remove(name: str = typer.Argument(help="A cohort of your own.")) -> None:
+    """Forget a cohort of your own: its description and caches. Images, masks and runs stay."""
+    from brain_tumor.data import register
+
+    register.remove(name)
+    typer.echo(f"{name}: forgotten, with its caches; images, masks and runs are where they were")
+
+
+@app.command()
+def check(
+    name: str = NAME,
+    folder: Path = typer.Option(
+        None, "--folder", "--cohort-folder", help="Check this folder or zip instead of the LGG data of this home."
+    ),
+) -> None:
+    """Compare a cohort with its manifest, pixel for pixel; exit code 1 where anything that is present differs.
+
+    The manifest of the LGG data is what was published; that of a cohort of your own is what was there when it was added.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from brain_tumor.data import manifest, register
+    from brain_tumor.errors import DataError
+
+    cohort = _open(name or "lgg", folder)
+    own = cohort.name in register.names()
     if cohort.phantom:
         raise DataError(f"{cohort.root}: a phantom cohort, which no manifest lists")
-    report = manifest.check_manifest(cohort)
+    report = manifest.check_manifest(cohort, register.manifest_of(cohort) if own else None)
     findings = {
         "patients missing": report.missing_patients,
         "slices missing": report.missing_slices,
@@ -80,7 +166,8 @@ def check(
 
 @app.command()
 def profile(
-    cohort: Literal["lgg", "phantom"] = COHORT,
+    name: str = NAME,
+    cohort: str = COHORT,
     folder: Path = FOLDER,
     json: Path = typer.Option(None, "--json", metavar="FILE", help="Also write the facts to this file."),
 ) -> None:
@@ -92,7 +179,7 @@ def profile(
     from brain_tumor.errors import DataError
 
     outputs.check(outputs.Output("--json", json))
-    facts = facts_of(open_store(_open(cohort, folder)))
+    facts = facts_of(open_store(_open(_one(name, cohort), folder)))
     if json:
         try:
             files.write_json(json, facts)
@@ -116,9 +203,10 @@ def print_facts(facts: dict) -> None:
 
 @app.command()
 def export(
+    name: str = NAME,
     png: Path = typer.Option(..., "--png", metavar="FOLDER", help="Where the pictures go, a folder a patient."),
     masks: bool = typer.Option(True, help="Write the masks too, 0 and 255."),
-    cohort: Literal["lgg", "phantom"] = COHORT,
+    cohort: str = COHORT,
     folder: Path = FOLDER,
 ) -> None:
     """Write every slice as PNG; a stopped export goes on where it was."""
@@ -126,9 +214,30 @@ def export(
     from brain_tumor.data.fetch import export_png
 
     outputs.check(outputs.Output("--png", png, ()))
-    source = _open(cohort, folder)
+    source = _open(_one(name, cohort), folder)
     export_png(source, png, masks)
-    typer.echo(f"{png}: {len(source)} patients, {source.n_slices:,} slices{', each with its mask' if masks else ''}")
+    typer.echo(f"{png}: {_extent(source)}{', each with its mask' if masks and source.outlined else ''}")
+
+
+def _one(name: str | None, cohort: str | None) -> str:
+    """The cohort that is meant by an argument, an option, both or neither.
+
+    Raises:
+        DataError: they name two.
+    """
+    from brain_tumor.errors import DataError
+
+    if name and cohort and name != cohort:
+        raise DataError(f"{name} and --cohort {cohort}: two cohorts; name one")
+    return name or cohort or "lgg"
+
+
+def _extent(cohort: Any) -> str:
+    """How much there is, in words."""
+    patients = {case.patient for case in cohort}
+    whose = f"{len(patients)} patients" if all(patients) else f"{len(cohort)} cases of patients unknown"
+    exams = f", {len(cohort)} cases" if all(patients) and len(cohort) > len(patients) else ""
+    return f"{whose}{exams}, {cohort.n_slices:,} slices"
 
 
 def _open(cohort: str, folder: Path | None) -> Any:

@@ -63,6 +63,11 @@ class Store:
         rows = np.flatnonzero(self.slices.case_id.to_numpy() == case_id)
         return slice(int(rows[0]), int(rows[-1]) + 1)
 
+    def rows_at(self, case_id: str, numbers: np.ndarray) -> np.ndarray:
+        """The rows of some slices of a case, by their numbers, which need not begin at 1 nor be without gaps."""
+        rows = self.rows_of(case_id)
+        return rows.start + np.searchsorted(self.slices.slice.to_numpy()[rows], numbers)
+
     def slice_scalings(self, method: str) -> np.ndarray:
         """``(N, 4, C)`` float32: each slice's scaling, which is that of its case."""
         return self.scalings[method][pd.Categorical(self.slices.case_id, categories=self.cases.index).codes]
@@ -104,9 +109,10 @@ def _open_or_build(cohort: Cohort, label: str, made_by: list[int], build: Callab
 def _open(cohort: Cohort, folder: Path) -> Store:
     meta = files.read_json(folder / "meta.json")
     cases = pd.DataFrame(meta["cases"]).set_index("case_id")
-    cases["patient"] = [cohort[case_id].patient for case_id in cases.index]
+    patients = {case.case_id: case.patient for case in cohort}
+    cases["patient"] = [patients[case_id] for case_id in cases.index]
     cases["never_tested"] = cases.site.isin(cohort.never_tested_sites)
-    slices = pd.read_csv(folder / "slices.csv", keep_default_na=False)
+    slices = pd.read_csv(folder / "slices.csv", keep_default_na=False, dtype={"case_id": str, "site": str})  # some are digits
     images = np.load(folder / "images.npy", mmap_mode="r")
     masks = np.load(folder / "masks.npy", mmap_mode="r")
     nothing = images[:0]  # the others look at no pixel

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Volume = tuple[np.ndarray, np.ndarray]
+Spacing = tuple[float, float, float]  # mm: slice distance, height and width
 
-COHORTS = ("lgg", "phantom")  # those that a name opens
+COHORTS = ("lgg", "phantom")  # those that every home has a name for; a person's own come besides
 FLAIR = "flair"  # the sequence on which a glioma and the swelling around it show best
 
 TITLES = {"pre": "pre-contrast", FLAIR: "FLAIR", "post": "post-contrast"}
@@ -49,8 +50,9 @@ class Case:
 
     Attributes:
         case_id: the exam's name, ``TCGA_CS_4941_19960909``.
-        patient: whose exam it is, ``TCGA_CS_4941``; the reader says so. Two exams of one person have one patient.
-        site: the hospital's code, ``CS``.
+        patient: whose exam it is, ``TCGA_CS_4941``; the reader says so. Two exams of one person have one patient. ``""``: not
+            known.
+        site: the hospital's code, ``CS``; ``""``: not known.
         slice_numbers: the plane numbers as the source counts them, ascending.
         sources: every file that :meth:`load` reads, in a stable order.
         clinical: one value a clinical field, ``None`` where the source left it blank.
@@ -65,7 +67,7 @@ class Case:
     sources: tuple[Path, ...]
     clinical: Mapping[str, float | None]
     reader: Callable[["Case"], Volume] = field(repr=False, compare=False)
-    spacing_mm: tuple[float, float, float] | None = None
+    spacing_mm: Spacing | None = None
 
     def load(self) -> Volume:
         """Read the exam: ``images (Z, H, W, C) uint8`` and ``masks (Z, H, W) uint8 in {0, 1}``."""
@@ -77,7 +79,7 @@ class Cohort:
     """Cases read from one source, ordered by ``case_id``.
 
     Attributes:
-        name: the source's short name (``lgg``, ``phantom``).
+        name: the source's short name (``lgg``, ``phantom``, or one of your own).
         root: the folder that was read.
         sequences: the names of the channels, in order, in lower case; at least one.
         cases: the exams.
@@ -85,6 +87,9 @@ class Cohort:
         copies: how many times the source holds its tree (Kaggle's download holds it twice).
         never_tested_sites: sites too small to hold out; their patients are always in training.
         notes: what a person should know of the folder that was read, a line each.
+        outlined: masks are outlines. False: only slices are labelled, and a mask is its whole slice, or nothing.
+        choices: how its sources are read, where a person chose that; ``""`` where there is one way.
+        caution: what a person should know wherever a split or a score is of this cohort, in one sentence.
     """
 
     name: str
@@ -95,6 +100,9 @@ class Cohort:
     copies: int = 1
     never_tested_sites: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    outlined: bool = True
+    choices: str = ""
+    caution: str = ""
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -119,10 +127,13 @@ class Cohort:
 
     @property
     def fields(self) -> "pd.DataFrame":
-        """A row a case, indexed by ``case_id``: its site and clinical fields, None or NaN where the source left them blank."""
+        """A row a case, indexed by ``case_id``: site and clinical fields, None or NaN where the source left them blank.
+
+        A field that no case has is no column.
+        """
         import pandas as pd  # a table is asked for by few, a cohort is opened by all
 
-        rows = {case.case_id: {"site": case.site, **case.clinical} for case in self}
+        rows = {case.case_id: ({"site": case.site} if case.site else {}) | dict(case.clinical) for case in self}
         return pd.DataFrame(list(rows.values()), index=pd.Index(rows, name="case_id"))
 
     @property
@@ -134,5 +145,8 @@ class Cohort:
 
         It reads no pixels, so reopening a cohort stays quick; the pixels' own hash is taken when the cache is built.
         """
-        stamps = [(str(path.relative_to(self.root)), files.stamp(path)) for case in self.cases for path in case.sources]
-        return files.sha256_json([self.name, stamps])
+        stamps = [(self._place(path), files.stamp(path)) for case in self.cases for path in case.sources]
+        return files.sha256_json([self.name, stamps, *([self.choices] if self.choices else [])])
+
+    def _place(self, path: Path) -> str:
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)

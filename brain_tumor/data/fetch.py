@@ -60,18 +60,23 @@ def in_place(cohort: Cohort) -> bool:
 def export_png(cohort: Cohort, folder: Path, masks: bool = True) -> Path:
     """Write every slice as ``folder/CASE/CASE_1.png``, and its mask, 0 and 255, as ``CASE_1_mask.png``.
 
+    One sequence is grey, two are grey with alpha, four are RGBA: so are they read again.
+
     A case appears whole or not at all; cases already there are passed over unless their source is newer.
 
     Raises:
         DataError: a source picture is refused, the folder holds something else, or cannot be written.
     """
     folder = Path(folder)
+    masks = masks and cohort.outlined
 
     def export_case(case: Case) -> None:
         images, labels = case.load()
         with files.atomic_folder(folder / case.case_id) as temporary:
             for number, image, label in zip(case.slice_numbers, images, labels, strict=True):
-                Image.fromarray(image).save(temporary / f"{case.case_id}_{number}.png", compress_level=4)
+                Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(
+                    temporary / f"{case.case_id}_{number}.png", compress_level=4
+                )
                 if masks:
                     Image.fromarray(label * 255).save(temporary / f"{case.case_id}_{number}_mask.png", compress_level=4)
 

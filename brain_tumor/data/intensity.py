@@ -75,12 +75,17 @@ def pad_to_square(planes: np.ndarray) -> np.ndarray:
 
     Take normalisation statistics from the planes before they are padded.
     """
+    side = max(planes.shape[1:3])
+    return pad_to(planes, (side, side))
+
+
+def pad_to(planes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """``(Z, H, W)`` or ``(Z, H, W, C)`` to ``(Z, *shape, ...)``, which is no smaller: as much background (0) on either side."""
     height, width = planes.shape[1:3]
-    if height == width:
+    if (height, width) == shape:
         return planes
-    side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
-    margins = (0, 0), (top, side - height - top), (left, side - width - left), *[(0, 0)] * (planes.ndim - 3)
+    top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
+    margins = (0, 0), (top, shape[0] - height - top), (left, shape[1] - width - left), *[(0, 0)] * (planes.ndim - 3)
     return np.pad(planes, margins)
 
 

@@ -2,7 +2,8 @@
 
 The manifest of the LGG data (3,929 slices of 110 patients) ships with the package: ``patient, slice, image_sha256,
 mask_sha256``, the SHA-256 of the decoded pixels, row by row: image ``(256, 256, 3)`` uint8 in RGB order, mask
-``(256, 256)`` uint8 as stored, 0 and 255. Pixels, not files: a lossless copy in another container still agrees.
+``(256, 256)`` uint8 as stored, 0 and 255. That of your own cohort is written when it is added, its masks 0 and 1. Pixels, not
+files: a lossless copy in another container still agrees.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ import numpy as np
 from brain_tumor.data import text
 from brain_tumor.data.cohort import Case, Cohort
 from brain_tumor.data.picture import read_mask, read_picture
+from brain_tumor.data.readers.pairs import PairReader
 from brain_tumor.errors import DataError
 from brain_tumor.progress import Bar
 
@@ -99,6 +101,8 @@ def read_manifest(path: Path) -> Hashes:
 
 def _check_case(case: Case, listed: Hashes) -> tuple[int, list[str]]:
     """How many slices of a case are as listed, and a line for each picture that is not."""
+    if isinstance(case.reader, PairReader):
+        return _check_pairs(case, case.reader, listed)
     agreeing, lines = 0, []
     for number, image, mask in zip(case.slice_numbers, case.sources[0::2], case.sources[1::2], strict=True):
         expected = listed.get((case.case_id, number))
@@ -111,6 +115,24 @@ def _check_case(case: Case, listed: Hashes) -> tuple[int, list[str]]:
         ]
         agreeing += not differences
         lines += differences
+    return agreeing, lines
+
+
+def _check_pairs(case: Case, reader: PairReader, listed: Hashes) -> tuple[int, list[str]]:
+    """The same of a case of your own."""
+    agreeing, lines, numbers = 0, [], iter(case.slice_numbers)
+    for pair, digests in zip(reader.pairs, reader.digests(), strict=True):
+        own = [next(numbers) for _ in range(max(1, pair.depth))]
+        expected = [listed[case.case_id, number] for number in own if (case.case_id, number) in listed]
+        if isinstance(digests, DataError):
+            lines.append(str(digests))
+        elif len(digests) != len(own):
+            lines.append(f"{pair.image}: {len(digests)} slices, the manifest lists {len(own)}")
+        else:
+            for kind, path in enumerate(pair.sources):
+                if [digest[kind] for digest in digests] != [digest[kind] for digest in expected]:
+                    lines.append(f"{path}: pixels differ from the manifest")
+            agreeing += sum(digest == other for digest, other in zip(digests, expected, strict=False))
     return agreeing, lines
 
 

@@ -1,4 +1,4 @@
-"""NIfTI volumes of masks and probabilities, which ITK-SNAP, 3D Slicer, nnU-Net and MONAI read and write.
+"""NIfTI volumes of images, masks and probabilities, which ITK-SNAP, 3D Slicer, nnU-Net and MONAI read and write.
 
 Inside, slices come first and rows second (DESIGN law 1); a NIfTI array is ``(x, y, z)``: axes are turned here and nowhere else.
 """
@@ -15,11 +15,12 @@ from nibabel.nifti1 import Nifti1Image
 from nibabel.nifti2 import Nifti2Image
 
 from brain_tumor import files
+from brain_tumor.data.cohort import Spacing
 from brain_tumor.errors import DataError
 
 ENDINGS = (".nii", ".nii.gz")
+MAX_OFFSET = 1 << 24  # bytes before the voxels: the header and its extensions
 BYTE = 1 / 255  # the scale of a file whose integers are probabilities, 255 = 1
-Spacing = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -27,44 +28,64 @@ class Volume:
     """What a file holds.
 
     Attributes:
-        planes: ``(Z, H, W)`` in the file's own numbers: axial slices from foot to head where the file tells where it lies.
+        planes: ``(Z, H, W)``, or ``(Z, H, W, C)`` where channels were asked for, in the file's own numbers: axial slices from foot
+            to head, rows from the back, columns from the left where the file tells where it lies.
         bytes_of_one: the planes are uint8 with 255 for a probability of 1, as the file itself says.
-        affine: ``(4, 4)``; None where the file does not tell where it lies (both form codes 0).
+        affine: ``(4, 4)`` of the voxels as stored; None where the file does not tell where it lies (both form codes 0).
+        grid: ``(4, 4)`` of the voxels as turned: ``x, y, z`` of a place in planes, columns first; None likewise.
         spacing_mm: slice distance, height and width; None where the file does not tell.
+        is_byte: stored as unsigned 8 bits without a scale.
     """
 
     planes: np.ndarray
     bytes_of_one: bool
     affine: np.ndarray | None
+    grid: np.ndarray | None
     spacing_mm: Spacing | None
+    is_byte: bool
 
 
-def read(path: Path, check_size: Callable[[Sequence[int]], None], like: np.ndarray | None = None) -> Volume:
-    """Read a volume, or a plane, of one number a voxel.
+def is_nifti(path: Path) -> bool:
+    """Whether a path is called a NIfTI file."""
+    return path.name.lower().endswith(ENDINGS)
+
+
+def stem(path: Path) -> str:
+    """A file's name without its ending, ``.nii.gz`` being one."""
+    return path.name[: -len(".nii.gz")] if path.name.lower().endswith(".nii.gz") else path.stem
+
+
+def read(
+    path: Path, check_size: Callable[[Sequence[int]], None], like: np.ndarray | None = None, channels: int | None = None
+) -> Volume:
+    """Read a volume, or a plane, of one number a voxel, or of several channels.
 
     Args:
         check_size: refuses a shape before a voxel is read.
         like: the affine by which a file is turned that does not tell where it lies.
+        channels: how many a fourth axis may have; None: there must be none.
 
     Raises:
-        DataError: not NIfTI, or several numbers a voxel. Of a damaged file, whatever nibabel raises.
+        DataError: not NIfTI, too many numbers a voxel, or no numbers. Of a damaged file, whatever nibabel raises.
     """
     # By class, so that no other format is opened, whatever the file says of itself.
     kinds = [kind for kind in (Nifti2Image, Nifti1Image) if kind.path_maybe_image(path)[0]]
     if not kinds:
         raise DataError(f"{path}: no NIfTI file, or a damaged one")
     image = kinds[0].from_filename(path, mmap=False)
-    shape = image.shape
-    if len(shape) > 3 and all(length == 1 for length in shape[3:]):
-        shape = shape[:3]
-    if len(shape) not in (2, 3):
-        raise DataError(f"{path}: {' x '.join(map(str, shape))} voxels, expected three axes: one mask, not one a class")
-    check_size(shape)
-    proxy = image.dataobj
+    shape, number, proxy, kind = image.shape[:3], math.prod(image.shape[3:]), image.dataobj, image.get_data_dtype()
+    if len(shape) not in (2, 3) or not 0 < number <= (channels or 1):
+        expected = f"and perhaps a fourth of at most {channels} channels" if channels else "one mask, not one a class"
+        raise DataError(f"{path}: {' x '.join(map(str, image.shape))} voxels, expected three axes: {expected}")
+    check_size(image.shape)
     assert isinstance(proxy, ArrayProxy)
+    if kind.fields or kind.kind not in "iuf":
+        raise DataError(f"{path}: voxels of type {kind}, expected numbers")
+    if not 0 <= proxy.offset <= MAX_OFFSET:
+        raise DataError(f"{path}: its voxels begin at byte {proxy.offset:,}, expected a header of at most {MAX_OFFSET:,}")
     bytes_of_one = image.get_data_dtype() == np.uint8 and math.isclose(proxy.slope, BYTE, rel_tol=1e-5)
     voxels = proxy.get_unscaled() if bytes_of_one else np.asanyarray(proxy)
-    voxels = voxels.reshape(*shape, *[1] * (3 - len(shape)))
+    voxels = voxels.reshape(*shape, *[1] * (3 - len(shape)), number)
     stated = bool(image.header["sform_code"] or image.header["qform_code"])
     affine = np.asarray(image.affine, float) if stated else None
     lengths = tuple(float(length) for length in (*image.header.get_zooms(), 1.0)[:3])
@@ -72,8 +93,11 @@ def read(path: Path, check_size: Callable[[Sequence[int]], None], like: np.ndarr
     turned_by = like if affine is None else affine
     if turned_by is not None:
         voxels, lengths = _upright(voxels, turned_by, lengths)
-    planes = np.ascontiguousarray(voxels.transpose(2, 1, 0))
-    return Volume(planes, bytes_of_one, affine, (lengths[2], lengths[1], lengths[0]) if known else None)
+    grid = None if affine is None else affine @ _turn_back(affine, shape)
+    planes = np.ascontiguousarray(voxels.transpose(2, 1, 0, 3))
+    is_byte = kind == np.uint8 and (proxy.slope, proxy.inter) == (1, 0)
+    spacing = (lengths[2], lengths[1], lengths[0]) if known else None
+    return Volume(planes if channels else planes[..., 0], bytes_of_one, affine, grid, spacing, is_byte)
 
 
 def write_mask(path: Path, mask: np.ndarray, spacing_mm: Spacing | None = None) -> None:
@@ -110,3 +134,9 @@ def _upright(voxels: np.ndarray, affine: np.ndarray, lengths: tuple[float, ...])
         return voxels, lengths
     order = np.argsort(turn[:, 0])
     return orientations.apply_orientation(voxels, turn), tuple(lengths[axis] for axis in order)
+
+
+def _turn_back(affine: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """``(4, 4)``: from a place in turned voxels to one in those stored."""
+    turn = orientations.io_orientation(affine)
+    return np.eye(4) if np.isnan(turn).any() else orientations.inv_ornt_aff(turn, (*shape, 1, 1)[:3])

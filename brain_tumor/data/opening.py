@@ -1,12 +1,13 @@
-"""A cohort of this home by its name, or any folder in its layout."""
+"""A cohort of this home by its name, or any folder in the LGG data's layout."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
-from brain_tumor.data import phantom
+from brain_tumor.data import phantom, register
 from brain_tumor.data.cohort import COHORTS, Cohort
 from brain_tumor.data.readers import lgg
-from brain_tumor.errors import DataError
+from brain_tumor.errors import DataError, DataWarning
 from brain_tumor.paths import data_folder
 
 
@@ -16,14 +17,19 @@ def lgg_folder() -> Path:
 
 
 def open_cohort(name: str) -> Cohort:
-    """The cohort ``lgg`` or ``phantom`` of this home; the phantom is drawn on first use.
+    """The cohort ``lgg``, ``phantom`` or one of your own of this home; the phantom is drawn on first use.
+
+    Warns where splits and scores of the cohort have to be taken with caution (:attr:`brain_tumor.data.cohort.Cohort.caution`).
 
     Raises:
-        DataError: another name, or LGG data that is not here yet or damaged.
+        DataError: another name; LGG data that is not here yet or damaged; your own, whose files are not where they were.
     """
-    if name not in COHORTS:
-        raise DataError(f"unknown cohort {name!r}, expected {' or '.join(COHORTS)}")
-    return open_lgg() if name == "lgg" else phantom.open_phantom()
+    if name in COHORTS:
+        return open_lgg() if name == "lgg" else phantom.open_phantom()
+    cohort = register.open_registered(name)
+    if cohort.caution:
+        warnings.warn(cohort.caution, DataWarning, stacklevel=2)
+    return cohort
 
 
 def name_of(cohort: Cohort) -> str:

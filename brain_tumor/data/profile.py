@@ -21,6 +21,7 @@ def profile(store: Store) -> dict:
     which is what a split by slices leaks.
     """
     slices, cases = store.slices, store.cases
+    outlined = store.cohort.outlined
     areas = slices.tumour_px[slices.tumour_px > 0]
     shapes = {
         case_id: _shape_of_case(store.masks[store.rows_of(case_id)])
@@ -37,7 +38,10 @@ def profile(store: Store) -> dict:
         "copies_of_the_tree": store.cohort.copies,
         "data_hash": store.data_hash,
         "size": store.size,
-        "patients": len(cases),
+        "outlined": outlined,
+        "spacing_mm": sorted({case.spacing_mm for case in store.cohort if case.spacing_mm}),
+        "cases": len(cases),
+        "patients": int(cases.patient.nunique()) if (cases.patient != "").all() else None,
         "slices": len(slices),
         "tumour_slices": len(areas),
         "empty_slices": len(slices) - len(areas),
@@ -48,11 +52,11 @@ def profile(store: Store) -> dict:
         "tumour_slices_per_patient": _spread(cases.tumour_slices),
         "sites": {
             site: {
-                "name": "" if store.cohort.phantom else SITES.get(site, ""),
+                "name": SITES.get(site, "") if store.cohort.name == "lgg" else "",
                 "patients": len(group),
                 "slices": int(group.slices.sum()),
             }
-            for site, group in cases.groupby("site")
+            for site, group in cases[cases.site != ""].groupby("site")
         },
         "missing_sequences": {
             **{sequence: sorted(cases.index[[sequence in names for names in missing]]) for sequence in sequences},
@@ -78,10 +82,17 @@ def table(facts: dict) -> list[tuple[str, str]]:
     reference = last.removeprefix("all_but_")
     blanks = [f"{column} {count}" for column, count in facts["blank_clinical_fields"].items() if count]
     several = [f"{case_id} ({count})" for case_id, count in facts["more_than_one_component"].items()]
-    contiguous = f"{facts['tumour_contiguous_in_z']} of {facts['patients']} patients"
+    contiguous = f"{facts['tumour_contiguous_in_z']} of {facts['cases']} patients"
     sites = [
         (f"site {site} {row['name']}".rstrip(), f"patients {row['patients']}, slices {row['slices']:,}")
         for site, row in facts["sites"].items()
+    ]
+    shapes = [
+        ("tumour area, px", _range(area)),
+        ("small tumour slices", ", ".join(f"{area[f'under_{limit}']} under {limit} px" for limit in SMALL_AREAS)),
+        ("tumour contiguous in z", f"{contiguous}; with gaps: {_named(facts['tumour_with_gaps_in_z'])}"),
+        ("tumour of more than one component", _named(several)),
+        ("Dice of adjacent tumour slices", f"mean {alike['mean']}, median {alike['median']} ({alike['pairs']:,} pairs)"),
     ]
     sequences = [
         (
@@ -91,7 +102,8 @@ def table(facts: dict) -> list[tuple[str, str]]:
         for name, cases in missing.items()
     ]
     return [
-        ("patients", f"{facts['patients']}, of whom {facts['patients_without_tumour']} without tumour"),
+        _owners(facts),
+        *([("spacing, mm (slices, height, width)", _spacings(facts["spacing_mm"]))] if facts["spacing_mm"] else []),
         ("slices", f"{facts['slices']:,} of {facts['size']} x {facts['size']} px"),
         ("tumour / empty slices", f"{facts['tumour_slices']:,} / {facts['empty_slices']:,} ({facts['tumour_share']:.2%} tumour)"),
         ("accuracy of always 'no'", f"{facts['always_no_accuracy']:.2%}"),
@@ -99,15 +111,25 @@ def table(facts: dict) -> list[tuple[str, str]]:
         ("tumour slices a patient", _range(facts["tumour_slices_per_patient"])),
         *sites,
         *sequences,
-        ("tumour area, px", _range(area)),
-        ("small tumour slices", ", ".join(f"{area[f'under_{limit}']} under {limit} px" for limit in SMALL_AREAS)),
-        ("tumour contiguous in z", f"{contiguous}; with gaps: {_named(facts['tumour_with_gaps_in_z'])}"),
-        ("tumour of more than one component", _named(several)),
-        ("Dice of adjacent tumour slices", f"mean {alike['mean']}, median {alike['median']} ({alike['pairs']:,} pairs)"),
+        *(shapes if facts["outlined"] else [("masks", "none: slices have labels")]),
         ("blank clinical fields", ", ".join(blanks) or "none"),
         ("copies of the tree in the source", str(facts["copies_of_the_tree"])),
         ("data hash", facts["data_hash"][:16]),
     ]
+
+
+def _owners(facts: dict) -> tuple[str, str]:
+    """How many patients there are, or how many cases where patients have several or nobody says whose they are."""
+    without = f"{facts['patients_without_tumour']} without tumour"
+    if facts["patients"] == facts["cases"]:
+        return "patients", f"{facts['patients']}, of whom {without}"
+    whose = "patients unknown" if facts["patients"] is None else f"of {facts['patients']} patients"
+    return "cases", f"{facts['cases']} ({whose}), {without}"
+
+
+def _spacings(spacings: list) -> str:
+    more = f" and {len(spacings) - 3} more" if len(spacings) > 3 else ""
+    return "; ".join(" x ".join(f"{size:g}" for size in spacing) for spacing in spacings[:3]) + more
 
 
 def _shape_of_case(masks: np.ndarray) -> dict:

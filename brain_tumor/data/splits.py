@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor import files
-from brain_tumor.data import patients, text
+from brain_tumor.data import owners, patients, text
 from brain_tumor.errors import DataError, SplitError
 
 PARTS = ("train", "validation", "test")
@@ -103,8 +103,9 @@ def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, validation: floa
         seed: decides the draw.
 
     Raises:
-        SplitError: unknown name, or patients of the split that this cohort lacks.
+        SplitError: unknown name, patients of the split that this cohort lacks, or one that does not say whose its slices are.
     """
+    owners.check_patients(cases, name)
     if name == "source-004":
         return _checked(_patients(name, cases, _source_004_cases(cases), validation, seed), name)
     if name == "source-002":
@@ -115,7 +116,7 @@ def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, validation: floa
         return _checked(Split(name, "slice", *map(_in_order, (parts[2], parts[1], parts[0]))), name)
     if (share := re.fullmatch(r"ratio-(\d\d?)", name)) and int(share[1]):
         return _checked(_patients(name, cases, _draw(cases, int(share[1]) / 100, seed), validation, seed), name)
-    if site := re.fullmatch(r"site-([^-]+)", name):
+    if (site := re.fullmatch(r"site-(.+)", name)) and ("-" not in site[1] or site[1] in set(cases.site)):
         return site_split(cases, site[1], validation, seed)
     if (part := re.fullmatch(r"(fold|slice-fold|clean|leaky)-(\d+)-of-(\d+)", name)) and 1 <= int(part[2]) <= int(part[3]):
         kind, number, of = part[1], int(part[2]), int(part[3])
@@ -134,6 +135,7 @@ def side(part: str) -> int:
 
 def site_split(cases: pd.DataFrame, site: str, validation: float = 0.0, seed: int = 0) -> Split:
     """All patients of one hospital are the test part: does a network carry over to a scanner it has never seen?"""
+    owners.check_sites(cases, f"site-{site}")
     test = cases.index[cases.site == site]
     if not len(test):
         raise SplitError(f"split 'site-{site}': no such site; this cohort has {', '.join(sorted(set(cases.site)))}")
@@ -166,6 +168,7 @@ def fold_names(unit: str, folds: int | None, cases: pd.DataFrame, slices: pd.Dat
     if unit not in UNITS:
         raise SplitError(f"unit {unit!r}, expected one of {', '.join(UNITS)}")
     if unit == "site":
+        owners.check_sites(cases, "by site")
         sites = sorted(set(cases.site))
         if len(sites) < 2 or folds not in (None, len(sites)):
             request = f"{'' if folds is None else f'{folds} '}folds for {len(sites)} sites ({', '.join(sites)})"
@@ -211,7 +214,7 @@ def k_fold(cases: pd.DataFrame, k: int, validation: float = 0.0, seed: int = 0) 
     """``k`` patient folds stratified by site: each patient is tested once, but for those of sites too small to hold out."""
     from sklearn.model_selection import StratifiedKFold
 
-    testable = _one_a_patient(cases[_testable(cases)])
+    testable = owners.one_a_patient(cases[_testable(cases)])
     if not 2 <= k <= len(testable):
         raise SplitError(f"{k} folds for {len(testable)} patients: expected 2 to {len(testable)}")
     # A site with fewer patients than folds is pooled with the other small ones, so that stratification stays possible.
@@ -227,16 +230,16 @@ def k_fold(cases: pd.DataFrame, k: int, validation: float = 0.0, seed: int = 0) 
 
 
 def _patients(name: str, cases: pd.DataFrame, test: Iterable[str], validation: float, seed: int) -> Split:
-    test = _all_of(test, cases)
+    test = owners.all_of(test, cases)
     rest = cases[~cases.index.isin(test)]
-    held = _all_of(_draw(rest, validation, seed), rest) if validation else []
+    held = owners.all_of(_draw(rest, validation, seed), rest) if validation else []
     train = rest.index[~rest.index.isin(held)]
     return Split(name, "patient", tuple(sorted(train)), tuple(sorted(held)), tuple(sorted(test)))
 
 
 def _draw(cases: pd.DataFrame, share: float, seed: int) -> list[str]:
     """``share`` of the patients, the same share of each site (largest remainders first), at least one; a case of each."""
-    cases, generator = _one_a_patient(cases), np.random.default_rng(seed)
+    cases, generator = owners.one_a_patient(cases), np.random.default_rng(seed)
     testable = cases[_testable(cases)]
     number = max(1, round(share * len(cases)))
     quotas = testable.site.value_counts().sort_index() * (number / len(testable))
@@ -247,7 +250,7 @@ def _draw(cases: pd.DataFrame, share: float, seed: int) -> list[str]:
 
 
 def _source_004_cases(cases: pd.DataFrame) -> list[str]:
-    by_patient = {patients.key(patient): case_id for case_id, patient in _patient_of(cases).items()}
+    by_patient = {patients.key(patient): case_id for case_id, patient in owners.patient_of(cases).items()}
     absent = [patient for patient in SOURCE_004_TEST if patients.key(patient) not in by_patient]
     if absent:
         raise SplitError(f"split 'source-004' needs 15 patients; this cohort lacks {len(absent)}, such as {absent[0]}")
@@ -257,24 +260,6 @@ def _source_004_cases(cases: pd.DataFrame) -> list[str]:
 def _testable(cases: pd.DataFrame) -> pd.Series:
     """Which cases may be tested; a table that does not say so spares none."""
     return ~cases.never_tested if "never_tested" in cases else pd.Series(True, cases.index)
-
-
-def _patient_of(cases: pd.DataFrame) -> pd.Series:
-    """Whose each case is; a table that does not say so holds one case a patient, named as TCGA names them."""
-    if "patient" in cases:
-        return cases.patient
-    return pd.Series(["_".join(case_id.split("_")[:3]) for case_id in cases.index], cases.index)
-
-
-def _one_a_patient(cases: pd.DataFrame) -> pd.DataFrame:
-    """The first case of each patient: patients are dealt, not exams."""
-    return cases[~_patient_of(cases).duplicated().to_numpy()]
-
-
-def _all_of(chosen: Iterable[str], cases: pd.DataFrame) -> list[str]:
-    """Every case of the patients of the chosen cases."""
-    patients = _patient_of(cases)
-    return [str(case_id) for case_id in cases.index[patients.isin(patients[list(chosen)])]]
 
 
 def _in_order(keys: np.ndarray) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ def tables(slices: pd.DataFrame, floors: pd.DataFrame, cases: pd.DataFrame, seed
     """Every subgroup in one long table: the fields of :data:`brain_tumor.evaluation.subgroups.FIELDS`, then tumour area.
 
     Args:
-        slices: a row a slice: ``case_id, slice, tumour, called`` (bool both) and ``tumour_px``, the tumour's area at native size.
+        slices: a row a slice: ``case_id, slice, tumour, called`` (bool both) and ``tumour_px``, the tumour's area at native size,
+            NaN where it is not known.
         floors: the same slices as each image-free predictor sees them: ``floor, case_id, slice, probability``; cut at 0.5.
         cases: indexed by ``case_id``, a column a field.
         seed: of the intervals' draws.
@@ -37,7 +38,8 @@ def tables(slices: pd.DataFrame, floors: pd.DataFrame, cases: pd.DataFrame, seed
             rows += [_row(by, name, RIGHT, slices[group == name], by_floor, seed) for name in group.cat.categories]
     held = slices[slices.tumour.astype(bool)]
     group = subgroups.area_groups(held.tumour_px)
-    rows += [_row(subgroups.AREA, name, FOUND, held[group == name], {}, seed) for name in group.cat.categories]
+    areas = group.cat.categories if group.notna().any() or held.empty else []  # a slice that has a label only has no area
+    rows += [_row(subgroups.AREA, name, FOUND, held[group == name], {}, seed) for name in areas]
     return pd.DataFrame(rows)
 
 

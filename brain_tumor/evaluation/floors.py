@@ -88,8 +88,9 @@ def count(predicted: Mapping[str, np.ndarray | None], slices: pd.DataFrame, mask
 
 def relative_position(slices: pd.DataFrame) -> np.ndarray:
     """``(N,)`` float in (0, 1): where each slice lies in its stack, from the lowest to the highest."""
-    count = slices.groupby("case_id").slice.transform("max")
-    return ((slices.slice - 0.5) / count).to_numpy()
+    stacks = slices.groupby("case_id").slice
+    lowest, highest = stacks.transform("min"), stacks.transform("max")
+    return ((slices.slice - lowest + 0.5) / (highest - lowest + 1)).to_numpy()
 
 
 def _step(position: np.ndarray) -> np.ndarray:

@@ -57,8 +57,9 @@ def fold_tables(slices: pd.DataFrame, floor_table: pd.DataFrame, store: Store) -
 
 
 def _area(store: Store) -> pd.Series:
-    """Tumour pixels of each slice, indexed by ``case_id, slice``."""
-    return store.slices.set_index(["case_id", "slice"]).tumour_px
+    """Tumour pixels of each slice, indexed by ``case_id, slice``; NaN where slices have labels only."""
+    area = store.slices.set_index(["case_id", "slice"]).tumour_px
+    return area if store.cohort.outlined else area * np.nan
 
 
 def _slices(part: Part, again: bool) -> tuple[pd.DataFrame, bool]:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, ClassVar, TypeVar
 
 from brain_tumor.data.channels import CHANNELS, count
-from brain_tumor.data.cohort import COHORTS
 from brain_tumor.data.intensity import NORMALISATIONS
 from brain_tumor.errors import LARGEST_SEED, ModelError, RunError
 from brain_tumor.models.architectures import CLASSIFICATION, PRECISIONS, SEGMENTATION, check_size, stride
@@ -32,7 +31,7 @@ class Recipe:
     """Everything that decides a run, but for the data itself; a subclass says for which task.
 
     Attributes:
-        cohort: ``lgg`` or ``phantom``.
+        cohort: ``lgg``, ``phantom`` or one of your own; looked for when it is opened.
         split: a named split, or the path of a split's JSON.
         split_seed: decides the draw of a split that is drawn.
         validation: the share of training patients set aside to choose on; 0 once everything is chosen.
@@ -66,7 +65,7 @@ class Recipe:
     LEARNS_MASKS: ClassVar[bool] = False  # so the way in which masks are resized is part of a run's identity
     balance: ClassVar[str] = "none"
 
-    cohort: str = setting("lgg", "Whose exams.", choices=COHORTS)
+    cohort: str = setting("lgg", "Whose exams: lgg, phantom, or a cohort of your own (brain-tumor data add).")
     split: str = setting("source-004", SPLIT_HELP)
     split_seed: int = setting(0, "Decides the draw of a split that is drawn.", low=0, high=LARGEST_SEED)
     validation: float = setting(0.0, "Share of training patients set aside to choose on.", low=0, high=0.9)

@@ -11,7 +11,7 @@ import keras
 import pandas as pd
 
 from brain_tumor import files
-from brain_tumor.data import intensity, splits
+from brain_tumor.data import intensity, owners, splits
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.channels import count
 from brain_tumor.data.cohort import COHORTS, Cohort
@@ -158,7 +158,16 @@ def run_folder(recipe: Recipe, store: Store, own: OwnCode = NONE) -> RunFolder:
 
 
 def content(recipe: Recipe, store: Store, split: splits.Split | None) -> dict[str, Any]:
-    """What a run, or without a split a cross-validation, learns from, by content."""
+    """What a run, or without a split a cross-validation, learns from, by content.
+
+    Raises:
+        DataError: masks are learnt, and the cohort's images have labels only.
+    """
+    if recipe.LEARNS_MASKS and not store.cohort.outlined:
+        labels = f"the cohort {store.cohort.name} labels its images and has no masks"
+        raise DataError(
+            f"{labels}, so {recipe.TASK} cannot be learnt from it; a slice classifier can: brain-tumor train classification"
+        )
     preparation = {"preparation": intensity.PREPARATION} if recipe.LEARNS_MASKS else {}
     return {"data_hash": store.data_hash} | ({"split_hash": split.hash} if split else {}) | preparation
 
@@ -166,6 +175,7 @@ def content(recipe: Recipe, store: Store, split: splits.Split | None) -> dict[st
 def make_split(recipe: Recipe, store: Store) -> splits.Split:
     """The recipe's split: read where it names a JSON file, else made by name."""
     if recipe.split.endswith(".json"):
+        owners.check_patients(store.cases, recipe.split)
         return splits.load(Path(recipe.split))
     return splits.named(recipe.split, store.cases, store.slices, recipe.validation, recipe.split_seed)
 

@@ -49,8 +49,8 @@ def evaluate(part: Part, again: bool) -> Result:
             begun = time.monotonic()
             images = store.images[store.rows_of(case_id)]
             scaling = store.scalings[recipe.normalisation][store.cases.index.get_loc(case_id)]
-            places = numbers.to_numpy() - 1
-            exam = Exam(str(case_id), images, np.arange(1, len(images) + 1), places, scaling=scaling)
+            rows = store.rows_of(case_id)
+            exam = Exam(str(case_id), images, store.slices.slice.to_numpy()[rows], numbers.index - rows.start, scaling=scaling)
             prediction = predictor.predict(exam)
             seconds.append(time.monotonic() - begun)
             prediction.save(part.run.path / PREDICTIONS)

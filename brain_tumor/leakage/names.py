@@ -14,9 +14,11 @@ from pathlib import Path, PurePosixPath
 
 from brain_tumor.data import patients, text
 from brain_tumor.data.cache import Store, open_store
+from brain_tumor.data.cohort import COHORTS
 from brain_tumor.data.opening import lgg_folder, open_cohort
 from brain_tumor.errors import SplitError
 
+NUMBERED = re.compile(r"(?:^|/)(?P<case>[^/]+)[/_-](?P<number>\d+)(?:\.\w+)*$")
 TCGA = r"(?P<patient>TCGA[-_][A-Z]{2}[-_][A-Z0-9]{4})([-_]\d{8})?([-_](?P<slice>\d{1,4})(?!\d))?"
 
 
@@ -110,13 +112,15 @@ def pictures_of(store: Store, rows: Iterable[int]) -> tuple[ImageRecord, ...]:
     of_case = {case.case_id: case.patient for case in store.cohort}
     slices = store.slices.iloc[list(rows)]
     return tuple(
-        ImageRecord(f"{case_id}/{number}", of_case[case_id], case_id, int(number), int(row))
+        ImageRecord(f"{case_id}/{number}", of_case[case_id] or None, case_id, int(number), int(row))
         for row, case_id, number in zip(slices.index, slices.case_id, slices.slice, strict=True)
     )
 
 
 class SliceIndex:
-    """Finds slices of a cohort by TCGA names. It opens the cohort when first asked; without LGG data it finds nothing.
+    """Finds slices of a cohort by TCGA names, or by the names of your own cases.
+
+    It opens the cohort when first asked; without LGG data it finds nothing.
 
     Attributes:
         store: the cohort's native store, once opened.
@@ -125,7 +129,7 @@ class SliceIndex:
     def __init__(self, cohort: str):
         self.cohort = cohort
         self.store: Store | None = None
-        self._pictures: dict[str, dict[int, ImageRecord]] | None = None  # patient's key -> slice number -> picture
+        self._pictures: dict[str, dict[int, ImageRecord]] | None = None  # key of the patient, or case -> slice number -> picture
 
     def find(self, name: str, where: str = "") -> tuple[ImageRecord, ...]:
         """The slice of that name, or all slices of a case; none for a patient who is not in the cohort.
@@ -136,6 +140,8 @@ class SliceIndex:
         Raises:
             SplitError: a patient of the cohort, but a slice number that it lacks.
         """
+        if self.cohort not in COHORTS:
+            return self._find_own(name, where)
         patient, _, number = identify(name, pattern_of(None))
         if patient is None:
             return ()
@@ -149,12 +155,30 @@ class SliceIndex:
             raise SplitError(f"{said}: {patient} has slices {min(pictures)} to {max(pictures)} in the cohort {self.cohort!r}")
         return (pictures[number],)
 
+    def _find_own(self, name: str, where: str) -> tuple[ImageRecord, ...]:
+        """By the names of cases: ``CASE``, ``CASE/12`` or ``CASE_12``, perhaps with an ending."""
+        if self._pictures is None:
+            self._pictures = self._open()
+        name = text.posix(name)
+        file = PurePosixPath(name).name
+        for case in (name, file, file.split(".")[0]):
+            if pictures := self._pictures.get(patients.key(case)):
+                return tuple(pictures.values())
+        match = NUMBERED.search(name)
+        pictures = self._pictures.get(patients.key(match["case"]), {}) if match else {}
+        number = int(match["number"]) if match else 0
+        if pictures and number not in pictures:
+            said = f"{where}: {name!r}" if where else repr(name)
+            raise SplitError(f"{said}: the case has slices {min(pictures)} to {max(pictures)} in the cohort {self.cohort!r}")
+        return (pictures[number],) if pictures else ()
+
     def _open(self) -> dict[str, dict[int, ImageRecord]]:
         if self.cohort == "lgg" and not lgg_folder().is_dir():
             return {}
         self.store = open_store(open_cohort(self.cohort))
         pictures: dict[str, dict[int, ImageRecord]] = {}
         for picture in pictures_of(self.store, range(len(self.store.slices))):
-            assert picture.patient is not None and picture.number is not None
-            pictures.setdefault(patients.key(picture.patient), {})[picture.number] = picture
+            assert picture.series is not None and picture.number is not None
+            owner = picture.patient if self.cohort in COHORTS and picture.patient else picture.series
+            pictures.setdefault(patients.key(owner), {})[picture.number] = picture
         return pictures

@@ -41,8 +41,8 @@ def stored_cases(run: RunFolder, cohort: Cohort, part: str = "test") -> Iterator
         path = run.path / PREDICTIONS / f"{case_id}.npz"
         prediction = load_prediction(path)
         check_prediction(prediction, path, store.size, recipe.size)
-        of_case = store.rows_of(case_id)
-        yield prediction, {size: at.masks[of_case][prediction.slice_numbers - 1] for size, at in stores.items()}
+        of_case = store.rows_at(case_id, prediction.slice_numbers)
+        yield prediction, {size: at.masks[of_case] for size, at in stores.items()}
 
 
 def threshold_counts(

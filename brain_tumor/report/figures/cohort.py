@@ -46,8 +46,9 @@ def plot_slices_by_site(cases: pd.DataFrame) -> Drawing:
 
 def plot_tumour_position(slices: pd.DataFrame, bins: int = 20) -> Drawing:
     """Where along the exam tumour lies: a line a patient from first to last tumour slice, and the share of slices with tumour."""
-    counts = slices.groupby("case_id").slice.transform("size")
-    table = slices.assign(place=(slices.slice - 0.5) / counts, tumour=slices.tumour_px > 0)
+    stacks = slices.groupby("case_id").slice
+    places = (stacks.cumcount() + 0.5) / stacks.transform("size")
+    table = slices.assign(place=places, tumour=slices.tumour_px > 0)
     extents = table[table.tumour].groupby("case_id").place.agg(["min", "max", "mean"]).sort_values("mean")
     share = table.groupby(pd.cut(table.place, np.linspace(0, 1, bins + 1)), observed=False).tumour.mean()
     drawing = Drawing(4.2, f"Position of the tumour along the exam; the share of tumour slices peaks at {share.max():.0%}.")

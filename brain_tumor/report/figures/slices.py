@@ -39,9 +39,9 @@ def show_sequences(store: Store, case_id: str, number: int) -> Drawing:
     """One slice in all its sequences, and the reference with the expert's outline.
 
     Args:
-        number: the slice, counted from 1.
+        number: the slice, as the table of slices numbers it.
     """
-    row = store.rows_of(case_id).start + number - 1
+    row = int(store.rows_at(case_id, np.array(number)))
     names = [title_of(name) for name in store.cohort.sequences]
     alt = f"Slice {number} of one patient: {', '.join(names)}, expert outline."
     drawing, panels = _grid(store, len(names) + 1, len(names) + 1, alt)
@@ -75,7 +75,15 @@ def show_case(store: Store, case_id: str, probability: np.ndarray | None = None,
     for axes, z in zip(panels, range(count), strict=False):
         predicted = None if probability is None else probability[z] > threshold * 255
         _draw(axes, store.images[rows.start + z, ..., store.cohort.reference], "", store.masks[rows.start + z], predicted)
-        axes.text(0.04, 0.96, str(z + 1), transform=axes.transAxes, color="white", fontsize=7, va="top")
+        axes.text(
+            0.04,
+            0.96,
+            str(store.slices.slice.iloc[rows.start + z]),
+            transform=axes.transAxes,
+            color="white",
+            fontsize=7,
+            va="top",
+        )
     return drawing
 
 
@@ -86,13 +94,13 @@ def show_predictions(
 
     Args:
         probabilities: ``case_id -> (Z, size, size)`` uint8, 255 = 1, at the size of ``store``.
-        slice_numbers: ``case_id -> (Z,)``, the planes predicted, counted from 1.
+        slice_numbers: ``case_id -> (Z,)``, the numbers of the planes predicted.
     """
     columns = max(len(probabilities), MIN_COLUMNS)
     alt = f"Predicted and true outlines in {len(probabilities)} patients."
     drawing, panels = _grid(store, 2 * columns, columns, alt, TITLE_INCHES, network=True)
     for column, (case_id, probability) in enumerate(probabilities.items()):
-        rows = store.rows_of(case_id).start + np.asarray(slice_numbers[case_id]) - 1
+        rows = store.rows_at(case_id, np.asarray(slice_numbers[case_id]))
         truth, predicted = store.masks[rows].astype(bool), probability > threshold * 255
         z = int(truth.sum(axis=(1, 2)).argmax())
         hit, invented, missed = (int(part.sum()) for part in (truth & predicted, ~truth & predicted, truth & ~predicted))
