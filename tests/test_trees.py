@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.data import manifest, opening
+from brain_tumor.data import manifest, opening, patients
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.fetch import export_png, get_lgg
 from brain_tumor.data.profile import profile
-from brain_tumor.data.readers import lgg
+from brain_tumor.data.readers import lgg, pair_folders
 from brain_tumor.data.readers.folders import open_pictures, read_folders
 from brain_tumor.inference import intake
 from brain_tumor.leakage import manifests
@@ -84,6 +84,12 @@ def predict(root):
     return (exam.slice_numbers.tolist(), exam.images.tobytes()), None
 
 
+def own(root):
+    pattern = r"(?i)(?P<case>(?P<patient>tcga_[a-z]{2}_\d{4})_\d{8})_(?P<slice>\d+)[^/]*$"
+    table = pair_folders.read_folders(root, root, pattern)
+    return [(patients.key(pair.case), pair.slice, *map(digest, pair.sources)) for pair in table.pairs], table
+
+
 def classes(root):
     folders = read_folders([root])
     return list(zip(map(digest, folders.paths), folders.labels.tolist(), folders.parts.tolist(), strict=True)), folders
@@ -95,7 +101,7 @@ def audit(root):
 
 
 DOORS = {
-    "lgg": [lgg_tree, check, profile_, get, export, predict],
+    "lgg": [lgg_tree, check, profile_, get, export, predict, own],
     "parts": [classes, audit],
 }
 LAYOUT_OF = {door: layout for layout, doors in DOORS.items() for door in doors}

@@ -100,6 +100,7 @@ def table(facts: dict) -> list[tuple[str, str]]:
             _named(cases),
         )
         for name, cases in missing.items()
+        if len(missing) > 1  # one sequence cannot stand for another
     ]
     return [
         _owners(facts),

@@ -27,7 +27,7 @@ NAME = re.compile(r"[a-z][a-z0-9]{1,31}")
 RESERVED = {*COHORTS, "brats", "pairs", "folders", "mri4", "zip", "all", "none", "local", "con", "prn", "aux", "nul"}
 COLUMNS = ("image", "mask", "label", "patient", "case", "slice", "depth", "site", "spacing")
 ALONE = "each image counts as a patient of its own (--each-image-a-patient): if a patient has several, scores are too good"
-UNKNOWN = "nobody says whose its images are (no patient)"
+UNKNOWN = "nobody says whose its images are, so no split of it can be made"
 
 
 def register(name: str, table: PairTable, survey: Survey, each_image_a_patient: bool = False) -> Path:

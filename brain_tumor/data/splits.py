@@ -253,7 +253,8 @@ def _source_004_cases(cases: pd.DataFrame) -> list[str]:
     by_patient = {patients.key(patient): case_id for case_id, patient in owners.patient_of(cases).items()}
     absent = [patient for patient in SOURCE_004_TEST if patients.key(patient) not in by_patient]
     if absent:
-        raise SplitError(f"split 'source-004' needs 15 patients; this cohort lacks {len(absent)}, such as {absent[0]}")
+        others = "; take one that fits any cohort, such as fold-1-of-5 or ratio-20" * (len(absent) == len(SOURCE_004_TEST))
+        raise SplitError(f"split 'source-004' needs 15 patients; this cohort lacks {len(absent)}, such as {absent[0]}{others}")
     return [by_patient[patients.key(patient)] for patient in SOURCE_004_TEST]
 
 

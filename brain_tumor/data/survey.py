@@ -151,9 +151,7 @@ def _positive(table: PairTable, positive: Sequence[str], notes: list[str]) -> tu
     if not chosen and len(counts) == 2:
         chosen = {label for label in counts if "".join(filter(str.isalnum, label.casefold())) not in NEGATIVE}
     if not 0 < len(chosen) < len(counts) or (not positive and len(counts) != 2):
-        raise DataError(
-            f"{table.source}: labels {classes}; say which of them are tumour, and which is left: --positive NAME[,NAME]"
-        )
+        raise DataError(f"{table.source}: labels {classes}; say which mean tumour (not all of them): --positive NAME[,NAME]")
     names = ", ".join(sorted(chosen))
     notes.append(f"tumour: {names}; no tumour: {', '.join(sorted(counts.keys() - chosen))}")
     return tuple(sorted(chosen))

@@ -70,6 +70,7 @@ def cross_validate(
         **content(recipe, store, None),
         "phantom": cohort.phantom,
         "sequences": list(cohort.sequences),
+        **({"caution": cohort.caution} if cohort.caution else {}),
         "patients": int(tested.nunique()),
         "slices": len(tested),
         "never_tested": sorted(set(store.cases.index) - set(tested)),

@@ -92,6 +92,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         parameters=model.count_params(),
         phantom=cohort.phantom,
         sequences=list(cohort.sequences),
+        **({"caution": cohort.caution} if cohort.caution else {}),
         parts={part: _part_size(split, part, store) for part in splits.PARTS},
         encoder=encoder,
         class_weights=class_weights,

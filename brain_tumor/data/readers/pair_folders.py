@@ -38,9 +38,12 @@ def read_folders(images: Path, masks: Path, pattern: str | None = None) -> PairT
     of_masks = _by_key(_files(trees[1], masks=True if together else None), trees[1].root, BEHIND_MASKS)
     if not of_images:
         raise DataError(f"{trees[0].root}: no images ({', '.join(sorted((*PICTURES, *nifti.ENDINGS)))})")
+    if not of_masks:
+        there = "no file is called like a mask, IMAGE_mask.png" if together else "no masks (PNG, TIFF or NIfTI)"
+        raise DataError(f"{masks}: {there}; images with labels instead of masks need --table with image, label and patient")
     alone = [
         _named(kind, [files[key] for key in sorted(files.keys() - others.keys())])
-        for kind, files, others in (("image without mask", of_images, of_masks), ("mask without image", of_masks, of_images))
+        for kind, files, others in (("images without mask", of_images, of_masks), ("masks without image", of_masks, of_images))
         if files.keys() - others.keys()
     ]
     if alone:

@@ -153,7 +153,9 @@ def read_pair(pair: Pair, choices: Choices) -> Planes:
         images = _picture(pair.image, len(choices.sequences))[None]
     if images.shape[-1] != len(choices.sequences):
         expected = f"{len(choices.sequences)} ({', '.join(choices.sequences)})"
-        raise DataError(f"{pair.image}: {_count(images.shape[-1])}, the cohort has {expected}; --sequences names them")
+        raise DataError(
+            f"{pair.image}: {_count(images.shape[-1])}, the cohort has {expected}; {_remedy(images.shape[-1], choices)}"
+        )
     if pair.mask is None:
         masks = np.full(images.shape[:3], pair.label in choices.positive, np.uint8)
         return Planes(images, masks, frozenset())
@@ -176,7 +178,8 @@ def window(voxels: np.ndarray) -> np.ndarray:
     for channel in np.moveaxis(voxels, -1, 0):
         finite = np.isfinite(channel)
         low, high = np.percentile(channel[finite], WINDOW_PERCENTILES) if finite.any() else (0.0, 0.0)
-        scaled = (np.clip(np.where(finite, channel, low), low, high) - low) * (255 / max(high - low, np.finfo(np.float32).tiny))
+        scale = 255 / (high - low) if high > low else 0.0
+        scaled = (np.clip(np.where(finite, channel, low), low, high) - low) * scale
         channels.append(np.rint(scaled).astype(np.uint8))
     return np.stack(channels, axis=-1)
 
@@ -267,6 +270,14 @@ def _volume_mask(path: Path, image: nifti.Volume) -> np.ndarray:
         if not np.allclose(mask.grid @ corners, image.grid @ corners, rtol=1e-4, atol=GRID_MM):
             raise DataError(f"{path}: lies elsewhere than its image (their affines differ); resample the mask onto the image")
     return mask.planes
+
+
+def _remedy(channels: int, choices: Choices) -> str:
+    if len(choices.sequences) == 1:
+        return "its colours differ: save it as grey"
+    if channels == 1:
+        return "where pictures in colours are grey too, --sequences image reads all as one channel"
+    return "save all images alike, or name their channels with --sequences"
 
 
 def _count(channels: int) -> str:

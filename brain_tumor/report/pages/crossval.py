@@ -155,6 +155,7 @@ def _content(folder: Path, facts: dict) -> dict:
             f"{main_number['name']}: {numbers.in_words(main_number)} over "
             f"{facts['patients']} patients, {facts['folds']} folds by {facts['unit']}, after {facts['seconds'] / 60:.0f} minutes "
             f"of training and inference. {f'{LEAKS} ' * (facts['unit'] == 'slice')}One training a fold; other seeds differ."
+            f"{run_content.caution(facts)}"
         ),
         "cohort": recipe["cohort"],
         "commit": sidecar.git_commit(),

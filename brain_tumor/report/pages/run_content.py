@@ -19,7 +19,8 @@ def content(folder: Path, facts: dict) -> dict:
         listed += numbers.of_calibration(read_table(folder / "calibration.csv"), recipe)
     return {
         "title": f"Run {folder.name}",
-        "answer": f"{answer}, after {facts['training_seconds'] / 60:.0f} minutes of training. One training; other seeds differ.",
+        "answer": f"{answer}, after {facts['training_seconds'] / 60:.0f} minutes of training. One training; other seeds differ."
+        + caution(facts),
         "cohort": recipe["cohort"],
         "commit": sidecar.git_commit(),
         "data_hash": facts["data_hash"],
@@ -33,6 +34,11 @@ def content(folder: Path, facts: dict) -> dict:
         "runs": [folder.name],
         "slices": test["slices"],
     }
+
+
+def caution(facts: dict) -> str:
+    """What the cohort of a run or cross-validation wants said beside every score; nothing of most."""
+    return f" Caution: {facts['caution']}." if facts.get("caution") else ""
 
 
 def shown(facts: dict) -> str:
