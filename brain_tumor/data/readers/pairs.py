@@ -21,7 +21,7 @@ from brain_tumor.data.cohort import Case, Spacing, Volume
 from brain_tumor.data.picture import MODES, read_picture
 from brain_tumor.errors import DataError
 
-WINDOW_PERCENTILES = (0.5, 99.5)
+BYTE_PERCENTILES = (0.5, 99.5)
 MAX_VOXELS = 1 << 28  # 256 slices of 1024 x 1024; an MRI volume has some ten million
 MAX_SIDE, MAX_CHANNELS = 4096, 4
 FITS = ("pad", "resample")
@@ -148,7 +148,7 @@ def read_pair(pair: Pair, choices: Choices) -> Planes:
     volume = None
     if pair.slice is None:
         volume = _volume(pair.image)
-        images = volume.planes if volume.is_byte else window(volume.planes)
+        images = volume.planes if volume.is_byte else to_bytes(volume.planes)
     else:
         images = _picture(pair.image, len(choices.sequences))[None]
     if images.shape[-1] != len(choices.sequences):
@@ -172,12 +172,12 @@ def channels_of(path: Path) -> int:
     return 1 if pixels.ndim == 2 or pixels.shape[2] == 2 else 3
 
 
-def window(voxels: np.ndarray) -> np.ndarray:
+def to_bytes(voxels: np.ndarray) -> np.ndarray:
     """``(Z, H, W, C)`` of any numbers to uint8, each channel from its 0.5th percentile to its 99.5th."""
     channels = []
     for channel in np.moveaxis(voxels, -1, 0):
         finite = np.isfinite(channel)
-        low, high = np.percentile(channel[finite], WINDOW_PERCENTILES) if finite.any() else (0.0, 0.0)
+        low, high = np.percentile(channel[finite], BYTE_PERCENTILES) if finite.any() else (0.0, 0.0)
         scale = 255 / (high - low) if high > low else 0.0
         scaled = (np.clip(np.where(finite, channel, low), low, high) - low) * scale
         channels.append(np.rint(scaled).astype(np.uint8))
