@@ -176,9 +176,11 @@ def worst_slice_table(slices: pd.DataFrame, number: int) -> pd.DataFrame:
 def comparison_table(comparison: pd.DataFrame) -> pd.DataFrame:
     """Two predictors paired by patient (``compare`` of :mod:`~brain_tumor.evaluation.protocols` or ``detection``).
 
-    The columns before ``difference`` say what a row compares.
+    The columns before ``difference`` say what a row compares. Where nothing is compared the table is empty.
     """
     subject = comparison.columns[: comparison.columns.get_loc("difference")]
+    if comparison.empty:
+        return pd.DataFrame(columns=["difference", "95 % interval", "verdict", "patients needed", "p"])
     rows = []
     for row in comparison.itertuples():
         name = {IN_WORDS.get(column, column): getattr(row, column) for column in subject}
