@@ -28,8 +28,8 @@ class Volume:
     """What a file holds.
 
     Attributes:
-        planes: ``(Z, H, W)``, or ``(Z, H, W, C)`` where channels were asked for, in the file's own numbers: axial slices from foot
-            to head, rows from the back, columns from the left where the file tells where it lies.
+        planes: ``(Z, H, W)``, or ``(Z, H, W, C)`` where channels were asked for, in the file's own numbers: axial slices from
+            foot to head, rows from the back, columns from the left where the file tells where it lies.
         bytes_of_one: the planes are uint8 with 255 for a probability of 1, as the file itself says.
         affine: ``(4, 4)`` of the voxels as stored; None where the file does not tell where it lies (both form codes 0).
         grid: ``(4, 4)`` of the voxels as turned: ``x, y, z`` of a place in planes, columns first; None likewise.

@@ -164,11 +164,12 @@ def _caution(cases: Iterable[Case], each_image_a_patient: bool) -> str:
     if not all(patients):
         return UNKNOWN
     exams = len(patients) - len(set(patients))
-    return (
-        f"{exams} patients' further exams count as cases of their own in scores and intervals; splits keep a patient together"
-        if exams
-        else ""
+    if not exams:
+        return ""
+    several = (
+        f"{exams} further exam{'s' * (exams > 1)} of patients who have several count{'s' * (exams == 1)} as a case of its own"
     )
+    return f"{several} in scores and intervals; splits keep a patient together"
 
 
 def _case(pairs: list[Pair], choices: Choices) -> Case:

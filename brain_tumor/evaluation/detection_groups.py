@@ -13,6 +13,9 @@ import pandas as pd
 from brain_tumor.evaluation import detection, intervals, subgroups
 
 RIGHT, FOUND = "accuracy", "sensitivity"
+COLUMNS = [
+    "by", "group", "measure", "patients", "slices", "tumour_slices", "value", "low", "high", "floor", "floor_name",
+]  # fmt: skip
 
 
 def tables(slices: pd.DataFrame, floors: pd.DataFrame, cases: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -40,7 +43,7 @@ def tables(slices: pd.DataFrame, floors: pd.DataFrame, cases: pd.DataFrame, seed
     group = subgroups.area_groups(held.tumour_px)
     areas = group.cat.categories if group.notna().any() or held.empty else []  # a slice that has a label only has no area
     rows += [_row(subgroups.AREA, name, FOUND, held[group == name], {}, seed) for name in areas]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)  # where nothing is known of patients and areas there is no group
 
 
 def _row(by: str, name: str, measure: str, part: pd.DataFrame, floors: dict[str, pd.Series], seed: int) -> dict:

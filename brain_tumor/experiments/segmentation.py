@@ -5,12 +5,13 @@ The tables that this leaves in the run's folder are named in :mod:`brain_tumor.e
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
 from brain_tumor.data.cache import Store, open_store
+from brain_tumor.data.cohort import Cohort, Spacing
 from brain_tumor.evaluation import ceiling, classification, floors, scoring, segmentation
 from brain_tumor.evaluation.segmentation import PIXELS_APART, CaseFloors
 from brain_tumor.experiments.part import Part, Result, check_prediction, whole_cases
@@ -42,6 +43,7 @@ def evaluate(part: Part, again: bool) -> Result:
     predictor = Predictor.load(part.run.path, part.model)
     whole = whole_cases(store, part.rows)
     cases, seconds = [], []
+    spacings, unit = _spacings(part.cohort)
     by_case = store.slices.iloc[part.rows].groupby("case_id").slice
     for case_id, numbers in tracked(by_case, f"scoring {part.name}", by_case.ngroups):
         prediction = None if again else _stored_prediction(part, str(case_id), numbers.to_numpy())
@@ -57,7 +59,13 @@ def evaluate(part: Part, again: bool) -> Result:
         masks_of_case = {size: of_size[numbers.index] for size, of_size in truth.items()}
         predicted = {recipe.size: prediction.working, store.size: prediction.native}
         tables = segmentation.of_case(
-            prediction.case_id, prediction.slice_numbers, predicted, masks_of_case, recipe.threshold, whole
+            prediction.case_id,
+            prediction.slice_numbers,
+            predicted,
+            masks_of_case,
+            recipe.threshold,
+            whole,
+            spacings[str(case_id)],
         )
         cases.append(tables | {scoring.CEILING: _ceiling(prediction, masks_of_case[recipe.size], masks_of_case[store.size])})
     tables = scoring.stack(cases)
@@ -66,8 +74,8 @@ def evaluate(part: Part, again: bool) -> Result:
     tables[scoring.SCORES] = segmentation.score(tables, recipe.threshold)
     if part.name == "test":
         tables[scoring.SLICE_FLOORS] = classification.image_free(store.slices, train, part.rows)
-        boundaries = segmentation.floor_boundaries(_floors_by_case(floor_masks, store, part.rows), whole)
-        tables |= segmentation.judge(tables, boundaries, part.cohort.fields, store.size, recipe.threshold)
+        boundaries = segmentation.floor_boundaries(_floors_by_case(floor_masks, store, part.rows, spacings), whole)
+        tables |= segmentation.judge(tables, boundaries, part.cohort.fields, store.size, recipe.threshold, unit)
     facts = {"inference_seconds": round(sum(seconds), 1)} if len(seconds) == by_case.ngroups else {}  # reading is none
     return Result(tables, facts)
 
@@ -85,11 +93,19 @@ def _floors(store: Store, size: int, train: np.ndarray, rows: np.ndarray) -> tup
     return pd.concat(tables, ignore_index=True), predicted[store.size]
 
 
-def _floors_by_case(predicted: dict[str, np.ndarray | None], store: Store, rows: np.ndarray) -> Iterator[CaseFloors]:
-    """Of each case that is scored: what the floors predicted, and the truth."""
-    for _, places in pd.Series(np.arange(len(rows))).groupby(store.slices.case_id.to_numpy()[rows]):
+def _spacings(cohort: Cohort) -> tuple[dict[str, Spacing], str]:
+    """Each case's spacing and the unit of boundary distances: mm where it is known of all, else pixels."""
+    known = all(case.spacing_mm for case in cohort)
+    return {case.case_id: (known and case.spacing_mm) or PIXELS_APART for case in cohort}, "mm" if known else "px"
+
+
+def _floors_by_case(
+    predicted: dict[str, np.ndarray | None], store: Store, rows: np.ndarray, spacings: Mapping[str, Spacing]
+) -> Iterator[CaseFloors]:
+    """Of each case that is scored: what the floors predicted, the truth and its spacing."""
+    for case_id, places in pd.Series(np.arange(len(rows))).groupby(store.slices.case_id.to_numpy()[rows]):
         of_case = {name: None if masks is None else masks[places] for name, masks in predicted.items()}
-        yield of_case, store.masks[rows[places]], PIXELS_APART
+        yield of_case, store.masks[rows[places]], spacings[str(case_id)]
 
 
 def _ceiling(prediction: Prediction, working: np.ndarray, native: np.ndarray) -> pd.DataFrame:

@@ -217,6 +217,23 @@ def test_a_split_by_site_needs_sites(pictures, command, name, words):
     assert not store.cases.never_tested.any()
 
 
+def test_a_patients_exams_stay_together_and_scores_count_them_apart(pictures, command):
+    rows = [("image", "mask", "patient", "case", "slice")]
+    for number in range(4):
+        rows += [
+            (f"images/P{n}_{number}.png", f"masks/P{n}_{number}.png", ("A", "a", "B", "C")[n - 1], n % 2, number)
+            for n in range(1, 5)
+        ]
+    with pytest.warns(DataWarning, match="cohort ours: 1 further exam of patients who have several counts as a case of its own"):
+        answer = command("data", "add", "ours", "--table", write_table(pictures, rows))
+    assert "3 patients, 4 cases, 16 slices" in answer.out and "'a' to 'A'" in answer.out
+    with pytest.warns(DataWarning, match="further exam"):
+        store = open_store(opening.open_cohort("ours"))
+    assert store.cases.patient.to_dict() == {"A_0": "A", "A_1": "A", "B_1": "B", "C_0": "C"}
+    for split in splits.k_fold(store.cases, 3):
+        assert ("A_0" in split.test) == ("A_1" in split.test)
+
+
 # -------------------------------------------------------------------------------------------------------------- what is refused
 
 
@@ -442,7 +459,7 @@ def test_ones_own_lgg_trains_to_the_same_bits(phantom_cohort, home, command):
     opening.lgg_folder().parent.mkdir(exist_ok=True)
     opening.lgg_folder().symlink_to(phantom_cohort.root)
     for name in ("lgg", "ours"):
-        answer = command("train", "segmentation", "--cohort", name, "--split", "site-HT", *NETWORK, *SMALL)
+        answer = command("train", "classification", "--cohort", name, "--split", "site-HT", "--model", "plain", *SMALL)
         assert answer.code == 0, answer.err
     theirs, ours = sorted((home / "runs").iterdir(), key=lambda path: path.name.startswith("ours"))
     assert ours.name == theirs.name.replace("phantom", "ours")
@@ -455,6 +472,39 @@ def weights_of(run):
     from brain_tumor.inference.predictor import Predictor
 
     return [array.tobytes() for array in Predictor.load(run).model.get_weights()]
+
+
+@pytest.mark.backend
+def test_labels_train_the_classifier_and_nothing_else(pictures, command):
+    command("data", "add", "ours", "--table", write_labels(pictures, ("no", "yes")))
+    of = ("--cohort", "ours", "--split", "fold-1-of-2", *SMALL)
+    assert command("train", "segmentation", *of, *NETWORK).refuses(
+        "the cohort ours", "has no masks", "brain-tumor train classification"
+    )
+    assert command("crossval", "segmentation", "--cohort", "ours", "--folds", "2").refuses("has no masks")
+    assert command("train", "classification", *of, "--model", "plain").code == 0
+    answer = command("evaluate", "ours-fold-1-of-2-plain")
+    assert answer.code == 0 and "accuracy" in answer.out and "tumour area" not in answer.out
+
+
+@pytest.mark.backend
+def test_boundaries_are_in_mm_where_each_case_has_a_spacing(volumes, pictures, command):
+    from brain_tumor.experiments import segmentation
+
+    command(*add_volumes(volumes, "--label", "1"))
+    command("data", "add", "ours", "--table", pictures / "pairs.csv")
+    spacings, unit = segmentation._spacings(opening.open_cohort("ourgbm"))
+    assert unit == "mm" and set(spacings.values()) == {(5, 1, 1)}
+    assert segmentation._spacings(opening.open_cohort("ours")) == (dict.fromkeys(["P1", "P2", "P3", "P4"], (1, 1, 1)), "px")
+
+
+@pytest.mark.backend
+def test_a_cohort_that_is_not_here_is_refused_with_those_that_are(pictures, command):
+    command("data", "add", "ours", "--table", pictures / "pairs.csv")
+    words = ("unknown cohort 'theirs'", "lgg, phantom or ours", "data add theirs")
+    assert command("train", "segmentation", "--cohort", "theirs").refuses(*words)
+    assert command("audit", "ratio-20", "--cohort", "theirs").refuses(*words)
+    assert command("train", "segmentation", "--cohort", "ours").refuses("source-004", "fold-1-of-5 or ratio-20")
 
 
 @pytest.mark.backend

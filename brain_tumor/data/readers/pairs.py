@@ -147,7 +147,7 @@ def read_pair(pair: Pair, choices: Choices) -> Planes:
     """
     volume = None
     if pair.slice is None:
-        volume = _volume(pair.image)
+        volume = read_volume(pair.image)
         images = volume.planes if volume.is_byte else to_bytes(volume.planes)
     else:
         images = _picture(pair.image, len(choices.sequences))[None]
@@ -164,10 +164,33 @@ def read_pair(pair: Pair, choices: Choices) -> Planes:
     return Planes(images, masks, values, stated, windowed=bool(volume and not volume.is_byte))
 
 
+def read_volume(path: Path) -> nifti.Volume:
+    """A volume of one to four channels; its size is checked in the header before a voxel is read.
+
+    Raises:
+        DataError: missing, damaged, no NIfTI, too large, of other axes, or of colours or complex numbers.
+    """
+
+    def check_size(shape: Sequence[int]) -> None:
+        if math.prod(map(int, shape)) > MAX_VOXELS or max(shape) > MAX_SIDE:
+            size = " x ".join(map(str, shape))
+            raise DataError(f"{path}: {size} voxels, more than the {MAX_VOXELS:,}, or {MAX_SIDE} a side, that are read")
+
+    try:
+        return nifti.read(path, check_size, channels=MAX_CHANNELS)
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except Exception as error:  # a damaged file can make nibabel raise anything
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(f"{path}: no NIfTI volume, or a damaged one ({reason})") from None
+
+
 def channels_of(path: Path) -> int:
     """How many channels an image has, transparency left out."""
     if nifti.is_nifti(path):
-        return _volume(path).planes.shape[-1]
+        return read_volume(path).planes.shape[-1]
     pixels = read_picture(path, MODES)
     return 1 if pixels.ndim == 2 or pixels.shape[2] == 2 else 3
 
@@ -240,27 +263,8 @@ def _mask(
     return (np.isin(stored, labels) if labels else stored > 0).astype(np.uint8), values
 
 
-def _volume(path: Path) -> nifti.Volume:
-    """A volume of one to four channels. Raises DataError, also of a damaged file."""
-
-    def check_size(shape: Sequence[int]) -> None:
-        if math.prod(map(int, shape)) > MAX_VOXELS or max(shape) > MAX_SIDE:
-            size = " x ".join(map(str, shape))
-            raise DataError(f"{path}: {size} voxels, more than the {MAX_VOXELS:,}, or {MAX_SIDE} a side, that are read")
-
-    try:
-        return nifti.read(path, check_size, channels=MAX_CHANNELS)
-    except DataError:
-        raise
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except Exception as error:  # a damaged file can make nibabel raise anything
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"{path}: no NIfTI volume, or a damaged one ({reason})") from None
-
-
 def _volume_mask(path: Path, image: nifti.Volume) -> np.ndarray:
-    mask = _volume(path)
+    mask = read_volume(path)
     if (mask.grid is None) != (image.grid is None):
         raise DataError(
             f"{path}: of image and mask only one says how its voxels lie; write the mask with the header of its image"
