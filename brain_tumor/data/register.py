@@ -11,14 +11,17 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brain_tumor import files
 from brain_tumor.data.cohort import COHORTS, Case, Cohort
-from brain_tumor.data.readers.pair_tables import PairTable
 from brain_tumor.data.readers.pairs import Choices, Pair, PairReader
-from brain_tumor.data.survey import Survey
 from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
+
+if TYPE_CHECKING:  # a cohort is opened by all, and added by few
+    from brain_tumor.data.readers.pair_tables import PairTable
+    from brain_tumor.data.survey import Survey
 
 DESCRIPTION, PAIRS, MANIFEST = "cohort.json", "pairs.csv", "manifest.csv"
 # Short, and without - and _ that would run into what names of runs and caches have behind it.
@@ -30,7 +33,7 @@ ALONE = "each image counts as a patient of its own (--each-image-a-patient): if 
 UNKNOWN = "nobody says whose its images are, so no split of it can be made"
 
 
-def register(name: str, table: PairTable, survey: Survey, each_image_a_patient: bool = False) -> Path:
+def register(name: str, table: "PairTable", survey: "Survey", each_image_a_patient: bool = False) -> Path:
     """Write a cohort's files, and return their folder.
 
     Args:
@@ -119,7 +122,7 @@ def open_registered(name: str) -> Cohort:
         root=folder,
         sequences=choices.sequences,
         cases=cases,
-        notes=(*facts["notes"], *([caution] if caution else [])),
+        notes=tuple(facts["notes"]),
         outlined=facts["outlined"],
         choices=files.sha256_json([asdict(choices), [_cells(pair)[2:] for pair in pairs]]),
         caution=caution and f"cohort {name}: {caution}",
