@@ -300,7 +300,7 @@ BAD_TABLES = [
     (lambda folder, rows: (folder / "images" / "P1_2.png").write_bytes(b"\x89PNG"), ["P1_2.png"]),
     (column("spacing", "0.9 mm"), ["line 2: spacing '0.9 mm', expected mm"]),
     (both(column("site", "HT"), cells(3, 4, "CS")), ["line 4: another patient, site or spacing", "'P1'"]),
-    (lambda folder, rows: rows[3].append("more"), ["line 4: 1 cells more than columns"]),
+    (lambda folder, rows: rows[3].append("more"), ["line 4: more cells than columns"]),
 ]
 
 
@@ -317,7 +317,7 @@ def test_folders_with_files_that_pair_with_none_name_them(pictures, command):
     (pictures / "masks" / "P1_0.png").unlink()
     (pictures / "images" / "P2_1.png").unlink()
     folders = ("--images", pictures / "images", "--masks", pictures / "masks")
-    words = ("1 images without mask", pictures / "images" / "P1_0.png", "1 masks without image", pictures / "masks" / "P2_1.png")
+    words = ("1 image without mask", pictures / "images" / "P1_0.png", "1 mask without image", pictures / "masks" / "P2_1.png")
     assert command("data", "add", "ours", *folders).refuses(*words)
     assert command("data", "add", "ours", "--images", pictures / "images", "--masks", pictures / "images").refuses(
         "no file", "mask"

@@ -43,7 +43,7 @@ def read_folders(images: Path, masks: Path, pattern: str | None = None) -> PairT
         raise DataError(f"{masks}: {there}; images with labels instead of masks need --table with image, label and patient")
     alone = [
         _named(kind, [files[key] for key in sorted(files.keys() - others.keys())])
-        for kind, files, others in (("images without mask", of_images, of_masks), ("masks without image", of_masks, of_images))
+        for kind, files, others in (("image", of_images, of_masks), ("mask", of_masks, of_images))
         if files.keys() - others.keys()
     ]
     if alone:
@@ -102,4 +102,5 @@ def _compiled(pattern: str | None) -> re.Pattern | None:
 
 def _named(kind: str, paths: list[Path]) -> str:
     more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
-    return f"{len(paths):,} {kind}: {', '.join(map(str, paths[:NAMED]))}{more}"
+    other = {"image": "mask", "mask": "image"}[kind]
+    return f"{tree.number(len(paths), kind)} without {other}: {', '.join(map(str, paths[:NAMED]))}{more}"

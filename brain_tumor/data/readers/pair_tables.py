@@ -98,9 +98,7 @@ def read_table(path: Path) -> PairTable:
     for row in table.rows:
         where = f"{path}, line {row.line}"
         if row.surplus:
-            raise DataError(
-                f"{where}: {len(row.surplus)} cells more than columns; put quotes around a cell with {table.delimiter!r}"
-            )
+            raise DataError(f"{where}: more cells than columns; put quotes around a cell with {table.delimiter!r}")
         cells = {name: row.cells[columns[name]] for name in COLUMNS if name in columns}
         blank = next((name for name, cell in cells.items() if not cell and name not in ("site", "spacing", "slice")), None)
         if blank:
