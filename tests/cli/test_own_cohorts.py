@@ -498,7 +498,6 @@ def test_boundaries_are_in_mm_where_each_case_has_a_spacing(volumes, pictures, c
     assert segmentation._spacings(opening.open_cohort("ours")) == (dict.fromkeys(["P1", "P2", "P3", "P4"], (1, 1, 1)), "px")
 
 
-@pytest.mark.backend
 def test_a_cohort_that_is_not_here_is_refused_with_those_that_are(pictures, command):
     command("data", "add", "ours", "--table", pictures / "pairs.csv")
     words = ("unknown cohort 'theirs'", "lgg, phantom or ours", "data add theirs")
@@ -507,7 +506,6 @@ def test_a_cohort_that_is_not_here_is_refused_with_those_that_are(pictures, comm
     assert command("train", "segmentation", "--cohort", "ours").refuses("source-004", "fold-1-of-5 or ratio-20")
 
 
-@pytest.mark.backend
 def test_the_five_commands_of_the_readme(made, tmp_path, home, command, monkeypatch):
     """From a folder to a score, on a tree as public sets have it; then every other command takes the cohort too."""
     shutil.copytree(made, tmp_path / "set")
