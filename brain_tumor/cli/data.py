@@ -61,6 +61,10 @@ def add(
     sequences: str = typer.Option(None, metavar="NAME[,NAME]", help="What the channels are, in order, such as pre,flair,post."),
     fit: Annotated[Fit | None, typer.Option(help="Of unlike sizes: pad to the largest, or resample to --size.")] = None,
     size: int = typer.Option(None, help="With --fit resample: height and width in pixels."),
+    never_test: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SITE", help="A site too small to hold out: its patients only train; may repeat."),
+    ] = None,
     each_image_a_patient: bool = typer.Option(
         False, "--each-image-a-patient", help="Nobody says whose an image is: you say that each is of another person."
     ),
@@ -80,7 +84,7 @@ def add(
         pairs = pair_tables.alone(pairs)
     named = [names.split(",") if names else [] for names in (sequences, positive)]
     surveyed = survey(pairs, label or (), named[0], fit or "", size, named[1])
-    folder = register.register(name, pairs, surveyed, each_image_a_patient)
+    folder = register.register(name, pairs, surveyed, each_image_a_patient, never_test or ())
     cohort = open_cohort(name)
     for note in surveyed.notes:
         typer.echo(note)

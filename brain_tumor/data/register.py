@@ -7,7 +7,7 @@
 import csv
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -33,22 +33,29 @@ ALONE = "each image counts as a patient of its own (--each-image-a-patient): if 
 UNKNOWN = "nobody says whose its images are, so no split of it can be made"
 
 
-def register(name: str, table: "PairTable", survey: "Survey", each_image_a_patient: bool = False) -> Path:
+def register(
+    name: str, table: "PairTable", survey: "Survey", each_image_a_patient: bool = False, never_tested: Sequence[str] = ()
+) -> Path:
     """Write a cohort's files, and return their folder.
 
     Args:
         each_image_a_patient: what a person said (:func:`brain_tumor.data.readers.pair_tables.alone`).
+        never_tested: sites too small to hold out; their patients are always in training.
 
     Raises:
-        DataError: as of :func:`check_name`.
+        DataError: as of :func:`check_name`, or a site that no case is of.
     """
     check_name(name)
+    sites = sorted({pair.site for pair in survey.pairs} - {""})
+    if unknown := [site for site in never_tested if site not in sites]:
+        raise DataError(f"--never-test {unknown[0]}: no case is of that site; there are {', '.join(sites) or 'none'}")
     description = {
         "name": name,
         "source": str(table.source.absolute()),
         **asdict(survey.choices),
         "outlined": not table.labelled,
         "each_image_a_patient": each_image_a_patient,
+        "never_tested_sites": list(never_tested),
         "notes": list(survey.notes),
     }
     folder = _folder(name)
@@ -123,6 +130,7 @@ def open_registered(name: str) -> Cohort:
         sequences=choices.sequences,
         cases=cases,
         notes=tuple(facts["notes"]),
+        never_tested_sites=tuple(facts.get("never_tested_sites", ())),
         outlined=facts["outlined"],
         choices=files.sha256_json([asdict(choices), [_cells(pair)[2:] for pair in pairs]]),
         caution=caution and f"cohort {name}: {caution}",

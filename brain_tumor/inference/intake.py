@@ -4,11 +4,12 @@ The size of a picture is checked before a pixel is decoded (:mod:`brain_tumor.da
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from brain_tumor.data import tree
 from brain_tumor.data.archive import is_archive, unpacked
 from brain_tumor.data.cache import SMALLEST
 from brain_tumor.data.cohort import Case, reference_of, title_of
@@ -79,7 +80,7 @@ def exam(
     path = unpacked(Path(source))
     if path.is_dir():
         images, numbers = lgg.read_images(path)
-        return _whole(path.resolve().name, images, numbers)
+        return replace(_whole(path.resolve().name, images, numbers), notes=tree.walk(path).notes)
     if path.suffix.lower() not in PICTURES:
         raise DataError(f"{path}: no folder, and no picture ({', '.join(PICTURES)})")
     image = _opaque(read_picture(path, MODES), len(sequences))

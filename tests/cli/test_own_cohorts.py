@@ -142,15 +142,21 @@ def test_lgg_described_as_ones_own_is_the_same_cohort(phantom_cohort, home, tmp_
         source = ("--table", write_table(tmp_path, rows[:1] + rows[:0:-1]))
     else:
         source = ("--images", phantom_cohort.root, "--masks", phantom_cohort.root, "--pattern", TCGA)
-    assert command("data", "add", "ours", *source, "--sequences", "pre,FLAIR,post").code == 0
+    options = ("--sequences", "pre,FLAIR,post", "--never-test", "CS")
+    assert command("data", "add", "ours", *source, *options).code == 0
     ours, theirs = open_store(opening.open_cohort("ours")), open_store(lgg.read_cohort(phantom_cohort.root))
     for name in ("images.npy", "masks.npy", "slices.csv"):
         assert (ours.folder / name).read_bytes() == (theirs.folder / name).read_bytes()
     assert ours.data_hash == theirs.data_hash and ours.cohort.reference == theirs.cohort.reference
-    cases = theirs.cases.assign(never_tested=False)  # one's own cohort spares no site
+    cases = theirs.cases.assign(never_tested=theirs.cases.site == "CS")
     for name in ("fold-1-of-3", "ratio-40", "site-HT", "clean-1-of-2"):
         split = splits.named(name, cases, theirs.slices, 0.2, 3)
         assert splits.named(name, ours.cases, ours.slices, 0.2, 3).hash == split.hash
+
+
+def test_a_site_that_is_never_tested_must_be_there(pictures, command):
+    words = ("--never-test EZ", "no case is of that site; there are none")
+    assert command("data", "add", "ours", "--table", pictures / "pairs.csv", "--never-test", "EZ").refuses(*words)
 
 
 def test_sizes_that_differ_need_one_word(pictures, command):

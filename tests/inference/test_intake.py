@@ -179,3 +179,8 @@ def test_a_last_channel_is_no_transparency_where_the_network_takes_as_many(tmp_p
         np.testing.assert_array_equal(exam.images, pixels[None])
         assert exam.notes == ()
         assert intake.exam(source, sequences=("grey",)).images.shape[-1] == (3 if channels == 4 else 1)
+
+
+def test_what_is_no_data_in_an_exams_folder_is_said(folder):
+    (folder / "._x.tif").write_bytes(b"left by a disk")
+    assert intake.exam(folder).notes == ("1 file passed over that is no data (._*)",)
