@@ -436,7 +436,7 @@ def test_pictures_in_such_folders_are_read_and_json_gives_the_names_back(home, s
 WALKS = re.compile(r"\.(?:rglob|glob|iterdir|scandir|listdir|walk)\(")
 OF_PEOPLE = sorted(path for room in ("data", "leakage", "inference") for path in (PACKAGE / room).rglob("*.py"))
 # The one walk; stale caches; what we wrote of a person's own cohorts.
-OF_OURS = {"data/tree.py", "data/cache.py", "data/readers/folders.py", "data/register.py"}
+OF_OURS = {"data/tree.py", "data/cache.py", "data/register.py"}
 
 
 def test_no_other_module_walks_folders_of_people():

@@ -90,7 +90,15 @@ def _open_or_build(cohort: Cohort, label: str, made_by: list[int], build: Callab
     """The store of that label; ``made_by`` holds the versions of the code that decide what lies in it."""
     place = hashlib.sha256(os.fsencode(cohort.root.resolve())).hexdigest()[:6]
     fingerprint = files.sha256_json([*made_by, cohort.fingerprint()])[:12]
-    stem = f"{cohort.name}-{label}-{place}"
+    return _open(cohort, built_once(f"{cohort.name}-{label}-{place}", fingerprint, build))
+
+
+def built_once(stem: str, fingerprint: str, build: Callable[[Path], None]) -> Path:
+    """The cache of that name and fingerprint: built whole, by one process, where it is missing; stale ones of the name go.
+
+    Raises:
+        DataError: it cannot be written; nothing is left behind.
+    """
     folder = data_folder() / "cache" / f"{stem}-{fingerprint}"
     if not folder.is_dir():
         try:
@@ -103,7 +111,7 @@ def _open_or_build(cohort: Cohort, label: str, made_by: list[int], build: Callab
                             shutil.rmtree(stale)
         except OSError as error:
             raise DataError(f"{folder}: cannot write the cache ({error.strerror or error}); nothing was kept") from None
-    return _open(cohort, folder)
+    return folder
 
 
 def _open(cohort: Cohort, folder: Path) -> Store:

@@ -11,7 +11,6 @@ both uint8, and ``meta.json``.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,11 +22,11 @@ import numpy as np
 from brain_tumor import files
 from brain_tumor.data import intensity
 from brain_tumor.data.archive import unpacked
+from brain_tumor.data.cache import built_once
 from brain_tumor.data.fingerprints import THUMBNAIL, Fingerprints, fingerprint
 from brain_tumor.data.picture import MODES, PICTURES, BadPictures, read_picture
 from brain_tumor.data.readers.classes import EXPECTED, read_places
 from brain_tumor.errors import DataError
-from brain_tumor.paths import data_folder
 from brain_tumor.progress import Bar
 
 MIN_SIDE = 16  # px; nothing anatomical is left of a head below
@@ -161,19 +160,8 @@ def open_pictures(folders: Folders, size: int, skip_bad: bool = False) -> Pictur
         DataError: a picture that is damaged, of an unknown kind or smaller than ``MIN_SIDE``, or a full disk; nothing is kept.
     """
     place = files.sha256_json([str(root.resolve()) for root in folders.roots])[:6]
-    stem = f"folders-{size}-{place}"
-    folder = data_folder() / "cache" / f"{stem}-{files.sha256_json([LAYOUT, folders.fingerprint()])[:12]}"
-    if not folder.is_dir():
-        try:
-            with files.locked(folder.parent / f".{stem}.lock"):
-                if not folder.is_dir():
-                    with files.atomic_folder(folder) as temporary:
-                        _read_all(folders, size, temporary, skip_bad)
-                    for stale in folder.parent.glob(f"{stem}-*"):
-                        if stale != folder:
-                            shutil.rmtree(stale)
-        except OSError as error:
-            raise DataError(f"{folder}: cannot write the cache ({error.strerror or error}); nothing was kept") from None
+    version = files.sha256_json([LAYOUT, folders.fingerprint()])[:12]
+    folder = built_once(f"folders-{size}-{place}", version, lambda temporary: _read_all(folders, size, temporary, skip_bad))
     meta = files.read_json(folder / "meta.json")
     unreadable = {int(row): line for row, line in meta["unreadable"].items()}
     if unreadable and not skip_bad:  # who left them out before may ask for all of them now
