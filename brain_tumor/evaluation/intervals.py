@@ -126,8 +126,8 @@ class Comparison:
         if self.verdict == NO_INTERVAL:
             difference = wording.score(self.difference, signed=True)
             return f"difference {difference}: no interval, {self.patients} patient{'s' * (self.patients != 1)}"
-        asked = "" if self.margin is None else f" (margin {self.margin:g})"
-        text = f"{self.verdict}{asked}: difference {self.difference:+.3f}, 95 % interval {self.low:+.3f} to {self.high:+.3f}"
+        margin = "" if self.margin is None else f" (margin {self.margin:g})"
+        text = f"{self.verdict}{margin}: difference {self.difference:+.3f}, 95 % interval {self.low:+.3f} to {self.high:+.3f}"
         text += f" over {self.patients} patients, p {p_in_words(self.p_value)}"
         if self.verdict != NOT_DECIDABLE:
             return text

@@ -148,8 +148,8 @@ def run_folder(recipe: Recipe, store: Store, own: OwnCode = NONE) -> RunFolder:
     is part of it: a run on the same patients is taken under the name that it has.
     """
     split = make_split(recipe, store)
-    asked = {name: value for name, value in identity(recipe).items() if name not in BY_CONTENT}
-    decisive = [recipe.TASK, asked, content(recipe, store, split), *([own.facts()] if own.facts() else [])]
+    choices = {name: value for name, value in identity(recipe).items() if name not in BY_CONTENT}
+    decisive = [recipe.TASK, choices, content(recipe, store, split), *([own.facts()] if own.facts() else [])]
     digest = files.sha256_json(decisive)[:8]
     stem = re.sub(r"[^\w-]+", "-", split.name)  # a file may call its split anything
     ending = f"{recipe.model}-{recipe.size}-seed{recipe.seed}-{digest}"

@@ -100,13 +100,13 @@ def search(
         # The sampler's own draws are not kept: another seed for each trial, else a search that goes on would repeat itself.
         study.sampler = optuna.samplers.TPESampler(seed=recipe.seed + finished)
         trial = study.ask()
-        asked = varied(recipe, {name: _suggest(trial, name) for name in names})
-        run = run_folder(asked, store)
+        candidate = varied(recipe, {name: _suggest(trial, name) for name in names})
+        run = run_folder(candidate, store)
         if on_trial:
             on_trial(finished + 1, trials, run)
         try:
             with within(f"{finished + 1} of {trials}"):
-                run = train(asked, cohort)
+                run = train(candidate, cohort)
         except BrainTumorError:
             study.tell(trial, state=state.FAIL)
             raise
@@ -127,14 +127,14 @@ def varied(recipe: Recipe, chosen: dict) -> Recipe:
     Raises:
         ModelError: no named strategy gives its stages.
     """
-    asked = plan.arguments(recipe.stages, recipe.NEW_LAYERS)
-    if asked is None:
+    options = plan.arguments(recipe.stages, recipe.NEW_LAYERS)
+    if options is None:
         raise ModelError("these stages are of no named strategy, so they cannot be varied")
     moves = {field.name for field in fields(Augmentation)}
-    asked |= {name: value for name, value in chosen.items() if name in asked}
-    stages = plan.stages(**asked, new_layers=recipe.NEW_LAYERS)
+    options |= {name: value for name, value in chosen.items() if name in options}
+    stages = plan.stages(**options, new_layers=recipe.NEW_LAYERS)
     augmentation = replace(recipe.augmentation, **{name: value for name, value in chosen.items() if name in moves})
-    others = {name: value for name, value in chosen.items() if name not in asked and name not in moves}
+    others = {name: value for name, value in chosen.items() if name not in options and name not in moves}
     return replace(recipe, stages=stages, augmentation=augmentation, **others)
 
 

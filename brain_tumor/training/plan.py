@@ -109,8 +109,8 @@ def stages(strategy: str, epochs: int, max_lr: float, new_layers: str = "head", 
 def arguments(plan: tuple[Stage, ...], new_layers: str = "head") -> dict | None:
     """The arguments of :func:`stages` that give this plan; None where no named strategy does."""
     optimiser = {name: getattr(plan[0], name) for name in OF_THE_OPTIMISER}
-    asked = {"epochs": sum(stage.epochs for stage in plan), "max_lr": plan[0].max_lr} | optimiser
+    options = {"epochs": sum(stage.epochs for stage in plan), "max_lr": plan[0].max_lr} | optimiser
     for strategy in STRATEGIES if len(plan) in (1, 3) else ():
-        if (strategy == "gradual") == (len(plan) == 3) and stages(strategy, **asked, new_layers=new_layers) == plan:
-            return asked | {"strategy": strategy}
+        if (strategy == "gradual") == (len(plan) == 3) and stages(strategy, **options, new_layers=new_layers) == plan:
+            return options | {"strategy": strategy}
     return None

@@ -71,11 +71,11 @@ class Section:
 
 def of_comparison(comparison: pd.DataFrame, run: str, other: str, margin: float | None) -> Section:
     """Two runs on the same slices (:mod:`brain_tumor.records.comparison`)."""
-    asked = f" Not inferior: it loses less than the margin of {margin:g}, stated beforehand." if margin else ""
+    by_margin = f" Not inferior: it loses less than the margin of {margin:g}, stated beforehand." if margin else ""
     text = (
         f"{run} minus {other}, on the same slices, paired by patient ({comparison.patients.iloc[0]} patients). Better or worse: "
-        f"the interval lies on one side of 0.{asked} Not decidable: so many patients would decide it, if they differed as these "
-        "do."
+        f"the interval lies on one side of 0.{by_margin} Not decidable: so many patients would decide it, if they differed as "
+        "these do."
     )
     return Section(f"Against {other}", tables.comparison_table(comparison), text)
 

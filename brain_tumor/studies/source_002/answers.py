@@ -107,12 +107,12 @@ def adjusted(answered: pd.DataFrame) -> pd.DataFrame:
         of it. Tables and figures print this interval; ``low`` and ``high`` are of the claim alone.
     """
     firsts = answered.drop_duplicates("trainings").set_index("trainings")
-    asked = firsts[~firsts.void].sort_values("p_value")
-    questions = np.arange(len(asked), 0, -1)
-    p_holm = (asked.p_value * questions).cummax().clip(upper=1)
+    distinct = firsts[~firsts.void].sort_values("p_value")
+    questions = np.arange(len(distinct), 0, -1)
+    p_holm = (distinct.p_value * questions).cummax().clip(upper=1)
     decided = int((p_holm < 1 - intervals.LEVEL).sum())
-    questions[decided:] = len(asked) - decided
-    questions = pd.Series(questions, asked.index)
+    questions[decided:] = len(distinct) - decided
+    questions = pd.Series(questions, distinct.index)
     rows = []
     for row in answered.itertuples():
         comparison = row.comparison if row.void else row.comparison.corrected(int(questions[row.trainings]))

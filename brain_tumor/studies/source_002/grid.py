@@ -130,8 +130,8 @@ def train(
     """
     chosen = cells(names)
     facts = {"budget": asdict(budget), "cells": [asdict(cell) for cell in chosen]}
-    asked = recipes(budget, chosen, cohort.name)
-    return grid.train(runs_folder() / grid_name(budget, cohort, chosen), asked, cohort, facts, on_run, record, workers)
+    folder, trainings = runs_folder() / grid_name(budget, cohort, chosen), recipes(budget, chosen, cohort.name)
+    return grid.train(folder, trainings, cohort, facts, on_run, record, workers)
 
 
 def grid_name(budget: Budget, cohort: Cohort, chosen: tuple[Cell, ...]) -> str:
