@@ -14,7 +14,7 @@ from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.part import Part, Result
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.inference.predict import probabilities
-from brain_tumor.models import saved
+from brain_tumor.models import backend, saved
 from brain_tumor.progress import tracked
 
 CRITERION = "accuracy"  # by which the threshold is chosen on the validation part, where there is one
@@ -70,13 +70,13 @@ def _slices(part: Part, again: bool) -> tuple[pd.DataFrame, bool]:
         stored = _read_slices(path)
         if stored[["case_id", "slice"]].equals(truth[["case_id", "slice"]]):
             return truth.assign(probability=stored.probability), False
-    model = saved.load(part.run.path, part.model)
+    network = backend.frozen(saved.load(part.run.path, part.model))
     inputs, scalings = network_inputs(part.recipe, part.store)
     probability = np.empty(len(part.rows))
     by_case = truth.groupby("case_id").groups
     for places in tracked(by_case.values(), f"scoring {part.name}", len(by_case)):
         rows = part.rows[places]
-        probability[places] = probabilities(model, inputs[rows], scalings[rows[0]], part.recipe.flip_tta)
+        probability[places] = probabilities(network, inputs[rows], scalings[rows[0]], part.recipe.flip_tta)
     calibration.check_probabilities(probability, f"{part.run.path.name}, {part.name} part")  # before anything is written
     table = truth.assign(probability=probability.round(classification.DECIMALS))
     scoring.write({path.name: table}, part.run.path)

@@ -1,9 +1,9 @@
 """Whole cases in, probabilities out: at the size the network works at, and back at the case's own size."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -13,6 +13,7 @@ from brain_tumor.errors import DataError, FileError
 from brain_tumor.evaluation import storage
 from brain_tumor.models import decision, settings
 
+Network = Callable[[np.ndarray], np.ndarray]  # images (B, S, S, C) float32 -> logits
 BATCH = 16  # always padded to this, so that a slice alone and a slice in a series give the same bits
 
 
@@ -63,11 +64,11 @@ def load_prediction(path: Path) -> Prediction:
         ) from None
 
 
-def probabilities(model: keras.Model, images: np.ndarray, scaling: np.ndarray, flip_tta: bool = False) -> np.ndarray:
+def probabilities(network: Network, images: np.ndarray, scaling: np.ndarray, flip_tta: bool = False) -> np.ndarray:
     """Run slices that already have the network's size and channels.
 
     Args:
-        model: a network that ends in one logit a pixel, or one a slice.
+        network: gives one logit a pixel, or one a slice (:func:`brain_tumor.models.backend.frozen` of a model).
         images: ``(Z, S, S, C)`` uint8.
         scaling: ``(4, C)`` float32, the exam's.
         flip_tta: also run the slices mirrored left and right, and take the mean of both answers.
@@ -75,23 +76,23 @@ def probabilities(model: keras.Model, images: np.ndarray, scaling: np.ndarray, f
     Returns:
         ``(Z, S, S)`` or ``(Z,)`` float32 in [0, 1].
     """
-    plain = _run(model, images, scaling)[..., 0]
+    plain = _run(network, images, scaling)[..., 0]
     if not flip_tta:
         return plain
-    mirrored = _run(model, images[:, :, ::-1], scaling)[..., 0]
+    mirrored = _run(network, images[:, :, ::-1], scaling)[..., 0]
     return (plain + (mirrored[:, :, ::-1] if mirrored.ndim == 3 else mirrored)) / 2
 
 
 @settings.fixed()
-def _run(model: keras.Model, images: np.ndarray, scaling: np.ndarray) -> np.ndarray:
+def _run(network: Network, images: np.ndarray, scaling: np.ndarray) -> np.ndarray:
     """The probabilities of each slice, from the network's logits, in batches of one fixed size."""
-    answers = np.empty((len(images), *model.output_shape[1:]), np.float32)
+    answers = []
     for start in range(0, len(images), BATCH):
         batch = intensity.normalise(images[start : start + BATCH], scaling)
         padded = np.zeros((BATCH, *batch.shape[1:]), np.float32)
         padded[: len(batch)] = batch
-        answers[start : start + BATCH] = decision.probabilities(model.predict_on_batch(padded)[: len(batch)])
-    return answers
+        answers.append(decision.probabilities(network(padded)[: len(batch)]))
+    return np.concatenate(answers)
 
 
 def at_native_size(working: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 A model's folder is self-contained: ``model.json`` says how the network is built, how its inputs are prepared and how its answer
 is decided; beside it lie the weights. Command line, notebooks and evaluation all predict through this class, so that an exam gets
-the same bits from each. A predictor is loaded once; the first call compiles the network for one fixed batch, later ones are hot.
+the same bits from each. A predictor is loaded once; the first call compiles the network for one fixed batch, with BatchNorms folded into the convolutions
+before them where TensorFlow computes on a processor; later ones are hot.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,8 @@ from brain_tumor.errors import DataError, ModelError
 from brain_tumor.evaluation.calibration import check_probabilities
 from brain_tumor.inference import intake
 from brain_tumor.inference.intake import Exam
-from brain_tumor.inference.predict import Prediction, at_native_size, probabilities, to_bytes
-from brain_tumor.models import saved
+from brain_tumor.inference.predict import Network, Prediction, at_native_size, probabilities, to_bytes
+from brain_tumor.models import backend, saved, settings
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,12 @@ class Predictor:
                 "so train the run again"
             ) from None
 
+    @cached_property
+    def network(self) -> Network:
+        """The model as a compiled function, with its weights as they are at the first prediction."""
+        with settings.fixed():
+            return backend.frozen(self.model)
+
     @property
     def outlines(self) -> bool:
         """Whether it predicts masks, and not a probability a slice."""
@@ -122,7 +130,7 @@ class Predictor:
         measured = intensity.scaling(exam.images, self.normalisation) if exam.scaling is None else exam.scaling
         scaling = channels.arranged(measured, self.channels, self.reference)
         resized = intensity.resize_images(intensity.pad_to_square(images), self.model.input_shape[1])
-        answer = probabilities(self.model, resized, scaling, self.flip_tta)
+        answer = probabilities(self.network, resized, scaling, self.flip_tta)
         check_probabilities(answer, f"{exam.name}: the network's answer")  # NaN would be stored as "no tumour"
         if not self.outlines:
             return SlicePrediction(exam.name, exam.asked, answer)

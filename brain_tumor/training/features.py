@@ -14,7 +14,7 @@ import numpy as np
 
 from brain_tumor.data.intensity import normalise
 from brain_tumor.errors import ModelError
-from brain_tumor.models import settings
+from brain_tumor.models import backend, settings
 from brain_tumor.progress import Bar
 from brain_tumor.training import augment
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
@@ -78,10 +78,10 @@ def compute(model: keras.Model, arrays: SliceArrays, batch_size: int, flip: bool
 
     Inference mode throughout, as a frozen encoder is in training too: its BatchNorms use their statistics and leave them.
     """
-    encoder = keras.Model(model.input, model.get_layer(POOL).output)
+    encoder = backend.faster(keras.Model(model.input, model.get_layer(POOL).output))
     encoder.compile(jit_compile=model.jit_compile)  # left to itself Keras takes XLA, which is slow on a processor
     rows = np.unique(arrays.rows)
-    outputs = np.empty((1 + flip, len(rows), encoder.output_shape[-1]), np.float32)
+    outputs = np.empty((1 + flip, len(rows), model.get_layer(POOL).output.shape[-1]), np.float32)
     with Bar("features", len(rows)) as bar:
         for start in range(0, len(rows), batch_size):
             here = rows[start : start + batch_size]

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from brain_tumor.models import backend
 from brain_tumor.models.freezing import DEPTHS, depth
 from brain_tumor.training.schedules import MOMENTUM_HIGH, OneCycle
 
@@ -31,7 +32,41 @@ class _CycledMomentum:
             self._momentum = None
 
 
-class OneCycleAdamW(_CycledMomentum, keras.optimizers.AdamW):
+class FusedAdamW(keras.optimizers.AdamW):
+    """Keras's AdamW; TensorFlow on a processor takes each step in two passes over the weights, where Keras makes some ten."""
+
+    def _apply_weight_decay(self, variables: list) -> None:
+        """Keras calls this once a step, before the updates."""
+        if not backend.on_processor():
+            super()._apply_weight_decay(variables)
+            return
+        rest = 1 - keras.ops.cast(self.learning_rate, "float32") * self.weight_decay
+        for variable in variables:
+            if self._use_weight_decay(variable):
+                variable.assign(variable * rest)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Adam's update of one variable, as Keras words it."""
+        if not backend.on_processor():
+            super().update_step(gradient, variable, learning_rate)
+            return
+        from brain_tumor.models import on_tensorflow
+
+        index = self._get_variable_index(variable)
+        step = keras.ops.cast(self.iterations + 1, "float32")
+        betas = [keras.ops.cast(beta, "float32") for beta in (self.beta_1, self.beta_2)]
+        on_tensorflow.adam(
+            variable,
+            (self._momentums[index], self._velocities[index]),
+            gradient,
+            learning_rate,
+            betas,
+            [beta**step for beta in betas],
+            self.epsilon,
+        )
+
+
+class OneCycleAdamW(_CycledMomentum, FusedAdamW):
     """AdamW (Loshchilov 2019, arXiv 1711.05101) with learning rate and first beta from one :class:`OneCycle`."""
 
     def __init__(self, cycle: OneCycle, weight_decay: float = 1e-2, name: str = "one_cycle_adamw"):
@@ -113,7 +148,7 @@ def _one(
     if schedule == "1cycle":
         return {"adamw": OneCycleAdamW, "sgd": OneCycleSGD}[name](OneCycle(rate, steps, pct_start), weight_decay)
     if name == "adamw":
-        optimiser = keras.optimizers.AdamW(float(rate), weight_decay)
+        optimiser = FusedAdamW(float(rate), weight_decay)
     else:
         optimiser = keras.optimizers.SGD(float(rate), float(momentum), weight_decay=weight_decay)
     optimiser.exclude_from_weight_decay(var_names=list(NOT_DECAYED))

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from brain_tumor.errors import RunError
-from brain_tumor.models import freezing, settings
+from brain_tumor.models import backend, freezing, settings
 from brain_tumor.progress import Bar
 from brain_tumor.training import features, loop
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
@@ -66,6 +66,7 @@ def train(
         run.mend_history(history)
         _wind_on(model, done * steps)
     total = sum(stage.epochs for stage in stages)
+    twin = backend.faster(model)
     first = 0
     listed = loop.callback_list(callbacks, model, total)
     listed.on_train_begin()
@@ -74,7 +75,7 @@ def train(
             last = first + stage.epochs
             batches_of: Callable = epoch_batches
             validation_batches = None if validation is None else ValidationBatches(validation, example.batch_size)
-            trained = features.head(model) if without_encoder else model
+            trained = features.head(model) if without_encoder else twin
             if done < last:
                 freezing.train_only(model, stage.part)
                 optimiser = stage.make_optimiser(steps)

@@ -7,7 +7,7 @@ import pytest
 from brain_tumor.data import intensity
 from brain_tumor.errors import DataError
 from brain_tumor.inference import predict
-from brain_tumor.models import saved
+from brain_tumor.models import backend, saved
 
 pytestmark = pytest.mark.backend
 
@@ -22,7 +22,7 @@ def test_a_slice_alone_and_in_its_series_gives_the_same_bits(architecture, size,
     if (keras.backend.backend(), architecture, number_format) == ("jax", "unet-resnet18", "mixed_bfloat16"):
         pytest.skip("JAX takes float32 on processors, and the small network is tried in bfloat16")
     keras.utils.set_random_seed(0)
-    model = saved.build(saved.describe(architecture, size=size), number_format)
+    model = backend.frozen(saved.build(saved.describe(architecture, size=size), number_format))
     images = np.random.default_rng(0).integers(0, 256, (20, size, size, 3), np.uint8)
     scaling = intensity.scaling(images, "unit")
     together = predict.probabilities(model, images, scaling)
@@ -32,7 +32,7 @@ def test_a_slice_alone_and_in_its_series_gives_the_same_bits(architecture, size,
 
 def test_probabilities_are_those_of_the_network(network, images):
     inputs, scaling = of_the_networks_size(images)
-    answer = predict.probabilities(network, inputs, scaling)
+    answer = predict.probabilities(backend.frozen(network), inputs, scaling)
     assert (answer.shape, answer.dtype) == ((20, 16, 16), np.float32)
     logits = network(inputs.astype(np.float32) / 255, training=False)
     plainly = keras.ops.convert_to_numpy(keras.ops.sigmoid(logits))[..., 0]
@@ -41,16 +41,16 @@ def test_probabilities_are_those_of_the_network(network, images):
 
 def test_averaged_flips_do_not_tell_left_from_right(network, images):
     inputs, scaling = of_the_networks_size(images)
-    answer = predict.probabilities(network, inputs, scaling, flip_tta=True)
-    mirrored = predict.probabilities(network, inputs[:, :, ::-1], scaling, flip_tta=True)
+    answer = predict.probabilities(backend.frozen(network), inputs, scaling, flip_tta=True)
+    mirrored = predict.probabilities(backend.frozen(network), inputs[:, :, ::-1], scaling, flip_tta=True)
     np.testing.assert_array_equal(answer, mirrored[:, :, ::-1])
-    assert not np.array_equal(answer, predict.probabilities(network, inputs, scaling))
+    assert not np.array_equal(answer, predict.probabilities(backend.frozen(network), inputs, scaling))
 
 
 @pytest.fixture
 def stored(network, images, tmp_path):
     inputs, scaling = of_the_networks_size(images)
-    working = predict.probabilities(network, inputs, scaling)
+    working = predict.probabilities(backend.frozen(network), inputs, scaling)
     native, numbers = predict.at_native_size(working, images.shape[1:3]), np.arange(1, len(images) + 1)
     prediction = predict.Prediction("TCGA_CS_0001_20000101", numbers, native, predict.to_bytes(working))
     prediction.save(tmp_path / "predictions")

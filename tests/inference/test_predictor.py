@@ -18,7 +18,7 @@ from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRec
 from brain_tumor.inference import intake, predict
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predictor import Predictor
-from brain_tumor.models import saved
+from brain_tumor.models import backend, saved
 
 pytestmark = pytest.mark.backend
 
@@ -53,7 +53,7 @@ def test_a_case_returns_at_its_own_size(network, images):
     assert (answer.native.shape, answer.native.dtype) == ((20, 24, 24), np.uint8)
     assert (answer.working.shape, answer.working.dtype) == ((20, 16, 16), np.uint8)
     assert answer.slice_numbers.tolist() == list(range(1, 21)) and answer.case_id == "A"
-    straight = predict.probabilities(network, intensity.resize_images(images, 16), intensity.scaling(images, "unit"))
+    straight = predict.probabilities(backend.frozen(network), intensity.resize_images(images, 16), intensity.scaling(images, "unit"))
     assert np.abs(answer.working / 255 - straight).max() <= 0.5 / 255 + 1e-6
     assert np.abs(answer.native.mean() - answer.working.mean()) < 5, "only resized"
 
@@ -79,30 +79,29 @@ def axes_of(plane):
     return [(np.average(np.arange(len(mass)), weights=mass), mass) for mass in masses]
 
 
-def spy(mirror, batches):
-    """Stands for a network of the same shapes; it keeps what it is given, and answers 0.5 everywhere."""
+@pytest.fixture
+def batches(monkeypatch):
+    """What a network is given; the one that keeps it here answers 0.5 everywhere."""
+    given = []
 
-    def predict_on_batch(batch):
-        batches.append(batch)
+    def network(batch):
+        given.append(batch)
         return np.zeros((*batch.shape[:3], 1), np.float32)
 
-    return SimpleNamespace(
-        input_shape=mirror.input_shape, output_shape=mirror.output_shape, predict_on_batch=predict_on_batch
-    )  # fmt: skip
+    monkeypatch.setattr(backend, "frozen", lambda model: network)
+    return given
 
 
-def test_padding_changes_no_normalisation(mirror):
+def test_padding_changes_no_normalisation(mirror, batches):
     """``volume`` takes the mean of the exam: black margins would draw it down."""
     images = np.random.default_rng(0).integers(60, 200, (3, 128, 64, 3), np.uint8)
-    batches = []
-    Predictor(spy(mirror, batches), "volume").predict(exam_of(images))
+    Predictor(mirror, "volume").predict(exam_of(images))
     expected = intensity.normalise(images, intensity.scaling(images, "volume"))
     np.testing.assert_allclose(batches[0][:3, :, 32:96], expected, atol=1e-6)
 
 
-def test_every_call_has_one_shape_so_that_a_network_is_compiled_once(mirror):
-    batches = []
-    predictor = Predictor(spy(mirror, batches), "unit", flip_tta=True)
+def test_every_call_has_one_shape_so_that_a_network_is_compiled_once(mirror, batches):
+    predictor = Predictor(mirror, "unit", flip_tta=True)
     for slices in (1, 16, 19):
         predictor.predict(exam_of(np.full((slices, 40, 60, 3), 7, np.uint8)))
     assert {batch.shape for batch in batches} == {(predict.BATCH, 128, 128, 3)}
