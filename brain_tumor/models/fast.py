@@ -19,7 +19,7 @@ import numpy as np
 from brain_tumor.models import on_tensorflow
 from brain_tumor.models.on_tensorflow import Tensor, Weights
 
-INPUT_CHANNELS = 8  # up to so many a BatchNorm of the input is computed with the convolution that follows it
+FEW_CHANNELS = 8  # TensorFlow's BatchNorm takes 16 channels at a time: of so few it is slower than Keras's own
 SMALL_SIDE, MANY_CHANNELS = 4, 256  # where a matrix product beats a convolution
 DOUBLED_SIDE = {"bfloat16": 16, "float32": 8}  # from this side on a transposed convolution beats doubling
 
@@ -50,6 +50,19 @@ class Step:
     compute: Callable[..., Tensor]
     sources: tuple[int, ...]
     target: int
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network's nodes by their targets, how many nodes take each tensor, and the tensor that the network takes."""
+
+    nodes: dict[int, Node]
+    users: Counter
+    first: int
+
+    def alone(self, tensor: int) -> Node | None:
+        """The node that gives ``tensor``, if only one other takes it."""
+        return self.nodes.get(tensor) if self.users[tensor] == 1 else None
 
 
 class Twin(keras.Model):
@@ -124,9 +137,8 @@ def _node(node: Any) -> Node:
 
 def _plan(nodes: Sequence[Node], first: int, last: int, folded: bool) -> list[Step]:
     """The steps from the tensor ``first`` to ``last``; a layer that is computed with another has no step of its own."""
-    users = Counter(source for node in nodes for source in node.sources)
-    lone = {node.target: node for node in nodes if users[node.target] == 1}
-    steps = {node.target: _step(node, lone, first, folded) for node in nodes}
+    graph = Graph({node.target: node for node in nodes}, Counter(source for node in nodes for source in node.sources), first)
+    steps = {node.target: _step(node, graph, folded) for node in nodes}
     needed, plan = {last}, []
     for node in reversed(nodes):
         if node.target in needed:
@@ -135,15 +147,16 @@ def _plan(nodes: Sequence[Node], first: int, last: int, folded: bool) -> list[St
     return plan[::-1]
 
 
-def _step(node: Node, lone: dict[int, Node], first: int, folded: bool) -> Step:
-    """How a node is computed; ``lone`` holds the nodes whose answer only one other needs."""
+def _step(node: Node, graph: Graph, folded: bool) -> Step:
+    """How a node is computed; with ``folded``, a BatchNorm with the convolution before it."""
     if _is_plain_batchnorm(node):
-        before = lone.get(node.sources[0])
+        before = graph.alone(node.sources[0])
         if folded and before and _is_plain_convolution(before) and before.layer.activation is keras.activations.linear:
-            return _convolution_step(before, node.target, Weights(before.layer, node.layer), lone, first)
-        return Step(partial(on_tensorflow.batch_normalization, node.layer), node.sources, node.target)
+            return _convolution_step(before, node.target, Weights(before.layer, node.layer), graph)
+        if node.shape[-1] > FEW_CHANNELS:
+            return Step(partial(on_tensorflow.batch_normalization, node.layer), node.sources, node.target)
     if _is_plain_convolution(node):
-        return _convolution_step(node, node.target, Weights(node.layer), lone, first)
+        return _convolution_step(node, node.target, Weights(node.layer), graph)
 
     def call(*values: Tensor, training: bool) -> Tensor:
         return node.call(dict(zip(node.sources, values, strict=True)), training)
@@ -151,24 +164,24 @@ def _step(node: Node, lone: dict[int, Node], first: int, folded: bool) -> Step:
     return Step(call, node.sources, node.target)
 
 
-def _convolution_step(node: Node, target: int, weights: Weights, lone: dict[int, Node], first: int) -> Step:
+def _convolution_step(node: Node, target: int, weights: Weights, graph: Graph) -> Step:
     """A convolution, with the layers before it that can be computed in the same go."""
-    layer, before = node.layer, lone.get(node.sources[0])
+    layer, before = node.layer, graph.nodes.get(node.sources[0])
     (size, _), (stride, _), padding = layer.kernel_size, layer.strides, layer.padding.upper()
     sources = node.sources
     if padding == "VALID" and (zeros := _zeros(before)):  # of a layer of their own
         sources = before.sources
         padding = "SAME" if stride == 1 and size == 2 * zeros + 1 else zeros
-        inputs = lone.get(sources[0])
-        if inputs and inputs.sources == (first,) and _is_input_batchnorm(inputs):
+        inputs = graph.alone(sources[0]) if graph.alone(before.target) else None
+        if inputs and inputs.sources == (graph.first,) and _is_input_batchnorm(inputs):
             compute = partial(on_tensorflow.input_convolution, inputs.layer, weights, stride=stride, padding=padding)
             return Step(compute, inputs.sources, target)
-    if (size, stride, padding) == (3, 1, "SAME"):
+    if size in (1, 3) and stride == 1 and padding == "SAME" or size == stride == 1:
         low, *beside = before.sources if before and type(before.layer) is keras.layers.Concatenate else sources
-        doubling = lone.get(low)
+        doubling = graph.nodes.get(low)
         if len(beside) < 2 and _doubles(doubling) and node.shape[0] // 2 >= DOUBLED_SIDE.get(layer.compute_dtype, 8):
             return Step(partial(on_tensorflow.doubled_convolution, weights), (*doubling.sources, *beside), target)
-        if max(node.shape[:2]) <= SMALL_SIDE and min(layer.kernel.shape[2:]) >= MANY_CHANNELS:
+        if size == 3 and max(node.shape[:2]) <= SMALL_SIDE and min(layer.kernel.shape[2:]) >= MANY_CHANNELS:
             return Step(partial(on_tensorflow.small_convolution, weights), sources, target)
     return Step(partial(on_tensorflow.convolution, weights, stride=stride, padding=padding), sources, target)
 
@@ -187,7 +200,7 @@ def _is_plain_batchnorm(node: Node) -> bool:
 
 
 def _is_input_batchnorm(node: Node) -> bool:
-    return _is_plain_batchnorm(node) and not node.layer.scale and node.shape[-1] <= INPUT_CHANNELS
+    return _is_plain_batchnorm(node) and not node.layer.scale and node.shape[-1] <= FEW_CHANNELS
 
 
 def _zeros(node: Node | None) -> int:

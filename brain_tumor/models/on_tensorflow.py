@@ -149,9 +149,9 @@ def _small_convolution(x: Tensor, kernel: Tensor) -> tuple[Tensor, Callable]:
 
 
 def doubled_convolution(weights: Weights, low: Tensor, *beside: Tensor, training: bool) -> Tensor:
-    """A 3 x 3 convolution, padded, of ``low (B, H, W, C)`` after each pixel has become 2 x 2: ``(B, 2H, 2W, F)``.
+    """A convolution, 3 x 3 padded or 1 x 1, of ``low (B, H, W, C)`` after each pixel has become 2 x 2: ``(B, 2H, 2W, F)``.
 
-    As one transposed convolution with stride 2, which needs 4 products where the convolution of the larger image needs 9 (the
+    As one transposed convolution with stride 2, which needs 4 products where a 3 x 3 convolution of the larger image needs 9 (the
     same identity: Shi 2016, arXiv 1609.07009).
 
     Args:
@@ -159,26 +159,23 @@ def doubled_convolution(weights: Weights, low: Tensor, *beside: Tensor, training
             the convolution of both.
     """
     kernel, low = weights.kernel(), tf.cast(low, weights.dtype)
-    channels, filters = low.shape[-1], kernel.shape[-1]
-    of_low = tf.reshape(kernel[:, :, :channels], [9, channels * filters])
-    pairs = tf.transpose(tf.reshape(tf.matmul(PAIRS, of_low), [4, 4, channels, filters]), [0, 1, 3, 2])
+    size, channels, filters = kernel.shape[0], low.shape[-1], kernel.shape[-1]
+    of_low = tf.reshape(kernel[:, :, :channels], [size**2, channels * filters])
+    pairs = tf.reshape(tf.matmul(_pairs(size), of_low), [size + 1, size + 1, channels, filters])
     shape = [tf.shape(low)[0], 2 * low.shape[1], 2 * low.shape[2], filters]
-    answer = tf.nn.conv2d_transpose(low, tf.cast(pairs, weights.dtype), shape, 2, "SAME")
+    answer = tf.nn.conv2d_transpose(low, tf.cast(tf.transpose(pairs, [0, 1, 3, 2]), weights.dtype), shape, 2, "SAME")
     for high in beside:
         own = tf.cast(kernel[:, :, channels:], weights.dtype)
         answer += _convolve(tf.cast(high, weights.dtype), own, 1, "SAME")
     return weights.finish(answer)
 
 
-def _pairs() -> np.ndarray:
-    """``(16, 9)``: the 4 x 4 kernel of the transposed convolution, of the 3 x 3 kernel after doubling."""
-    matrix = np.zeros((4, 4, 3, 3), np.float32)
-    for row, column in np.ndindex(3, 3):
-        matrix[row : row + 2, column : column + 2, 2 - row, 2 - column] = 1
-    return matrix.reshape(16, 9)
-
-
-PAIRS = _pairs()
+def _pairs(size: int) -> np.ndarray:
+    """``((size + 1)², size²)``: the transposed convolution's kernel, of the kernel of the convolution after doubling."""
+    matrix = np.zeros((size + 1, size + 1, size, size), np.float32)
+    for row, column in np.ndindex(size, size):
+        matrix[row : row + 2, column : column + 2, size - 1 - row, size - 1 - column] = 1
+    return matrix.reshape((size + 1) ** 2, size**2)
 
 
 def adam(
