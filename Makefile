@@ -15,6 +15,11 @@ MACHINE = import platform, sys; print('\# For Python %d.%d on %s %s' % (*sys.ver
 LOWEST = import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 	extras = [line for name in '$(EXTRAS)'.split(',') for line in project['optional-dependencies'][name]]; \
 	print(*[line.replace('>=', '==') for line in project['dependencies'] + extras], sep='\n')
+# What the benchmarks compare with.
+BENCH_EXTRA = import tomllib; \
+	print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['bench'], sep='\n')
+WITHOUT_DEPENDENCIES := segmentation-models-pytorch|timm|torchvision
+BENCH ?=
 LOWEST_TESTS ?= tests/test_foundation.py tests/test_command_line.py tests/experiments/test_jobs.py tests/report/test_notebook.py \
 	tests/data tests/evaluation tests/leakage tests/report/test_figures*.py
 IMPORT_ALL = import importlib, pkgutil, brain_tumor; \
@@ -105,5 +110,12 @@ notebooks: env ## run every notebook small and export it; FULL=1 runs them at fu
 reports: env ## rebuild every published report from the data, runs and records at hand
 	$(BRAIN_TUMOR) reports
 
-bench: env ## measure this machine: index, cache, batches, training and inference
-	$(BIN)/python benchmarks/bench.py
+bench: env build/peer/.installed ## measure this machine beside PyTorch: speed, cost, memory, start-up (an hour; BENCH="--only speed")
+	$(BIN)/python benchmarks/bench.py $(BENCH)
+
+# PyTorch stays out of .venv. Its companion's compiled part need not fit it, so the second line asks for no dependencies.
+build/peer/.installed: pyproject.toml
+	$(BIN)/python -c "$(BENCH_EXTRA)" > build/bench.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --target build/peer $$(grep -v -E '$(WITHOUT_DEPENDENCIES)' build/bench.txt)
+	$(BIN)/python -m pip install --disable-pip-version-check --target build/peer --no-deps $$(grep -E '$(WITHOUT_DEPENDENCIES)' build/bench.txt)
+	@touch $@

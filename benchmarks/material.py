@@ -1,6 +1,5 @@
 """What both sides are fed: the slices of one cohort, and this project's batches of them."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ import numpy as np
 from brain_tumor.data import splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.readers.lgg import read_cohort
-from brain_tumor.training.augment import NONE, Augmentation
+from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.batches import SliceArrays, TrainingBatches
 
 SIZE, BATCH, SPLIT = 128, 16, "source-004"

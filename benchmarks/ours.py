@@ -1,8 +1,10 @@
 """This project's side: its networks, trained by its own stages and asked by its own prediction."""
 
+import contextlib
 import os
+import resource
 import tempfile
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +18,27 @@ import keras  # noqa: E402
 
 from brain_tumor.data.intensity import normalise  # noqa: E402
 from brain_tumor.inference import predict  # noqa: E402
-from brain_tumor.models import backend, saved, settings  # noqa: E402
+from brain_tumor.models import backend, fast, saved, settings  # noqa: E402
 from brain_tumor.training import losses, stages  # noqa: E402
 from brain_tumor.training.augment import Augmentation  # noqa: E402
 from brain_tumor.training.batches import TrainingBatches  # noqa: E402
+from brain_tumor.training.optimisers import FusedAdamW  # noqa: E402
 from brain_tumor.training.plan import Stage  # noqa: E402
 from brain_tumor.training.runs import RunFolder  # noqa: E402
 
 METRICS = (losses.dice_hits, losses.dice_area)
+KERAS = keras.optimizers.AdamW
+# What each optimisation is replaced by where it is left out: object, attribute, value.
+ADAMW = [(FusedAdamW, name, getattr(KERAS, name)) for name in ("update_step", "_apply_weight_decay")]
+LEFT_OUT = {
+    "fused BatchNorm": [(fast, "_is_plain_batchnorm", lambda node: False)],
+    "BatchNorm of the input": [(fast, "_is_input_batchnorm", lambda node: False)],
+    "padding within the convolution": [(fast, "_zeros", lambda node: 0)],
+    "doubling as transposed convolution": [(fast, "_doubles", lambda node: False)],
+    "small convolutions as matrix products": [(fast, "SMALL_SIDE", 0)],
+    "one-pass AdamW": ADAMW,
+    "all of these": [(backend, "faster", lambda network: network), *ADAMW],
+}
 
 
 class Worker:
@@ -38,27 +53,35 @@ class Worker:
         self.number, self.batch_of = 0, self.material.endless()
         return len(self.material.slices)
 
+    def memory(self) -> float:
+        """The most memory that this process has held, in MB."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
     def version(self) -> dict:
         machine = backend.machine()
         return {"keras": machine["keras_version"], machine["backend"]: machine["backend_version"]}
 
-    def prepare(self, model: str, precision: str, batch: int = BATCH) -> None:
-        """A network, and two steps and predictions so that nothing is done for the first time when the clock runs."""
+    def prepare(self, model: str, precision: str, batch: int = BATCH, without: str = "") -> None:
+        """A network, and two steps and predictions so that nothing is done for the first time when the clock runs.
+
+        Args:
+            without: one of :data:`LEFT_OUT`.
+        """
         keras.utils.set_random_seed(0)
         self.batch_of = self.material.endless(batch)
         network = saved.build(saved.describe(model, size=self.size), precision)
-        with settings.fixed():
+        with settings.fixed(), _left_out(without):
             twin = backend.faster(network)
             twin.compile(Stage("all", 12).make_optimiser(100), losses.make("bce-dice"), metrics=list(METRICS), jit_compile=False)
-            self.networks[model, precision] = twin
-            self.train(model, precision, 2)
-            self.compiled[model, precision] = backend.frozen(network)
+            self.networks[model, precision, without] = twin
+            self.train(model, precision, 2, without)
+            self.compiled[model, precision] = network.predict_on_batch if without else backend.frozen(network)
         self.predict(model, precision, 2)
 
     @settings.fixed()
-    def train(self, model: str, precision: str, steps: int) -> float:
+    def train(self, model: str, precision: str, steps: int, without: str = "") -> float:
         """Seconds of so many training steps, with their batches."""
-        network = self.networks[model, precision]
+        network = self.networks[model, precision, without]
 
         def run() -> None:
             for _ in range(steps):
@@ -97,10 +120,25 @@ class Worker:
         with tempfile.TemporaryDirectory(dir=os.environ["BRAIN_TUMOR_HOME"]) as folder:
             run = RunFolder(Path(folder))
             spent = seconds(lambda: stages.train(network, plan, epoch_batches, losses.make("bce-dice"), run, metrics=METRICS))
+        if not into:
+            return {"seconds": spent, "steps": epochs * (len(arrays.rows) // batch)}
         compiled, rows = backend.frozen(network), np.asarray(test)
         plain, mirrored = (_probability(compiled, self.material.arrays, rows, flip) for flip in (False, True))
         np.save(into, np.rint(255 * (plain + mirrored[:, :, ::-1]) / 2).astype(np.uint8))
         return {"seconds": spent, "steps": epochs * (len(arrays.rows) // batch)}
+
+
+@contextlib.contextmanager
+def _left_out(name: str) -> Iterator[None]:
+    """Within, networks are built and traced without an optimisation."""
+    earlier = [(owner, attribute, getattr(owner, attribute)) for owner, attribute, _ in LEFT_OUT.get(name, ())]
+    try:
+        for owner, attribute, value in LEFT_OUT.get(name, ()):
+            setattr(owner, attribute, value)
+        yield
+    finally:
+        for owner, attribute, value in earlier:
+            setattr(owner, attribute, value)
 
 
 def _logits(network: predict.Network, arrays, rows: np.ndarray, flip: bool = False) -> np.ndarray:

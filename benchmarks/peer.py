@@ -9,12 +9,12 @@ import numpy as np
 from sides import PEER
 
 sys.path.append(str(PEER))  # behind .venv, whose own packages come first
-import torch  # noqa: E402
-from material import BATCH, SIZE, open_material, seconds  # noqa: E402
+import torch
+from material import BATCH, SIZE, open_material, seconds
 
-from brain_tumor.data.intensity import normalise  # noqa: E402
-from brain_tumor.training.augment import Augmentation  # noqa: E402
-from brain_tumor.training.batches import TrainingBatches  # noqa: E402
+from brain_tumor.data.intensity import normalise
+from brain_tumor.training.augment import Augmentation
+from brain_tumor.training.batches import TrainingBatches
 
 BACKBONES = {"unet-resnet18": "resnet18"}
 

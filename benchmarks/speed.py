@@ -67,9 +67,7 @@ def ratios(rows: list[dict]) -> list[dict]:
     for (side, model, precision, action), ours in rates.items():
         if side == "ours" and ("peer", model, precision, action) in rates:
             each = [one / other for one, other in zip(ours, rates["peer", model, precision, action], strict=True)]
-            table.append(
-                {"action": action, "precision": precision, "ratio": median(each), "least": min(each), "most": max(each)}
-            )
+            table.append({"action": action, "precision": precision, "ratio": median(each), "least": min(each), "most": max(each)})
     return table
 
 

@@ -2,8 +2,7 @@
 
 A model's folder is self-contained: ``model.json`` says how the network is built, how its inputs are prepared and how its answer
 is decided; beside it lie the weights. Command line, notebooks and evaluation all predict through this class, so that an exam gets
-the same bits from each. A predictor is loaded once; the first call compiles the network for one fixed batch, with BatchNorms folded into the convolutions
-before them where TensorFlow computes on a processor; later ones are hot.
+the same bits from each. A predictor is loaded once; its first call compiles the network for one fixed batch, later ones are hot.
 """
 
 from collections.abc import Sequence

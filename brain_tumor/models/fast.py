@@ -176,7 +176,7 @@ def _convolution_step(node: Node, target: int, weights: Weights, graph: Graph) -
         if inputs and inputs.sources == (graph.first,) and _is_input_batchnorm(inputs):
             compute = partial(on_tensorflow.input_convolution, inputs.layer, weights, stride=stride, padding=padding)
             return Step(compute, inputs.sources, target)
-    if size in (1, 3) and stride == 1 and padding == "SAME" or size == stride == 1:
+    if size in (1, 3) and stride == 1 and (padding == "SAME" or size == 1):
         low, *beside = before.sources if before and type(before.layer) is keras.layers.Concatenate else sources
         doubling = graph.nodes.get(low)
         if len(beside) < 2 and _doubles(doubling) and node.shape[0] // 2 >= DOUBLED_SIDE.get(layer.compute_dtype, 8):

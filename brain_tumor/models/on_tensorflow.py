@@ -187,7 +187,7 @@ def adam(
     powers: Sequence[Tensor],
     epsilon: float,
 ) -> None:
-    """One step of Adam in one pass over a ``tf.Variable`` and its two moments; ``powers`` are the betas to the power of the step."""
+    """One step of Adam in one pass over a ``tf.Variable`` and its two moments; ``powers``: the betas to the power of the step."""
     tf.raw_ops.ResourceApplyAdam(
         var=variable.handle,
         m=moments[0].value.handle,

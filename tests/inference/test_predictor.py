@@ -53,7 +53,9 @@ def test_a_case_returns_at_its_own_size(network, images):
     assert (answer.native.shape, answer.native.dtype) == ((20, 24, 24), np.uint8)
     assert (answer.working.shape, answer.working.dtype) == ((20, 16, 16), np.uint8)
     assert answer.slice_numbers.tolist() == list(range(1, 21)) and answer.case_id == "A"
-    straight = predict.probabilities(backend.frozen(network), intensity.resize_images(images, 16), intensity.scaling(images, "unit"))
+    straight = predict.probabilities(
+        backend.frozen(network), intensity.resize_images(images, 16), intensity.scaling(images, "unit")
+    )
     assert np.abs(answer.working / 255 - straight).max() <= 0.5 / 255 + 1e-6
     assert np.abs(answer.native.mean() - answer.working.mean()) < 5, "only resized"
 
