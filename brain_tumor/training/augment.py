@@ -14,6 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from brain_tumor.data.intensity import look_up
 from brain_tumor.training.fields import check, setting
 
 
@@ -107,10 +108,8 @@ def apply_intensity(images: np.ndarray, intensity: IntensityChanges) -> np.ndarr
     """
     levels = np.arange(256) / 255
     curves = np.rint(255 * levels ** intensity.gammas[..., None]).astype(np.uint8)
-    changed, channels = np.empty_like(images), curves.shape[1]
-    changed[..., channels:] = images[..., channels:]
-    for i, image in enumerate(images):
-        for channel in range(channels):
-            source = intensity.reference if intensity.copied[i, channel] else channel
-            changed[i, ..., channel] = curves[i, source][image[..., source]]
+    changed, channels = images.copy(), curves.shape[1]
+    sources = np.where(intensity.copied, intensity.reference, np.arange(channels))
+    for place, image, of_channels, tables in zip(changed, images, sources, curves, strict=True):
+        place[..., :channels] = look_up(image[None, ..., of_channels], tables[of_channels].T)[0]
     return changed
