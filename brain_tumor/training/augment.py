@@ -105,12 +105,20 @@ def apply_intensity(images: np.ndarray, intensity: IntensityChanges) -> np.ndarr
 
     Channels beyond those that were drawn for stay as they are.
     """
-    levels = np.arange(256) / 255
-    curves = np.rint(255 * levels ** intensity.gammas[..., None]).astype(np.uint8)
-    changed, channels = np.empty_like(images), curves.shape[1]
+    levels, of_channel = curves(intensity), sources(intensity)
+    changed, channels = np.empty_like(images), levels.shape[1]
     changed[..., channels:] = images[..., channels:]
     for i, image in enumerate(images):
-        for channel in range(channels):
-            source = intensity.reference if intensity.copied[i, channel] else channel
-            changed[i, ..., channel] = curves[i, source][image[..., source]]
+        for channel, source in enumerate(of_channel[i]):
+            changed[i, ..., channel] = levels[i, source][image[..., source]]
     return changed
+
+
+def curves(intensity: IntensityChanges) -> np.ndarray:
+    """``(n, T, 256)`` uint8, the new level of each level of a channel."""
+    return np.rint(255 * (np.arange(256) / 255) ** intensity.gammas[..., None]).astype(np.uint8)
+
+
+def sources(intensity: IntensityChanges) -> np.ndarray:
+    """``(n, T)`` int, the channel that each channel is taken from, with its curve."""
+    return np.where(intensity.copied, intensity.reference, np.arange(intensity.copied.shape[1]))
