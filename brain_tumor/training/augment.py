@@ -106,10 +106,17 @@ def apply_intensity(images: np.ndarray, intensity: IntensityChanges) -> np.ndarr
 
     Channels beyond those that were drawn for stay as they are.
     """
-    levels = np.arange(256) / 255
-    curves = np.rint(255 * levels ** intensity.gammas[..., None]).astype(np.uint8)
-    changed, channels = images.copy(), curves.shape[1]
-    sources = np.where(intensity.copied, intensity.reference, np.arange(channels))
-    for place, image, of_channels, tables in zip(changed, images, sources, curves, strict=True):
-        place[..., :channels] = look_up(image[None, ..., of_channels], tables[of_channels].T)[0]
+    changed, levels = images.copy(), curves(intensity)
+    for place, image, of_channel, tables in zip(changed, images, sources(intensity), levels, strict=True):
+        place[..., : len(of_channel)] = look_up(image[None, ..., of_channel], tables[of_channel].T)[0]
     return changed
+
+
+def curves(intensity: IntensityChanges) -> np.ndarray:
+    """``(n, T, 256)`` uint8, the new level of each level of a channel."""
+    return np.rint(255 * (np.arange(256) / 255) ** intensity.gammas[..., None]).astype(np.uint8)
+
+
+def sources(intensity: IntensityChanges) -> np.ndarray:
+    """``(n, T)`` int, the channel that each channel is taken from, with its curve."""
+    return np.where(intensity.copied, intensity.reference, np.arange(intensity.copied.shape[1]))
