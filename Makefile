@@ -18,7 +18,7 @@ LOWEST = import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['p
 # What the benchmarks compare with.
 BENCH_EXTRA = import tomllib; \
 	print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['bench'], sep='\n')
-WITHOUT_DEPENDENCIES := segmentation-models-pytorch|timm|torchvision
+ALONE := segmentation-models-pytorch|timm|torchvision
 BENCH ?=
 LOWEST_TESTS ?= tests/test_foundation.py tests/test_command_line.py tests/experiments/test_jobs.py tests/report/test_notebook.py \
 	tests/data tests/evaluation tests/leakage tests/report/test_figures*.py
@@ -113,9 +113,10 @@ reports: env ## rebuild every published report from the data, runs and records a
 bench: env build/peer/.installed ## measure this machine beside PyTorch: speed, cost, memory, start-up (an hour; BENCH="--only speed")
 	$(BIN)/python benchmarks/bench.py $(BENCH)
 
-# PyTorch stays out of .venv. Its companion's compiled part need not fit it, so the second line asks for no dependencies.
-build/peer/.installed: pyproject.toml
-	$(BIN)/python -c "$(BENCH_EXTRA)" > build/bench.txt
-	$(BIN)/python -m pip install --disable-pip-version-check --target build/peer $$(grep -v -E '$(WITHOUT_DEPENDENCIES)' build/bench.txt)
-	$(BIN)/python -m pip install --disable-pip-version-check --target build/peer --no-deps $$(grep -E '$(WITHOUT_DEPENDENCIES)' build/bench.txt)
+# PyTorch stays out of .venv. Its companions' compiled parts need not fit it, so the second line asks for no dependencies.
+PEER := $(BIN)/python -m pip install --disable-pip-version-check --target build/peer --constraint benchmarks/peer.txt
+build/peer/.installed: benchmarks/peer.txt | env
+	rm -rf build/peer
+	$(PEER) $$($(BIN)/python -c "$(BENCH_EXTRA)" | grep -v -E '$(ALONE)')
+	$(PEER) --no-deps $$($(BIN)/python -c "$(BENCH_EXTRA)" | grep -E '$(ALONE)')
 	@touch $@
