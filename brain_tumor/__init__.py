@@ -19,7 +19,7 @@ The map, from the ground up; imports go only downward (``tests/test_layout.py`` 
 ``report/``         ``figures/`` and ``pages/``: notebook to self-contained HTML, run pages, index, README block
 ``studies/``        what one or two notebooks need: leaks, slice_detection, source_002, definitions
 ``face``            what ``import brain_tumor as bt`` offers: ``bt.train``, ``bt.open_run``, ...
-``cli/``            ``brain-tumor data|audit|score|pretrain|train|crossval|grid|search|evaluate|predict|runs|report``
+``cli/``            ``brain-tumor data|audit|score|pretrain|train|crossval|grid|search|evaluate|predict|bench|runs|report``
 ==================  =====================================================================================
 
 A number such as 002.20 is a row of ``reports/sources.csv``, which lists every feature and number of the five projects that this

@@ -56,7 +56,7 @@ def third_party_imports(folder: str) -> set[str]:
                 found.add(node.module.split(".")[0])
             elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
                 name = ast.unparse(node.args[0])
-                if not name.startswith("f'{__name__}."):  # a module of the package itself
+                if not name.startswith(("f'{__name__}.", "f'{__package__}.")):  # a module of the package itself
                     found.add(ast.literal_eval(name).split(".")[0])
     own = {path.stem for path in (CHECKOUT / folder).glob("*.py")} | WRITTEN_BY_TESTS  # such as tests/made_runs.py
     return found - sys.stdlib_module_names - own - {"brain_tumor"}

@@ -44,7 +44,8 @@ STRANGERS = {
     "models": {"data", "evaluation", "leakage", "predictions"},
 }
 FACE = "face"  # one module that may import every room
-OFFERED = "f'{__name__}.{_OFFERED[name]}'"  # how the package itself names what it loads when it is first used
+# How the package itself names what it loads when it is first used, and the command line the module of a verb.
+BY_NAME = {"f'{__name__}.{_OFFERED[name]}'", "f'{__package__}.{BESIDE.get(verb, verb)}'"}
 ROOMS = {
     "errors": set(),
     "files": {"errors"},
@@ -99,7 +100,7 @@ def imports(tree: ast.AST) -> set[str]:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
             # A literal, or this table could not be held; the package's own are held by what really gets loaded.
-            names |= {ast.literal_eval(node.args[0])} if ast.unparse(node.args[0]) != OFFERED else set()
+            names |= {ast.literal_eval(node.args[0])} if ast.unparse(node.args[0]) not in BY_NAME else set()
     return names
 
 

@@ -1,12 +1,11 @@
-"""The entry point: gathers the verbs, and turns refusals into one line and exit code 2."""
+"""The entry point: loads the verb that is asked for, and turns refusals into one line and exit code 2."""
 
+import importlib
 import importlib.util
 import io
 import logging
 import sys
 import warnings
-from collections.abc import Callable
-from typing import Any
 
 import typer
 
@@ -19,64 +18,73 @@ RENAMED = {
     "--no-average-flips": "--no-flip-tta", "--lighting": "--gamma", "--missing": "--sequence-dropout",
 }  # fmt: skip
 OTHERS = warnings.formatwarning
-# What needs no Keras, and what does: it is in the extra `train`.
-LIGHT = ("data", "audit", "score")
-TRAINING = (
-    "train", "crossval", "grid", "search", "pretrain", "evaluate", "predict", "runs", "report", "demo", "notebooks", "reports",
-)  # fmt: skip
+# What --help lists. The module of a verb is loaded when the verb is called, so that no other verb's imports are waited for.
+VERBS = {
+    "data": "Get, add, check, profile and export datasets.",
+    "audit": "Look for leaks between the parts of a split: ours or anybody's.",
+    "score": "Score what any tool predicted, and compare two sets of predictions.",
+    "train": "Train a network; an interrupted run resumes when the same command is given again.",
+    "crossval": "Train and score every fold, then gather what was predicted out of fold.",
+    "grid": "Train and score a table of experiments.",
+    "search": "Look for good settings on patients set aside from training.",
+    "pretrain": "Train an encoder on a public picture set, less its copies and slices of the LGG data.",
+    "evaluate": "Score a finished run on its test part, or compare it with another.",
+    "predict": "Outline the tumour in one slice or one case, or tell which slices show one.",
+    "bench": "Measure which precision, threads and batch train fastest on this machine.",
+    "runs": "List the runs of this home with their state and scores.",
+    "report": "Write one run, cross-validation or grid as a single HTML file.",
+    "demo": "Train and score on a synthetic cohort, and write reports/demo.html.",
+    "notebooks": "Run notebooks from top to bottom and say whether they work.",
+    "reports": "Publish the notebooks and records as HTML, the index, and the README's results.",
+}
+BESIDE = {"runs": "evaluate", "notebooks": "report", "reports": "report"}  # verbs in the module of another
+WITHOUT_KERAS = ("data", "audit", "score")  # all others need the extra `train`
 
 
 def application(verb: str = "") -> typer.Typer:
-    """All verbs, or for a light one only the light ones. They are imported here, so that a refusal while they load is one line.
+    """The command line with one verb that can be called, and of the others what ``--help`` says.
 
     Args:
-        verb: the one that is asked for.
+        verb: the one that is asked for. It is imported here, so that a refusal while it loads is one line.
     """
-    from brain_tumor.cli import audit, data, score
-
     app = typer.Typer(
         help="Honest deep learning on brain-tumour MRI. Research use only.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    app.add_typer(data.app, name="data")
-    app.command()(audit.audit)
-    app.command()(score.score)
-    if verb not in LIGHT:
-        (_add_training if importlib.util.find_spec("keras") else _add_refusals)(app)
+    trains = verb in WITHOUT_KERAS or importlib.util.find_spec("keras") is not None
+    for name, line in VERBS.items():
+        if not (trains or name in WITHOUT_KERAS):
+            _add_refusal(app, name)
+        elif name == verb:
+            _add(app, name)
+        else:
+            app.command(name, help=line)(_no_verb)
     return app
 
 
-def _add_training(app: typer.Typer) -> None:
-    from brain_tumor.cli import crossval, demo, evaluate, grid, predict, pretrain, report, search, train
-
-    app.add_typer(train.app, name="train")
-    app.add_typer(crossval.app, name="crossval")
-    app.add_typer(grid.app, name="grid")
-    app.add_typer(search.app, name="search")
-    app.command()(pretrain.pretrain)
-    app.command()(evaluate.evaluate)
-    app.command()(predict.predict)
-    app.command()(evaluate.runs)
-    app.command()(report.report)
-    app.command()(demo.demo)
-    app.command()(report.notebooks)
-    app.command()(report.reports)
+def _add(app: typer.Typer, verb: str) -> None:
+    """Load a verb: a module's ``app`` where it is a group of verbs, else the function of its name."""
+    module = importlib.import_module(f"{__package__}.{BESIDE.get(verb, verb)}")
+    if hasattr(module, "app"):
+        app.add_typer(module.app, name=verb)
+    else:
+        app.command(verb)(getattr(module, verb))
 
 
-def _add_refusals(app: typer.Typer) -> None:
-    """In place of each verb that needs Keras, one that says how to get it."""
-    lenient = {"allow_extra_args": True, "ignore_unknown_options": True}
-    for verb in TRAINING:
-        app.command(verb, help="Needs the extra train, which is not installed.", context_settings=lenient)(_refusal(verb))
+def _add_refusal(app: typer.Typer, verb: str) -> None:
+    """In place of a verb that needs Keras, one that says how to get it."""
 
-
-def _refusal(verb: str) -> Callable[[], Any]:
     def refuse() -> None:
         raise BrainTumorError(f"{verb} needs Keras, which is not installed; {installation('train', 'cpu')}")
 
-    return refuse
+    lenient = {"allow_extra_args": True, "ignore_unknown_options": True}
+    app.command(verb, help="Needs the extra train, which is not installed.", context_settings=lenient)(refuse)
+
+
+def _no_verb() -> None:
+    """A verb that was not asked for, so nobody calls it."""
 
 
 def main() -> None:
@@ -91,7 +99,7 @@ def main() -> None:
         if name in RENAMED:
             _refuse(f"{name} is now {RENAMED[name]}")
     try:
-        application(next(iter(sys.argv[1:]), ""))()
+        application(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))()
     except BrainTumorError as error:
         _refuse(str(error))
     except OSError as error:  # a full disk, a folder that may not be written

@@ -46,7 +46,8 @@ def pretrain(
     load_keras()
     from brain_tumor.training import pretrain as pretraining
 
-    recipe = pretraining.Pretraining(name, backbone, size, epochs, normalisation, batch_size, precision=precision, seed=seed)
+    slices = recipe_options.batch_size(batch_size)
+    recipe = pretraining.Pretraining(name, backbone, size, epochs, normalisation, slices, precision=precision, seed=seed)
     with resumable.stoppable():
         material = pretraining.gather(recipe, data, skip_bad)
         for line in (*material.folders.notes, *_told(material.to_json())):
@@ -86,7 +87,7 @@ def _told(facts: dict) -> list[str]:
 def _describe(run: Any) -> None:
     facts = run.description
     typer.echo(f"run {run.path.name}")
-    typer.echo(f"{facts['parameters']:,} weights, {facts['precision']} on {facts['environment']['backend']}")
+    typer.echo(f"{facts['parameters']:,} weights, {resumable.computed_with(facts)}")
 
 
 def _held_out(scores: dict | None) -> str:

@@ -12,10 +12,13 @@ import typer
 from brain_tumor.errors import ModelError
 from brain_tumor.experiments import recipe as recipes
 from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.models import memory
 from brain_tumor.models.backend import load_keras
 from brain_tumor.training import plan
 from brain_tumor.training.augment import Augmentation
 
+AUTO = "auto"
+BATCH_HELP = "Slices a step: a number, or auto: what bench --remember found fastest here, else 16. It changes what a run learns."
 STRATEGY_HELP = "Train everything; the new layers alone; or those, then all, then all with rates by depth."
 
 
@@ -25,6 +28,8 @@ def option(item: Field, default: Any = MISSING) -> inspect.Parameter:
     kind: Any = Literal[limits["choices"]] if "choices" in limits else item.type
     bounds = {"min": limits.get("low", limits.get("above")), "max": limits.get("high", limits.get("below"))}
     about = {"help": limits.get("help")} | (bounds if item.type in (int, float) else {})
+    if item.name == "batch_size":
+        about = {"help": BATCH_HELP, "parser": _number_or_auto, "metavar": f"INTEGER|{AUTO}"}
     default = item.default if default is MISSING else default
     annotation = Annotated[kind, typer.Option(**about)]
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
@@ -80,13 +85,29 @@ def takes(kind: type[Recipe], but: tuple[str, ...] = ()) -> Callable[[Callable],
 
 
 def make(kind: type[Recipe], values: dict[str, Any]) -> Recipe:
-    """The recipe that options describe.
+    """The recipe that options describe; Keras must be loaded.
 
     Raises:
         ModelError: a value is beyond its limits.
     """
     own = tuple(_argument(text) for text in values.get("model_arguments", ()))
-    return recipes.from_options(kind, **values | {"model_arguments": own})
+    size = batch_size(values.get("batch_size", Recipe.batch_size))
+    return recipes.from_options(kind, **values | {"model_arguments": own, "batch_size": size})
+
+
+def batch_size(value: int | str) -> int:
+    """The batch that an option means; a recipe holds a number always. Keras must be loaded."""
+    return (memory.batch_size() or Recipe.batch_size) if value == AUTO else int(value)
+
+
+def _number_or_auto(value: str | int) -> int | str:
+    """The value of ``--batch-size``, a word or the default."""
+    if value == AUTO:
+        return AUTO
+    number = _number(str(value))
+    if type(number) is not int or number < 1:
+        raise typer.BadParameter(f"{value}, expected a whole number from 1, or {AUTO}")
+    return number
 
 
 def _argument(text: str) -> tuple[str, Any]:

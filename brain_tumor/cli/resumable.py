@@ -27,6 +27,13 @@ def tell_of(what: str) -> Callable:
     return tell
 
 
+def computed_with(facts: dict[str, Any]) -> str:
+    """What a run computes with, of its ``run.json``: ``float32 on tensorflow with 2 threads, batches of 16``."""
+    threads = facts["environment"]["threads"]["intra_op"]
+    backend = f"{facts['environment']['backend']} with {threads} thread{'s' if threads > 1 else ''}"
+    return f"{facts['precision']} on {backend}, batches of {facts['recipe']['batch_size']}"
+
+
 def listed(text: str) -> tuple[str, ...]:
     """The names in an option's comma-separated value."""
     return tuple(name.strip() for name in text.split(",") if name.strip())

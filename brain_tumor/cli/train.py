@@ -54,7 +54,7 @@ def _describe(run: Any) -> None:
     parts = ", ".join(
         f"{part} {n['patients']} patients / {n['slices']} slices" for part, n in facts["parts"].items() if n["slices"]
     )
-    typer.echo(f"{facts['parameters']:,} weights, {facts['precision']} on {facts['environment']['backend']}; {parts}")
+    typer.echo(f"{facts['parameters']:,} weights, {resumable.computed_with(facts)}; {parts}")
     if encoder := facts["encoder"]:
         typer.echo(f"begins with {encoder['scalars']:,} weights of {encoder['layers']} layers from {encoder['file']}")
     elif all(stage["part"] in ("head", "decoder") for stage in facts["recipe"]["stages"]):

@@ -19,7 +19,6 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from brain_tumor import files
 from brain_tumor.data.cohort import Cohort
@@ -212,6 +211,8 @@ def _lesion(
     rng: np.random.Generator, smooth: Smooth, shape: tuple[int, int], head: SimpleNamespace, peak_px: float, share: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """One connected tumour ``(Z, S, S)`` bool on neighbouring slices, and how far inside it each voxel lies (0 to about 1)."""
+    from scipy import ndimage  # a drawn phantom is opened without it
+
     n, size = shape
     allowed = np.minimum(head.brain - 0.02, -0.01 - head.ventricle)
     half = share * n / 2
@@ -245,8 +246,7 @@ def _paint_lesion(rng: np.random.Generator, smooth: Smooth, images: np.ndarray, 
     if rng.random() < 0.3:
         _paint(images, 0.8 * _soft(inside - rng.uniform(0.9, 1.2), 0.2) * member, FLUID)
     if rng.random() < 0.35:
-        ring = 0.8 * member * _soft(0.25 - np.abs(inside - 0.45), 0.2) * _soft(smooth(8, 4), 0.5) * tumour
-        _paint(images, ring, ENHANCED)
+        _paint(images, 0.8 * member * _soft(0.25 - np.abs(inside - 0.45), 0.2) * _soft(smooth(8, 4), 0.5) * tumour, ENHANCED)
 
 
 def _scan(rng: np.random.Generator, smooth: Smooth, images: np.ndarray, site: str) -> np.ndarray:

@@ -100,6 +100,39 @@ def frozen(network: "keras.Model") -> Callable[[np.ndarray], np.ndarray]:
     return fast.frozen(network)
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads() -> dict[str, int]:
+    """With how many threads an operation is computed (``intra_op``), and how many at once (``inter_op``); Keras must be loaded.
+
+    JAX takes both from one pool, as large as its variable ``NPROC`` says.
+    """
+    if name() == "jax":
+        return dict.fromkeys(("intra_op", "inter_op"), _environment_number("NPROC") or cores())
+    from tensorflow.config import threading
+
+    asked = {"intra_op": threading.get_intra_op_parallelism_threads(), "inter_op": threading.get_inter_op_parallelism_threads()}
+    variables = {"intra_op": "TF_NUM_INTRAOP_THREADS", "inter_op": "TF_NUM_INTEROP_THREADS"}
+    return {kind: asked[kind] or _environment_number(variables[kind]) or cores() for kind in asked}
+
+
+def take_threads(number: int) -> None:
+    """Let TensorFlow compute an operation with so many threads; nothing happens once its first operation has run."""
+    from tensorflow.config import threading
+
+    with contextlib.suppress(RuntimeError):
+        threading.set_intra_op_parallelism_threads(number)
+
+
+def _environment_number(variable: str) -> int:
+    """A number of threads in the environment; 0, which the backends read as none, where it says no number."""
+    word = os.environ.get(variable, "")
+    return int(word) if word.isdecimal() else 0
+
+
 def machine() -> dict:
     """What decides which number format is fast here, as JSON; Keras must be loaded.
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import keras
 
+from brain_tumor.models import memory
+
 FLOATX, IMAGE_FORMAT, EPSILON = "float32", "channels_last", 1e-7
 
 _lock = threading.Lock()
@@ -23,7 +25,10 @@ def fixed(precision: str = "float32") -> Iterator[None]:
 
     Contexts nest. Keras keeps a dtype policy for each thread, and the other three settings for the whole process: they are
     restored when the last open context of any thread ends. The function that this gives may decorate another function.
+
+    The first context of a process also says for good how many threads TensorFlow has (:mod:`brain_tumor.models.memory`).
     """
+    memory.take_threads()
     policy = keras.config.dtype_policy()
     with _lock:
         _saved.append(_saved[0] if _saved else _current())

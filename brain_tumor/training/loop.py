@@ -4,7 +4,7 @@
 of its length. Keras callbacks work all the same: they are called where ``fit`` would call them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import keras
@@ -27,6 +27,35 @@ class Runner(Protocol):
 
     def evaluate(self, model: keras.Model, batches: Any) -> dict[str, float]:
         """As :func:`evaluate`."""
+
+
+def prepare(
+    model: keras.Model,
+    trained: keras.Model,
+    optimiser: keras.optimizers.Optimizer,
+    loss: Callable,
+    metrics: Sequence[Callable] = (),
+) -> None:
+    """Make ``trained``, which is ``model`` or computes with its layers, ready for :func:`steps`.
+
+    Both own the optimiser: one steps with it, checkpoints are of the other.
+
+    Args:
+        metrics: what is watched beside the loss, each a number a slice.
+    """
+    for network in {model, trained}:
+        # Keras would wrap the metrics in the first step; TensorFlow traces a step anew that has made variables.
+        watched = [keras.metrics.MeanMetricWrapper(metric, metric.__name__) for metric in metrics]
+        # On a processor XLA halves the speed of these networks, and compiles for a minute.
+        network.compile(optimiser, loss, metrics=watched, jit_compile=_accelerated())
+    optimiser.build(trained.trainable_variables)
+
+
+def _accelerated() -> bool | str:
+    """JAX always compiles; TensorFlow only off the processor."""
+    if keras.backend.backend() == "jax":
+        return "auto"
+    return any("cpu" not in device.lower() for device in keras.distribution.list_devices())
 
 
 def callback_list(callbacks: Sequence[keras.callbacks.Callback], model: keras.Model, epochs: int) -> keras.callbacks.CallbackList:

@@ -86,10 +86,7 @@ def train(
             if done < last:
                 freezing.train_only(model, stage.part)
                 optimiser = stage.make_optimiser(steps)
-                for network in {model, trained}:  # both own the optimiser: one steps with it, checkpoints are of the other
-                    # On a processor XLA halves the speed of these networks, and compiles for a minute.
-                    network.compile(optimiser, loss, metrics=list(metrics), jit_compile=_accelerated())
-                model.optimizer.build(trained.trainable_variables)
+                loop.prepare(model, trained, optimiser, loss, metrics)
                 if done > first:
                     run.restore_optimiser(model)
                 if without_encoder:
@@ -154,10 +151,3 @@ def _epoch(
     row |= {"learning_rate": float(model.optimizer.learning_rate), "seconds": round(time.monotonic() - started, 2)}
     callbacks.on_epoch_end(epoch, row)
     return row
-
-
-def _accelerated() -> bool | str:
-    """JAX always compiles; TensorFlow only off the processor."""
-    if keras.backend.backend() == "jax":
-        return "auto"
-    return any("cpu" not in device.lower() for device in keras.distribution.list_devices())

@@ -161,7 +161,7 @@ def test_a_classifier_refuses_in_one_line_and_writes_nothing(home, small_phantom
     [
         ("segmentation", ["--model", "vgg16"], ["'vgg16'", "'resunet'"]),
         ("segmentation", ["--model", "unet-resnet99"], ["'unet-resnet99'", "'unet-resnet18'"]),
-        ("segmentation", ["--batch-size", "0"], ["greater than or equal to 1"]),
+        ("segmentation", ["--batch-size", "0"], ["expected a whole number from 1, or auto"]),
         ("classification", ["--model", "vgg16"], ["'vgg16'", "'resnet18'"]),
         ("classification", ["--threshold", "7"], ["less than or equal to 1"]),
     ],

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from brain_tumor.models import backend, precision
+from brain_tumor.models import backend, memory, precision
 
 MACHINE = {"processor": "Abacus 3000", "bfloat16": [], "accelerators": [], "backend": "tensorflow", "backend_version": "2",
            "keras_version": "3"}  # fmt: skip
@@ -81,7 +81,7 @@ def unknown_format(text):
 def test_a_file_that_is_not_ours_is_replaced(machine, change):
     machine(2.0, 1.0)
     precision.resolve()
-    path = precision.memory_file(MACHINE)
+    path = memory.file(MACHINE)
     path.write_text(change(path.read_text()))
     timed = machine(1.0, 3.0)
     assert precision.resolve() == "float32" and timed
@@ -116,10 +116,10 @@ def test_processes_that_start_together_agree(home):
         process.stdin.write("\n")
         process.stdin.flush()
     answers = {process.communicate(timeout=60)[0].strip() for process in processes}
-    memory = json.loads(precision.memory_file(MACHINE).read_text())
-    assert answers == {memory["precision"]}
-    assert memory["machine"] == MACHINE
-    assert not [path for path in precision.memory_file(MACHINE).parent.iterdir() if path.name.startswith(".")]
+    facts = json.loads(memory.file(MACHINE).read_text())
+    assert answers == {facts["precision"]}
+    assert facts["machine"] == MACHINE
+    assert not [path for path in memory.file(MACHINE).parent.iterdir() if path.name.startswith(".")]
 
 
 def test_jax_on_a_processor_is_float32_without_timing(machine):
@@ -132,7 +132,7 @@ def test_jax_on_a_processor_is_float32_without_timing(machine):
 def test_what_is_asked_for_is_not_measured(machine, home):
     timed = machine(2.0, 1.0)
     assert [precision.resolve(name) for name in precision.PRECISIONS] == list(precision.PRECISIONS)
-    assert timed == [] and not precision.memory_file(MACHINE).exists()
+    assert timed == [] and not memory.file(MACHINE).exists()
     with pytest.raises(ValueError, match="unknown precision 'float16', expected auto or one of"):
         precision.resolve("float16")
 
@@ -143,7 +143,7 @@ def test_this_machine_is_remembered_too(home):
     facts = backend.machine()
     assert facts == json.loads(json.dumps(facts)) and facts["processor"] and facts["backend"] == backend.name()
     if facts["backend"] != "jax":
-        assert json.loads(precision.memory_file(facts).read_text())["machine"] == facts
+        assert json.loads(memory.file(facts).read_text())["machine"] == facts
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

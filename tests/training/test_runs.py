@@ -183,6 +183,7 @@ def test_the_environment_is_plain_json():
     assert json.loads(json.dumps(facts)) == facts
     assert facts["backend"] == keras.backend.backend()
     assert facts["packages"]["keras"] == keras.__version__
+    assert set(facts["threads"]) == {"intra_op", "inter_op"} and min(facts["threads"].values()) > 0
 
 
 def test_outside_a_checkout_there_is_no_commit(monkeypatch):
@@ -216,7 +217,7 @@ HOLD = """
 import sys, time, types
 from pathlib import Path
 # The run folder needs Keras only for checkpoints, and this process makes none.
-sys.modules["keras"] = types.SimpleNamespace(Model=object, backend=types.SimpleNamespace(backend=lambda: "none"))
+sys.modules["keras"] = types.SimpleNamespace(Model=object, config=types.SimpleNamespace(backend=lambda: sys.argv[3]))
 sys.modules["brain_tumor.training"] = types.ModuleType("brain_tumor.training")
 sys.modules["brain_tumor.training"].__path__ = [sys.argv[2]]
 from brain_tumor.training.runs import RunFolder
@@ -230,7 +231,7 @@ with RunFolder(Path(sys.argv[1])).under_way(seed=3):
 @pytest.fixture
 def other_process(run):
     """Another process that trains the run, as far as anyone can see."""
-    command = [sys.executable, "-c", HOLD, str(run.path), os.path.dirname(runs.__file__)]
+    command = [sys.executable, "-c", HOLD, str(run.path), os.path.dirname(runs.__file__), keras.config.backend()]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "owned\n"
     yield process

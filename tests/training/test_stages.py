@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from brain_tumor.errors import RunError
-from brain_tumor.training import stages
+from brain_tumor.training import loop, losses, stages
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
 
@@ -53,6 +53,22 @@ def test_the_history_has_a_row_an_epoch(straight):
     rates = [row["learning_rate"] for row in history]
     assert rates[0] > 2e-3 > 1e-2 / 25 > rates[1], "each stage runs its own 1cycle to the end"
     assert rates[2] > 2e-4 > 1e-3 / 25 > rates[3]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow traces anew what makes variables")
+def test_a_step_is_traced_once(untrained):
+    """A trace calls the metric; one that made the metric's variables would be followed by another."""
+    traced = []
+
+    def brightness(truth, logit):
+        traced.append("brightness")
+        return keras.ops.mean(logit, axis=(1, 2, 3))
+
+    loop.prepare(untrained, untrained, Stage("all", 1, 1e-3).make_optimiser(2), losses.make("bce-dice"), [brightness])
+    images, masks = np.zeros((2, 16, 16, 3), np.float32), np.zeros((2, 16, 16, 1), np.float32)
+    logs = untrained.train_on_batch(images, masks, return_dict=True)
+    assert set(logs) == {"loss", "brightness"}
+    assert traced == ["brightness"]
 
 
 def test_it_learns(train_small, tmp_path):
