@@ -19,7 +19,7 @@ import keras  # noqa: E402
 from brain_tumor.data.intensity import normalise  # noqa: E402
 from brain_tumor.inference import predict  # noqa: E402
 from brain_tumor.models import backend, fast, saved, settings  # noqa: E402
-from brain_tumor.training import losses, stages  # noqa: E402
+from brain_tumor.training import loop, losses, stages  # noqa: E402
 from brain_tumor.training.augment import Augmentation  # noqa: E402
 from brain_tumor.training.batches import TrainingBatches  # noqa: E402
 from brain_tumor.training.optimisers import FusedAdamW  # noqa: E402
@@ -72,7 +72,7 @@ class Worker:
         network = saved.build(saved.describe(model, size=self.size), precision)
         with settings.fixed(), _left_out(without):
             twin = backend.faster(network)
-            twin.compile(Stage("all", 12).make_optimiser(100), losses.make("bce-dice"), metrics=list(METRICS), jit_compile=False)
+            loop.prepare(network, twin, Stage("all", 12).make_optimiser(100), losses.make("bce-dice"), METRICS)
             self.networks[model, precision, without] = twin
             self.train(model, precision, 2, without)
             self.compiled[model, precision] = network.predict_on_batch if without else backend.frozen(network)
