@@ -56,7 +56,7 @@ def made(tmp_path_factory, shared_command):
     home = tmp_path_factory.mktemp("home")
     write_phantom(home / "data" / "kaggle_3m", patients=6, slices=(8, 10), size=64, seed=1)
 
-    def epoch(network, stage, number, *_arguments):
+    def epoch(runner, network, stage, number, *_arguments):
         if number == 1:
             raise KeyboardInterrupt
         return ROW
@@ -186,7 +186,7 @@ def test_training_says_what_to_remove_and_begins_anew_without_it(copy, monkeypat
     with pytest.raises(RunError, match=rf"{path}: damaged .cut short.*remove {path.parent} and the training begins anew"):
         experiment.train(RECIPE, open_cohort("lgg"))
     epochs = []
-    monkeypatch.setattr(stages, "_epoch", lambda _network, _stage, number, *_more: epochs.append(number) or ROW)
+    monkeypatch.setattr(stages, "_epoch", lambda _runner, _network, _stage, number, *_more: epochs.append(number) or ROW)
     shutil.rmtree(path.parent)
     assert experiment.train(RECIPE, open_cohort("lgg")).status == "finished"
     assert epochs == [0, 1]
