@@ -38,11 +38,13 @@ def compare(root: str, rounds: int, steps: int, peer: bool = True, cores: list[i
             for name, model in measured:
                 _at_once(teams[name], "prepare", model=model, precision=precision)
             for action in ACTIONS if not cores else ACTIONS[:1]:
+                count = "steps" if action == "train" else "batches"
+                for name, model in measured:  # what another action has pushed out of the libraries' caches is made again
+                    _at_once(teams[name], action, model=model, precision=precision, **{count: 2})
                 rates = {key: [] for key in measured}
                 for _ in range(rounds):
                     for name, model in measured:
-                        count = {"steps" if action == "train" else "batches": steps}
-                        spent = _at_once(teams[name], action, model=model, precision=precision, **count)
+                        spent = _at_once(teams[name], action, model=model, precision=precision, **{count: steps})
                         rates[name, model].append(sum(steps * BATCH / seconds for seconds in spent))
                 rows += [
                     {"side": name, "model": model, "precision": precision, "action": action, "rates": values}
