@@ -91,13 +91,12 @@ def numbers_of(words: str) -> list[int]:
 
 
 def _speed(root: str, rounds: int, steps: int, peer: bool) -> dict:
-    rows = speed.compare(root, rounds, steps, peer)
-    flops, peaks = _alone(_arithmetic)
-    return _ratios(rows) | {"of_peak": speed.share_of_peak(rows, flops, peaks), "peak_gflops": peaks}
+    measured = _ratios(speed.compare(root, rounds, steps, peer))
+    return measured | {"of_peak": speed.share_of_peak(measured["rates"], _alone(_flops), measured["peaks"])}
 
 
-def _ratios(rows: list[dict]) -> dict:
-    return {"rates": rows, "ratios": speed.ratios(rows)}
+def _ratios(measured: dict) -> dict:
+    return measured | {"ratios": speed.ratios(measured["rates"])}
 
 
 def _cost(root: str, precision: str, steps: int) -> dict:
@@ -116,15 +115,13 @@ def _alone(action, *arguments):
         return fresh.submit(action, *arguments).result()
 
 
-def _arithmetic() -> tuple[dict[str, float], dict[str, float]]:
+def _flops() -> dict[str, float]:
     from brain_tumor.models.backend import load_keras
 
     load_keras()
-    from brain_tumor.models import precision, saved
+    from brain_tumor.models import saved
 
-    flops = {name: speed.forward_flops(saved.build(saved.describe(name, size=SIZE))) for name in (speed.SHARED, speed.OWN)}
-    dtypes = {"float32": "float32", "mixed_bfloat16": "bfloat16"}
-    return flops, {name: speed.peak_flops(precision.matrix_product_seconds, dtype) for name, dtype in dtypes.items()}
+    return {name: speed.forward_flops(saved.build(saved.describe(name, size=SIZE))) for name in (speed.SHARED, speed.OWN)}
 
 
 def _machine() -> dict:

@@ -14,6 +14,8 @@ from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.batches import SliceArrays, TrainingBatches
 
 SIZE, BATCH, SPLIT = 128, 16, "source-004"
+DTYPES = {"float32": "float32", "mixed_bfloat16": "bfloat16"}  # of a run -> of its matrix products
+SIDES = (1024, 2048, 4096)  # of the matrix products that show what the machine can do
 
 
 @dataclass(frozen=True)

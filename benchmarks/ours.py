@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from material import BATCH, SIZE, open_material, seconds
+from material import BATCH, DTYPES, SIDES, SIZE, open_material, seconds
 
 from brain_tumor.models.backend import load_keras
 
@@ -19,6 +19,7 @@ import keras  # noqa: E402
 from brain_tumor.data.intensity import normalise  # noqa: E402
 from brain_tumor.inference import predict  # noqa: E402
 from brain_tumor.models import backend, fast, saved, settings  # noqa: E402
+from brain_tumor.models.precision import matrix_product_seconds  # noqa: E402
 from brain_tumor.training import loop, losses, stages  # noqa: E402
 from brain_tumor.training.augment import Augmentation  # noqa: E402
 from brain_tumor.training.batches import TrainingBatches  # noqa: E402
@@ -52,6 +53,11 @@ class Worker:
         self.material, self.size = open_material(root, size), size
         self.number, self.batch_of = 0, self.material.endless()
         return len(self.material.slices)
+
+    def peak(self, precision: str) -> float:
+        """Floating-point operations a second of the fastest square matrix product."""
+        dtype = DTYPES[precision]
+        return max(2 * side**3 / matrix_product_seconds(dtype, side) for side in SIDES for _ in range(3))
 
     def memory(self) -> float:
         """The most memory that this process has held, in MB."""

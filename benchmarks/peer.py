@@ -10,7 +10,7 @@ from sides import PEER
 
 sys.path.append(str(PEER))  # behind .venv, whose own packages come first
 import torch
-from material import BATCH, SIZE, open_material, seconds
+from material import BATCH, DTYPES, SIDES, SIZE, open_material, seconds
 
 from brain_tumor.data.intensity import normalise
 from brain_tumor.training.augment import Augmentation
@@ -50,6 +50,14 @@ class Worker:
 
     def version(self) -> dict:
         return {"torch": torch.__version__, "segmentation_models_pytorch": _load_library().__version__}
+
+    def peak(self, precision: str) -> float:
+        """Floating-point operations a second of the fastest square matrix product."""
+        rates = []
+        for side in SIDES:
+            matrix = torch.full((side, side), 0.5, dtype=getattr(torch, DTYPES[precision]))
+            rates += [2 * side**3 / seconds(lambda m=matrix: torch.mm(m, m)) for _ in range(9)]
+        return max(rates)
 
     def prepare(self, model: str, precision: str, batch: int = BATCH) -> None:
         """A network, and two steps and predictions so that nothing is done for the first time when the clock runs."""

@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Callable
 from statistics import median
 
 from sides import Side
@@ -18,7 +17,7 @@ GAINS = (  # of benchmarks/ours.py: what is left out
 )  # fmt: skip
 
 
-def compare(root: str, rounds: int, steps: int, peer: bool = True, cores: list[int] | None = None) -> list[dict]:
+def compare(root: str, rounds: int, steps: int, peer: bool = True, cores: list[int] | None = None) -> dict:
     """Images a second of each side, network, format and action, in interleaved rounds.
 
     Args:
@@ -26,14 +25,16 @@ def compare(root: str, rounds: int, steps: int, peer: bool = True, cores: list[i
             each side on all cores.
 
     Returns:
-        A row a side, network, format and action: ``rates``, one a round.
+        ``rates``: a row a side, network, format and action, with ``rates``, one a round; ``peaks``: by format, the floating-point
+        operations a second of the fastest matrix product of either side.
     """
     placed = [[core] for core in cores] if cores else [None]
     teams = {name: [Side(name, place) for place in placed] for name in ("ours", *(["peer"] if peer else []))}
-    rows = []
+    rows, peaks = [], {}
     try:
         _at_once([side for team in teams.values() for side in team], "open", root=root)
         for precision in FORMATS:
+            peaks[precision] = max(team[0].ask("peak", precision=precision) for team in teams.values())
             measured = [("ours", SHARED), *([("peer", SHARED)] if peer else []), *([] if cores else [("ours", OWN)])]
             for name, model in measured:
                 _at_once(teams[name], "prepare", model=model, precision=precision)
@@ -53,7 +54,7 @@ def compare(root: str, rounds: int, steps: int, peer: bool = True, cores: list[i
     finally:
         for side in [side for team in teams.values() for side in team]:
             side.close()
-    return rows
+    return {"rates": rows, "peaks": peaks}
 
 
 def _at_once(team: list[Side], action: str, **arguments) -> list:
@@ -124,8 +125,3 @@ def forward_flops(model) -> int:
     """Multiplications and additions of a network's convolutions for one image, as its layers describe them."""
     kernels = [(layer.kernel.shape, layer.output.shape) for layer in model.layers if hasattr(layer, "kernel")]
     return sum(2 * math.prod(kernel) * height * width for kernel, (_, height, width, _) in kernels)
-
-
-def peak_flops(product_seconds: Callable[[str, int], float], dtype: str, side: int = 2048) -> float:
-    """Floating-point operations a second of a square matrix product."""
-    return 2 * side**3 / product_seconds(dtype, side)
