@@ -64,7 +64,9 @@ NO_KERAS = FOUNDATION | {
 KERAS = {"keras", "tensorflow", "jax", "segmentation_models", "classification_models"}
 BACKENDS = {"tensorflow", "jax"}
 BACKEND_MODULES = {"backend.py", "models/backend.py", "training/parallel.py"}
-SIDE_BY_SIDE = {"experiments/jobs.py": {"joblib.Parallel", "joblib.delayed", "joblib.parallel_config"}}  # nothing with files
+SIDE_BY_SIDE = {  # nothing with files
+    "experiments/jobs.py": {"joblib.Parallel", "joblib.cpu_count", "joblib.delayed", "joblib.parallel_config"}
+}
 CODE_FROM_FILES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 CODE_FROM_FILES_CALLS = {"eval", "exec", "read_pickle", "to_pickle", "Lambda", "enable_unsafe_deserialization"}
 DRAWERS = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py"}

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 SUPPORTED = ("tensorflow", "jax")
 DEFAULT = "tensorflow"
+THREADS = {
+    "tensorflow": ("TF_NUM_INTRAOP_THREADS",),
+    "jax": ("PJRT_NPROC", "NPROC"),
+}  # variables that limit them, the first first
 
 
 def name() -> str:
@@ -91,6 +95,18 @@ def frozen(network: "keras.Model") -> Callable[[np.ndarray], np.ndarray]:
     from brain_tumor.models import fast
 
     return fast.frozen(network)
+
+
+def threads() -> int:
+    """How many threads compute one operation on the processor in this process; the last bits of a training depend on it.
+
+    Each core has one, unless a variable of :data:`THREADS` or TensorFlow's own setting says otherwise.
+    """
+    chosen = [os.environ.get(variable, "") for variable in THREADS[name()]]
+    if name() == "tensorflow" and (tensorflow := sys.modules.get("tensorflow")):
+        chosen.insert(0, str(tensorflow.config.threading.get_intra_op_parallelism_threads()))  # 0 where nobody has set it
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return next((int(number) for number in chosen if number.isdigit() and int(number)), cores)
 
 
 def machine() -> dict:

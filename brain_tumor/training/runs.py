@@ -28,6 +28,7 @@ from brain_tumor import __version__, files
 from brain_tumor.errors import FileError, RunError
 from brain_tumor.evaluation import storage
 from brain_tumor.evaluation.storage import HISTORY
+from brain_tumor.models import backend
 from brain_tumor.paths import CHECKOUT, runs_folder
 from brain_tumor.training.checkpoints import Checkpoint
 
@@ -260,6 +261,7 @@ def environment() -> dict:
         "machine": platform.machine(),
         "packages": installed,
         "python": platform.python_version(),
+        "threads": backend.threads(),
     }
 
 

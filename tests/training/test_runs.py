@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from filelock import FileLock
 
 from brain_tumor import files
 from brain_tumor.errors import RunError
+from brain_tumor.models import backend
 from brain_tumor.training import runs
 from brain_tumor.training.runs import RunFolder
 
@@ -183,6 +185,7 @@ def test_the_environment_is_plain_json():
     assert json.loads(json.dumps(facts)) == facts
     assert facts["backend"] == keras.backend.backend()
     assert facts["packages"]["keras"] == keras.__version__
+    assert facts["threads"] == backend.threads(), "the last bits of a training depend on it"
 
 
 def test_outside_a_checkout_there_is_no_commit(monkeypatch):
@@ -217,8 +220,9 @@ import sys, time, types
 from pathlib import Path
 # The run folder needs Keras only for checkpoints, and this process makes none.
 sys.modules["keras"] = types.SimpleNamespace(Model=object, backend=types.SimpleNamespace(backend=lambda: "none"))
-sys.modules["brain_tumor.training"] = types.ModuleType("brain_tumor.training")
-sys.modules["brain_tumor.training"].__path__ = [sys.argv[2]]
+for room in ("brain_tumor.models", "brain_tumor.training"):
+    sys.modules[room] = types.ModuleType(room)
+    sys.modules[room].__path__ = [f"{sys.argv[2]}/{room.rpartition('.')[2]}"]
 from brain_tumor.training.runs import RunFolder
 
 with RunFolder(Path(sys.argv[1])).under_way(seed=3):
@@ -230,7 +234,7 @@ with RunFolder(Path(sys.argv[1])).under_way(seed=3):
 @pytest.fixture
 def other_process(run):
     """Another process that trains the run, as far as anyone can see."""
-    command = [sys.executable, "-c", HOLD, str(run.path), os.path.dirname(runs.__file__)]
+    command = [sys.executable, "-c", HOLD, str(run.path), str(Path(runs.__file__).parents[1])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "owned\n"
     yield process
