@@ -2,7 +2,8 @@
 
     make bench                                        # all but time to quality; about an hour on two quiet cores
     make bench BENCH='--only speed --rounds 9'
-    make bench BENCH='--only quality --seeds 0,1'     # some two hours
+    make bench BENCH='--only quality --seeds 0,1'     # time to quality: some two hours, goes on where it stopped
+    make bench BENCH='--only same --seeds 0,1,2,3,4'  # fewer operations train as well as Keras's layers
     make bench BENCH='--against old.json'             # beside earlier numbers
     make bench BENCH=--quick                          # a smoke run on a few synthetic slices: its numbers mean nothing
 
@@ -27,15 +28,15 @@ from material import SIZE, open_material, seconds
 
 from brain_tumor import files
 
-SECTIONS = ("data", "start", "speed", "beside", "gains", "cost", "source-004", "quality")
-BY_DEFAULT = SECTIONS[:-1]
+SECTIONS = ("data", "start", "speed", "beside", "gains", "cost", "source-004", "same", "quality")
+BY_DEFAULT = SECTIONS[:-2]
 
 
 def main(
     only: str = typer.Option(",".join(BY_DEFAULT), help=f"Some of {', '.join(SECTIONS)}, by commas."),
     rounds: int = typer.Option(5, help="Interleaved rounds of a comparison."),
     steps: int = typer.Option(12, help="Training steps, or batches, a round."),
-    seeds: str = typer.Option("0,1", help="Of the time to quality."),
+    seeds: str = typer.Option("0,1", help="Of the trainings for quality and sameness."),
     precision: str = typer.Option("mixed_bfloat16", help="Of everything that is measured in one format only."),
     json: Path = typer.Option(Path("build/bench.json"), help="Where the numbers go."),
     against: Path = typer.Option(None, help="Earlier numbers, to print beside."),
@@ -62,9 +63,10 @@ def main(
             "speed": lambda: _speed(root, rounds, steps, peer),
             "beside": lambda: _ratios(speed.compare(root, rounds, steps, peer, speed.usable_cores())),
             "gains": lambda: speed.gains(root, rounds, steps),
-            "cost": lambda: _cost(root, precision, steps, quick),
+            "cost": lambda: _cost(root, precision, steps),
             "source-004": lambda: endtoend.source_004(root, epochs=4),
-            "quality": lambda: quality.compare(root, [int(seed) for seed in seeds.split(",")], precision),
+            "same": lambda: quality.same(root, numbers_of(seeds), precision, epochs=1 if quick else 4),
+            "quality": lambda: quality.compare(root, numbers_of(seeds), precision, json.with_name("quality.json")),
         }
         for section in sections:
             spent = seconds(lambda name=section: numbers.update({name: measures[name]()}))
@@ -79,6 +81,11 @@ def main(
         print("a smoke run: these numbers mean nothing")
 
 
+def numbers_of(words: str) -> list[int]:
+    """``0,1`` as numbers."""
+    return [int(word) for word in words.split(",")]
+
+
 def _speed(root: str, rounds: int, steps: int, peer: bool) -> dict:
     rows = speed.compare(root, rounds, steps, peer)
     flops, peaks = _alone(_arithmetic)
@@ -89,8 +96,8 @@ def _ratios(rows: list[dict]) -> dict:
     return {"rates": rows, "ratios": speed.ratios(rows)}
 
 
-def _cost(root: str, precision: str, steps: int, quick: bool) -> dict:
-    by_slices = scaling.by_slices(root, precision, share=1.0)
+def _cost(root: str, precision: str, steps: int) -> dict:
+    by_slices = scaling.by_slices(root, precision)
     return {
         "by_size": scaling.by_size(root, precision, steps),
         "by_batch": scaling.by_batch(root, precision, steps),

@@ -107,6 +107,7 @@ class Worker:
         arguments: dict | None = None,
         max_lr: float = 1e-3,
         batch: int = BATCH,
+        without: str = "",
         **stage: float,
     ) -> dict:
         """Train a whole 1cycle on some rows, then write the probabilities of others; the seconds of the training alone."""
@@ -119,7 +120,8 @@ class Worker:
 
         with tempfile.TemporaryDirectory(dir=os.environ["BRAIN_TUMOR_HOME"]) as folder:
             run = RunFolder(Path(folder))
-            spent = seconds(lambda: stages.train(network, plan, epoch_batches, losses.make("bce-dice"), run, metrics=METRICS))
+            with _left_out(without):
+                spent = seconds(lambda: stages.train(network, plan, epoch_batches, losses.make("bce-dice"), run, metrics=METRICS))
         if not into:
             return {"seconds": spent, "steps": epochs * (len(arrays.rows) // batch)}
         compiled, rows = backend.frozen(network), np.asarray(test)

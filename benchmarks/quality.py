@@ -13,22 +13,41 @@ import pandas as pd
 from material import Material, open_material
 from sides import Side
 
+from brain_tumor import files
 from brain_tumor.evaluation import overlap, protocols
 
 LENGTHS = (2, 3, 4, 6, 8, 12)
 SLICE_DICE, PATIENT_MEAN = 0.868, 0.78
 PROTOCOLS = {"slice": "slice, empty = 1", "patient": "patient mean"}
 # This project's network and schedule, chosen on the 16 validation patients; the peer's are its own.
-OURS = {"model": "resunet", "arguments": {"batchnorm_momentum": 0.9}, "max_lr": 2e-3}
+OURS = {"model": "resunet", "arguments": {"batchnorm_momentum": 0.9, "halved": True}, "max_lr": 2e-3}
 CHOICES = {"ours": OURS, "peer": {}}
 
 
-def compare(root: str, seeds: list[int], precision: str = "mixed_bfloat16", lengths: tuple[int, ...] = LENGTHS) -> list[dict]:
-    """A row a seed, side and length: ``minutes`` of training, scores, and whether it ``passes``; the last row of each is of the
-    test patients. The sides take turns, each on the whole machine.
+def compare(root: str, seeds: list[int], precision: str, path: Path, lengths: tuple[int, ...] = LENGTHS) -> list[dict]:
+    """Train both sides in turns, each on the whole machine.
+
+    Args:
+        path: where rows are kept as they come; what is there is not trained again.
+
+    Returns:
+        A row a seed, side and length: ``minutes`` of training, scores, and whether it ``passes``; the last one of each side and
+        seed is of the test patients.
     """
-    material, rows = open_material(root), []
+    material = open_material(root)
+    rows = files.read_json(path) if path.is_file() else []
     sides = {name: Side(name) for name in CHOICES}
+
+    def fit(name: str, seed: int, epochs: int, validation: float) -> dict:
+        key = {"side": name, "seed": seed, "epochs": epochs, "part": "validation" if validation else "test"}
+        for row in rows:
+            if key.items() <= row.items():
+                return row
+        rows.append(key | _fit(sides[name], material, precision, seed, epochs, validation))
+        files.write_json(path, rows)
+        print(rows[-1], flush=True)
+        return rows[-1]
+
     try:
         for side in sides.values():
             side.ask("open", root=root)
@@ -36,33 +55,44 @@ def compare(root: str, seeds: list[int], precision: str = "mixed_bfloat16", leng
             chosen: dict[str, int] = {}
             for epochs in lengths:
                 for name in [name for name in sides if name not in chosen]:
-                    row = _fit(sides[name], material, precision, seed, epochs, validation=0.2)
-                    rows.append(row)
-                    if row["passes"]:
+                    if fit(name, seed, epochs, validation=0.2)["passes"]:
                         chosen[name] = epochs
-            rows += [
-                _fit(sides[name], material, precision, seed, chosen.get(name, lengths[-1]), validation=0.0) for name in sides
-            ]
+            for name in sides:
+                fit(name, seed, chosen.get(name, lengths[-1]), validation=0.0)
     finally:
         for side in sides.values():
             side.close()
     return rows
 
 
-def _fit(side: Side, material: Material, precision: str, seed: int, epochs: int, validation: float) -> dict:
+def same(root: str, seeds: list[int], precision: str, epochs: int) -> list[dict]:
+    """Train with fewer operations and layer by layer, from the same seeds: scores may differ as those of two seeds do."""
+    material, rows = open_material(root), []
+    side = Side("ours")
+    try:
+        side.ask("open", root=root)
+        for seed in seeds:
+            for without in ("", "all of these"):
+                row = _fit(side, material, precision, seed, epochs, validation=0.0, without=without)
+                rows.append({"seed": seed, "layer by layer": bool(without), **row})
+    finally:
+        side.close()
+    return rows
+
+
+def _fit(
+    side: Side, material: Material, precision: str, seed: int, epochs: int, validation: float, **arguments: object
+) -> dict[str, float]:
     part = "validation" if validation else "test"
     train, scored = material.rows("train", validation), material.rows(part, validation)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "probabilities.npy"
-        fit = side.ask(
-            "fit", train=train.tolist(), test=scored.tolist(), epochs=epochs, seed=seed, precision=precision, into=str(path),
-            **CHOICES[side.name],
-        )  # fmt: skip
+        rows = {"train": train.tolist(), "test": scored.tolist()}
+        choice = {**CHOICES[side.name], **arguments}
+        fit = side.ask("fit", **rows, epochs=epochs, seed=seed, precision=precision, into=str(path), **choice)
         scores = _scores(np.load(path), material, scored)
     passes = scores["slice"] >= SLICE_DICE and scores["patient"] >= PATIENT_MEAN
-    row = {"side": side.name, "seed": seed, "epochs": epochs, "part": part, "minutes": fit["seconds"] / 60, "passes": passes}
-    print({**row, **scores}, flush=True)
-    return {**row, **scores}
+    return {"minutes": round(fit["seconds"] / 60, 2), "passes": passes, **scores}
 
 
 def _scores(probability: np.ndarray, material: Material, rows: np.ndarray) -> dict[str, float]:

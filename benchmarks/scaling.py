@@ -29,17 +29,13 @@ def _row(root: str, precision: str, steps: int, size: int = 128, batch: int = 16
         side.close()
 
 
-def by_slices(root: str, precision: str, share: float) -> list[dict]:
-    """An epoch over the cohort once, twice and four times: ``slices``, ``seconds``, ``memory_mb``, each in a fresh process.
-
-    Args:
-        share: of the cohort's slices that is taken as the cohort.
-    """
+def by_slices(root: str, precision: str) -> list[dict]:
+    """An epoch over the cohort once, twice and four times: ``slices``, ``seconds``, ``memory_mb``, each in a fresh process."""
     rows = []
     for times in REPEATS:
         side = Side("ours")
         try:
-            slices = int(side.ask("open", root=root) * share)
+            slices = side.ask("open", root=root)
             train = np.tile(np.arange(slices), times).tolist()
             spent = side.ask("fit", train=train, test=[0], epochs=1, seed=0, precision=precision, into="")
             rows.append({"slices": slices * times, "seconds": spent["seconds"], "memory_mb": side.ask("memory")})

@@ -14,7 +14,9 @@ SHORT = {"mixed_bfloat16": "bfloat16", "float32": "float32"}
 def section(name: str, numbers: Any, spent: float) -> None:
     """Print a section of the numbers."""
     console.rule(f"{name} ({spent / 60:.1f} minutes)")
-    {"speed": _speed, "beside": _speed, "gains": _gains, "cost": _cost, "quality": _rows}.get(name, _pairs)(numbers)
+    {"speed": _speed, "beside": _speed, "gains": _gains, "cost": _cost, "quality": _rows, "same": _rows}.get(name, _pairs)(
+        numbers
+    )
 
 
 def _speed(numbers: dict) -> None:

@@ -64,10 +64,23 @@ def _volume_scaling(values: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def normalise(images: np.ndarray, scalings: np.ndarray) -> np.ndarray:
-    """Apply scalings ``(N, 4, C)`` or ``(4, C)`` to slices ``(N, H, W, C)`` or volumes ``(N, Z, H, W, C)`` uint8: float32."""
-    space = tuple(range(-images.ndim + 1, -1))
-    low, high, offset, scale = np.expand_dims(np.moveaxis(scalings, -2, 0), space)
-    return (np.clip(images.astype(np.float32), low, high) - offset) * scale
+    """Apply scalings ``(N, 4, C)`` or ``(4, C)`` to slices ``(N, H, W, C)`` or volumes ``(N, Z, H, W, C)`` uint8: float32.
+
+    There are but 256 values, so each is worked out once a slice, not once a pixel.
+    """
+    levels = np.arange(256, dtype=np.float32)[:, None]
+    low, high, offset, scale = np.moveaxis(scalings, -2, 0)[..., None, :]
+    return look_up(images, ((np.clip(levels, low, high) - offset) * scale).astype(np.float32))
+
+
+def look_up(images: np.ndarray, tables: np.ndarray) -> np.ndarray:
+    """Replace each value by that of a table: ``images (N, ..., C)`` uint8, ``tables (N, 256, C)``, or ``(256, C)`` for all."""
+    answer, channels = np.empty(images.shape, tables.dtype), images.shape[-1]
+    parts = zip(images, tables, answer, strict=True) if tables.ndim == 3 else [(images, tables, answer)]
+    for image, table, place in parts:
+        pixels = np.ascontiguousarray(image).reshape(1, -1, channels)
+        place[...] = cv2.LUT(pixels, np.ascontiguousarray(table)[None]).reshape(image.shape)
+    return answer
 
 
 def pad_to_square(planes: np.ndarray) -> np.ndarray:

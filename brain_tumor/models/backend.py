@@ -79,6 +79,13 @@ def on_processor() -> bool:
     return name() == "tensorflow" and all("cpu" in device.lower() for device in keras.distribution.list_devices())
 
 
+def without_host() -> bool:
+    """Whether this is JAX with an accelerator, where an epoch may run without the host; Keras must be loaded."""
+    import keras
+
+    return name() == "jax" and any("cpu" not in device.lower() for device in keras.distribution.list_devices())
+
+
 def faster(network: "keras.Model") -> "keras.Model":
     """A model with the layers of ``network`` that trains as it does in less time; ``network`` itself where nothing is gained."""
     if not on_processor():

@@ -166,10 +166,9 @@ def _step(node: Node, graph: Graph, folded: bool) -> Step:
 
 def _convolution_step(node: Node, target: int, weights: Weights, graph: Graph) -> Step:
     """A convolution, with the layers before it that can be computed in the same go."""
-    layer, before = node.layer, graph.nodes.get(node.sources[0])
+    layer, before, sources = node.layer, graph.nodes.get(node.sources[0]), node.sources
     (size, _), (stride, _), padding = layer.kernel_size, layer.strides, layer.padding.upper()
-    sources = node.sources
-    if padding == "VALID" and (zeros := _zeros(before)):  # of a layer of their own
+    if padding == "VALID" and before and (zeros := _zeros(before)):  # of a layer of their own
         sources = before.sources
         padding = "SAME" if stride == 1 and size == 2 * zeros + 1 else zeros
         inputs = graph.alone(sources[0]) if graph.alone(before.target) else None
@@ -177,9 +176,9 @@ def _convolution_step(node: Node, target: int, weights: Weights, graph: Graph) -
             compute = partial(on_tensorflow.input_convolution, inputs.layer, weights, stride=stride, padding=padding)
             return Step(compute, inputs.sources, target)
     if size in (1, 3) and stride == 1 and (padding == "SAME" or size == 1):
-        low, *beside = before.sources if before and type(before.layer) is keras.layers.Concatenate else sources
-        doubling = graph.nodes.get(low)
-        if len(beside) < 2 and _doubles(doubling) and node.shape[0] // 2 >= DOUBLED_SIDE.get(layer.compute_dtype, 8):
+        low, *beside = before.sources if before and _joins_channels(before) else sources
+        doubling, wide = graph.nodes.get(low), node.shape[0] // 2 >= DOUBLED_SIDE.get(layer.compute_dtype, 8)
+        if doubling and _doubles(doubling) and wide and len(beside) < 2:
             return Step(partial(on_tensorflow.doubled_convolution, weights), (*doubling.sources, *beside), target)
         if size == 3 and max(node.shape[:2]) <= SMALL_SIDE and min(layer.kernel.shape[2:]) >= MANY_CHANNELS:
             return Step(partial(on_tensorflow.small_convolution, weights), sources, target)
@@ -203,15 +202,20 @@ def _is_input_batchnorm(node: Node) -> bool:
     return _is_plain_batchnorm(node) and not node.layer.scale and node.shape[-1] <= FEW_CHANNELS
 
 
-def _zeros(node: Node | None) -> int:
+def _zeros(node: Node) -> int:
     """How many zeros a ``ZeroPadding2D`` puts on every side; 0 where it is none, or its sides differ."""
-    if node is None or type(node.layer) is not keras.layers.ZeroPadding2D:
+    if type(node.layer) is not keras.layers.ZeroPadding2D or node.layer.data_format != "channels_last":
         return 0
     sides = {side for pair in node.layer.padding for side in pair}
     return sides.pop() if len(sides) == 1 else 0
 
 
-def _doubles(node: Node | None) -> bool:
+def _joins_channels(node: Node) -> bool:
+    return type(node.layer) is keras.layers.Concatenate and node.layer.axis in (-1, 3)
+
+
+def _doubles(node: Node) -> bool:
     """Whether it makes 2 x 2 equal pixels of each."""
-    layer = node and node.layer
-    return type(layer) is keras.layers.UpSampling2D and layer.size == (2, 2) and layer.interpolation == "nearest"
+    layer = node.layer
+    plain = type(layer) is keras.layers.UpSampling2D and layer.data_format == "channels_last"
+    return plain and layer.size == (2, 2) and layer.interpolation == "nearest"

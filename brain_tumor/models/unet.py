@@ -31,7 +31,11 @@ def unet(backbone: str, size: int, channels: int = 3, batchnorm_momentum: float 
 
 
 def resunet(
-    size: int, channels: int = 3, filters: tuple[int, ...] = RESUNET_FILTERS, batchnorm_momentum: float = 0.99
+    size: int,
+    channels: int = 3,
+    filters: tuple[int, ...] = RESUNET_FILTERS,
+    batchnorm_momentum: float = 0.99,
+    halved: bool = False,
 ) -> keras.Model:
     """ResUNet: residual blocks down and up with skips, after Zhang 2018 (arXiv 1711.10684) and the popular Keras pattern.
 
@@ -40,10 +44,14 @@ def resunet(
         channels: input channels.
         filters: width of each level; the last is the bottleneck.
         batchnorm_momentum: as in :func:`unet`.
+        halved: work at half the height and width between a first convolution and the last one, which saves most of the time that
+            a U-Net spends on its largest planes; logits are of the full size all the same.
     """
-    check_size(size, stride("resunet", filters))
-    images = keras.Input((size, size, channels), name="image")
-    x, skips = images, []
+    check_size(size, (1 + halved) * stride("resunet", filters))
+    x = images = keras.Input((size, size, channels), name="image")
+    skips = []
+    if halved:
+        x = keras.layers.Conv2D(filters[0], 4, strides=2, padding="same", use_bias=False, name="stem_conv")(x)
     for level, width in enumerate(filters[:-1], 1):
         x = _residual_block(x, width, batchnorm_momentum, f"encoder{level}")
         skips.append(x)
@@ -53,6 +61,8 @@ def resunet(
         x = keras.layers.UpSampling2D(name=f"decoder{level}_up")(x)
         x = keras.layers.Concatenate(name=f"decoder{level}_skip")([x, skip])
         x = _residual_block(x, width, batchnorm_momentum, f"decoder{level}")
+    if halved:
+        x = keras.layers.UpSampling2D(name="final_up")(x)
     return keras.Model(images, _head(x), name="resunet")
 
 

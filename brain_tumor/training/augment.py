@@ -14,6 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from brain_tumor.data.intensity import look_up
 from brain_tumor.training.fields import check, setting
 
 
@@ -105,12 +106,17 @@ def apply_intensity(images: np.ndarray, intensity: IntensityChanges) -> np.ndarr
 
     Channels beyond those that were drawn for stay as they are.
     """
-    levels = np.arange(256) / 255
-    curves = np.rint(255 * levels ** intensity.gammas[..., None]).astype(np.uint8)
-    changed, channels = np.empty_like(images), curves.shape[1]
-    changed[..., channels:] = images[..., channels:]
-    for i, image in enumerate(images):
-        for channel in range(channels):
-            source = intensity.reference if intensity.copied[i, channel] else channel
-            changed[i, ..., channel] = curves[i, source][image[..., source]]
+    changed, levels = images.copy(), curves(intensity)
+    for place, image, of_channel, tables in zip(changed, images, sources(intensity), levels, strict=True):
+        place[..., : len(of_channel)] = look_up(image[None, ..., of_channel], tables[of_channel].T)[0]
     return changed
+
+
+def curves(intensity: IntensityChanges) -> np.ndarray:
+    """``(n, T, 256)`` uint8, the new level of each level of a channel."""
+    return np.rint(255 * (np.arange(256) / 255) ** intensity.gammas[..., None]).astype(np.uint8)
+
+
+def sources(intensity: IntensityChanges) -> np.ndarray:
+    """``(n, T)`` int, the channel that each channel is taken from, with its curve."""
+    return np.where(intensity.copied, intensity.reference, np.arange(intensity.copied.shape[1]))

@@ -19,6 +19,16 @@ class Batches(Protocol):
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]: ...
 
 
+class Runner(Protocol):
+    """This module, or another way to run an epoch (:mod:`brain_tumor.training.resident`)."""
+
+    def steps(self, model: keras.Model, batches: Any, callbacks: keras.callbacks.CallbackList) -> Iterator[dict[str, Any]]:
+        """As :func:`steps`."""
+
+    def evaluate(self, model: keras.Model, batches: Any) -> dict[str, float]:
+        """As :func:`evaluate`."""
+
+
 def callback_list(callbacks: Sequence[keras.callbacks.Callback], model: keras.Model, epochs: int) -> keras.callbacks.CallbackList:
     """A user's callbacks around ``model``, as ``fit`` makes it; without any, a list that does nothing."""
     return keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs, verbose=0)

@@ -32,18 +32,21 @@ def train(
     metrics: Sequence[Callable] = (),
     on_features: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    on_device: bool | None = None,
 ) -> list[dict]:
     """Train ``model`` in place, resuming from the run's checkpoint if it has one.
 
     Args:
         epoch_batches: epoch number (from 0, over all stages) -> its batches.
         loss: of truth and what the network gives (:func:`brain_tumor.training.losses.make`).
-        run: receives a checkpoint and history after every epoch, and ``stages``: of each its name, part, number of trainable
-            scalars and whether it trains on features.
+        run: receives a checkpoint and history after every epoch; who makes the ``batches``, the host or the device; and
+            ``stages``: of each its name, part, number of trainable scalars and whether it trains on features.
         validation: scored after every epoch; None where everything trains.
         metrics: what is watched beside the loss, each a number a slice whose mean over the epoch is kept.
         on_features: stages that train a classifier's head do so on cached features (:mod:`brain_tumor.training.features`).
         callbacks: a user's own, called as ``fit`` would.
+        on_device: whether JAX runs epochs without the host (:mod:`brain_tumor.training.resident`); None: where it has an
+            accelerator.
 
     Returns:
         The history, a dict an epoch.
@@ -59,7 +62,11 @@ def train(
         features.check(example.augmentation)
     counts = [freezing.train_only(model, stage.part) for stage in stages]
     facts = zip(stages, counts, short, strict=True)
-    run.update(stages=[{"name": s.name, "part": s.part, "trainable": n, "features": on} for s, n, on in facts])
+    on_images = _runner(example, validation, callbacks, on_device)
+    run.update(
+        stages=[{"name": s.name, "part": s.part, "trainable": n, "features": on} for s, n, on in facts],
+        batches="host" if on_images is loop else "device",
+    )
     done, history = run.read_checkpoint()
     if done:
         run.restore_weights(model)
@@ -75,7 +82,7 @@ def train(
             last = first + stage.epochs
             batches_of: Callable = epoch_batches
             validation_batches = None if validation is None else ValidationBatches(validation, example.batch_size)
-            trained = features.head(model) if without_encoder else twin
+            trained, runner = (features.head(model), loop) if without_encoder else (twin, on_images)
             if done < last:
                 freezing.train_only(model, stage.part)
                 optimiser = stage.make_optimiser(steps)
@@ -88,7 +95,7 @@ def train(
                 if without_encoder:
                     batches_of, validation_batches = features.batches(model, epoch_batches, example, validation)
             for epoch in range(max(first, done), last):
-                history.append(_epoch(trained, stage, epoch, total, batches_of(epoch), validation_batches, bar, listed))
+                history.append(_epoch(runner, trained, stage, epoch, total, batches_of(epoch), validation_batches, bar, listed))
                 run.save_checkpoint(model, epoch + 1, history)
             first = last
     listed.on_train_end()
@@ -105,7 +112,23 @@ def _wind_on(model: keras.Model, steps: int) -> None:
             variable.assign(np.array([seed, drawn + steps]))
 
 
+def _runner(
+    example: TrainingBatches,
+    validation: SliceArrays | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    on_device: bool | None,
+) -> loop.Runner:
+    """What runs epochs on images: the device by itself, or the host batch by batch."""
+    if backend.without_host() if on_device is None else on_device and backend.name() == "jax":
+        from brain_tumor.training import resident
+
+        if resident.usable(example, validation, callbacks):
+            return resident.Resident(example, validation)
+    return loop
+
+
 def _epoch(
+    runner: loop.Runner,
     model: keras.Model,
     stage: Stage,
     epoch: int,
@@ -118,12 +141,12 @@ def _epoch(
     """One pass over the training part, and one over the validation part."""
     started, logs = time.monotonic(), []
     callbacks.on_epoch_begin(epoch)
-    for step in loop.steps(model, batches, callbacks):
+    for step in runner.steps(model, batches, callbacks):
         logs.append(step)
         bar.advance(note=f"epoch {epoch + 1}/{total}  loss {float(step['loss']):.4f}")
     row: dict[str, Any] = {"epoch": epoch + 1, "stage": stage.name, **loop.means(logs)}
     if validation is not None:
-        row |= {f"validation_{name}": value for name, value in loop.evaluate(model, validation).items()}
+        row |= {f"validation_{name}": value for name, value in runner.evaluate(model, validation).items()}
     losses = [row[name] for name in ("loss", "validation_loss") if name in row]
     if not all(math.isfinite(loss) for loss in losses):
         values = ", ".join(map(str, losses))

@@ -25,6 +25,19 @@ def test_resunet_maps_images_to_logits_of_their_size(size, channels):
 
 
 @pytest.mark.backend
+def test_a_halved_resunet_draws_single_pixels_at_full_size():
+    """It computes at half the size, but its logits are of the full one, and not of 2 x 2 equal pixels."""
+    keras.utils.set_random_seed(0)
+    model = unet.resunet(32, filters=(4, 8), halved=True)
+    assert model.get_layer("encoder1_add").output.shape[1:] == (16, 16, 4)
+    logits = np.asarray(model.predict_on_batch(images(2, 32)))
+    assert (logits.shape, logits.dtype) == ((2, 32, 32, 1), np.float32)
+    assert len(np.unique(logits[0, 8:10, 8:10])) == 4
+    with pytest.raises(ModelError, match="size 18 is not a multiple of 4"):
+        unet.resunet(18, filters=(4, 8), halved=True)
+
+
+@pytest.mark.backend
 def test_unet_maps_images_to_logits_of_their_size(resnet18_unet):
     found = resnet18_unet.predict_on_batch(images(2, 32))
     assert found.shape == (2, 32, 32, 1)

@@ -61,6 +61,12 @@ def train_into(
     return model, train(model, stages, epoch_batches, losses.make("bce-dice"), RunFolder(folder), validation, watched)
 
 
+@pytest.fixture(scope="session", name="make_slices")
+def make_slices_anew():
+    """Fresh slices for fixtures that several tests share; see :func:`make_slices`."""
+    return make_slices
+
+
 @pytest.fixture
 def slices():
     """16 slices with their tumour."""

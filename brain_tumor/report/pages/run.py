@@ -108,7 +108,7 @@ def _recipe(facts: dict) -> dict[str, str]:
     parts = [f"{part} {n['patients']} patients / {n['slices']} slices" for part, n in facts["parts"].items() if n["slices"]]
     environment = facts["environment"]
     packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
-    threads = f" in {environment['threads']} threads" if "threads" in environment else ""  # runs of before 0.3 do not say
+    threads = f" in {environment['threads']} threads" if "threads" in environment else ""  # earlier runs do not say
     return {
         **{name.replace("_", " "): str(value) for name, value in recipe.items()},
         "stages": "; ".join(stages),
