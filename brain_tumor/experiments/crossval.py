@@ -188,7 +188,7 @@ def _train_side_by_side(work: Work, workers: int, on_fold: OnFold | None) -> Non
         else:
             others.append(fold)
     epochs = sum(stage.epochs for fold in others for stage in fold.recipe.stages)
-    with watched(f"epochs of {len(others)} folds", epochs, lambda: sum(fold.epochs for fold in others)):
+    with watched(f"epochs of {len(others)} fold{'s' * (len(others) != 1)}", epochs, lambda: sum(fold.epochs for fold in others)):
         deque(side_by_side(_train, [(work, fold) for fold in others], workers), maxlen=0)
 
 

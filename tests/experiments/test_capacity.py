@@ -118,6 +118,7 @@ def test_the_readers_and_recipes_of_the_package_are_known_to_other_processes(pha
         assert capacity.workers([SMALL, ClassificationRecipe()], phantom_cohort, asked=2) == 2
 
 
+@pytest.mark.backend
 def test_memory_grows_with_the_network_and_with_what_it_gives():
     small = capacity.training_memory(SMALL, 3)
     assert capacity.BYTES < small < 1.1 * capacity.BYTES

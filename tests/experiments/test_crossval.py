@@ -153,7 +153,7 @@ def test_a_fold_of_another_process_is_the_same_bit_for_bit(done, phantom_cohort,
     assert folder.name == done.name and (facts["workers"], in_turn["workers"]) == (2, 1)
     assert [fold["status"] for fold in facts["runs"]] == ["scored"] * 2
     assert [of["environment"]["threads"] for of in (facts, in_turn, run.description)] == [backend.threads()] * 3
-    assert told == [(1, 2), (2, 2)] and titles == [("epochs of 1 folds", 1)]
+    assert told == [(1, 2), (2, 2)] and titles == [("epochs of 1 fold", 1)]
 
 
 def test_the_bar_says_which_fold(trained):
