@@ -32,6 +32,10 @@ class RunError(BrainTumorError):
     """A run folder is missing, unfinished, or belongs to another experiment."""
 
 
+class RunWarning(UserWarning):
+    """What a run does otherwise than it was asked; the work goes on."""
+
+
 class FileError(BrainTumorError, ValueError):
     """A file that this package wrote is gone, empty, cut short, or holds something else (:func:`brain_tumor.files.damaged`).
 

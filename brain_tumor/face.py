@@ -46,15 +46,18 @@ def train(recipe: Recipe, cohort: Cohort, **own: Any) -> "Run":
     return Run(experiment.train(recipe, cohort, own=code), cohort, code.model)
 
 
-def cross_validate(recipe: Recipe, cohort: Cohort, unit: str = "patient", folds: int | None = None) -> "Folds":
+def cross_validate(
+    recipe: Recipe, cohort: Cohort, unit: str = "patient", folds: int | None = None, workers: int | None = None
+) -> "Folds":
     """Train and score every fold, then gather what was predicted out of fold; what is there, or recorded, is not trained again.
 
     Args:
         unit: ``patient``, ``slice`` (to measure the leak) or ``site``.
         folds: how many; None for 5, or for as many as there are sites.
+        workers: how many are trained side by side; None for as many as cores and memory hold.
     """
     record = crossval_record.recorded_on(recipe, cohort, unit, folds)
-    return Folds(record or crossval.cross_validate(recipe, cohort, unit, folds))
+    return Folds(record or crossval.cross_validate(recipe, cohort, unit, folds, workers=workers))
 
 
 def open_run(recipe: Recipe, cohort: Cohort) -> "Run | None":

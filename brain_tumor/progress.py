@@ -6,8 +6,9 @@ Anything over two seconds shows one (DESIGN law 12).
 import contextlib
 import math
 import os
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextvars import ContextVar
 from typing import IO, Any
 
@@ -16,6 +17,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
 LOG_EVERY_SECONDS = 10.0
+LOOK_EVERY_SECONDS = 1.0
 BAR_CELLS = 24
 _PLACE: ContextVar[str] = ContextVar("place", default="")
 
@@ -88,6 +90,26 @@ def within(place: str) -> Iterator[None]:
         yield
     finally:
         _PLACE.reset(token)
+
+
+@contextlib.contextmanager
+def watched(title: str, total: int, done: Callable[[], int], stream: IO[str] | None = None) -> Iterator[None]:
+    """Show a bar for work that other processes do: a thread asks ``done`` every second how far it is."""
+    ended = threading.Event()
+    with Bar(title, total, done(), stream) as bar:
+
+        def look() -> None:
+            while not ended.wait(LOOK_EVERY_SECONDS):
+                bar.advance(done() - bar.task.completed)
+
+        thread = threading.Thread(target=look, name="watching", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            bar.advance(done() - bar.task.completed)
 
 
 def tracked(items: Iterable, title: str, total: int | None = None) -> Iterator:

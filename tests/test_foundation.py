@@ -264,6 +264,23 @@ def test_quiet_is_silent(monkeypatch):
     assert stream.getvalue() == ""
 
 
+def test_a_bar_watches_what_others_do(loud, monkeypatch):
+    monkeypatch.setattr(progress, "LOOK_EVERY_SECONDS", 0.01)
+    stream, done, looks = Terminal(), [3], threading.Semaphore(0)
+
+    def look():
+        looks.release()
+        return done[0]
+
+    with progress.watched("epochs of 2 folds", 24, look, stream):
+        done[0] = 7
+        for _ in range(3):
+            looks.acquire()
+        done[0] = 24  # while nobody looks, perhaps
+    assert "epochs of 2 folds" in plain(stream) and "24/24" in plain(stream)
+    assert not [thread for thread in threading.enumerate() if thread.name == "watching"]
+
+
 def test_tracked_gives_every_item(monkeypatch):
     monkeypatch.setenv("BRAIN_TUMOR_QUIET", "1")
     assert list(progress.tracked("abc", "spelling")) == ["a", "b", "c"]

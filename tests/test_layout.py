@@ -67,7 +67,9 @@ BACKENDS = {"tensorflow", "jax"}
 # Modules that need one backend: whoever uses one imports it where it is used. The first two name the backend itself.
 OF_ONE_BACKEND = {"models/on_tensorflow.py", "models/on_jax.py", "models/fast.py", "training/resident.py"}
 BACKEND_MODULES = {"models/backend.py", "models/on_tensorflow.py", "models/on_jax.py", "training/parallel.py"}
-SIDE_BY_SIDE = {"experiments/jobs.py": {"joblib.Parallel", "joblib.delayed", "joblib.parallel_config"}}  # nothing with files
+SIDE_BY_SIDE = {  # nothing with files
+    "experiments/jobs.py": {"joblib.Parallel", "joblib.cpu_count", "joblib.delayed", "joblib.parallel_config"}
+}
 CODE_FROM_FILES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 CODE_FROM_FILES_CALLS = {"eval", "exec", "read_pickle", "to_pickle", "Lambda", "enable_unsafe_deserialization"}
 DRAWERS = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py"}

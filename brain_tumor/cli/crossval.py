@@ -21,37 +21,38 @@ def crossval(
     recipe: Path = typer.Option(None, help="Cross-validate the recipe in this JSON file, such as a record's crossval.json."),
     folds: Folds = None,
     unit: Unit = "patient",
+    workers: resumable.Workers = None,
 ) -> None:
     """Train and score every fold, then gather what was predicted out of fold; the same command again resumes."""
     if recipe_options.is_from_file(context, recipe):
         load_keras()
         described = recipe_options.from_file(recipe)
         content = files.read_json(recipe)
-        _crossval(described, folds or content.get("folds"), content.get("unit", unit))
+        _crossval(described, folds or content.get("folds"), content.get("unit", unit), workers)
 
 
 @app.command()
 @recipe_options.takes(SegmentationRecipe, but=("split",))
-def segmentation(recipe: Recipe, folds: Folds = None, unit: Unit = "patient") -> None:
+def segmentation(recipe: Recipe, folds: Folds = None, unit: Unit = "patient", workers: resumable.Workers = None) -> None:
     """Cross-validate a segmentation network. Prints each fold's run, then the scores over all patients."""
-    _crossval(recipe, folds, unit)
+    _crossval(recipe, folds, unit, workers)
 
 
 @app.command()
 @recipe_options.takes(ClassificationRecipe, but=("split",))
-def classification(recipe: Recipe, folds: Folds = None, unit: Unit = "patient") -> None:
+def classification(recipe: Recipe, folds: Folds = None, unit: Unit = "patient", workers: resumable.Workers = None) -> None:
     """Cross-validate a slice classifier. Prints each fold's run, then the scores over all patients."""
-    _crossval(recipe, folds, unit)
+    _crossval(recipe, folds, unit, workers)
 
 
-def _crossval(recipe: Recipe, folds: int | None, unit: str) -> None:
+def _crossval(recipe: Recipe, folds: int | None, unit: str, workers: int | None) -> None:
     from brain_tumor.cli.console import print_sections
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.experiments import crossval
     from brain_tumor.report.pages import crossval as crossval_page
 
     with resumable.stoppable():
-        folder = crossval.cross_validate(recipe, open_cohort(recipe.cohort), unit, folds, on_fold=resumable.tell_of("fold"))
+        folder = crossval.cross_validate(recipe, open_cohort(recipe.cohort), unit, folds, resumable.tell_of("fold"), workers)
     facts = crossval.read(folder)
     title = f"{'PHANTOM data, not patients: ' if facts['phantom'] else ''}{folder.name}"
     print_sections(title, f"{facts['folds']} folds by {unit}", crossval_page.of_folder(folder))

@@ -8,7 +8,6 @@ from brain_tumor.cli import resumable
 
 app = typer.Typer(help="A table of experiments, each trained and scored; the same command again resumes.", no_args_is_help=True)
 BudgetName = Annotated[Literal["cpu", "full"], typer.Option(help="cpu: 128 px, 4 epochs. full: 224 px, 30 epochs, for a GPU.")]
-Workers = Annotated[int, typer.Option(min=1, help="Trainings side by side, a core each: half as fast again on two cores.")]
 Cells = Annotated[str | None, typer.Option(help="Some experiments by name, such as 3,15,18; all without it.", show_default=False)]
 
 
@@ -18,7 +17,9 @@ def grid() -> None:
 
 
 @app.command()
-def classification(cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells = None, workers: Workers = 1) -> None:
+def classification(
+    cohort: str = "lgg", budget: BudgetName = "cpu", cells: Cells = None, workers: resumable.Workers = None
+) -> None:
     """Is there tumour in this slice? ResNet-18 and 50, frozen and fine-tuned, with and without normalisation and flips."""
     from brain_tumor.models.backend import load_keras
 

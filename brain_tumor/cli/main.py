@@ -9,7 +9,7 @@ import warnings
 
 import typer
 
-from brain_tumor.errors import BrainTumorError, DataWarning
+from brain_tumor.errors import BrainTumorError, DataWarning, RunWarning
 from brain_tumor.paths import installation
 
 # Options that had another name until version 0.3.
@@ -108,7 +108,8 @@ def main() -> None:
 
 def _one_line(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
     """A warning of ours without the line of code that gave it; any other as Python writes it."""
-    return f"brain-tumor: {message}\n" if issubclass(category, DataWarning) else OTHERS(message, category, filename, lineno, line)
+    ours = issubclass(category, DataWarning | RunWarning)
+    return f"brain-tumor: {message}\n" if ours else OTHERS(message, category, filename, lineno, line)
 
 
 def _refuse(reason: str) -> None:

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import typer
+
+SIDE_BY_SIDE = "Trainings side by side, each with its share of the cores; without it as many as cores and memory hold."
+Workers = Annotated[int | None, typer.Option(min=1, help=SIDE_BY_SIDE, show_default=False)]
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """Cross-validation: a run a fold, until every testable patient, slice or site was predicted by a network that never saw it.
 
-A fold is an ordinary run on a named split, trained and scored as any other. Beside the runs a folder of its own gathers them:
-``crossval.json`` (what was asked, which runs answer, how far they are) and the tables of
+A fold is an ordinary run on a named split, trained and scored as any other, in turn or side by side. Beside the runs a folder of
+its own gathers them: ``crossval.json`` (what was asked, which runs answer, how far they are) and the tables of
 :mod:`brain_tumor.experiments.out_of_fold`. A killed fold resumes as its run does; finished ones are taken as they are.
 """
 
+from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from brain_tumor import files
@@ -15,17 +16,19 @@ from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import FileError, RunError
 from brain_tumor.evaluation import scoring
-from brain_tumor.experiments import out_of_fold, segmentation, tasks
+from brain_tumor.experiments import capacity, out_of_fold, segmentation, tasks
+from brain_tumor.experiments.jobs import side_by_side, threads_each
 from brain_tumor.experiments.recipe import Recipe, identity
 from brain_tumor.experiments.run import content, evaluate, make_split, on, run_folder, train
 from brain_tumor.experiments.tasks import Task
 from brain_tumor.inference import stored
 from brain_tumor.models import settings
 from brain_tumor.paths import runs_folder
-from brain_tumor.progress import within
+from brain_tumor.progress import watched, within
 from brain_tumor.training.runs import RunFolder, environment, now
 
 DESCRIPTION = "crossval.json"
+OnFold = Callable[[int, int, RunFolder], None]
 
 
 def cross_validate(
@@ -33,7 +36,8 @@ def cross_validate(
     cohort: Cohort,
     unit: str = "patient",
     folds: int | None = None,
-    on_fold: Callable[[int, int, RunFolder], None] | None = None,
+    on_fold: OnFold | None = None,
+    workers: int | None = None,
 ) -> Path:
     """Train and score every fold that is not yet, then gather them; a finished cross-validation is returned as it is.
 
@@ -42,26 +46,27 @@ def cross_validate(
         unit: ``patient``, ``slice`` or ``site`` (each is left out once).
         folds: how many; None for 5, or for as many as there are sites.
         on_fold: told the fold's number, how many there are, and its run, before the fold is begun or taken.
+        workers: how many folds are trained side by side (:mod:`brain_tumor.experiments.jobs`); None for the number with which
+            this was begun, else for what fits (:mod:`brain_tumor.experiments.capacity`).
 
     Returns:
         Its folder.
 
     Raises:
-        RunError: begun on other data, or the folds' runs do not cover the cohort; no table is written.
+        RunError: begun on other data, or the folds' runs do not cover the cohort; no table is written. Or a process has died.
         DataError, SplitError, ModelError: recipe or folds do not fit the cohort; nothing is written.
     """
     store, task, recipe = open_store(cohort), tasks.of(recipe.TASK), on(recipe, cohort)
     names = splits.fold_names(unit, folds, store.cases, store.slices)
-    recipes = [replace(recipe, split=name) for name in names]
-    dealt = [make_split(of_fold, store) for of_fold in recipes]
-    runs = [run_folder(of_fold, store) for of_fold in recipes]
+    of_folds = [_fold(number, replace(recipe, split=name), store) for number, name in enumerate(names, 1)]
     folder = runs_folder() / crossval_name(recipe, unit, len(names), store)
-    began = now()
+    started, begun = now(), None
     if (folder / DESCRIPTION).is_file():
         earlier = read(folder)
         if earlier["status"] == "finished" and all((folder / name).is_file() for name in tables(task)):
             return folder
-        began = earlier["started"]
+        started, begun = earlier["started"], earlier.get("workers", 1)  # earlier versions trained in turn
+    workers = capacity.workers([fold.recipe for fold in of_folds], cohort, workers, begun)
     tested = store.slices.case_id.iloc[splits.testable_rows(unit, store.cases, store.slices)]
     facts = {
         "unit": unit,
@@ -74,28 +79,17 @@ def cross_validate(
         "patients": int(tested.nunique()),
         "slices": len(tested),
         "never_tested": sorted(set(store.cases.index) - set(tested)),
-        "started": began,
-        "environment": environment(),
+        "started": started,
+        "workers": workers,
+        "environment": environment() | ({"threads": threads_each(workers)} if workers > 1 else {}),
     }
-
-    def note(status: str) -> None:
-        of_folds = [_fold(*fold) for fold in zip(range(1, len(names) + 1), names, dealt, runs, strict=True)]
-        seconds = round(sum(fold["seconds"] for fold in of_folds), 1)
-        ending = {"status": status, "ended": now(), "seconds": seconds, "runs": of_folds}
-        files.write_json(folder / DESCRIPTION, facts | ending)
-
-    ending = "failed"
+    work, ending = Work(folder, cohort, of_folds, facts), "failed"
     try:
-        for number, (of_fold, run) in enumerate(zip(recipes, runs, strict=True), 1):
-            if on_fold:
-                on_fold(number, len(names), run)
-            with within(f"fold {number} of {len(names)}"):
-                if run.status != "finished":
-                    settings.clear_session()  # else each fold's network stays in memory beside the next
-                train(of_fold, cohort, on_start=lambda _run: note("running"))
-                if not _scored(run, task, dealt[number - 1]):
-                    evaluate(run, cohort)
-            note("running")
+        if workers > 1:
+            _train_side_by_side(work, workers, on_fold)
+        else:
+            _train_in_turn(work, on_fold)
+        runs = [fold.run for fold in of_folds]
         gathered = out_of_fold.gather(runs, task, store, unit)
         if task.predictions:
             out_of_fold.write_predictions(folder / stored.PREDICTIONS, runs, gathered[task.main], store, recipe.size)
@@ -106,8 +100,106 @@ def cross_validate(
         raise
     finally:
         if (folder / DESCRIPTION).is_file():
-            note(ending)
+            work.note(ending)
     return folder
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold, numbered from 1, with the recipe that names its split."""
+
+    number: int
+    recipe: Recipe
+    split: splits.Split
+    run: RunFolder
+
+    @property
+    def facts(self) -> dict:
+        """What ``crossval.json`` says of it; seconds are of training and inference, over all sittings."""
+        facts = self.run.description if self.run.exists else {}
+        return {
+            "fold": self.number,
+            "split": self.recipe.split,
+            "split_hash": self.split.hash,
+            "run": self.run.path.name,
+            "status": "scored" if "scored" in facts and self.run.status == "finished" else self.run.status,
+            "seconds": round(facts.get("training_seconds", 0.0) + facts.get("inference_seconds", 0.0), 1),
+        }
+
+    @property
+    def scored(self) -> bool:
+        """Whether scoring the run left all that is gathered from it."""
+        task = tasks.of(self.recipe.TASK)
+        needed = [task.main, scoring.FLOORS]
+        if task.predictions:
+            cases = sorted({key.split("/")[0] for key in self.split.test})
+            needed += [f"{segmentation.PREDICTIONS}/{case_id}.npz" for case_id in cases]
+        return self.facts["status"] == "scored" and all((self.run.path / name).is_file() for name in needed)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs of its training are done."""
+        try:
+            return len(self.run.history)
+        except FileError:  # its training mends it, or refuses
+            return 0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a process needs to train a fold: it may be another one than that which gathers them.
+
+    Attributes:
+        folder: the cross-validation's.
+        cohort: what is learnt from.
+        folds: all of them, in order.
+        facts: what ``crossval.json`` says besides the folds and how far they are.
+    """
+
+    folder: Path
+    cohort: Cohort
+    folds: list[Fold]
+    facts: dict
+
+    def note(self, status: str) -> None:
+        """Write ``crossval.json``."""
+        runs = [fold.facts for fold in self.folds]
+        seconds = round(sum(fold["seconds"] for fold in runs), 1)
+        files.write_json(
+            self.folder / DESCRIPTION, self.facts | {"status": status, "ended": now(), "seconds": seconds, "runs": runs}
+        )
+
+
+def _train_in_turn(work: Work, on_fold: OnFold | None) -> None:
+    for fold in work.folds:
+        if on_fold:
+            on_fold(fold.number, len(work.folds), fold.run)
+        with within(f"fold {fold.number} of {len(work.folds)}"):
+            _train(work, fold)
+
+
+def _train_side_by_side(work: Work, workers: int, on_fold: OnFold | None) -> None:
+    others = []
+    for fold in work.folds:
+        if on_fold:
+            on_fold(fold.number, len(work.folds), fold.run)
+        if fold.scored:
+            _train(work, fold)  # which only looks whether it may be taken
+        else:
+            others.append(fold)
+    epochs = sum(stage.epochs for fold in others for stage in fold.recipe.stages)
+    with watched(f"epochs of {len(others)} fold{'s' * (len(others) != 1)}", epochs, lambda: sum(fold.epochs for fold in others)):
+        deque(side_by_side(_train, [(work, fold) for fold in others], workers), maxlen=0)
+
+
+def _train(work: Work, fold: Fold) -> None:
+    """Train and score a fold, as far as that is not done, in whatever process."""
+    if fold.run.status != "finished":
+        settings.clear_session()  # else each fold's network stays in memory beside the next
+    train(fold.recipe, work.cohort, on_start=lambda _run: work.note("running"))
+    if not fold.scored:
+        evaluate(fold.run, work.cohort)
+    work.note("running")
 
 
 def crossval_name(recipe: Recipe, unit: str, folds: int, store: Store) -> str:
@@ -149,23 +241,5 @@ def _shared(recipe: Recipe) -> dict:
     return {name: value for name, value in recipe.to_json().items() if name != "split"}
 
 
-def _fold(number: int, name: str, split: splits.Split, run: RunFolder) -> dict:
-    """A fold as ``crossval.json`` describes it; seconds are of training and inference, over all sittings."""
-    facts = run.description if run.exists else {}
-    return {
-        "fold": number,
-        "split": name,
-        "split_hash": split.hash,
-        "run": run.path.name,
-        "status": "scored" if "scored" in facts and run.status == "finished" else run.status,
-        "seconds": round(facts.get("training_seconds", 0.0) + facts.get("inference_seconds", 0.0), 1),
-    }
-
-
-def _scored(run: RunFolder, task: Task, split: splits.Split) -> bool:
-    """Whether scoring the run left all that is gathered from it."""
-    needed = [task.main, scoring.FLOORS]
-    if task.predictions:
-        cases = sorted({key.split("/")[0] for key in split.test})
-        needed += [f"{segmentation.PREDICTIONS}/{case_id}.npz" for case_id in cases]
-    return "scored" in run.description and all((run.path / name).is_file() for name in needed)
+def _fold(number: int, recipe: Recipe, store: Store) -> Fold:
+    return Fold(number, recipe, make_split(recipe, store), run_folder(recipe, store))

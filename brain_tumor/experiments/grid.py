@@ -15,7 +15,7 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import FileError, ModelError, RunError
 from brain_tumor.evaluation import scoring, storage
-from brain_tumor.experiments import run as experiment, tasks
+from brain_tumor.experiments import capacity, run as experiment, tasks
 from brain_tumor.experiments.jobs import side_by_side
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.models import settings, weights
@@ -36,7 +36,7 @@ def train(
     facts: dict,
     on_run: Callable[[int, int, RunFolder], None] | None = None,
     record: Path | None = None,
-    workers: int = 1,
+    workers: int | None = None,
 ) -> Path:
     """Train and score every recipe that is not yet, gathering as it goes; equal recipes are one training.
 
@@ -47,7 +47,8 @@ def train(
         on_run: called with the number, how many are to be trained, and the run, as each has been trained and scored.
         record: what git keeps of this grid, to go on from where it has come further than ``folder``, whose other cells are
             gathered again from their runs.
-        workers: processes that train side by side, a core each (:mod:`brain_tumor.experiments.jobs`).
+        workers: how many train side by side (:mod:`brain_tumor.experiments.jobs`); None for the number with which this folder was
+            begun, else for what fits (:mod:`brain_tumor.experiments.capacity`).
 
     Returns:
         ``folder``: ``grid.json``, ``costs.csv``, and a split each ``slices-SPLIT.csv`` (``case_id, slice, tumour`` and a column
@@ -61,12 +62,13 @@ def train(
     for task in [tasks.of(name) for name in sorted({recipe.TASK for recipe in recipes.values()})]:
         if task.slices is None:
             raise RunError(f"{folder}: a grid compares single slices, of which a run of {task.name} says nothing")
+    begun = read(folder).get("workers") if done(folder) else None
     if record and done(record) > done(folder):
         shutil.copytree(record, folder, dirs_exist_ok=True)
     store = open_store(cohort)
     description = facts | {
         "cohort": cohort.name, "phantom": cohort.phantom, "data_hash": store.data_hash, "patients": len(cohort),
-        "slices": cohort.n_slices, "workers": workers, "started": now(),
+        "slices": cohort.n_slices, "started": now(),
     }  # fmt: skip
     grid = GridFolder(folder, recipes, description)
     absent: dict[str, list[Place]] = {}  # a run's name -> the cells that it answers
@@ -75,6 +77,10 @@ def train(
             absent.setdefault(experiment.run_folder(recipe, store).path.name, []).append(place)
     trainings = [(recipes[places[0]], cohort) for places in absent.values()]
     _check_weights([recipe for recipe, _ in trainings], grid)
+    if not trainings:
+        return folder
+    workers = capacity.workers(list(dict.fromkeys(recipes.values())), cohort, workers, begun)
+    grid.description |= {"workers": workers}
     runs = side_by_side(_train, trainings, workers) if workers > 1 else _in_turn(trainings)
     for number, run in enumerate(runs, 1):
         for place in absent[run.path.name]:

@@ -1,9 +1,10 @@
-"""Work for several processes side by side, each on a core of its own.
+"""Work for several processes side by side, each with its share of the cores.
 
 Two networks on a core each learn faster than one after the other on both: 52 slices a second against 35 (ResNet-18, 128 px,
 batches of 16, bfloat16, TensorFlow, two cores, measured in one sitting): small operations gain nothing from a second core.
 """
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -20,9 +21,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 
 from brain_tumor.errors import RunError
+from brain_tumor.models import backend
 
 STOP_SECONDS = 5.0  # that a process has to stop after a signal; it gets several, and is killed after the last
 STOP_SIGNALS = 6
@@ -32,13 +34,30 @@ _busy = False  # whether this process is one of those at work, and at it
 _note = Path()  # the file by which such a process says that it has stopped
 
 
+def usable_cores() -> int:
+    """How many cores this process may use, by the system, its container and what its backend was told."""
+    return min(cpu_count(), backend.threads()["intra_op"])
+
+
+def threads_each(workers: int) -> int:
+    """How many threads each of so many processes has, and as many cores: the same for all, since bits depend on it."""
+    return max(1, usable_cores() // workers)
+
+
+def shares(cores: Sequence[int], workers: int) -> list[set[int]]:
+    """The cores that each of so many processes is bound to, as many as it has threads; none where ``cores`` names none."""
+    threads = threads_each(workers)
+    return [{cores[(first + n) % len(cores)] for n in range(threads)} for first in range(0, workers * threads, threads) if cores]
+
+
 def side_by_side(work: Callable, tasks: Sequence[tuple], workers: int) -> Iterator:
     """``work(*task)`` of every task, whichever ends first; results and tasks must be picklable, ``work`` a module's function.
 
     Ctrl-C stops every process: in ``work`` it is a ``KeyboardInterrupt`` like any other.
 
     Args:
-        workers: how many processes; each is fresh, shows no bars, and is bound to a core where the system can.
+        workers: how many processes; each is fresh, shows no bars, has :func:`threads_each`, and is bound to as many cores where
+            the system can.
 
     Raises:
         RunError: a process has died.
@@ -50,9 +69,10 @@ def side_by_side(work: Callable, tasks: Sequence[tuple], workers: int) -> Iterat
 
 def _side_by_side(work: Callable, tasks: Sequence[tuple], workers: int, notes: Path) -> Iterator:
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    settings = threads_each(workers), shares(cores, workers), notes
     # joblib gives its processes to the next call with equal arguments; a folder of its own makes each call another. Where one
     # process is enough, it makes none and works in this very one, so there are two then; `pre_dispatch` lets one of them work.
-    with parallel_config("loky", inner_max_num_threads=1, initializer=_settle, initargs=(cores, notes)):
+    with parallel_config("loky", inner_max_num_threads=settings[0], initializer=_settle, initargs=settings):
         parallel = Parallel(max(workers, 2), return_as="generator_unordered", pre_dispatch=workers, batch_size=1, max_nbytes=None)
     others, answers = set(multiprocessing.active_children()), None
     try:
@@ -126,11 +146,12 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
-def _settle(cores: list[int], notes: Path) -> None:
+def _settle(threads: int, cores: list[set[int]], notes: Path) -> None:
     """In a fresh process, before a backend is loaded."""
     global _note
     _note = notes / str(os.getpid())
-    os.environ.update(TF_NUM_INTRAOP_THREADS="1", BRAIN_TUMOR_QUIET="1", TF_CPP_MIN_LOG_LEVEL="3")
+    limits = dict.fromkeys(itertools.chain(*backend.THREADS.values()), str(threads))
+    os.environ.update(limits, BRAIN_TUMOR_QUIET="1", TF_CPP_MIN_LOG_LEVEL="3")
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # the caller alone hears Ctrl-C; two interrupts would cut short what `work` writes as it stops
@@ -139,7 +160,7 @@ def _settle(cores: list[int], notes: Path) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     if cores:
         number = int(multiprocessing.current_process().name.rpartition("-")[2])  # processes are numbered in order
-        os.sched_setaffinity(0, {cores[number % len(cores)]})
+        os.sched_setaffinity(0, cores[number % len(cores)])
 
 
 def _at_work(work: Callable, *task: Any) -> tuple:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 SUPPORTED = ("tensorflow", "jax")
 DEFAULT = "tensorflow"
+THREADS = {
+    "tensorflow": ("TF_NUM_INTRAOP_THREADS",),
+    "jax": ("PJRT_NPROC", "NPROC"),
+}  # variables that limit them, the first first
 
 
 def name() -> str:

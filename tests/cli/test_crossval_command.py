@@ -105,11 +105,11 @@ def test_there_is_no_split_to_choose(command, made):
 
 @pytest.fixture
 def asked_for(monkeypatch):
-    """What is cross-validated, as ``(recipe, unit, folds)``; nothing is trained."""
+    """What is cross-validated, as ``(recipe, unit, folds, workers)``; nothing is trained."""
     calls = []
 
-    def stop(recipe, cohort, unit, folds, on_fold):
-        calls.append((recipe, unit, folds))
+    def stop(recipe, cohort, unit, folds, on_fold, workers):
+        calls.append((recipe, unit, folds, workers))
         raise RunError("that was enough")
 
     monkeypatch.setattr(opening, "open_cohort", lambda name: name)
@@ -122,7 +122,8 @@ def test_a_recipe_file_is_cross_validated(command, asked_for, tmp_path):
     path = tmp_path / "mine.json"
     files.write_json(path, recipe.to_json())
     assert command("crossval", "--recipe", path, "--folds", "2", "--unit", "slice").refuses("that was enough")
-    assert asked_for == [(recipe, "slice", 2)]
+    assert command("crossval", "--recipe", path, "--workers", "3").refuses("that was enough")
+    assert asked_for == [(recipe, "slice", 2, None), (recipe, "patient", None, 3)]
 
 
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
@@ -130,7 +131,8 @@ def test_a_committed_cross_validation_is_asked_for_again_by_its_file(command, as
     """Also the records from before the present words; unit and folds are the record's."""
     monkeypatch.setenv("BRAIN_TUMOR_REPORTS", str(CHECKOUT / "reports"))
     assert command("crossval", "--recipe", folder / lookup.CROSSVAL).refuses("that was enough")
-    ((recipe, unit, folds),) = asked_for
+    ((recipe, unit, folds, workers),) = asked_for
+    assert workers is None
     assert lookup.find_crossval(recipe, unit, folds, recipe.cohort) == folder
 
 

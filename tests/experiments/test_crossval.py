@@ -1,9 +1,11 @@
 """Each patient, slice or site is predicted once, by a network that never saw it; what was killed goes on where it was."""
 
+import contextlib
 import re
 import shutil
 import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,12 +18,13 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import BrainTumorError, DataError, ModelError, RunError, SplitError
 from brain_tumor.evaluation import ceiling, detection, overlap, protocols, scoring
-from brain_tumor.experiments import crossval, out_of_fold, run as experiment, tasks
+from brain_tumor.experiments import capacity, crossval, jobs, out_of_fold, run as experiment, tasks
 from brain_tumor.experiments.crossval import cross_validate
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference import stored
 from brain_tumor.inference.predict import load_prediction
 from brain_tumor.inference.predictor import Predictor
+from brain_tumor.models import backend
 from brain_tumor.progress import Bar
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
@@ -133,6 +136,24 @@ def test_a_fold_of_a_cross_validation_is_the_run_that_trains_alone(done, phantom
     alone = experiment.train(replace(RECIPE, split="fold-2-of-2"), phantom_cohort)
     together = done.parent / alone.path.name
     assert files.sha256_file(alone.path / "model.weights.h5") == files.sha256_file(together / "model.weights.h5")
+
+
+def test_a_fold_of_another_process_is_the_same_bit_for_bit(done, phantom_cohort, tmp_path, monkeypatch):
+    """With as many threads; the other fold is here. Two at once, and alone, are in ``test_side_by_side.py``."""
+    told, titles, in_turn = [], [], crossval.read(done)
+    first, second = (Path(fold["run"]) for fold in in_turn["runs"])
+    shutil.copytree(done.parent / first, tmp_path / "runs" / first)
+    monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path))
+    monkeypatch.setattr(jobs, "usable_cores", lambda: 2 * backend.threads())
+    monkeypatch.setattr(crossval, "watched", lambda *bar: titles.append(bar[:2]) or contextlib.nullcontext())
+    folder = cross_validate(RECIPE, phantom_cohort, folds=2, workers=2, on_fold=lambda *fold: told.append(fold[:2]))
+    for name in (*crossval.tables(tasks.SEGMENTATION), Path("..", second, "model.weights.h5")):
+        assert (folder / name).read_bytes() == (done / name).read_bytes(), name
+    facts, run = crossval.read(folder), RunFolder(folder.parent / second)
+    assert folder.name == done.name and (facts["workers"], in_turn["workers"]) == (2, 1)
+    assert [fold["status"] for fold in facts["runs"]] == ["scored"] * 2
+    assert [of["environment"]["threads"] for of in (facts, in_turn, run.description)] == [backend.threads()] * 3
+    assert told == [(1, 2), (2, 2)] and titles == [("epochs of 1 fold", 1)]
 
 
 def test_the_bar_says_which_fold(trained):
@@ -367,6 +388,41 @@ def test_a_killed_fold_goes_on_and_finished_ones_are_not_made_again(stubs, store
     facts = crossval.read(folder)
     assert (facts["status"], facts["started"]) == ("finished", started)
     assert facts["seconds"] == 3 * 66
+
+
+def test_what_was_begun_side_by_side_goes_on_so(stubs, store, made, monkeypatch):
+    """Since the bits of a training depend on its threads; finished folds are taken here."""
+    recipe, train, tasks_sent, taken = stubs.RECIPES["segmentation"], crossval.train, [], []
+
+    def in_this_process(work, tasks, workers):
+        tasks_sent.append((workers, [fold.number for _, fold in tasks]))
+        for task in tasks:
+            yield work(*task)
+
+    def stop_at_the_third(of_fold, cohort, on_start=None):
+        if of_fold.split == "fold-3-of-3":
+            raise KeyboardInterrupt
+        return train(of_fold, cohort, on_start)
+
+    monkeypatch.setattr(crossval, "side_by_side", in_this_process)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(crossval, "train", stop_at_the_third)
+        cross_validate(recipe, store.cohort, folds=3, workers=2)
+    folder = cross_validate(recipe, store.cohort, folds=3, on_fold=lambda *fold: taken.append((fold[0], fold[2].status)))
+    assert tasks_sent == [(2, [1, 2, 3]), (2, [3])]
+    assert taken == [(1, "finished"), (2, "finished"), (3, "absent")]
+    assert made == ["fold-1-of-3", "fold-2-of-3", "fold-3-of-3"]
+    assert crossval.read(folder)["status"] == "finished"
+
+
+def test_what_an_earlier_version_began_goes_on_in_turn(stubs, store, made, monkeypatch):
+    recipe = stubs.RECIPES["segmentation"]
+    folder = cross_validate(recipe, store.cohort, folds=2)
+    facts = crossval.read(folder)
+    files.write_json(folder / "crossval.json", {name: facts[name] for name in facts if name != "workers"} | {"status": "stopped"})
+    monkeypatch.setattr(capacity, "_fitting", never)
+    monkeypatch.setattr(crossval, "side_by_side", never)
+    assert crossval.read(cross_validate(recipe, store.cohort, folds=2))["workers"] == 1
 
 
 def test_a_fold_whose_scoring_was_cut_short_is_scored_again(stubs, store, made):

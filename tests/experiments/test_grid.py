@@ -8,7 +8,7 @@ import pytest
 
 from brain_tumor.errors import ModelError, RunError
 from brain_tumor.evaluation import overlap, scoring
-from brain_tumor.experiments import grid, run as experiment, tasks
+from brain_tumor.experiments import capacity, grid, run as experiment, tasks
 
 SITES = {"CS": [8, 9, 7], "DU": [8, 10, 9]}
 
@@ -52,6 +52,20 @@ def test_a_grid_of_any_task_has_a_column_a_cell(place, task):
     assert list(table) == [*grid.KEYS, *batches] and (table["four"] == table["also four"]).all()
     assert table.four.sub(table.slice / 255).abs().max() < 0.004, "what the run says of that slice"
     assert len(pd.read_csv(folder / "floors-ratio-34.csv")) >= len(table)
+
+
+def test_a_grid_goes_on_with_as_many_workers_as_began_it(place, monkeypatch):
+    numbers = []
+
+    def workers(recipes, cohort, asked, begun):
+        numbers.append((len(recipes), asked, begun))
+        return 1
+
+    monkeypatch.setattr(capacity, "workers", workers)
+    cells = {("ratio-34", str(size)): replace(place.recipes["classification"], batch_size=size) for size in (4, 8)}
+    for some in (dict(list(cells.items())[:1]), cells, cells):
+        assert grid.read(place.train(some))["workers"] == 1
+    assert numbers == [(1, None, None), (2, None, 1)], "the third time there is nothing to train"
 
 
 def test_cells_that_were_tested_on_other_slices_are_refused(place):

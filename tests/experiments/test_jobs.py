@@ -1,4 +1,4 @@
-"""Processes side by side: every task is answered once, each process has one thread, and a failure ends the rest."""
+"""Processes side by side: every task is answered once, each process has its share of the cores, a failure ends the rest."""
 
 import contextlib
 import importlib
@@ -12,24 +12,44 @@ from pathlib import Path
 import pytest
 
 from brain_tumor.errors import RunError
-from brain_tumor.experiments.jobs import side_by_side
+from brain_tumor.experiments import jobs
+from brain_tumor.experiments.jobs import shares, side_by_side, threads_each
 
 
 def test_every_task_is_answered_once():
     assert sorted(side_by_side(pow, [(2, n) for n in range(6)], 2)) == [1, 2, 4, 8, 16, 32]
 
 
-def test_a_process_is_told_to_use_one_thread_on_one_core():
-    assert list(side_by_side(os.getenv, [("OMP_NUM_THREADS",), ("BRAIN_TUMOR_QUIET",)], 1)) == ["1", "1"]
+def test_cores_are_shared_evenly(monkeypatch):
+    monkeypatch.setattr(jobs, "usable_cores", lambda: 4)
+    assert [threads_each(workers) for workers in (1, 2, 3, 4, 8)] == [4, 2, 1, 1, 1]
+    assert shares([0, 1, 2, 3], 2) == [{0, 1}, {2, 3}]
+    assert shares([4, 5, 6, 7], 3) == [{4}, {5}, {6}], "as many threads each, since bits depend on it"
+    assert shares([0, 1], 3) == [{0}, {1}, {0}]
+    assert shares([], 2) == [], "the system does not bind"
+
+
+def test_the_threads_that_a_backend_was_told_to_use_limit_the_cores(monkeypatch):
+    monkeypatch.setattr(jobs.backend, "threads", lambda: 1)
+    assert jobs.usable_cores() == 1
+    monkeypatch.setattr(jobs.backend, "threads", lambda: 10**6)
+    assert 1 <= jobs.usable_cores() <= os.cpu_count()
+
+
+def test_a_process_is_told_its_share_and_bound_to_it(monkeypatch):
+    monkeypatch.setattr(jobs, "usable_cores", lambda: 2)
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "PJRT_NPROC", "NPROC", "BRAIN_TUMOR_QUIET")
+    assert list(side_by_side(os.getenv, [(name,) for name in names], 2)) == ["1"] * 5
     if hasattr(os, "sched_getaffinity"):
-        (cores,) = side_by_side(os.sched_getaffinity, [(0,)], 1)
-        assert len(cores) == 1 and cores <= os.sched_getaffinity(0)
+        for cores in side_by_side(os.sched_getaffinity, [(0,), (0,)], 2):
+            assert len(cores) == 1 and cores <= os.sched_getaffinity(0)
 
 
 def test_the_process_that_asks_keeps_its_threads_and_cores(monkeypatch):
+    monkeypatch.setattr(jobs, "usable_cores", lambda: 4)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    assert list(side_by_side(os.getenv, [("OMP_NUM_THREADS",)], 1)) == ["1"]
+    assert list(side_by_side(os.getenv, [("OMP_NUM_THREADS",)], 2)) == ["2"]
     assert os.environ["OMP_NUM_THREADS"] == "3"
     assert cores is None or os.sched_getaffinity(0) == cores
 

@@ -52,6 +52,22 @@ def test_a_backend_that_is_not_installed_is_refused_with_what_installs_it(not_lo
         backend.check()
 
 
+def test_threads_are_as_many_as_cores_unless_the_backend_was_told_otherwise(monkeypatch):
+    for variable in backend.THREADS[backend.name()]:
+        monkeypatch.setenv(variable, "3")
+        assert backend.threads()["intra_op"] == 3
+        for nothing in ("0", "", "many"):
+            monkeypatch.setenv(variable, nothing)
+            assert backend.threads()["intra_op"] == (
+                len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+            )
+    if backend.name() == "tensorflow":
+        import tensorflow
+
+        monkeypatch.setattr(tensorflow.config.threading, "get_intra_op_parallelism_threads", lambda: 5)
+        assert backend.threads()["intra_op"] == 5
+
+
 def test_a_backend_that_a_notebook_loaded_first_is_refused_too(monkeypatch):
     import keras
 

@@ -79,7 +79,7 @@ def test_the_recorded_command_repeats_all_of_it(validated, reports, stubs, comma
     monkeypatch.chdir(reports.parent)
     monkeypatch.setattr(opening, "open_cohort", lambda name: name)
 
-    def repeat(recipe, cohort, unit, folds, on_fold):
+    def repeat(recipe, cohort, unit, folds, on_fold, workers):
         repeated.append(crossval.crossval_name(recipe, unit, folds, store))
         names = splits.fold_names(unit, folds, store.cases, store.slices)
         repeated.extend(experiment.run_folder(replace(recipe, split=name), store).path.name for name in names)

@@ -23,6 +23,7 @@ def test_a_segmentation_shows_boundary_subgroups_detection_and_calibration(make_
     for alt in ("Dice of one prediction under", "Dice by subgroup", "ROC curves", "Precision against", "Share of tumour against"):
         assert f'alt="{alt}' in html
     assert "mean mask at position" in html and page.external_requests(html) == []
+    assert "10.0 minutes on 1 thread of 2 cores, x86_64" in html
     names = {number["name"] for number in content["numbers"]}
     assert {"resunet HD95 mean, cases, 3-D", "resunet slices with tumour, AUC", "resunet ECE of pixels"} <= names
     assert all(number["floor"] is not None for number in content["numbers"] if "Dice" in number["name"])

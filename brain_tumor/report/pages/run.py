@@ -108,6 +108,9 @@ def _recipe(facts: dict) -> dict[str, str]:
     parts = [f"{part} {n['patients']} patients / {n['slices']} slices" for part, n in facts["parts"].items() if n["slices"]]
     environment = facts["environment"]
     packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
+    cores = f"{environment['cores']} cores, {environment['machine']}"
+    if "threads" in environment:  # earlier runs do not say
+        cores = f"{environment['threads']} thread{'s' * (environment['threads'] != 1)} of {cores}"
     return {
         **{name.replace("_", " "): str(value) for name, value in recipe.items()},
         "stages": "; ".join(stages),
@@ -115,7 +118,7 @@ def _recipe(facts: dict) -> dict[str, str]:
         "parts": "; ".join(parts),
         "parameters": f"{facts['parameters']:,}",
         "resolved precision": facts["precision"],
-        "training": f"{facts['training_seconds'] / 60:.1f} minutes on {environment['cores']} cores, {environment['machine']}",
+        "training": f"{facts['training_seconds'] / 60:.1f} minutes on {cores}",
         "versions": f"{environment['backend']}; Python {environment['python']}, {packages}",
         "started": facts["started"],
     }

@@ -117,7 +117,7 @@ def train(
     names: tuple[str, ...] = (),
     on_run: Callable[[int, int, RunFolder], None] | None = None,
     record: Path | None = None,
-    workers: int = 1,
+    workers: int | None = None,
 ) -> Path:
     """Train and score every cell on every split that is not yet: :func:`brain_tumor.experiments.grid.train`.
 
