@@ -112,10 +112,11 @@ def cores() -> int:
 def threads() -> dict[str, int]:
     """With how many threads an operation is computed (``intra_op``), and how many at once (``inter_op``); Keras must be loaded.
 
-    JAX takes both from one pool, as large as its variable ``NPROC`` says.
+    JAX takes both from one pool, as large as its variables say.
     """
     if name() == "jax":
-        return dict.fromkeys(("intra_op", "inter_op"), _environment_number("NPROC") or cores())
+        number = next(filter(None, map(_environment_number, THREADS["jax"])), cores())
+        return dict.fromkeys(("intra_op", "inter_op"), number)
     from tensorflow.config import threading
 
     asked = {"intra_op": threading.get_intra_op_parallelism_threads(), "inter_op": threading.get_inter_op_parallelism_threads()}
