@@ -110,18 +110,20 @@ def cores() -> int:
 
 
 def threads() -> dict[str, int]:
-    """With how many threads an operation is computed (``intra_op``), and how many at once (``inter_op``); Keras must be loaded.
+    """With how many threads an operation is computed (``intra_op``), and how many at once (``inter_op``).
 
-    JAX takes both from one pool, as large as its variables say.
+    Each core has one, unless a variable of the environment, or TensorFlow's own setting, says otherwise. JAX takes both from one
+    pool, as large as its variables say.
     """
     if name() == "jax":
         number = next(filter(None, map(_environment_number, THREADS["jax"])), cores())
         return dict.fromkeys(("intra_op", "inter_op"), number)
-    from tensorflow.config import threading
-
-    asked = {"intra_op": threading.get_intra_op_parallelism_threads(), "inter_op": threading.get_inter_op_parallelism_threads()}
     variables = {"intra_op": "TF_NUM_INTRAOP_THREADS", "inter_op": "TF_NUM_INTEROP_THREADS"}
-    return {kind: asked[kind] or _environment_number(variables[kind]) or cores() for kind in asked}
+    asked = dict.fromkeys(variables, 0)
+    if tensorflow := sys.modules.get("tensorflow"):
+        setting = tensorflow.config.threading
+        asked = {"intra_op": setting.get_intra_op_parallelism_threads(), "inter_op": setting.get_inter_op_parallelism_threads()}
+    return {kind: asked[kind] or _environment_number(variable) or cores() for kind, variable in variables.items()}
 
 
 def take_threads(number: int) -> None:

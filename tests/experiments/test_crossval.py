@@ -144,7 +144,7 @@ def test_a_fold_of_another_process_is_the_same_bit_for_bit(done, phantom_cohort,
     first, second = (Path(fold["run"]) for fold in in_turn["runs"])
     shutil.copytree(done.parent / first, tmp_path / "runs" / first)
     monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path))
-    monkeypatch.setattr(jobs, "usable_cores", lambda: 2 * backend.threads())
+    monkeypatch.setattr(jobs, "usable_cores", lambda: 2 * backend.threads()["intra_op"])
     monkeypatch.setattr(crossval, "watched", lambda *bar: titles.append(bar[:2]) or contextlib.nullcontext())
     folder = cross_validate(RECIPE, phantom_cohort, folds=2, workers=2, on_fold=lambda *fold: told.append(fold[:2]))
     for name in (*crossval.tables(tasks.SEGMENTATION), Path("..", second, "model.weights.h5")):

@@ -30,9 +30,9 @@ def test_cores_are_shared_evenly(monkeypatch):
 
 
 def test_the_threads_that_a_backend_was_told_to_use_limit_the_cores(monkeypatch):
-    monkeypatch.setattr(jobs.backend, "threads", lambda: 1)
+    monkeypatch.setattr(jobs.backend, "threads", lambda: {"intra_op": 1})
     assert jobs.usable_cores() == 1
-    monkeypatch.setattr(jobs.backend, "threads", lambda: 10**6)
+    monkeypatch.setattr(jobs.backend, "threads", lambda: {"intra_op": 10**6})
     assert 1 <= jobs.usable_cores() <= os.cpu_count()
 
 
