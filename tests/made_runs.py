@@ -63,7 +63,13 @@ def trained(tmp_path, store, monkeypatch):
             rows = store.slices.iloc[split.rows(name, store.slices)]
             with_tumour = int((rows.tumour_px > 0).sum())
             parts[name] = {"patients": rows.case_id.nunique(), "slices": len(rows), "tumour_slices": with_tumour}
-        machine = {"backend": "tensorflow", "cores": 2, "machine": "x86_64", "python": "3.11.7", "threads": 1}
+        machine = {
+            "backend": "tensorflow",
+            "cores": 2,
+            "machine": "x86_64",
+            "python": "3.11.7",
+            "threads": {"intra_op": 1, "inter_op": 1},
+        }
         machine["packages"] = {"keras": "3.15.1"}
         run.update(
             status="finished", started="2026-01-01T00:00:00Z", ended="2026-01-01T00:10:00Z", recipe=recipe.to_json(),

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from brain_tumor import files
 from brain_tumor.data import splits
@@ -81,7 +82,7 @@ def cross_validate(
         "never_tested": sorted(set(store.cases.index) - set(tested)),
         "started": started,
         "workers": workers,
-        "environment": environment() | ({"threads": threads_each(workers)} if workers > 1 else {}),
+        "environment": _environment(workers),
     }
     work, ending = Work(folder, cohort, of_folds, facts), "failed"
     try:
@@ -168,6 +169,12 @@ class Work:
         files.write_json(
             self.folder / DESCRIPTION, self.facts | {"status": status, "ended": now(), "seconds": seconds, "runs": runs}
         )
+
+
+def _environment(workers: int) -> dict[str, Any]:
+    """What the folds are trained with, processes of their own included."""
+    facts = environment()
+    return facts | {"threads": facts["threads"] | {"intra_op": threads_each(workers)}} if workers > 1 else facts
 
 
 def _train_in_turn(work: Work, on_fold: OnFold | None) -> None:

@@ -110,7 +110,8 @@ def _recipe(facts: dict) -> dict[str, str]:
     packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
     cores = f"{environment['cores']} cores, {environment['machine']}"
     if "threads" in environment:  # earlier runs do not say
-        cores = f"{environment['threads']} thread{'s' * (environment['threads'] != 1)} of {cores}"
+        threads = environment["threads"]["intra_op"]
+        cores = f"{threads} thread{'s' * (threads != 1)} of {cores}"
     return {
         **{name.replace("_", " "): str(value) for name, value in recipe.items()},
         "stages": "; ".join(stages),
