@@ -54,6 +54,8 @@ def test_a_backend_that_is_not_installed_is_refused_with_what_installs_it(not_lo
 
 def test_threads_are_as_many_as_cores_unless_the_backend_was_told_otherwise(monkeypatch):
     for variable in backend.THREADS[backend.name()]:
+        for other in backend.THREADS[backend.name()]:
+            monkeypatch.delenv(other, raising=False)
         monkeypatch.setenv(variable, "3")
         assert backend.threads()["intra_op"] == 3
         for nothing in ("0", "", "many"):
