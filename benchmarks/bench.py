@@ -3,17 +3,19 @@
     make bench                                        # all but time to quality; about an hour on two quiet cores
     make bench BENCH='--only speed --rounds 9'
     make bench BENCH='--only quality --seeds 0,1'     # time to quality: some two hours, goes on where it stopped
-    make bench BENCH='--only same --seeds 0,1,2,3,4'  # fewer operations train as well as Keras's layers
+    make bench BENCH='--only same --seeds 0,1'        # fewer operations train as well as Keras's layers
     make bench BENCH='--against old.json'             # beside earlier numbers
     make bench BENCH=--quick                          # a smoke run on a few synthetic slices: its numbers mean nothing
 
 Both sides take the same batches and are measured in turns, so that another job on the machine slows both alike. Everything is
-written to a temporary home that is removed; the LGG data is only read. Numbers go to ``build/bench.json``, a plot beside them.
+written to a temporary home that is removed; the LGG data is only read. Numbers go to ``build/bench.json``, tables and a plot beside
+them; a section that was measured before and is not asked for again stays.
 """
 
 import os
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from importlib import metadata
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -24,13 +26,16 @@ import show
 import sides
 import speed
 import typer
-from material import SIZE, open_material, seconds
+from material import SIZE, SPLIT, open_material, seconds
 
 from brain_tumor import files
 
 SECTIONS = ("data", "start", "speed", "beside", "gains", "cost", "source-004", "same", "quality")
 BY_DEFAULT = SECTIONS[:-2]
-OF_SOURCE_004 = SECTIONS[-3:]  # its split is of patients whom only the LGG data has
+OF_SOURCE_004 = ("source-004", "quality")  # its split is of patients whom only the LGG data has
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # of matrix products in either format
+PEER_PACKAGES = ("segmentation_models_pytorch", "torch")
+PHANTOM_SPLIT, PHANTOM_SEEDS = "ratio-25", [0, 1, 2, 3, 4]
 
 
 def main(
@@ -60,7 +65,8 @@ def main(
         os.environ |= {"BRAIN_TUMOR_HOME": folder, "BRAIN_TUMOR_QUIET": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
         root = str(real or _draw_phantom(Path(folder) / "drawn", quick))
         open_material(root)  # writes the caches that every side reads
-        numbers = {"cohort": "lgg" if real else "PHANTOM", "quick": quick, "rounds": rounds, "steps": steps}
+        described = {"cohort": "lgg" if real else "PHANTOM", "quick": quick}
+        numbers = described | _earlier(json, described)
         measures = {
             "data": lambda: _alone(endtoend.measure_data, root),
             "start": lambda: endtoend.start_up(root),
@@ -69,16 +75,18 @@ def main(
             "gains": lambda: speed.gains(root, rounds, steps),
             "cost": lambda: _cost(root, precision, steps),
             "source-004": lambda: endtoend.source_004(root, epochs=4),
-            "same": lambda: quality.same(root, numbers_of(seeds), precision, epochs=4),
+            "same": lambda: _same(root, real, numbers_of(seeds), precision, quick),
             "quality": lambda: quality.compare(root, numbers_of(seeds), precision, json.with_name("quality.json")),
         }
         for section in sections:
             spent = seconds(lambda name=section: numbers.update({name: measures[name]()}))
+            numbers["settings"][section] = {"rounds": rounds, "steps": steps, "seeds": seeds, "precision": precision}
             show.section(section, numbers[section], spent)
             files.write_json(json, numbers)  # what is measured stays, whatever comes after
         numbers["machine"] = _alone(_machine)
     files.write_json(json, numbers)
     show.plot(numbers, json.with_suffix(".svg"))
+    json.with_suffix(".md").write_text(show.page(numbers))
     if against:
         show.beside(numbers, files.read_json(against))
     if quick:
@@ -88,6 +96,19 @@ def main(
 def numbers_of(words: str) -> list[int]:
     """``0,1`` as numbers."""
     return [int(word) for word in words.split(",")]
+
+
+def _earlier(path: Path, described: dict) -> dict:
+    """What was measured before, where it was of the same slices."""
+    earlier = files.read_json(path) if path.is_file() else {}
+    return earlier if described.items() <= earlier.items() else {"settings": {}}
+
+
+def _same(root: str, real: Path | None, seeds: list[int], precision: str, quick: bool) -> dict:
+    """Of the phantom, and of the LGG data where it is here."""
+    phantom = _draw_phantom(Path(os.environ["BRAIN_TUMOR_HOME"]) / "phantom", quick) if real else root
+    answers = {"PHANTOM": quality.same(str(phantom), PHANTOM_SPLIT, PHANTOM_SEEDS[: 2 if quick else None], precision, epochs=4)}
+    return answers | ({"lgg": quality.same(root, SPLIT, seeds, precision, epochs=4)} if real else {})
 
 
 def _speed(root: str, rounds: int, steps: int, peer: bool) -> dict:
@@ -125,12 +146,16 @@ def _flops() -> dict[str, float]:
 
 
 def _machine() -> dict:
+    """Versions, cores, and which of :data:`INSTRUCTIONS` the processor has."""
     from brain_tumor.models.backend import load_keras
 
     load_keras()
     from brain_tumor.training.runs import environment
 
-    return environment()
+    described = Path("/proc/cpuinfo")
+    flags = described.read_text().split() if described.is_file() else []
+    peer = {of.name: of.version for of in metadata.distributions(path=[str(sides.PEER)]) if of.name in PEER_PACKAGES}
+    return environment() | {"instructions": [name for name in INSTRUCTIONS if name in flags], "peer": peer}
 
 
 def _draw_phantom(root: Path, quick: bool) -> Path:

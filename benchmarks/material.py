@@ -36,9 +36,9 @@ class Material:
         """The slices of these rows alone."""
         return replace(self.arrays, rows=np.asarray(rows))
 
-    def rows(self, part: str, validation: float) -> np.ndarray:
-        """The rows of a part of ``source-004``."""
-        return splits.named(SPLIT, self.cases, self.slices, validation).rows(part, self.slices)
+    def rows(self, part: str, validation: float, split: str = SPLIT) -> np.ndarray:
+        """The rows of a part of a split."""
+        return splits.named(split, self.cases, self.slices, validation).rows(part, self.slices)
 
     def endless(self, batch: int = BATCH) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
         """``batch_of(number)``: augmented training batches without end."""

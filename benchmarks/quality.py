@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from material import Material, open_material
+from material import SPLIT, Material, open_material
 from sides import Side
 
 from brain_tumor import files
@@ -22,6 +22,7 @@ PROTOCOLS = {"slice": "slice, empty = 1", "patient": "patient mean"}
 # This project's network and schedule, chosen on the 16 validation patients; the peer's are its own.
 OURS = {"model": "resunet", "arguments": {"batchnorm_momentum": 0.9, "halved": True}, "max_lr": 2e-3}
 CHOICES = {"ours": OURS, "peer": {}}
+SHARED = {"model": "unet-resnet18", "arguments": {"batchnorm_momentum": 0.9}, "max_lr": 1e-3}  # which every optimisation is of use to
 
 
 def compare(root: str, seeds: list[int], precision: str, path: Path, lengths: tuple[int, ...] = LENGTHS) -> list[dict]:
@@ -65,26 +66,41 @@ def compare(root: str, seeds: list[int], precision: str, path: Path, lengths: tu
     return rows
 
 
-def same(root: str, seeds: list[int], precision: str, epochs: int) -> list[dict]:
-    """Train with fewer operations and layer by layer, from the same seeds: scores may differ as those of two seeds do."""
+def same(root: str, split: str, seeds: list[int], precision: str, epochs: int) -> dict:
+    """Train with fewer operations and layer by layer, from the same seeds: scores may differ as those of two seeds do.
+
+    Returns:
+        ``rows``, one a seed and way of training; ``change``: by measure, the mean of the one minus that of the other; ``spread``:
+        by measure, the largest difference between two seeds of one way.
+    """
     material, rows = open_material(root), []
     side = Side("ours")
     try:
         side.ask("open", root=root)
         for seed in seeds:
             for without in ("", "all of these"):
-                row = _fit(side, material, precision, seed, epochs, validation=0.0, without=without)
-                rows.append({"seed": seed, "layer by layer": bool(without), **row})
+                row = _fit(side, material, precision, seed, epochs, validation=0.0, split=split, **SHARED, without=without)
+                rows.append({"seed": seed, "layer by layer": bool(without), **{name: row[name] for name in ("minutes", *PROTOCOLS)}})
+                print(rows[-1], flush=True)
     finally:
         side.close()
-    return rows
+    by_way = pd.DataFrame(rows).groupby("layer by layer")[list(PROTOCOLS)]
+    means, spread = by_way.mean(), by_way.max() - by_way.min()
+    return {"rows": rows, "change": (means.loc[False] - means.loc[True]).to_dict(), "spread": spread.max().to_dict()}
 
 
 def _fit(
-    side: Side, material: Material, precision: str, seed: int, epochs: int, validation: float, **arguments: object
+    side: Side,
+    material: Material,
+    precision: str,
+    seed: int,
+    epochs: int,
+    validation: float,
+    split: str = SPLIT,
+    **arguments: object,
 ) -> dict[str, float]:
     part = "validation" if validation else "test"
-    train, scored = material.rows("train", validation), material.rows(part, validation)
+    train, scored = (material.rows(name, validation, split) for name in ("train", part))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "probabilities.npy"
         rows = {"train": train.tolist(), "test": scored.tolist()}

@@ -2,93 +2,178 @@
 
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
 console = Console()
 SHORT = {"mixed_bfloat16": "bfloat16", "float32": "float32"}
+SIDES = {"ours": "brain-tumor", "peer": "PyTorch"}
+VERSIONS = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "segmentation_models_pytorch")
+TITLES = {
+    "data": "Data: index, caches, audit",
+    "start": "What a person waits for first",
+    "speed": "Training and prediction beside PyTorch",
+    "beside": "Two trainings side by side, a core each",
+    "gains": "What a step takes without one optimisation",
+    "cost": "Cost by size, batch and number of slices",
+    "source-004": "Source 004's protocol, from the command to the scores",
+    "same": "Fewer operations train as well as Keras's layers",
+    "quality": "Time to quality",
+}
+
+
+class Printed(NamedTuple):
+    """A table: its titles and rows, all words."""
+
+    titles: tuple[str, ...]
+    rows: list[tuple[str, ...]]
 
 
 def section(name: str, numbers: Any, spent: float) -> None:
     """Print a section of the numbers."""
-    console.rule(f"{name} ({spent / 60:.1f} minutes)")
-    {"speed": _speed, "beside": _speed, "gains": _gains, "cost": _cost, "quality": _rows, "same": _rows}.get(name, _pairs)(
-        numbers
-    )
+    console.rule(f"{TITLES[name]} ({spent / 60:.1f} minutes)")
+    for printed in tables(name, numbers):
+        _print(printed)
 
 
-def _speed(numbers: dict) -> None:
+def tables(name: str, numbers: Any) -> list[Printed]:
+    """What a section's numbers are read from."""
+    kinds = {"speed": _speed, "beside": _speed, "gains": _gains, "cost": _cost, "same": _same, "quality": _quality}
+    return kinds.get(name, lambda pairs: [_pairs(pairs)])(numbers)
+
+
+def page(numbers: dict) -> str:
+    """All that was measured as Markdown."""
+    machine = numbers["machine"]
+    versions = {**machine["packages"], **machine["peer"]}
+    facts = [f"{machine['cores']} cores ({machine['machine']}: {', '.join(machine['instructions'])})"]
+    facts += [f"{name} {versions[name]}" for name in VERSIONS if name in versions]
+    head = "a smoke run: these numbers mean nothing" if numbers["quick"] else f"on slices of {numbers['cohort']}"
+    parts = [f"# Measured {head}", f"{', '.join(facts)}, commit {machine['commit']}."]
+    for name, title in TITLES.items():
+        if name in numbers:
+            parts += [f"## {title}", *map(_markdown, tables(name, numbers[name]))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _speed(numbers: dict) -> list[Printed]:
     shares = {_key(row): row["share"] for row in numbers.get("of_peak", ())}
-    _table(
-        ("side", "network", "action", "format", "images/s", "least", "most", "of peak"),
-        [
-            (
-                *_key(row), f"{median(row['rates']):.1f}", f"{min(row['rates']):.1f}", f"{max(row['rates']):.1f}",
-                f"{shares[_key(row)]:.0%}" if _key(row) in shares else "",
-            )
-            for row in numbers["rates"]
-        ],
-    )  # fmt: skip
-    _table(
-        ("action", "format", "ours / peer", "least", "most"),
-        [
-            (row["action"], SHORT[row["precision"]], *(f"{row[name]:.2f}" for name in ("ratio", "least", "most")))
-            for row in numbers["ratios"]
-        ],
-    )
+    rates = [
+        (
+            *_words(row), f"{median(row['rates']):.1f}", f"{min(row['rates']):.1f}", f"{max(row['rates']):.1f}",
+            f"{shares[_key(row)]:.0%}" if _key(row) in shares else "",
+        )
+        for row in numbers["rates"]
+    ]  # fmt: skip
+    ratios = [
+        (row["action"], SHORT[row["precision"]], *(f"{row[name]:.2f}" for name in ("ratio", "least", "most")))
+        for row in numbers["ratios"]
+    ]
+    return [
+        Printed(("action", "format", "ours / PyTorch", "least", "most"), ratios),
+        Printed(("side", "network", "action", "format", "images/s", "least", "most", "of peak"), rates),
+    ]
 
 
 def _key(row: dict) -> tuple[str, ...]:
-    return row["side"], row["model"], row["action"], SHORT[row["precision"]]
+    return row["side"], row["model"], row["action"], row["precision"]
 
 
-def _gains(rows: list[dict]) -> None:
-    _table(
-        ("network", "format", "without", "a step takes", "least", "most"),
-        [
-            (row["model"], SHORT[row["precision"]], row["without"], *(f"x {f(row['ratios']):.2f}" for f in (median, min, max)))
-            for row in rows
-        ],
-    )
+def _words(row: dict) -> tuple[str, ...]:
+    return SIDES[row["side"]], row["model"], row["action"], SHORT[row["precision"]]
 
 
-def _cost(numbers: dict) -> None:
-    for name in ("by_size", "by_batch"):
-        _rows([{**row, "train": median(row["train"]), "predict": median(row["predict"])} for row in numbers[name]])
-    _rows(numbers["by_slices"])
-    _pairs(numbers["line"])
+def _gains(rows: list[dict]) -> list[Printed]:
+    titles = ("without", "network", "format", "step takes", "least", "most")
+    return [
+        Printed(
+            titles,
+            [
+                (row["without"], row["model"], SHORT[row["precision"]], *(f"x {f(row['ratios']):.2f}" for f in (median, min, max)))
+                for row in rows
+            ],
+        )
+    ]
 
 
-def _rows(rows: list[dict]) -> None:
-    _table(tuple(rows[0]), [tuple(_word(value) for value in row.values()) for row in rows])
+def _cost(numbers: dict) -> list[Printed]:
+    measured = [
+        (f"{row['size']} px", str(row["batch"]), f"{median(row['train']):.1f}", f"{median(row['predict']):.1f}", _mb(row))
+        for row in (*numbers["by_size"], *numbers["by_batch"])
+    ]
+    line = numbers["line"]
+    epochs = [
+        (
+            str(row["slices"]), f"{row['seconds']:.1f}", f"{line['start'] + line['per_slice'] * row['slices']:.1f}", _mb(row),
+        )
+        for row in numbers["by_slices"]
+    ]  # fmt: skip
+    return [
+        Printed(("size", "batch", "train, images/s", "predict, images/s", "memory, MB"), list(dict.fromkeys(measured))),
+        Printed(("slices", "epoch, s", "straight line, s", "memory, MB"), epochs),
+    ]
 
 
-def _pairs(numbers: dict) -> None:
-    _table(("measure", "value"), [(name, _word(value)) for name, value in numbers.items()])
+def _mb(row: dict) -> str:
+    return f"{row['memory_mb']:.0f}"
+
+
+def _same(numbers: dict) -> list[Printed]:
+    rows = [
+        (name, str(len(of["rows"]) // 2), measure, f"{of['change'][measure]:+.4f}", f"{of['spread'][measure]:.4f}")
+        for name, of in numbers.items()
+        for measure in of["change"]
+    ]
+    return [Printed(("cohort", "seeds", "Dice", "fewer operations - layers", "spread of seeds"), rows)]
+
+
+def _quality(rows: list[dict]) -> list[Printed]:
+    return [
+        Printed(
+            ("side", "seed", "epochs", "scored on", "minutes", "slice Dice", "patient mean", "passes"),
+            [
+                (
+                    SIDES[row["side"]], str(row["seed"]), str(row["epochs"]), row["part"], f"{row['minutes']:.1f}",
+                    *(f"{row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})" for name in ("slice", "patient")),
+                    "yes" if row["passes"] else "no",
+                )
+                for row in rows
+            ],
+        )
+    ]  # fmt: skip
+
+
+def _pairs(numbers: dict) -> Printed:
+    return Printed(("measure", "value"), [(name.replace("_", " "), _word(value)) for name, value in numbers.items()])
 
 
 def _word(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _table(titles: tuple[str, ...], rows: list[tuple]) -> None:
-    table = Table(*titles)
-    for row in rows:
-        table.add_row(*map(str, row))
+def _print(printed: Printed) -> None:
+    table = Table(*printed.titles)
+    for row in printed.rows:
+        table.add_row(*row)
     console.print(table)
+
+
+def _markdown(printed: Printed) -> str:
+    rows = (printed.titles, tuple("---" for _ in printed.titles), *printed.rows)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def beside(numbers: dict, earlier: dict) -> None:
     """Print every median rate beside that of an earlier run, and the change."""
     before = {_key(row): median(row["rates"]) for row in earlier.get("speed", {}).get("rates", ())}
     rows = [
-        (*_key(row), f"{before[_key(row)]:.1f}", f"{median(row['rates']):.1f}", f"{median(row['rates']) / before[_key(row)]:.2f}")
+        (*_words(row), f"{before[_key(row)]:.1f}", f"{median(row['rates']):.1f}", f"{median(row['rates']) / before[_key(row)]:.2f}")
         for row in numbers.get("speed", {}).get("rates", ())
         if _key(row) in before
     ]
-    _table(("side", "network", "action", "format", "before", "now", "now / before"), rows)
+    _print(Printed(("side", "network", "action", "format", "before", "now", "now / before"), rows))
 
 
 def plot(numbers: dict, path: Path) -> None:

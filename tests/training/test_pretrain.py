@@ -137,7 +137,6 @@ def test_a_run_is_named_by_recipe_and_pictures(material):
     assert len({name, pretrain.run_id(replace(RECIPE, epochs=3), material), pretrain.run_id(RECIPE, fewer)}) == 3
 
 
-@pytest.mark.backend
 def test_a_finished_run_leaves_its_facts_and_no_checkpoint(trained, material):
     facts = trained.description
     assert trained.path.parent == runs_folder() / "pretraining"
@@ -149,7 +148,6 @@ def test_a_finished_run_leaves_its_facts_and_no_checkpoint(trained, material):
     assert all_runs() == [], "it is no run of a recipe, which could be evaluated on a cohort"
 
 
-@pytest.mark.backend
 def test_the_record_says_where_the_weights_come_from(trained):
     record = weights.read_record(RECIPE.weights_file)
     assert RECIPE.weights_file.name == "drawn-resnet18-32-volume.weights.h5"
@@ -161,7 +159,6 @@ def test_the_record_says_where_the_weights_come_from(trained):
     assert {"minutes", "environment", "scaling", "recipe"} <= record.keys()
 
 
-@pytest.mark.backend
 def test_the_weights_are_those_that_were_trained(trained):
     model, fresh = saved.load(trained.path), saved.build(saved.describe("resnet18", size=32))
     facts = weights.load_encoder(fresh, str(RECIPE.weights_file), "volume")
@@ -171,7 +168,6 @@ def test_the_weights_are_those_that_were_trained(trained):
             np.testing.assert_array_equal(weight, twin)
 
 
-@pytest.mark.backend
 def test_a_finished_run_is_taken_as_it_is_and_lost_weights_are_written_again(trained, material, monkeypatch):
     monkeypatch.setattr(stages, "train", lambda *_: pytest.fail("trained again"))
     written = RECIPE.weights_file.stat().st_mtime_ns
@@ -182,7 +178,6 @@ def test_a_finished_run_is_taken_as_it_is_and_lost_weights_are_written_again(tra
     assert weights.read_record(RECIPE.weights_file)["run"] == trained.path.name, "whole again"
 
 
-@pytest.mark.backend
 def test_an_interrupted_run_goes_on_where_it_was(stopped, trained):
     facts, history, weights_there = stopped
     assert facts["status"] == "stopped" and "held_out" not in facts and not weights_there
