@@ -8,8 +8,8 @@
     make bench BENCH=--quick                          # a smoke run on a few synthetic slices: its numbers mean nothing
 
 Both sides take the same batches and are measured in turns, so that another job on the machine slows both alike. Everything is
-written to a temporary home that is removed; the LGG data is only read. Numbers go to ``build/bench.json``, tables and a plot beside
-them; a section that was measured before and is not asked for again stays.
+written to a temporary home that is removed; the LGG data is only read. Numbers go to ``build/bench.json``, tables and a plot
+beside them; a section that was measured before and is not asked for again stays.
 """
 
 import os

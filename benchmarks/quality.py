@@ -22,7 +22,7 @@ PROTOCOLS = {"slice": "slice, empty = 1", "patient": "patient mean"}
 # This project's network and schedule, chosen on the 16 validation patients; the peer's are its own.
 OURS = {"model": "resunet", "arguments": {"batchnorm_momentum": 0.9, "halved": True}, "max_lr": 2e-3}
 CHOICES = {"ours": OURS, "peer": {}}
-SHARED = {"model": "unet-resnet18", "arguments": {"batchnorm_momentum": 0.9}, "max_lr": 1e-3}  # which every optimisation is of use to
+SHARED = {"model": "unet-resnet18", "arguments": {"batchnorm_momentum": 0.9}, "max_lr": 1e-3}  # every optimisation helps it
 
 
 def compare(root: str, seeds: list[int], precision: str, path: Path, lengths: tuple[int, ...] = LENGTHS) -> list[dict]:
@@ -80,7 +80,8 @@ def same(root: str, split: str, seeds: list[int], precision: str, epochs: int) -
         for seed in seeds:
             for without in ("", "all of these"):
                 row = _fit(side, material, precision, seed, epochs, validation=0.0, split=split, **SHARED, without=without)
-                rows.append({"seed": seed, "layer by layer": bool(without), **{name: row[name] for name in ("minutes", *PROTOCOLS)}})
+                scores = {name: row[name] for name in ("minutes", *PROTOCOLS)}
+                rows.append({"seed": seed, "layer by layer": bool(without), **scores})
                 print(rows[-1], flush=True)
     finally:
         side.close()

@@ -87,15 +87,9 @@ def _words(row: dict) -> tuple[str, ...]:
 
 def _gains(rows: list[dict]) -> list[Printed]:
     titles = ("without", "network", "format", "step takes", "least", "most")
-    return [
-        Printed(
-            titles,
-            [
-                (row["without"], row["model"], SHORT[row["precision"]], *(f"x {f(row['ratios']):.2f}" for f in (median, min, max)))
-                for row in rows
-            ],
-        )
-    ]
+    times = [tuple(f"x {summary(row['ratios']):.2f}" for summary in (median, min, max)) for row in rows]
+    named = [(row["without"], row["model"], SHORT[row["precision"]]) for row in rows]
+    return [Printed(titles, [name + of_row for name, of_row in zip(named, times, strict=True)])]
 
 
 def _cost(numbers: dict) -> list[Printed]:
@@ -130,19 +124,14 @@ def _same(numbers: dict) -> list[Printed]:
 
 
 def _quality(rows: list[dict]) -> list[Printed]:
-    return [
-        Printed(
-            ("side", "seed", "epochs", "scored on", "minutes", "slice Dice", "patient mean", "passes"),
-            [
-                (
-                    SIDES[row["side"]], str(row["seed"]), str(row["epochs"]), row["part"], f"{row['minutes']:.1f}",
-                    *(f"{row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})" for name in ("slice", "patient")),
-                    "yes" if row["passes"] else "no",
-                )
-                for row in rows
-            ],
-        )
-    ]  # fmt: skip
+    titles = ("side", "seed", "epochs", "scored on", "minutes", "slice Dice", "patient mean", "passes")
+    return [Printed(titles, [_of_training(row) for row in rows])]
+
+
+def _of_training(row: dict) -> tuple[str, ...]:
+    scores = [f"{row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})" for name in ("slice", "patient")]
+    passes = "yes" if row["passes"] else "no"
+    return SIDES[row["side"]], str(row["seed"]), str(row["epochs"]), row["part"], f"{row['minutes']:.1f}", *scores, passes
 
 
 def _pairs(numbers: dict) -> Printed:
@@ -168,10 +157,12 @@ def _markdown(printed: Printed) -> str:
 def beside(numbers: dict, earlier: dict) -> None:
     """Print every median rate beside that of an earlier run, and the change."""
     before = {_key(row): median(row["rates"]) for row in earlier.get("speed", {}).get("rates", ())}
+    now = {_key(row): median(row["rates"]) for row in numbers.get("speed", {}).get("rates", ())}
+    names = {_key(row): _words(row) for row in numbers.get("speed", {}).get("rates", ())}
     rows = [
-        (*_words(row), f"{before[_key(row)]:.1f}", f"{median(row['rates']):.1f}", f"{median(row['rates']) / before[_key(row)]:.2f}")
-        for row in numbers.get("speed", {}).get("rates", ())
-        if _key(row) in before
+        (*names[key], f"{before[key]:.1f}", f"{rate:.1f}", f"{rate / before[key]:.2f}")
+        for key, rate in now.items()
+        if key in before
     ]
     _print(Printed(("side", "network", "action", "format", "before", "now", "now / before"), rows))
 
