@@ -8,7 +8,7 @@ there are.
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, ClassVar, TypeVar
 
-from brain_tumor.data.channels import CHANNELS, count
+from brain_tumor.data.channels import CHANNELS, WITH_NEIGHBOURS, count
 from brain_tumor.data.intensity import NORMALISATIONS
 from brain_tumor.errors import LARGEST_SEED, ModelError, RunError
 from brain_tumor.models.architectures import CLASSIFICATION, PRECISIONS, SEGMENTATION, check_size, stride
@@ -50,6 +50,7 @@ class Recipe:
         precision: ``auto`` (measured), ``float32`` or ``mixed_bfloat16``.
         seed: initial weights, shuffling and augmentation.
         channels: the channels that the network takes (:mod:`brain_tumor.data.channels`).
+        weight_average: the momentum of a moving average of the weights, which the trained network gets; 0 for its last weights.
         mask_from: for ``sequences+mask``, the cross-validation of a segmentation network whose out-of-fold masks it takes.
         model_arguments: more arguments of the network's constructor, ``{"filters": (8, 16)}``; they are held as pairs of name and
             value.
@@ -85,6 +86,9 @@ class Recipe:
         "none", "The encoder's: none, imagenet, mri4 (made by brain-tumor pretrain), or a file of weights.", since="0.2"
     )
     channels: str = setting("sequences", "The channels that the network takes.", choices=CHANNELS, since="0.2")
+    weight_average: float = setting(
+        0.0, "Momentum of a moving average of the weights, such as 0.99; 0 for none.", low=0, below=1, since="0.4"
+    )
     mask_from: str = setting("", "For sequences+mask: the cross-validation that predicted the masks.", since="0.2")
     model_arguments: tuple[tuple[str, Any], ...] = setting(
         (), "An argument of the network's constructor, such as filters=8,16; may be given again.", since="0.3"
@@ -101,7 +105,8 @@ class Recipe:
         own = dict(self.model_arguments)
         if twice := [name for name in OF_THE_RECIPE if name in own]:
             raise ModelError(f"model argument {twice[0]!r}: other fields of a recipe say this")
-        check_size(self.size, stride(self.model, **{name: own[name] for name in ("filters",) if name in own}))
+        for size in {self.size, *(stage.size for stage in self.stages if stage.size)}:
+            check_size(size, stride(self.model, **{name: own[name] for name in ("filters",) if name in own}))
         if not self.stages or not any(stage.epochs for stage in self.stages):
             raise ModelError("a recipe without an epoch, expected at least one stage of at least one")
         if bool(self.mask_from) != (self.channels == "sequences+mask"):
@@ -127,12 +132,23 @@ class SegmentationRecipe(Recipe):
 
     TASK: ClassVar[str] = "segmentation"
     MODELS: ClassVar[tuple[str, ...]] = SEGMENTATION
-    LOSSES: ClassVar[tuple[str, ...]] = ("bce-dice", "focal-tversky")
+    LOSSES: ClassVar[tuple[str, ...]] = ("bce-dice", "focal-dice", "edge-dice", "focal-tversky", "bce")
     NEW_LAYERS: ClassVar[str] = "decoder"
     LEARNS_MASKS: ClassVar[bool] = True
 
     model: str = setting("unet-resnet18", "Which network.", choices=SEGMENTATION)
     loss: str = setting("bce-dice", "What is minimised.", choices=LOSSES)
+    balance: str = setting(  # type: ignore[misc]
+        "none", "sampling takes slices with and without tumour equally often.", choices=("none", "sampling"), since="0.4"
+    )
+
+    def __post_init__(self) -> None:
+        """As of every recipe; and lesions are pasted into lone slices."""
+        super().__post_init__()
+        if self.augmentation.copy_paste and self.channels in (*WITH_NEIGHBOURS, "sequences+mask"):
+            raise ModelError(
+                f"copy_paste with channels {self.channels!r}: lesions are pasted into slices alone, take 'sequences'"
+            )
 
 
 @dataclass(frozen=True)

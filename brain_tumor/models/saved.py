@@ -21,6 +21,7 @@ CONSTRUCTORS: dict[str, Callable[..., keras.Model]] = {
     "plain": classifier.plain,
 }
 OF_BATCHNORM = ("batchnorm_momentum", "input_batchnorm")
+OF_TRAINING = ("deep_supervision",)
 DESCRIPTION, WEIGHTS = "model.json", "model.weights.h5"
 ANEW = "copy the folder again, or remove it and train the run anew"
 OWN = "own"  # the constructor of a network that is not ours
@@ -72,6 +73,14 @@ def build(description: dict, number_format: str = "float32") -> keras.Model:
     except (TypeError, ValueError) as error:
         values = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
         raise ModelError(f"network {name!r} cannot be built with {values}: {str(error).partition(chr(10))[0]}") from error
+
+
+def for_use(model: keras.Model, description: dict) -> tuple[keras.Model, dict]:
+    """A trained network and its description without what only training needs."""
+    arguments = {name: value for name, value in description["arguments"].items() if name not in OF_TRAINING}
+    if description["constructor"] == OWN or arguments == description["arguments"]:
+        return model, description
+    return unet.for_use(model), description | {"arguments": arguments}
 
 
 def save(model: keras.Model, description: dict, folder: Path) -> None:

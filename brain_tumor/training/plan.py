@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 STRATEGIES = ("all", "frozen", "gradual")
 OPTIMISERS = ("adamw", "sgd")
-SCHEDULES = ("1cycle", "constant")
-OF_THE_OPTIMISER = ("optimiser", "momentum", "schedule", "pct_start", "weight_decay")  # the same in every stage
+SCHEDULES = ("1cycle", "cyclical", "constant")
+OF_THE_OPTIMISER = ("optimiser", "momentum", "schedule", "pct_start", "cycles", "weight_decay")  # the same in every stage
 UNFROZEN_RATE = 0.3  # of the head's peak rate: what was learnt before is to be changed, not lost
 LAYER_DECAY = 0.6
 
@@ -32,13 +32,16 @@ class Stage:
     Attributes:
         name: what to call it in the history.
         epochs: passes over the training slices.
-        max_lr: the top of its 1cycle, or its constant rate.
+        max_lr: the top of its cycles, or its constant rate.
         part: which layers train (:data:`brain_tumor.models.architectures.LAYER_GROUPS`).
         weight_decay: the optimiser's, not on biases and norms; 1e-2 is source 004's (004.39).
         pct_start: the share of its steps during which the rate climbs.
         optimiser: ``adamw`` or ``sgd``.
         momentum: of ``sgd`` at a constant rate; source 002's is 0.5 (002.19).
-        schedule: ``1cycle``, which moves the momentum too, or ``constant``.
+        schedule: ``1cycle``, which moves the momentum too, ``cyclical``, which rises and falls again and again (004.41), or
+            ``constant``.
+        cycles: how often a ``cyclical`` rate rises.
+        size: slice height and width in pixels during this stage, 0 for the recipe's; small slices first cost less (004.33).
         layer_decay: a layer at depth d (:func:`brain_tumor.models.freezing.depth`) trains at ``rate * layer_decay ** (5 - d)``
             (003.05); 1 is all alike.
 
@@ -48,7 +51,7 @@ class Stage:
 
     name: str = setting()
     epochs: int = setting(help="Passes over the training slices.", low=0)
-    max_lr: float = setting(1e-3, "Top of the 1cycle learning rate, or the constant rate.", above=0)
+    max_lr: float = setting(1e-3, "Top of the cycle of the learning rate, or the constant rate.", above=0)
     part: str = setting("all", "Which layers train.", choices=LAYER_GROUPS)
     weight_decay: float = setting(1e-2, "The optimiser's; biases and norms are left out.", low=0)
     pct_start: float = setting(0.3, "Share of a 1cycle during which the rate climbs.", low=0, high=1)
@@ -56,6 +59,8 @@ class Stage:
     momentum: float = setting(0.5, "Of sgd at a constant rate.", low=0, below=1, since="0.2")
     schedule: str = setting("1cycle", "What the learning rate does.", choices=SCHEDULES, since="0.2")
     layer_decay: float = setting(1.0, "Factor of the rate from one depth of the network to the next.", above=0, since="0.2")
+    cycles: int = setting(4, "How often a cyclical rate rises.", low=1, since="0.4")
+    size: int = setting(0, "Slice size during this stage; 0 for the recipe's.", low=0, since="0.4")
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained, before a run is begun with it."""
@@ -71,6 +76,7 @@ class Stage:
             self.epochs * steps,
             schedule=self.schedule,
             pct_start=self.pct_start,
+            cycles=self.cycles,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
             layer_decay=self.layer_decay,

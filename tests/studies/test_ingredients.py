@@ -1,0 +1,88 @@
+"""The screening of ingredients: it trains each fold once, gathers areas, and answers in pairs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from brain_tumor.errors import ModelError
+from brain_tumor.studies.ingredients import screening, table, tables
+from brain_tumor.studies.ingredients.table import INGREDIENTS, Ingredient
+
+SMALL = {"model": "resunet", "size": 32, "epochs": 1, "batchnorm_momentum": 0.9, "model_arguments": {"filters": (2, 4)}}
+
+
+@pytest.mark.parametrize("ingredient", INGREDIENTS, ids=lambda item: item.name)
+def test_every_ingredient_is_a_recipe_that_differs_from_the_base_in_its_changes_alone(ingredient):
+    base, changed = (table.recipe(item, 1, 0).to_json() for item in (INGREDIENTS[0], ingredient))
+    named = {"epochs": "stages", "model_arguments": "model_arguments"} | dict.fromkeys(base["augmentation"], "augmentation")
+    differing = {name for name in base if base[name] != changed[name]}
+    assert differing == {named.get(name, name) for name in ingredient.changes}
+    assert changed["split"] == "source-004-fold-1-of-3"
+
+
+def test_an_unknown_ingredient_is_refused():
+    assert [item.name for item in table.ingredients(("copy-paste",))] == ["base", "copy-paste"]
+    with pytest.raises(ModelError, match="ingredient 'salt', expected some of base, "):
+        table.ingredients(("salt",))
+
+
+@pytest.fixture
+def small(monkeypatch, home):
+    monkeypatch.setattr(table, "BASE", SMALL)
+    monkeypatch.setattr(screening, "BASE", SMALL)
+
+
+def test_a_screening_trains_what_is_not_there_and_goes_on(small, phantom_cohort):
+    chosen, trained = (INGREDIENTS[0], Ingredient("other loss", {"loss": "bce"})), []
+
+    def note(number, of, training, minutes):
+        trained.append(training.key)
+
+    folder = screening.screen(chosen[:1], phantom_cohort, seeds=(0,), workers=1, on_run=note)
+    assert trained == [("base", 0, 1), ("base", 0, 2), ("base", 0, 3)]
+    trained.clear()
+    assert screening.screen(chosen, phantom_cohort, seeds=(0,), workers=1, on_run=note) == folder
+    assert trained == [("other loss", 0, 1), ("other loss", 0, 2), ("other loss", 0, 3)]
+    areas = screening.read_areas(folder)
+    assert len(areas) == phantom_cohort.n_slices and not areas.isna().any(axis=None)
+    hits = areas.filter(like=": hit")
+    assert (hits.to_numpy() <= areas.filter(like=": area").to_numpy()).all()
+    assert (hits.to_numpy() <= areas[["truth"]].to_numpy()).all()
+    answered = screening.answers(folder, chosen)
+    assert len(answered) == 4 and (answered.patients == len(phantom_cohort)).all()
+    assert "other loss" in tables.of_folder(folder, chosen)[0].table.index
+
+
+def test_answers_are_paired_by_patient_and_mean_over_seeds(home, tmp_path):
+    """Two patients-with-noise: the ingredient's Dice is the base's plus a known difference."""
+    cases = [f"TCGA_DU_{number:04d}_20000101" for number in range(8)]
+    index = pd.MultiIndex.from_product([cases, [1]], names=screening.KEYS)
+    generator = np.random.default_rng(0)
+    truth = np.full(8, 1000)
+    areas = pd.DataFrame({"truth": truth}, index=index)
+    hits = {}
+    for name, gain in (("base", 0), ("better", 50)):
+        for seed in (0, 1):
+            hit = hits[name, seed] = 700 + gain + generator.integers(0, 20, 8)
+            areas[f"{name}, seed {seed}: area"], areas[f"{name}, seed {seed}: hit"] = 1000, hit
+    areas.to_csv(tmp_path / screening.AREAS)
+    costs = pd.DataFrame(
+        [
+            {"ingredient": name, "seed": seed, "fold": fold, "run": "", "seconds": 60.0, "commit": "", "workers": 1}
+            for name, seed in hits
+            for fold in (1, 2, 3)
+        ]
+    )
+    costs.to_csv(tmp_path / screening.COSTS, index=False)
+    answered = screening.answers(tmp_path, (Ingredient("base", {}), Ingredient("better", {})))
+    answered = answered.set_index(["ingredient", "protocol"])
+    row = answered.loc["better", "patient mean"]
+    each = np.mean([hits["better", seed] / 1000 - hits["base", seed] / 1000 for seed in (0, 1)], axis=0)
+    expected = stats.ttest_1samp(each, 0, alternative="greater")
+    assert row.difference == pytest.approx(each.mean())
+    assert row.p_false == pytest.approx(expected.pvalue)
+    assert (row.low, row.high) == pytest.approx(tuple(stats.ttest_1samp(each, 0).confidence_interval()))
+    assert row["seed 1"] == pytest.approx((hits["better", 1] - hits["base", 1]).mean() / 1000)
+    assert row.minutes == pytest.approx(1)
+    assert answered.loc["base", "patient mean"].difference == 0
