@@ -65,6 +65,8 @@ class Recipe:
     NEW_LAYERS: ClassVar[str] = ""  # the group of layers for which no weights are learnt elsewhere
     LEARNS_MASKS: ClassVar[bool] = False  # so the way in which masks are resized is part of a run's identity
     balance: ClassVar[str] = "none"
+    rotation_tta: ClassVar[float] = 0.0
+    members: ClassVar[int] = 1
 
     cohort: str = setting("lgg", "Whose exams: lgg, phantom, or a cohort of your own (brain-tumor data add).")
     split: str = setting("source-004", SPLIT_HELP)
@@ -128,7 +130,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class SegmentationRecipe(Recipe):
-    """Which pixels are tumour."""
+    """Which pixels are tumour.
+
+    Attributes:
+        balance: ``sampling`` takes slices with and without tumour equally often.
+        rotation_tta: predict each slice also turned by this many degrees either way, and take the mean.
+        members: how many networks are trained, from ``seed`` on, a seed each; their mean is the answer (Lakshminarayanan 2017,
+            arXiv 1612.01474).
+    """
 
     TASK: ClassVar[str] = "segmentation"
     MODELS: ClassVar[tuple[str, ...]] = SEGMENTATION
@@ -141,6 +150,8 @@ class SegmentationRecipe(Recipe):
     balance: str = setting(  # type: ignore[misc]
         "none", "sampling takes slices with and without tumour equally often.", choices=("none", "sampling"), since="0.4"
     )
+    rotation_tta: float = setting(0.0, "Predict slices turned by this many degrees either way, too.", low=0, high=45, since="0.4")
+    members: int = setting(1, "Networks that differ in their seed alone and answer together.", low=1, since="0.4")
 
     def __post_init__(self) -> None:
         """As of every recipe; and lesions are pasted into lone slices."""

@@ -17,7 +17,8 @@ from brain_tumor.data.cohort import COHORTS, Cohort
 from brain_tumor.data.opening import name_of, open_cohort
 from brain_tumor.errors import DataError, RunError, SplitError
 from brain_tumor.evaluation import scoring
-from brain_tumor.experiments import prepare, tasks
+from brain_tumor.experiments import members, prepare, tasks
+from brain_tumor.experiments.members import SPLIT
 from brain_tumor.experiments.own import NONE, OwnCode
 from brain_tumor.experiments.part import Part
 from brain_tumor.experiments.recipe import Recipe, identity
@@ -27,7 +28,6 @@ from brain_tumor.training import features, finder
 from brain_tumor.training.runs import ANEW, TRAINED, RunFolder, environment, now
 from brain_tumor.training.stages import train as train_stages
 
-SPLIT = "split.json"
 BY_CONTENT = ("cohort", "split", "split_seed", "validation")  # what these say of a run, its cohort and split say better
 
 
@@ -52,6 +52,9 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         check_content(run, facts)
         if run.status == "finished":
             return run
+    if recipe.members > 1:
+        runs = [train(member, cohort, on_start) for member in members.recipes(recipe)]
+        return members.gather(runs, recipe, run, split, facts)
     number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision)
     network = prepare.network(recipe, cohort, number_format, own)
     if network.encoder:
@@ -281,6 +284,8 @@ def _predictor(recipe: Recipe, cohort: Cohort) -> dict[str, Any]:
     """How the model's inputs are prepared and its answer is decided (:class:`brain_tumor.inference.predictor.Predictor`)."""
     values = recipe.to_json()
     prepared = {name: values[name] for name in ("normalisation", "channels", "flip_tta", "threshold")}
+    if recipe.rotation_tta:
+        prepared["rotation_tta"] = recipe.rotation_tta
     return prepared | {"cohort": cohort.name, "sequences": list(cohort.sequences), "reference": cohort.reference}
 
 

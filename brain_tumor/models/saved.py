@@ -3,7 +3,8 @@
 The network is rebuilt from our code, never from Keras's own model JSON, and weights are checked before they are read.
 """
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ OF_TRAINING = ("deep_supervision",)
 DESCRIPTION, WEIGHTS = "model.json", "model.weights.h5"
 ANEW = "copy the folder again, or remove it and train the run anew"
 OWN = "own"  # the constructor of a network that is not ours
+MEMBERS = "members"  # of a folder that holds several models, each in a folder of its own
 
 
 def describe(architecture: str, **arguments: Any) -> dict:
@@ -91,6 +93,35 @@ def save(model: keras.Model, description: dict, folder: Path) -> None:
     files.write_json(folder / DESCRIPTION, {**description, "weights_sha256": digest})
 
 
+def save_members(models: Sequence[Path], folder: Path) -> None:
+    """Copy the models of several folders into one, whose answer is the mean of theirs (:func:`members`)."""
+    digests = []
+    for number, model in enumerate(models, 1):
+        with files.atomic_folder(folder / f"member-{number}") as temporary:
+            for name in (WEIGHTS, DESCRIPTION):
+                shutil.copyfile(model / name, temporary / name)
+        digests.append(read(model)["weights_sha256"])
+    first = {name: value for name, value in read(models[0]).items() if name in ("precision", "predictor")}
+    described = {"constructor": MEMBERS, "arguments": {"members": len(models)}, "weights_sha256": files.sha256_json(digests)}
+    files.write_json(folder / DESCRIPTION, first | described)
+
+
+def members(folder: Path) -> list[Path]:
+    """The folders of the models that answer together; of a folder with one model, none.
+
+    Raises:
+        ModelError: a file is missing or damaged, or a member is another's.
+    """
+    description = read(folder)
+    if description["constructor"] != MEMBERS:
+        return []
+    folders = [folder / f"member-{number}" for number in range(1, description["arguments"]["members"] + 1)]
+    digest = files.sha256_json([read(member)["weights_sha256"] for member in folders])
+    if digest != description["weights_sha256"]:
+        raise ModelError(f"{folder / DESCRIPTION}: holds other members than were saved; {ANEW}")
+    return folders
+
+
 def read(folder: Path) -> dict:
     """The ``model.json`` of a model's folder.
 
@@ -132,6 +163,8 @@ def load_described(folder: Path, own: keras.Model | None = None) -> tuple[keras.
         ModelError: a file is missing or damaged, describes no network of ours, or its weights are not those that were saved.
     """
     description = read(folder)
+    if description["constructor"] == MEMBERS:
+        raise ModelError(f"{folder}: holds {description['arguments']['members']} networks that answer together, not one")
     expected = str(description.pop("weights_sha256"))
     try:
         digest = files.sha256_file(folder / WEIGHTS)

@@ -1,11 +1,16 @@
 """Options that came for the segmentation recipe, in whole runs: sizes by stage, deep supervision, neighbours, pasted lesions."""
 
+import shutil
+
 import numpy as np
 import pytest
+from scipy import special
 
+from brain_tumor.data import intensity
 from brain_tumor.errors import ModelError
 from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import Segmentation, SegmentationRecipe
+from brain_tumor.inference import predict
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.models import saved
 from brain_tumor.training import loop, stages
@@ -91,6 +96,45 @@ def test_each_option_trains_and_is_another_run(home, phantom_cohort, changes):
     assert other.path != plain.path
     pairs = zip(saved.load(plain.path).get_weights(), saved.load(other.path).get_weights(), strict=True)
     assert any(not np.array_equal(one, another) for one, another in pairs)
+
+
+def test_members_answer_together(home, phantom_cohort):
+    options = {**SMALL, "stages": (Stage("all", 1),), "model_arguments": FILTERS}
+    run = experiment.train(SegmentationRecipe(**options, members=2), phantom_cohort)
+    alone = [experiment.train(SegmentationRecipe(**options, seed=seed), phantom_cohort) for seed in (0, 1)]
+    assert run.description["members"] == [member.path.name for member in alone]
+    assert run.description["training_seconds"] == pytest.approx(sum(m.description["training_seconds"] for m in alone), abs=0.2)
+    assert run.history.loss.iloc[0] == pytest.approx(np.mean([member.history.loss.iloc[0] for member in alone]))
+    exam = Predictor.load(run.path).exam(phantom_cohort.cases[0])
+    together, *apart = (Predictor.load(folder.path).predict(exam).working.astype(float) for folder in (run, *alone))
+    assert np.abs(together - np.mean(apart, axis=0)).max() <= 1, "to a level of 255"
+    assert not np.array_equal(*apart)
+    assert len(experiment.evaluate(run, phantom_cohort))
+    with pytest.raises(ModelError, match="holds 2 networks that answer together, not one"):
+        saved.load(run.path)
+    shutil.copytree(alone[1].path, run.path / "member-1", dirs_exist_ok=True)
+    with pytest.raises(ModelError, match="holds other members than were saved"):
+        Predictor.load(run.path)
+
+
+def test_a_turned_slice_is_answered_where_it_lay(home, phantom_cohort):
+    """A network that gives back its first channel: turned there and back, a smooth picture stays where it is."""
+    y, x = np.mgrid[:64, :64]
+    blob = np.exp(-((x - 40) ** 2 + (y - 20) ** 2) / 60)
+    images = (blob * 200 + 20)[None, ..., None].repeat(3, axis=-1).round().astype(np.uint8)
+    scaling = intensity.scaling(images, "unit")
+
+    def network(batch):
+        return special.logit(np.clip(batch[..., :1], 1e-4, 1 - 1e-4))
+
+    plain = predict.probabilities(network, images, scaling)
+    turned = predict.probabilities(network, images, scaling, flip_tta=True, rotation_tta=10)
+    inner = (slice(None), slice(8, 56), slice(8, 56))
+    assert np.abs(turned[inner] - plain[inner]).max() < 0.03
+    assert not np.array_equal(turned, plain)
+    symmetric = np.maximum(images, images[:, :, ::-1])
+    one, both = (predict.probabilities(network, symmetric, scaling, flip_tta=flip) for flip in (False, True))
+    np.testing.assert_allclose(one, both, atol=1e-6)
 
 
 def test_lesions_are_not_pasted_where_neighbours_would_contradict_them():

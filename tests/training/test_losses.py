@@ -193,7 +193,9 @@ def test_weights_act_on_each_slice():
 
 def test_a_loss_is_found_by_name_or_refused():
     assert losses.make("bce-dice") is bce_dice
-    with pytest.raises(ModelError, match="unknown loss 'mse', expected one of bce-dice, focal-dice, edge-dice, focal-tversky, bce, cce"):
+    with pytest.raises(
+        ModelError, match="unknown loss 'mse', expected one of bce-dice, focal-dice, edge-dice, focal-tversky, bce, cce"
+    ):
         losses.make("mse")
     with pytest.raises(ModelError, match="unknown loss 'bce-dice' with class weights, expected one of bce, cce"):
         losses.make("bce-dice", (1.0, 1.0))
