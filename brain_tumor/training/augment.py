@@ -1,7 +1,7 @@
 """What training slices or volumes are put through, drawn once from a seed (rows 000.04-08).
 
 Spatial changes (flip, rotate, zoom, warp, bend) go to image and mask together, the image sampled linearly, the mask by nearest
-neighbour, so no new label can appear. What goes to the image alone is in :mod:`brain_tumor.training.lighting`, and lesions of
+neighbour, so no new label can appear. What goes to the image alone is in :mod:`brain_tumor.training.brightness`, and lesions of
 other patients in :mod:`brain_tumor.training.copy_paste`.
 A volume is moved within its planes, all of them alike, as nnU-Net does where planes lie far apart (Isensee 2021, doi
 10.1038/s41592-020-01008-z). An image's first channels are its sequences; what follows, such as a predicted mask, changes only in

@@ -15,7 +15,7 @@ import numpy as np
 
 from brain_tumor.data.intensity import normalise
 from brain_tumor.errors import DataError
-from brain_tumor.training import augment, copy_paste, lighting
+from brain_tumor.training import augment, brightness, copy_paste
 
 WORKERS, AHEAD = 2, 8
 # What is done about classes of unlike size: nothing, weights in the loss (brain_tumor.training.losses), or another draw.
@@ -91,7 +91,7 @@ class Draw(NamedTuple):
 
     rows: np.ndarray
     matrices: np.ndarray
-    intensity: lighting.IntensityChanges
+    intensity: brightness.IntensityChanges
     warp: augment.Warp | None = None
     lesions: np.ndarray | None = None
 
@@ -149,7 +149,7 @@ class TrainingBatches:
         sequences = (channels if self.arrays.sequences is None else self.arrays.sequences) // self.arrays.planes
         generator = np.random.default_rng([self.seed, self.epoch, index])
         matrices = augment.draw(self.augmentation, len(rows), size, generator)
-        intensity = lighting.draw(self.augmentation, len(rows), sequences, generator, self.arrays.reference, self.arrays.planes)
+        intensity = brightness.draw(self.augmentation, len(rows), sequences, generator, self.arrays.reference, self.arrays.planes)
         warp = augment.draw_warp(self.augmentation, len(rows), generator)
         lesions = None
         if self.augmentation.copy_paste:
@@ -163,7 +163,7 @@ class TrainingBatches:
         if draw.lesions is not None:
             images, targets = copy_paste.apply(images, targets, scalings, draw.lesions, self.arrays)
         images, targets = augment.apply(images, targets, draw.matrices, draw.warp)
-        images = lighting.apply(images, draw.intensity)
+        images = brightness.apply(images, draw.intensity)
         if self.own:
             images, targets = self.own(images, targets, np.random.default_rng([self.seed, self.epoch, index, 1]))
         return normalise(images, scalings), targets[..., None].astype(np.float32)

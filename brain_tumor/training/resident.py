@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from brain_tumor.models import on_jax
-from brain_tumor.training import lighting, loop
+from brain_tumor.training import brightness, loop
 from brain_tumor.training.averages import Averages
 from brain_tumor.training.batches import Draw, SliceArrays, TrainingBatches, ValidationBatches
 
@@ -113,8 +113,8 @@ def _changes(draw: Draw, channels: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     count, sequences = draw.intensity.copied.shape
     sources = np.tile(np.arange(channels, dtype=np.int32), (count, 1))
     curves = np.tile(np.arange(256, dtype=np.uint8), (count, channels, 1))
-    sources[:, :sequences] = lighting.sources(draw.intensity)
-    curves[:, :sequences] = np.take_along_axis(lighting.curves(draw.intensity), sources[:, :sequences, None], axis=1)
+    sources[:, :sequences] = brightness.sources(draw.intensity)
+    curves[:, :sequences] = np.take_along_axis(brightness.curves(draw.intensity), sources[:, :sequences, None], axis=1)
     return inverses, sources, curves
 
 

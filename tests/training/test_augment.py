@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from brain_tumor.data.readers.lgg import FLAIR
-from brain_tumor.training import augment, lighting
+from brain_tumor.training import augment, brightness
 from brain_tumor.training.augment import Augmentation
 
 SIZE = 64
@@ -18,7 +18,7 @@ def matrices(augmentation, n, seed=0, size=SIZE):
 
 
 def intensity(augmentation, n, seed=0):
-    return lighting.draw(augmentation, n, 3, np.random.default_rng(seed), FLAIR)
+    return brightness.draw(augmentation, n, 3, np.random.default_rng(seed), FLAIR)
 
 
 def random_slices(n=6, size=SIZE):
@@ -39,7 +39,7 @@ def test_none_changes_nothing():
     moved = augment.apply(images, masks, matrices(augment.NONE, len(images)))
     np.testing.assert_array_equal(moved[0], images)
     np.testing.assert_array_equal(moved[1], masks)
-    np.testing.assert_array_equal(lighting.apply(images, intensity(augment.NONE, len(images))), images)
+    np.testing.assert_array_equal(brightness.apply(images, intensity(augment.NONE, len(images))), images)
 
 
 @pytest.mark.parametrize("size", [SIZE, 33])
@@ -127,7 +127,7 @@ def test_lighting_keeps_black_white_and_the_order_between(seed, gamma):
     ramp = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, :, None, None], (5, 256, 1, 3))
     drawn = intensity(Augmentation(gamma=gamma, sequence_dropout=0), 5, seed)
     assert ((1 / (1 + gamma) - 1e-9 <= drawn.gammas) & (drawn.gammas <= 1 + gamma + 1e-9)).all()
-    lit = lighting.apply(ramp, drawn)
+    lit = brightness.apply(ramp, drawn)
     assert (lit[:, 0] == 0).all()
     assert (lit[:, 255] == 255).all()
     assert (np.diff(lit.astype(int), axis=1) >= 0).all()
@@ -136,7 +136,7 @@ def test_lighting_keeps_black_white_and_the_order_between(seed, gamma):
 def test_missing_sequences_become_copies_of_flair_and_flair_stays():
     images, _ = random_slices(200, size=4)
     drawn = intensity(Augmentation(gamma=0, sequence_dropout=0.5), len(images))
-    changed = lighting.apply(images, drawn)
+    changed = brightness.apply(images, drawn)
     np.testing.assert_array_equal(changed[..., FLAIR], images[..., FLAIR])
     assert not drawn.copied[:, FLAIR].any()
     for channel in (0, 2):
@@ -150,7 +150,7 @@ def test_missing_sequences_become_copies_of_flair_and_flair_stays():
 def test_lighting_leaves_a_missing_sequence_the_copy_it_is():
     images, _ = random_slices(20, size=4)
     drawn = intensity(Augmentation(gamma=0.5, sequence_dropout=1), len(images))
-    changed = lighting.apply(images, drawn)
+    changed = brightness.apply(images, drawn)
     for slice_, copied in zip(changed, drawn.copied, strict=True):
         assert (slice_[..., copied] == slice_[..., FLAIR, None]).all()
 
@@ -158,7 +158,7 @@ def test_lighting_leaves_a_missing_sequence_the_copy_it_is():
 def test_tones_are_those_of_their_seed_and_leave_what_they_are_given_alone():
     images, _ = random_slices()
     before = images.copy()
-    changed = [lighting.apply(images, intensity(Augmentation(), len(images), seed)) for seed in (5, 5, 6)]
+    changed = [brightness.apply(images, intensity(Augmentation(), len(images), seed)) for seed in (5, 5, 6)]
     np.testing.assert_array_equal(changed[0], changed[1])
     assert not np.array_equal(changed[0], changed[2])
     np.testing.assert_array_equal(images, before)
@@ -168,10 +168,10 @@ def test_tones_are_those_of_their_seed_and_leave_what_they_are_given_alone():
 def test_what_comes_after_three_sequences_is_moved_and_never_toned(channels):
     generator = np.random.default_rng(2)
     images = generator.integers(0, 256, (8, SIZE, SIZE, channels), np.uint8)
-    drawn = lighting.draw(Augmentation(gamma=0.5, sequence_dropout=1), 8, 3, np.random.default_rng(3), FLAIR)
-    changed = lighting.apply(images, drawn)
+    drawn = brightness.draw(Augmentation(gamma=0.5, sequence_dropout=1), 8, 3, np.random.default_rng(3), FLAIR)
+    changed = brightness.apply(images, drawn)
     np.testing.assert_array_equal(changed[..., 3:], images[..., 3:])
-    np.testing.assert_array_equal(changed[..., :3], lighting.apply(images[..., :3], drawn))
+    np.testing.assert_array_equal(changed[..., :3], brightness.apply(images[..., :3], drawn))
     assert not np.array_equal(changed[..., :3], images[..., :3])
     images[..., 3] = 255 * blobs(8, 0)
     moved, masks = augment.apply(images, blobs(8, 0), matrices(FAR, 8))
@@ -184,12 +184,12 @@ def test_what_comes_after_three_sequences_is_moved_and_never_toned(channels):
 def test_every_sequence_but_the_reference_may_be_missing(sequences, reference):
     """Of a lone sequence nothing can be missing, so the draw changes nothing."""
     images = np.random.default_rng(1).integers(0, 256, (60, 4, 4, sequences), np.uint8)
-    drawn = lighting.draw(
+    drawn = brightness.draw(
         Augmentation(gamma=0, sequence_dropout=1), 60, sequences, np.random.default_rng(0), reference
     )  # fmt: skip
     others = [channel for channel in range(sequences) if channel != reference]
     assert drawn.copied[:, others].any(axis=0).all() and not drawn.copied[:, reference].any()
-    changed = lighting.apply(images, drawn)
+    changed = brightness.apply(images, drawn)
     for slice_, original, copied in zip(changed, images, drawn.copied, strict=True):
         np.testing.assert_array_equal(slice_[..., ~copied], original[..., ~copied])
         assert (slice_[..., copied] == original[..., [reference]]).all()
@@ -268,7 +268,7 @@ LIT = Augmentation(gamma=0.5, sequence_dropout=0, brightness=0.6, contrast=0.6, 
 @settings(max_examples=25, deadline=None)
 def test_brightness_and_contrast_keep_black_white_and_the_order_between(seed):
     drawn = intensity(LIT, 5, seed)
-    levels = lighting.curves(drawn).astype(int)
+    levels = brightness.curves(drawn).astype(int)
     assert (levels[..., 0] == 0).all() and (levels[..., 255] == 255).all()
     assert (np.diff(levels, axis=-1) >= 0).all()
 
@@ -276,7 +276,7 @@ def test_brightness_and_contrast_keep_black_white_and_the_order_between(seed):
 def test_a_bias_field_brightens_smoothly_and_no_further_than_asked():
     grey = np.full((3, SIZE, SIZE, 3), 100, np.uint8)
     field = Augmentation(gamma=0, sequence_dropout=0, bias_field=0.5, bias_field_probability=1)
-    changed = lighting.apply(grey, intensity(field, 3)).astype(float) / 100
+    changed = brightness.apply(grey, intensity(field, 3)).astype(float) / 100
     assert changed.std(axis=(1, 2)).min() > 0.02
     assert changed.min() > 0.5 and changed.max() < 1.8, "the spline may swing a little beyond its points"
     assert np.abs(np.diff(changed, axis=1)).max() < 0.1
@@ -286,10 +286,10 @@ def test_a_bias_field_brightens_smoothly_and_no_further_than_asked():
 def test_neighbours_are_changed_as_their_slice_is():
     """Three slices of three sequences that are all the same slice stay so."""
     slices, _ = random_slices(40, size=8)
-    drawn = lighting.draw(Augmentation(gamma=0.5, sequence_dropout=0.5), 40, 3, np.random.default_rng(0), FLAIR, planes=3)
-    changed = lighting.apply(np.concatenate([slices] * 3, axis=-1), drawn)
+    drawn = brightness.draw(Augmentation(gamma=0.5, sequence_dropout=0.5), 40, 3, np.random.default_rng(0), FLAIR, planes=3)
+    changed = brightness.apply(np.concatenate([slices] * 3, axis=-1), drawn)
     for plane in (changed[..., 3:6], changed[..., 6:]):
         np.testing.assert_array_equal(plane, changed[..., :3])
-    alone = lighting.draw(Augmentation(gamma=0.5, sequence_dropout=0.5), 40, 3, np.random.default_rng(0), FLAIR)
-    np.testing.assert_array_equal(changed[..., :3], lighting.apply(slices, alone))
+    alone = brightness.draw(Augmentation(gamma=0.5, sequence_dropout=0.5), 40, 3, np.random.default_rng(0), FLAIR)
+    np.testing.assert_array_equal(changed[..., :3], brightness.apply(slices, alone))
     assert drawn.copied.any()

@@ -40,7 +40,7 @@ INGREDIENTS = (
     Ingredient("192 px", {"size": 192}, "at 2.3 times the cost"),
     Ingredient("copy-paste", {"copy_paste": 0.3}, "Zhang 2021, arXiv 2108.06883; Yang 2021, doi 10.1007/978-3-030-87193-2_55"),
     Ingredient(
-        "warp and lighting",
+        "warp and contrast",
         {"warp": 0.1, "elastic": 0.02, "brightness": 0.2, "contrast": 0.2, "bias_field": 0.3},
         "fastai 1 (rows 000.07-08); Simard 2003; Van Leemput 1999",
     ),

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy import special
 
 from brain_tumor.data.intensity import look_up
 from brain_tumor.training.augment import Augmentation
@@ -61,7 +60,7 @@ def draw(
         )
     )
     slopes = np.exp(generator.uniform(-1, 1, (n, sequences)) * -np.log1p(-augmentation.contrast) * steep[:, None])
-    shifts = special.logit((1 + generator.uniform(-1, 1, (n, sequences)) * augmentation.brightness * bright[:, None]) / 2)
+    shifts = _logit((1 + generator.uniform(-1, 1, (n, sequences)) * augmentation.brightness * bright[:, None]) / 2)
     field = None
     if augmentation.bias_field:
         field = generator.uniform(-1, 1, (n, FIELD, FIELD)) * np.log1p(augmentation.bias_field) * uneven[:, None, None]
@@ -91,7 +90,7 @@ def curves(changes: IntensityChanges) -> np.ndarray:
     """``(n, T, 256)`` uint8, the new level of each level of a channel."""
     levels = (np.arange(256) / 255) ** changes.gammas[..., None]
     slopes, shifts = changes.slopes[..., None], changes.shifts[..., None]
-    bent = special.expit(slopes * special.logit(levels) + shifts)
+    bent = 1 / (1 + np.exp(-(slopes * _logit(levels) + shifts)))
     return np.rint(255 * np.where((slopes == 1) & (shifts == 0), levels, bent)).astype(np.uint8)
 
 
@@ -100,3 +99,9 @@ def sources(changes: IntensityChanges) -> np.ndarray:
     channel = np.arange(changes.copied.shape[1])
     sequences = len(channel) // changes.planes
     return np.where(changes.copied, channel // sequences * sequences + changes.reference, channel)
+
+
+def _logit(shares: np.ndarray) -> np.ndarray:
+    """The logits of numbers from 0 to 1, both included."""
+    with np.errstate(divide="ignore"):
+        return np.log(shares) - np.log1p(-shares)
