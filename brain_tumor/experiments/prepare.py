@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -15,7 +16,7 @@ from brain_tumor.experiments import tasks
 from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.own import OwnCode
 from brain_tumor.experiments.recipe import Recipe
-from brain_tumor.models import freezing, saved, weights
+from brain_tumor.models import freezing, saved, transfer, weights
 from brain_tumor.training import losses
 from brain_tumor.training.batches import SliceArrays, TrainingBatches
 from brain_tumor.training.stages import Sized
@@ -45,7 +46,7 @@ class Material(NamedTuple):
     class_weights: tuple[float, ...] | None
 
 
-def network(recipe: Recipe, cohort: Cohort, number_format: str, own: OwnCode) -> Network:
+def network(recipe: Recipe, cohort: Cohort, split: splits.Split, number_format: str, own: OwnCode) -> Network:
     """The network of a recipe, with the weights that it begins with; sets the random seed.
 
     Raises:
@@ -58,7 +59,12 @@ def network(recipe: Recipe, cohort: Cohort, number_format: str, own: OwnCode) ->
     model = own.model or saved.build(description, number_format)
     if own.model:
         description = saved.describe_own(own.model)
-    encoder = weights.load_encoder(model, recipe.weights, recipe.normalisation)
+    if recipe.weights.endswith(transfer.ENDING):
+        held_out = {key.split("/")[0] for key in (*split.validation, *split.test)}
+        path = weights.folder() / recipe.weights if "/" not in recipe.weights else Path(recipe.weights).expanduser()
+        encoder: dict[str, Any] | None = transfer.load(model, path, recipe.normalisation, held_out)
+    else:
+        encoder = weights.load_encoder(model, recipe.weights, recipe.normalisation)
     for stage in recipe.stages:
         freezing.train_only(model, stage.part)  # a part that this network lacks is refused now, not when its stage begins
     return Network(model, description, encoder)

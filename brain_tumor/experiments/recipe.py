@@ -37,7 +37,8 @@ class Recipe:
         validation: the share of training patients set aside to choose on; 0 once everything is chosen.
         model: a name of the task's ``MODELS``.
         size: slice height and width in pixels that the network works at.
-        weights: where the encoder's come from: ``none`` (random), or a source of :mod:`brain_tumor.models.weights`.
+        weights: where they come from: ``none`` (random), a source of encoders (:mod:`brain_tumor.models.weights`), or the NPZ
+            file of a whole network (:mod:`brain_tumor.models.transfer`), looked for beside the other weights by its name.
         normalisation: ``unit``, ``imagenet``, ``volume`` or ``raw``. The 99th percentile of FLAIR differs twofold between the
             training patients of ``source-004``, which ``volume`` takes out; with ``unit`` a lone slice is seen as in its volume.
         augmentation: how slices are changed in training.
@@ -85,7 +86,7 @@ class Recipe:
     precision: str = setting("auto", "auto measures the machine once.", choices=("auto", *PRECISIONS))
     seed: int = setting(0, "Initial weights, shuffling, augmentation.", low=0, high=LARGEST_SEED)
     weights: str = setting(
-        "none", "The encoder's: none, imagenet, mri4 (made by brain-tumor pretrain), or a file of weights.", since="0.2"
+        "none", "none, imagenet, mri4 (both of encoders), or a file that brain-tumor pretrain wrote.", since="0.2"
     )
     channels: str = setting("sequences", "The channels that the network takes.", choices=CHANNELS, since="0.2")
     weight_average: float = setting(
@@ -220,7 +221,7 @@ def from_options(kind: type[R], **options: Any) -> R:
         options["augmentation"] = Augmentation(**changes)
     if planned:
         arguments: dict[str, Any] = {"strategy": "all", "epochs": EPOCHS, "max_lr": MAX_LR, **planned}
-        options["stages"] = stages(**arguments, new_layers=kind.NEW_LAYERS)
+        options["stages"] = stages(**arguments, new_layers=kind.NEW_LAYERS, size=options.get("size", kind.size))
     return kind(**options)
 
 

@@ -56,7 +56,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         runs = [train(member, cohort, on_start) for member in members.recipes(recipe)]
         return members.gather(runs, recipe, run, split, facts)
     number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision)
-    network = prepare.network(recipe, cohort, number_format, own)
+    network = prepare.network(recipe, cohort, split, number_format, own)
     if network.encoder:
         facts["encoder_hash"] = network.encoder["sha256"]
         if run.exists:
@@ -108,8 +108,9 @@ def find_rate(recipe: Recipe, cohort: Cohort, own: OwnCode = NONE) -> finder.Swe
     """
     recipe = on(recipe, cohort)
     store, number_format = open_store(cohort), precision.resolve(recipe.precision)
-    model = prepare.network(recipe, cohort, number_format, own).model
-    material = prepare.material(recipe, store, make_split(recipe, store), model, number_format, own)
+    split = make_split(recipe, store)
+    model = prepare.network(recipe, cohort, split, number_format, own).model
+    material = prepare.material(recipe, store, split, model, number_format, own)
     freezing.train_only(model, recipe.stages[0].part)
     return finder.sweep(model, material.loss, material.own_size.epoch_batches, recipe.stages[0])
 

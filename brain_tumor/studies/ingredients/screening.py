@@ -5,7 +5,7 @@ of it is tumour. From these come all scores and paired answers. A run that stand
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.evaluation import overlap, protocols, storage
-from brain_tumor.experiments import capacity, run as experiment, segmentation
+from brain_tumor.experiments import capacity, reconstruct, run as experiment, segmentation
 from brain_tumor.experiments.jobs import side_by_side
 from brain_tumor.models import settings
 from brain_tumor.paths import runs_folder
@@ -82,11 +82,17 @@ def screen(
 
 def _train(training: Training, cohort: Cohort) -> tuple[Training, pd.DataFrame, dict]:
     """Train one run and count its fold."""
-    run = experiment.train(recipe(training.ingredient, training.fold, training.seed, cohort.name), cohort)
+    own, seconds = recipe(training.ingredient, training.fold, training.seed, cohort.name), 0.0
+    if training.ingredient.reconstructs:
+        filling = replace(own, stages=(replace(own.stages[0], epochs=training.ingredient.reconstructs),))
+        path, seconds = reconstruct.pretrain(filling, cohort, "screening")
+        settings.clear_session()
+        own = replace(own, weights=path.name)
+    run = experiment.train(own, cohort)
     counts = _count(run, cohort)
     facts = run.description
     settings.clear_session()
-    cost = {"run": run.path.name, "seconds": facts["training_seconds"], "commit": facts["environment"]["commit"]}
+    cost = {"run": run.path.name, "seconds": seconds + facts["training_seconds"], "commit": facts["environment"]["commit"]}
     return training, counts, cost
 
 

@@ -25,11 +25,14 @@ class Ingredient:
         name: what to call it.
         changes: options of :func:`brain_tumor.experiments.recipe.Segmentation`.
         source: where it comes from.
+        reconstructs: epochs in which the network first fills in hidden patches of its fold's training slices
+            (:mod:`brain_tumor.experiments.reconstruct`).
     """
 
     name: str
     changes: Mapping[str, Any]
     source: str = ""
+    reconstructs: int = 0
 
 
 HALVED = BASE["model_arguments"]
@@ -51,6 +54,7 @@ INGREDIENTS = (
         "Lee 2015, arXiv 1409.5185; Isensee 2021 (nnU-Net)",
     ),
     Ingredient("wider", {"model_arguments": {**HALVED, "filters": (24, 48, 96, 192, 384)}}, "at about twice the cost"),
+    Ingredient("masked reconstruction", {}, "Wald 2024, arXiv 2412.17041; at twice the cost", reconstructs=12),
     Ingredient("edge loss", {"loss": "edge-dice"}, "Wei 2020, arXiv 1911.11445"),
     Ingredient("focal loss", {"loss": "focal-dice"}, "Lin 2017, arXiv 1708.02002"),
     Ingredient("balanced slices", {"balance": "sampling"}, "as many slices with tumour as without"),
