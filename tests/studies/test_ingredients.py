@@ -6,7 +6,9 @@ import pytest
 from scipy import stats
 
 from brain_tumor.errors import ModelError
-from brain_tumor.studies.ingredients import screening, table, tables
+from brain_tumor.evaluation import overlap
+from brain_tumor.experiments.recipe import SegmentationRecipe, from_options
+from brain_tumor.studies.ingredients import adam, errors, figures, screening, table, tables
 from brain_tumor.studies.ingredients.table import INGREDIENTS, Ingredient
 
 SMALL = {"model": "resunet", "size": 32, "epochs": 1, "batchnorm_momentum": 0.9, "model_arguments": {"filters": (2, 4)}}
@@ -52,6 +54,52 @@ def test_a_screening_trains_what_is_not_there_and_goes_on(small, phantom_cohort)
     answered = screening.answers(folder, chosen)
     assert len(answered) == 4 and (answered.patients == len(phantom_cohort)).all()
     assert "other loss" in tables.of_folder(folder, chosen)[0].table.index
+
+
+def test_the_base_is_looked_at_patient_by_patient(small, phantom_cohort):
+    folder = screening.screen(INGREDIENTS[:1], phantom_cohort, seeds=(0,), workers=1)
+    rows = errors.table(folder, phantom_cohort)
+    assert len(rows) == len(phantom_cohort) and rows.dice.is_monotonic_increasing
+    cases = overlap.per_case(screening.counts_of(folder, "base", 0)).reindex(rows.case_id)
+    np.testing.assert_allclose(rows.dice, cases.dice, atol=1e-9)
+    np.testing.assert_array_equal(rows.missed, cases.missed_slices)
+    assert (rows.false_pieces <= rows.pieces).all()
+    assert set(rows.lacks) >= {"", "post"}
+
+
+def test_pieces_that_touch_no_tumour_are_false():
+    mask, truth = np.zeros((2, 9, 9), np.uint8), np.zeros((2, 9, 9), np.uint8)
+    mask[:, 1:3, 1:3] = mask[0, 6:8, 6:8] = truth[0, 1:3, 1:3] = 1
+    told = errors._of_case(mask, truth)
+    assert (told["pieces"], told["false_pieces"], told["missed"], told["false"]) == (2, 1, 0, 1)
+    assert told["within"] == pytest.approx(2 * 4 / (4 + 8)), "of the slice that both have"
+
+
+def test_adam_is_watched_as_it_steps(home, phantom_cohort):
+    recipe = from_options(
+        SegmentationRecipe,
+        split="ratio-33",
+        model="resunet",
+        size=32,
+        epochs=1,
+        max_lr=1e-3,
+        model_arguments=(("filters", (2, 4)),),
+    )
+    steps = adam.watch(recipe, phantom_cohort, steps=12, decay=0.0)
+    assert steps.step.tolist() == list(range(1, 13))
+    np.testing.assert_allclose(np.diff(steps.weight), steps.change[1:], rtol=1e-3, atol=1e-7)
+    assert steps["first"].iloc[0] == pytest.approx(steps.gradient.iloc[0], rel=1e-4), "freed of its start at 0"
+    assert figures.plot_adam(steps).alt
+
+
+def test_gains_are_drawn_with_each_seed():
+    rows = pd.DataFrame(
+        {"ingredient": ["base", "a", "b"], "difference": [0, 0.02, -0.01], "low": [0, 0.01, -0.03], "high": [0, 0.03, 0.01],
+         "seed 0": [0, 0.03, -0.02], "seed 1": [0, 0.01, 0.0]}
+    )  # fmt: skip
+    drawing = figures.plot_gains(rows)
+    assert drawing.alt.endswith("The largest is a, +0.020.")
+    assert [label.get_text() for label in drawing.axes[0].get_yticklabels()] == ["b", "a"]
 
 
 def test_answers_are_paired_by_patient_and_mean_over_seeds(home, tmp_path):
