@@ -24,6 +24,7 @@ VERBS = {
     "audit": "Look for leaks between the parts of a split: ours or anybody's.",
     "score": "Score what any tool predicted, and compare two sets of predictions.",
     "train": "Train a network; an interrupted run resumes when the same command is given again.",
+    "ladder": "Train and score the best segmentation that a budget allows.",
     "find-rate": "Suggest a learning rate: train for a moment at rates that rise.",
     "crossval": "Train and score every fold, then gather what was predicted out of fold.",
     "grid": "Train and score a table of experiments.",
