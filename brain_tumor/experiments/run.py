@@ -73,6 +73,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         parts={part: _part_size(split, part, store) for part in splits.PARTS},
         encoder=network.encoder,
         class_weights=material.class_weights,
+        effective_batch=recipe.batch_size,  # slices a step on all processes together, of which there is one (row 004.43)
         environment=environment(),
         own_code=own.facts(),
         **facts,

@@ -8,7 +8,7 @@ from scipy import stats
 from brain_tumor.errors import ModelError
 from brain_tumor.evaluation import overlap
 from brain_tumor.experiments.recipe import SegmentationRecipe, from_options
-from brain_tumor.studies.ingredients import adam, errors, figures, screening, table, tables
+from brain_tumor.studies.ingredients import adam, after, errors, figures, screening, table, tables
 from brain_tumor.studies.ingredients.table import INGREDIENTS, Ingredient
 
 SMALL = {"model": "resunet", "size": 32, "epochs": 1, "batchnorm_momentum": 0.9, "model_arguments": {"filters": (2, 4)}}
@@ -17,7 +17,7 @@ SMALL = {"model": "resunet", "size": 32, "epochs": 1, "batchnorm_momentum": 0.9,
 @pytest.mark.parametrize("ingredient", INGREDIENTS, ids=lambda item: item.name)
 def test_every_ingredient_is_a_recipe_that_differs_from_the_base_in_its_changes_alone(ingredient):
     base, changed = (table.recipe(item, 1, 0).to_json() for item in (INGREDIENTS[0], ingredient))
-    named = {"epochs": "stages", "model_arguments": "model_arguments"} | dict.fromkeys(base["augmentation"], "augmentation")
+    named = {"epochs": "stages", "max_lr": "stages"} | dict.fromkeys(base["augmentation"], "augmentation")
     differing = {name for name in base if base[name] != changed[name]}
     assert differing == {named.get(name, name) for name in ingredient.changes}
     assert changed["split"] == "source-004-fold-1-of-3"
@@ -65,6 +65,38 @@ def test_the_base_is_looked_at_patient_by_patient(small, phantom_cohort):
     np.testing.assert_array_equal(rows.missed, cases.missed_slices)
     assert (rows.false_pieces <= rows.pieces).all()
     assert set(rows.lacks) >= {"", "post"}
+
+
+def test_rules_of_prediction_are_judged_on_stored_predictions(small, phantom_cohort):
+    folder = screening.screen(INGREDIENTS[:1], phantom_cohort, workers=1)
+    counts = after.count(folder, phantom_cohort)
+    plain = counts[counts.rule == "as it is"]
+    for seed in (0, 1):
+        expected = screening.counts_of(folder, "base", seed).sort_values(["case_id", "slice"], ignore_index=True)
+        own = plain[plain.seed == str(seed)].sort_values(["case_id", "slice"], ignore_index=True)
+        pd.testing.assert_frame_equal(own[["tp", "fp", "fn"]], expected[["tp", "fp", "fn"]], check_dtype=False)
+    scores = after.scores(counts)
+    assert list(scores.index) == list(after.RULES) and scores.notna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("rule", "left"),
+    [
+        (after.pieces(0.02), {"large", "small", "flat"}),
+        (after.pieces(0.3), {"large"}),
+        (after.pieces(0.0, 2), {"large", "small"}),
+        (after.pieces(1.0), {"large"}),
+        (after.threshold(0.9), set()),
+    ],
+)
+def test_a_rule_leaves_the_pieces_that_it_should(rule, left):
+    places = {"large": np.s_[0:4, 0:5, 0:5], "small": np.s_[0:2, 8:10, 0:5], "flat": np.s_[3:4, 8:12, 8:12]}
+    planes = np.zeros((4, 16, 16), np.uint8)
+    for place in places.values():
+        planes[place] = 200
+    mask = rule(planes)
+    assert {name for name, place in places.items() if mask[place].all()} == left
+    assert mask.sum() == sum(planes[places[name]].size for name in left)
 
 
 def test_pieces_that_touch_no_tumour_are_false():

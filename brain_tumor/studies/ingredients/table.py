@@ -36,6 +36,7 @@ class Ingredient:
 
 
 HALVED = BASE["model_arguments"]
+UNET: Mapping[str, Any] = {"epochs": 6, "max_lr": 1e-3, "model_arguments": {}}  # whole planes, and so half as long
 INGREDIENTS = (
     Ingredient("base", {}),
     Ingredient("twice as long", {"epochs": 24}, "at twice the cost"),
@@ -59,6 +60,9 @@ INGREDIENTS = (
     Ingredient("focal loss", {"loss": "focal-dice"}, "Lin 2017, arXiv 1708.02002"),
     Ingredient("balanced slices", {"balance": "sampling"}, "as many slices with tumour as without"),
     Ingredient("full planes", {"epochs": 6, "model_arguments": {}}, "half as long at equal cost"),
+    Ingredient("U-Net ResNet-18", {**UNET, "model": "unet-resnet18"}, "the sources' network (004.36)"),
+    Ingredient("U-Net ResNet-18, mri4", {**UNET, "model": "unet-resnet18", "weights": "mri4"}, "pretrained on 4,282 pictures"),
+    Ingredient("U-Net ResNet-34", {**UNET, "model": "unet-resnet34"}, "the deeper network that source 004 promises (004.52)"),
 )
 
 
