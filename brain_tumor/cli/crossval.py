@@ -28,24 +28,25 @@ def crossval(
         load_keras()
         described = recipe_options.from_file(recipe)
         content = files.read_json(recipe)
-        _crossval(described, folds or content.get("folds"), content.get("unit", unit), workers)
+        cross_validate(described, folds or content.get("folds"), content.get("unit", unit), workers)
 
 
 @app.command()
 @recipe_options.takes(SegmentationRecipe, but=("split",))
 def segmentation(recipe: Recipe, folds: Folds = None, unit: Unit = "patient", workers: resumable.Workers = None) -> None:
     """Cross-validate a segmentation network. Prints each fold's run, then the scores over all patients."""
-    _crossval(recipe, folds, unit, workers)
+    cross_validate(recipe, folds, unit, workers)
 
 
 @app.command()
 @recipe_options.takes(ClassificationRecipe, but=("split",))
 def classification(recipe: Recipe, folds: Folds = None, unit: Unit = "patient", workers: resumable.Workers = None) -> None:
     """Cross-validate a slice classifier. Prints each fold's run, then the scores over all patients."""
-    _crossval(recipe, folds, unit, workers)
+    cross_validate(recipe, folds, unit, workers)
 
 
-def _crossval(recipe: Recipe, folds: int | None, unit: str, workers: int | None) -> None:
+def cross_validate(recipe: Recipe, folds: int | None, unit: str, workers: int | None) -> None:
+    """Train and score every fold of a recipe, and print the scores over all patients."""
     from brain_tumor.cli.console import print_sections
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.experiments import crossval

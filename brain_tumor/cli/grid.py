@@ -1,4 +1,4 @@
-"""``brain-tumor grid``: source 002's twenty experiments, trained, scored and asked what they claim."""
+"""``brain-tumor grid``: tables of experiments: source 002's twenty, and the ingredients of the segmentation recipe."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,7 @@ Cells = Annotated[str | None, typer.Option(help="Some experiments by name, such 
 
 @app.callback()
 def grid() -> None:
-    """A verb for each task; there is one so far."""
+    """A verb for each task."""
 
 
 @app.command()
@@ -42,6 +42,33 @@ def classification(
     print_sections(folder.name, f"{len(of_grid)} cells", grid_tables.of_folder(folder))
     typer.echo(f"finished: {folder}")
     typer.echo(f"next: brain-tumor report {folder.name} --publish")
+
+
+@app.command()
+def segmentation(
+    cohort: str = "lgg",
+    ingredients: Annotated[str | None, typer.Option(help="Some by name, such as base,copy-paste; all without it.")] = None,
+    workers: resumable.Workers = None,
+) -> None:
+    """What is each ingredient of the recipe worth? Each alone against one base, on three folds of the training patients."""
+    from brain_tumor.models.backend import load_keras
+
+    load_keras()
+    from brain_tumor.cli.console import print_sections
+    from brain_tumor.data.opening import open_cohort
+    from brain_tumor.studies.ingredients import screening, table, tables
+
+    chosen = table.ingredients(resumable.listed(ingredients) if ingredients else ())
+    typer.echo(f"{len(chosen)} ingredients, {table.FOLDS} folds, {len(table.SEEDS)} seeds; each run is told of as it ends")
+    with resumable.stoppable():
+        folder = screening.screen(chosen, open_cohort(cohort), workers=workers, on_run=_tell_of_ingredient)
+    print_sections(folder.name, f"{len(chosen)} ingredients", tables.of_folder(folder, chosen))
+    typer.echo(f"finished: {folder}")
+
+
+def _tell_of_ingredient(number: int, of: int, training: Any, minutes: float) -> None:
+    name = training.ingredient.name
+    typer.echo(f"{number} of {of}: {name}, seed {training.seed}, fold {training.fold}, {minutes:.1f} minutes")
 
 
 def _tell(number: int, of: int, run: Any) -> None:

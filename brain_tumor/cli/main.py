@@ -24,6 +24,8 @@ VERBS = {
     "audit": "Look for leaks between the parts of a split: ours or anybody's.",
     "score": "Score what any tool predicted, and compare two sets of predictions.",
     "train": "Train a network; an interrupted run resumes when the same command is given again.",
+    "ladder": "Train and score the best segmentation that a budget allows.",
+    "find-rate": "Suggest a learning rate: train for a moment at rates that rise.",
     "crossval": "Train and score every fold, then gather what was predicted out of fold.",
     "grid": "Train and score a table of experiments.",
     "search": "Look for good settings on patients set aside from training.",
@@ -37,7 +39,8 @@ VERBS = {
     "notebooks": "Run notebooks from top to bottom and say whether they work.",
     "reports": "Publish the notebooks and records as HTML, the index, and the README's results.",
 }
-BESIDE = {"runs": "evaluate", "notebooks": "report", "reports": "report"}  # verbs in the module of another
+# Verbs in the module of another, or of another spelling.
+BESIDE = {"runs": "evaluate", "notebooks": "report", "reports": "report", "find-rate": "find_rate"}
 WITHOUT_KERAS = ("data", "audit", "score")  # all others need the extra `train`
 
 

@@ -14,6 +14,9 @@ def predict(
         metavar="IMAGE_OR_CASE", help="A slice as a picture file, a case's folder or zip, or a case of the run's cohort."
     ),
     out: Path = typer.Option(None, help="Where the overlay of an outline goes: .png, .tif or .jpg."),
+    flair_run: str = typer.Option(
+        None, help="A run on FLAIR alone or with its neighbours, which answers where the exam lacks sequences."
+    ),
     mask: Path = typer.Option(
         None,
         help="Also write the mask: a slice's as .png or .tif, 0 and 255; a case's as a folder of .tif, or one .nii.gz, 0 and 1.",
@@ -33,6 +36,7 @@ def predict(
     from brain_tumor.errors import DataError
     from brain_tumor.experiments.run import finished_recipe, trained_cohort
     from brain_tumor.inference.predictor import Predictor
+    from brain_tumor.inference.route import Router
     from brain_tumor.training.runs import find_run
 
     folder = find_run(run)
@@ -48,6 +52,11 @@ def predict(
     exam = predictor.exam(source)
     for note in exam.notes:
         typer.echo(note)
+    if flair_run:
+        other = find_run(flair_run)
+        predictor, missing = Router(predictor, Predictor.load(other.path)).choose(exam)
+        folder = other if missing else folder
+        typer.echo(f"{'lacks ' + ' and '.join(missing) if missing else 'has all sequences'}: {folder.path.name} answers")
     answer = predictor.predict(exam)
     if predictor.outlines:
         masks = _outline(answer, exam, predictor, out)

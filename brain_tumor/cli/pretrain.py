@@ -2,19 +2,20 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from brain_tumor.cli import recipe_options, resumable
-from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.experiments.recipe import Recipe, SegmentationRecipe
 from brain_tumor.models.backend import load_keras
 from brain_tumor.training.plan import Stage
 
-_RECIPE = {item.name: recipe_options.option(item).annotation for item in (*fields(Recipe), *fields(Stage))}
+_RECIPE = {item.name: recipe_options.option(item).annotation for item in (*fields(Stage), *fields(Recipe))}
 # Made of the recipe's fields, so that limits and help are written once; a type checker cannot see which types they are.
 Size, Epochs, Normalisation = (_RECIPE[name] for name in ("size", "epochs", "normalisation"))
 BatchSize, Seed, Precision = (_RECIPE[name] for name in ("batch_size", "seed", "precision"))
+TASK_HELP = "classify: an encoder tells the classes of pictures. reconstruct: a network fills in hidden parts of slices."
 DROPPED = {
     "blank": "with nothing to see",
     "patients": "that are nearly a slice of the cohort",
@@ -26,10 +27,15 @@ DROPPED = {
 
 def pretrain(
     data: list[Path] = typer.Option(
-        ..., metavar="FOLDER", help="A folder per class, perhaps in Training/ and Testing/; or its zip."
+        [], metavar="FOLDER", help="To classify: a folder per class, perhaps in Training/ and Testing/; or its zip."
     ),
     name: str = typer.Option(..., help="What to call the weights; mri4 for Kaggle's masoudnickparvar/brain-tumor-mri-dataset."),
-    backbone: str = typer.Option("resnet18", help="resnet18, resnet34 or resnet50."),
+    task: Annotated[Literal["classify", "reconstruct"], typer.Option(help=TASK_HELP)] = "classify",
+    backbone: str = typer.Option("resnet18", help="To classify: resnet18, resnet34 or resnet50."),
+    cohort: str = typer.Option("lgg", help="To reconstruct: whose slices."),
+    split: str = typer.Option("source-004", help="To reconstruct: whose training part is seen."),
+    model: str = typer.Option("resunet", help="To reconstruct: the segmentation network."),
+    model_argument: list[str] = typer.Option([], metavar="NAME=VALUE", help="To reconstruct: as of train segmentation."),
     size: Size = 128,  # type: ignore[valid-type]
     epochs: Epochs = 9,  # type: ignore[valid-type]
     normalisation: Normalisation = "volume",  # type: ignore[valid-type]
@@ -38,16 +44,25 @@ def pretrain(
     precision: Precision = "auto",  # type: ignore[valid-type]
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out pictures that cannot be read, and list them at the end."),
 ) -> None:
-    """Train an encoder on a public picture set, less its copies and slices of the LGG data; the same command again resumes.
+    """Train a network on images before it learns from masks; the same command again resumes.
 
-    Give --data again for a second folder. About twenty minutes for resnet18 at 128 on two cores, an hour for resnet50.
+    To classify: an encoder on a public picture set, less its copies and slices of the LGG data. Give --data again for a second
+    folder. About twenty minutes for resnet18 at 128 on two cores, an hour for resnet50. To reconstruct: a whole segmentation
+    network on the training patients' own slices, parts of which are hidden.
     """
 
     load_keras()
+    shared = {"size": size, "epochs": epochs, "normalisation": normalisation, "precision": precision, "seed": seed}
+    if task == "reconstruct":
+        network = {"cohort": cohort, "split": split, "model": model, "model_arguments": model_argument}
+        _reconstruct(recipe_options.make(SegmentationRecipe, {**network, "batch_size": batch_size, **shared}), name)
+        return
+    if not data:
+        raise typer.BadParameter("to classify it needs --data, a folder per class; or --task reconstruct")
     from brain_tumor.training import pretrain as pretraining
 
     slices = recipe_options.batch_size(batch_size)
-    recipe = pretraining.Pretraining(name, backbone, size, epochs, normalisation, slices, precision=precision, seed=seed)
+    recipe = pretraining.Pretraining(name, backbone, batch_size=slices, **shared)
     with resumable.stoppable():
         material = pretraining.gather(recipe, data, skip_bad)
         for line in (*material.folders.notes, *_told(material.to_json())):
@@ -60,6 +75,18 @@ def pretrain(
     for line in material.pictures.unreadable:
         typer.echo(f"left out: {line}")
     typer.echo(f"next: {_next(recipe)}")
+
+
+def _reconstruct(recipe: Any, name: str) -> None:
+    from brain_tumor.data.opening import open_cohort
+    from brain_tumor.experiments import reconstruct
+
+    with resumable.stoppable():
+        path, seconds = reconstruct.pretrain(recipe, open_cohort(recipe.cohort), name, on_start=_describe)
+    typer.echo(f"finished in {seconds / 60:.1f} minutes")
+    typer.echo(f"weights: {path}")
+    options = f"--split {recipe.split} --model {recipe.model} --size {recipe.size} --normalisation {recipe.normalisation}"
+    typer.echo(f"next: brain-tumor train segmentation --weights {path.name} {options}")
 
 
 def _told(facts: dict) -> list[str]:

@@ -19,7 +19,7 @@ from brain_tumor.training.augment import Augmentation
 
 AUTO = "auto"
 BATCH_HELP = "Slices a step: a number, or auto: what bench --remember found fastest here, else 16. It changes what a run learns."
-STRATEGY_HELP = "Train everything; the new layers alone; or those, then all, then all with rates by depth."
+STRATEGY_HELP = "Train everything; the new layers alone; those, then all, then all by depth; or at half size, then all."
 
 
 def option(item: Field, default: Any = MISSING) -> inspect.Parameter:

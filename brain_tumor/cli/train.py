@@ -20,24 +20,29 @@ def train(
     """Train a network; an interrupted run resumes when the same command is given again."""
     if recipe_options.is_from_file(context, recipe):
         load_keras()
-        _train(recipe_options.from_file(recipe))
+        train_recipe(recipe_options.from_file(recipe))
 
 
 @app.command()
 @recipe_options.takes(SegmentationRecipe)
 def segmentation(recipe: Recipe) -> None:
     """Train a segmentation network: which pixels are tumour. Prints the run's name."""
-    _train(recipe)
+    train_recipe(recipe)
 
 
 @app.command()
 @recipe_options.takes(ClassificationRecipe)
 def classification(recipe: Recipe) -> None:
     """Train a slice classifier: is there tumour in this slice? Prints the run's name."""
-    _train(recipe)
+    train_recipe(recipe)
 
 
-def _train(recipe: Recipe) -> None:
+def train_recipe(recipe: Recipe) -> Any:
+    """Train a recipe and say what comes of it.
+
+    Returns:
+        Its finished :class:`brain_tumor.training.runs.RunFolder`.
+    """
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.experiments import run as experiment
 
@@ -46,6 +51,7 @@ def _train(recipe: Recipe) -> None:
     minutes = run.description["training_seconds"] / 60
     typer.echo(f"finished in {minutes:.1f} minutes: {run.path}")
     typer.echo(f"next: brain-tumor evaluate {run.path.name}")
+    return run
 
 
 def _describe(run: Any) -> None:

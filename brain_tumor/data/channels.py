@@ -1,8 +1,8 @@
-"""What a network is shown of a slice: its sequences, one alone or with its neighbours, or a mask beside them.
+"""The channels that a network takes of a slice: its sequences, one of them alone, either with its neighbours, or a mask beside.
 
 Channels are chosen when slices are read, so one cache serves every choice. The one sequence is the cohort's reference: FLAIR
-where there is one (:func:`brain_tumor.data.cohort.reference_of`). Of its three channels the middle one is of the slice itself:
-the augmentation that replaces sequences by the reference then replaces a neighbour by the slice itself.
+where there is one (:func:`brain_tumor.data.cohort.reference_of`). At either end of an exam the slice itself stands in for the
+neighbour that is not there.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,10 @@ from brain_tumor.errors import DataError
 if TYPE_CHECKING:
     from brain_tumor.data.cache import Store
 
-CHANNELS = ("sequences", "flair", "neighbours", "sequences+mask")
-COPIES, MIDDLE = 3, 1  # of the reference, as ImageNet's encoders expect; which of them is of the slice itself
+CHANNELS = ("sequences", "flair", "neighbours", "sequences+neighbours", "sequences+mask")
+WITH_NEIGHBOURS = ("neighbours", "sequences+neighbours")
+COPIES, MIDDLE = 3, 1  # of the reference, as ImageNet's encoders expect; which of them stands for the others
+PLANES = 3  # the slice before, the slice, the slice after
 NUMBERS = {1: "one sequence", 2: "two sequences", 3: "three sequences", 4: "four sequences"}
 MASK_SCALING = np.array([[0], [255], [0], [1 / 255]], np.float32)  # low, high, offset, scale: 0-255 to 0-1 whatever the method
 
@@ -30,9 +32,9 @@ class SliceInputs:
     Attributes:
         images: ``(N, S, S, n)`` uint8 of the store, a channel a sequence.
         channels: a name of :data:`CHANNELS`: ``sequences`` (all of them: pre, FLAIR, post), ``flair`` (the reference three times,
-            as source 003 has FLAIR), ``neighbours`` (the reference of the slice before, of the slice and of the one after; at
-            either end of an exam the slice itself stands in) or ``sequences+mask`` (one more channel, tumour probability,
-            255 = 1; row 003.11).
+            as source 003 has FLAIR), ``neighbours`` (the reference of the slice before, of the slice and of the one after; row
+            004.25), ``sequences+neighbours`` (all sequences of these three slices) or ``sequences+mask`` (one more channel,
+            tumour probability, 255 = 1; row 003.11).
         before: ``(N,)`` int, the row of the slice before; ``after`` likewise.
         masks: ``(N, S, S)`` uint8 for ``sequences+mask``.
         reference: the channel of ``images`` that ``flair`` and ``neighbours`` are of.
@@ -56,9 +58,14 @@ class SliceInputs:
         return self.images.shape[-1] if self.channels == "sequences+mask" else self.shape[-1]
 
     @property
+    def planes(self) -> int:
+        """Of how many slices the channels are."""
+        return PLANES if self.channels in WITH_NEIGHBOURS else 1
+
+    @property
     def stand_in(self) -> int:
-        """The network's channel that may stand for another one, which is then missing."""
-        return MIDDLE if self.channels in ("flair", "neighbours") else self.reference
+        """The network's channel that may stand for another one of its plane, which is then missing."""
+        return {"flair": MIDDLE, "neighbours": 0}.get(self.channels, self.reference)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -69,23 +76,28 @@ class SliceInputs:
             return self.images[rows]
         if self.channels == "flair":
             return np.repeat(self.images[rows][..., [self.reference]], COPIES, axis=-1)
-        if self.channels == "neighbours":
-            near = self.before[rows], rows, self.after[rows]
-            return np.stack([self.images[row][..., self.reference] for row in near], axis=-1)
+        if self.channels in WITH_NEIGHBOURS:
+            near = [self.images[row] for row in (self.before[rows], rows, self.after[rows])]
+            return np.concatenate([of[..., [self.reference]] for of in near] if self.channels == "neighbours" else near, axis=-1)
         assert self.masks is not None
         return np.concatenate([self.images[rows], self.masks[rows][..., None]], axis=-1)
 
 
 def count(channels: str, sequences: int) -> int:
     """How many channels a network takes under that name, of slices with so many sequences."""
-    return {"sequences": sequences, "sequences+mask": sequences + 1}.get(channels, COPIES)
+    numbers = {"sequences": sequences, "sequences+mask": sequences + 1, "sequences+neighbours": PLANES * sequences}
+    return numbers.get(channels, COPIES)
 
 
 def in_words(channels: str, sequences: Sequence[str]) -> str:
     """``three sequences``, ``FLAIR alone``: what a network was shown of slices with those sequences."""
     number = NUMBERS.get(len(sequences), f"{len(sequences)} sequences")
     reference = title_of(sequences[reference_of(sequences)])
-    words = {"flair": f"{reference} alone", "neighbours": f"{reference} with its neighbours"}
+    words = {
+        "flair": f"{reference} alone",
+        "neighbours": f"{reference} with its neighbours",
+        "sequences+neighbours": f"{number} with their neighbours",
+    }
     return words.get(channels, f"{number} and an out-of-fold mask" if channels == "sequences+mask" else number)
 
 
@@ -120,7 +132,7 @@ def exam_inputs(images: np.ndarray, channels: str, reference: int) -> SliceInput
 
 
 def slice_scalings(store: "Store", channels: str, normalisation: str) -> np.ndarray:
-    """``(N, 4, C)`` float32: the scaling that go with :func:`slice_inputs`."""
+    """``(N, 4, C)`` float32: the scalings that go with :func:`slice_inputs`."""
     return arranged(store.slice_scalings(normalisation), channels, store.cohort.reference)
 
 
@@ -130,6 +142,8 @@ def arranged(scalings: np.ndarray, channels: str, reference: int) -> np.ndarray:
         return scalings
     if channels == "sequences+mask":
         return np.concatenate([scalings, np.broadcast_to(MASK_SCALING, (*scalings.shape[:-1], 1))], axis=-1)
+    if channels == "sequences+neighbours":
+        return np.concatenate([scalings] * PLANES, axis=-1)
     return np.repeat(scalings[..., [reference]], COPIES, axis=-1)
 
 

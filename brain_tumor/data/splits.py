@@ -26,7 +26,10 @@ SOURCE_004_TEST = (
     "TCGA_HT_7684", "TCGA_CS_5395", "TCGA_FG_6688", "TCGA_DU_8165", "TCGA_DU_7019",
     "TCGA_HT_7855", "TCGA_DU_A5TT", "TCGA_DU_7300", "TCGA_DU_5871", "TCGA_DU_5855",
 )  # fmt: skip
-NAMES = ("source-004", "source-002", "ratio-20", "fold-1-of-5", "slice-fold-1-of-5", "site-HT", "clean-1-of-3", "leaky-1-of-3")
+NAMES = (
+    "source-004", "source-004-fold-1-of-3", "source-002", "ratio-20", "fold-1-of-5", "slice-fold-1-of-5", "site-HT",
+    "clean-1-of-3", "leaky-1-of-3",
+)  # fmt: skip
 FOLDS = 5
 PARTS_BY_SIDE = ("train", "test", "validation")  # our names of SIDES
 SOURCE_002_TEST_SHARE = 0.15  # row 002.09; the unit is not stated there, a slice split is presumed
@@ -95,9 +98,10 @@ def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, validation: floa
     """Make a split by name.
 
     Args:
-        name: ``source-004`` (its 15 patients are the test part), ``source-002`` (85/15 over slices), ``ratio-N`` (N % of
-            patients, by site, are the test part), ``fold-I-of-K`` (patients, stratified by site), ``slice-fold-I-of-K``,
-            ``site-HT`` (the test part is all of that site), ``clean-I-of-K`` or ``leaky-I-of-K`` (:func:`leak_pair`).
+        name: ``source-004`` (its 15 patients are the test part), ``source-004-fold-I-of-K`` (a fold of its other patients, to
+            choose on; its 15 are in no part), ``source-002`` (85/15 over slices), ``ratio-N`` (N % of patients, by site, are the
+            test part), ``fold-I-of-K`` (patients, stratified by site), ``slice-fold-I-of-K``, ``site-HT`` (the test part is all
+            of that site), ``clean-I-of-K`` or ``leaky-I-of-K`` (:func:`leak_pair`).
         cases, slices: a store's tables.
         validation: the share of the remaining units set aside as the validation part.
         seed: decides the draw.
@@ -118,10 +122,14 @@ def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, validation: floa
         return _checked(_patients(name, cases, _draw(cases, int(share[1]) / 100, seed), validation, seed), name)
     if (site := re.fullmatch(r"site-(.+)", name)) and ("-" not in site[1] or site[1] in set(cases.site)):
         return site_split(cases, site[1], validation, seed)
-    if (part := re.fullmatch(r"(fold|slice-fold|clean|leaky)-(\d+)-of-(\d+)", name)) and 1 <= int(part[2]) <= int(part[3]):
+    kinds = "fold|source-004-fold|slice-fold|clean|leaky"
+    if (part := re.fullmatch(rf"({kinds})-(\d+)-of-(\d+)", name)) and 1 <= int(part[2]) <= int(part[3]):
         kind, number, of = part[1], int(part[2]), int(part[3])
         if kind == "fold":
             return k_fold(cases, of, validation, seed)[number - 1]
+        if kind == "source-004-fold":
+            others = cases[~cases.index.isin(owners.all_of(_source_004_cases(cases), cases))]
+            return replace(k_fold(others, of, validation, seed)[number - 1], name=name)
         if kind == "slice-fold":
             return slice_fold(slices, number, of, validation, seed)
         return leak_pair(cases, slices, number, of, seed)[kind == "leaky"]

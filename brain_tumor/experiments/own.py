@@ -46,14 +46,19 @@ class OwnCode:
             facts[f"callback {number}"] = _of_code(type(callback))
         return facts
 
-    def check(self, size: int, channels: int, masks: bool) -> None:
+    def check(self, size: int, channels: int, masks: bool, resized: bool = False) -> None:
         """Refuse a network of other inputs or outputs than the recipe needs.
+
+        Args:
+            resized: a stage trains at another size, at which only networks of this package can be built.
 
         Raises:
             ModelError: naming both shapes.
         """
         if self.model is None:
             return
+        if resized:
+            raise ModelError(f"your network {self.model.name!r} has one size, so no stage can name another")
         expected = (None, size, size, channels), ((None, size, size, 1) if masks else (None, 1))
         shapes = tuple(self.model.input_shape), tuple(self.model.output_shape)
         if shapes != expected:

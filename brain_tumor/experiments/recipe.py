@@ -8,7 +8,7 @@ there are.
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, ClassVar, TypeVar
 
-from brain_tumor.data.channels import CHANNELS, count
+from brain_tumor.data.channels import CHANNELS, WITH_NEIGHBOURS, count
 from brain_tumor.data.intensity import NORMALISATIONS
 from brain_tumor.errors import LARGEST_SEED, ModelError, RunError
 from brain_tumor.models.architectures import CLASSIFICATION, PRECISIONS, SEGMENTATION, check_size, stride
@@ -37,7 +37,8 @@ class Recipe:
         validation: the share of training patients set aside to choose on; 0 once everything is chosen.
         model: a name of the task's ``MODELS``.
         size: slice height and width in pixels that the network works at.
-        weights: where the encoder's come from: ``none`` (random), or a source of :mod:`brain_tumor.models.weights`.
+        weights: where they come from: ``none`` (random), a source of encoders (:mod:`brain_tumor.models.weights`), or the NPZ
+            file of a whole network (:mod:`brain_tumor.models.transfer`), looked for beside the other weights by its name.
         normalisation: ``unit``, ``imagenet``, ``volume`` or ``raw``. The 99th percentile of FLAIR differs twofold between the
             training patients of ``source-004``, which ``volume`` takes out; with ``unit`` a lone slice is seen as in its volume.
         augmentation: how slices are changed in training.
@@ -50,6 +51,7 @@ class Recipe:
         precision: ``auto`` (measured), ``float32`` or ``mixed_bfloat16``.
         seed: initial weights, shuffling and augmentation.
         channels: the channels that the network takes (:mod:`brain_tumor.data.channels`).
+        weight_average: the momentum of a moving average of the weights, which the trained network gets; 0 for its last weights.
         mask_from: for ``sequences+mask``, the cross-validation of a segmentation network whose out-of-fold masks it takes.
         model_arguments: more arguments of the network's constructor, ``{"filters": (8, 16)}``; they are held as pairs of name and
             value.
@@ -64,6 +66,8 @@ class Recipe:
     NEW_LAYERS: ClassVar[str] = ""  # the group of layers for which no weights are learnt elsewhere
     LEARNS_MASKS: ClassVar[bool] = False  # so the way in which masks are resized is part of a run's identity
     balance: ClassVar[str] = "none"
+    rotation_tta: ClassVar[float] = 0.0
+    members: ClassVar[int] = 1
 
     cohort: str = setting("lgg", "Whose exams: lgg, phantom, or a cohort of your own (brain-tumor data add).")
     split: str = setting("source-004", SPLIT_HELP)
@@ -82,9 +86,12 @@ class Recipe:
     precision: str = setting("auto", "auto measures the machine once.", choices=("auto", *PRECISIONS))
     seed: int = setting(0, "Initial weights, shuffling, augmentation.", low=0, high=LARGEST_SEED)
     weights: str = setting(
-        "none", "The encoder's: none, imagenet, mri4 (made by brain-tumor pretrain), or a file of weights.", since="0.2"
+        "none", "none, imagenet, mri4 (both of encoders), or a file that brain-tumor pretrain wrote.", since="0.2"
     )
     channels: str = setting("sequences", "The channels that the network takes.", choices=CHANNELS, since="0.2")
+    weight_average: float = setting(
+        0.0, "Momentum of a moving average of the weights, such as 0.99; 0 for none.", low=0, below=1, since="0.4"
+    )
     mask_from: str = setting("", "For sequences+mask: the cross-validation that predicted the masks.", since="0.2")
     model_arguments: tuple[tuple[str, Any], ...] = setting(
         (), "An argument of the network's constructor, such as filters=8,16; may be given again.", since="0.3"
@@ -101,7 +108,8 @@ class Recipe:
         own = dict(self.model_arguments)
         if twice := [name for name in OF_THE_RECIPE if name in own]:
             raise ModelError(f"model argument {twice[0]!r}: other fields of a recipe say this")
-        check_size(self.size, stride(self.model, **{name: own[name] for name in ("filters",) if name in own}))
+        for size in {self.size, *(stage.size for stage in self.stages if stage.size)}:
+            check_size(size, stride(self.model, **{name: own[name] for name in ("filters",) if name in own}))
         if not self.stages or not any(stage.epochs for stage in self.stages):
             raise ModelError("a recipe without an epoch, expected at least one stage of at least one")
         if bool(self.mask_from) != (self.channels == "sequences+mask"):
@@ -123,16 +131,36 @@ class Recipe:
 
 @dataclass(frozen=True)
 class SegmentationRecipe(Recipe):
-    """Which pixels are tumour."""
+    """Which pixels are tumour.
+
+    Attributes:
+        balance: ``sampling`` takes slices with and without tumour equally often.
+        rotation_tta: predict each slice also turned by this many degrees either way, and take the mean.
+        members: how many networks are trained, from ``seed`` on, a seed each; their mean is the answer (Lakshminarayanan 2017,
+            arXiv 1612.01474).
+    """
 
     TASK: ClassVar[str] = "segmentation"
     MODELS: ClassVar[tuple[str, ...]] = SEGMENTATION
-    LOSSES: ClassVar[tuple[str, ...]] = ("bce-dice", "focal-tversky")
+    LOSSES: ClassVar[tuple[str, ...]] = ("bce-dice", "focal-dice", "edge-dice", "focal-tversky", "bce")
     NEW_LAYERS: ClassVar[str] = "decoder"
     LEARNS_MASKS: ClassVar[bool] = True
 
     model: str = setting("unet-resnet18", "Which network.", choices=SEGMENTATION)
     loss: str = setting("bce-dice", "What is minimised.", choices=LOSSES)
+    balance: str = setting(  # type: ignore[misc]
+        "none", "sampling takes slices with and without tumour equally often.", choices=("none", "sampling"), since="0.4"
+    )
+    rotation_tta: float = setting(0.0, "Predict slices turned by this many degrees either way, too.", low=0, high=45, since="0.4")
+    members: int = setting(1, "Networks that differ in their seed alone and answer together.", low=1, since="0.4")
+
+    def __post_init__(self) -> None:
+        """As of every recipe; and lesions are pasted into lone slices."""
+        super().__post_init__()
+        if self.augmentation.copy_paste and self.channels in (*WITH_NEIGHBOURS, "sequences+mask"):
+            raise ModelError(
+                f"copy_paste with channels {self.channels!r}: lesions are pasted into slices alone, take 'sequences'"
+            )
 
 
 @dataclass(frozen=True)
@@ -193,7 +221,7 @@ def from_options(kind: type[R], **options: Any) -> R:
         options["augmentation"] = Augmentation(**changes)
     if planned:
         arguments: dict[str, Any] = {"strategy": "all", "epochs": EPOCHS, "max_lr": MAX_LR, **planned}
-        options["stages"] = stages(**arguments, new_layers=kind.NEW_LAYERS)
+        options["stages"] = stages(**arguments, new_layers=kind.NEW_LAYERS, size=options.get("size", kind.size))
     return kind(**options)
 
 

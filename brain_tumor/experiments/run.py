@@ -13,24 +13,21 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.data import intensity, owners, splits
 from brain_tumor.data.cache import Store, open_store
-from brain_tumor.data.channels import count
 from brain_tumor.data.cohort import COHORTS, Cohort
 from brain_tumor.data.opening import name_of, open_cohort
 from brain_tumor.errors import DataError, RunError, SplitError
 from brain_tumor.evaluation import scoring
-from brain_tumor.experiments import tasks
-from brain_tumor.experiments.inputs import network_inputs
+from brain_tumor.experiments import members, prepare, tasks
+from brain_tumor.experiments.members import SPLIT
 from brain_tumor.experiments.own import NONE, OwnCode
 from brain_tumor.experiments.part import Part
 from brain_tumor.experiments.recipe import Recipe, identity
-from brain_tumor.models import freezing, precision, saved, settings, weights
+from brain_tumor.models import freezing, precision, saved, settings
 from brain_tumor.paths import runs_folder
-from brain_tumor.training import features, losses
-from brain_tumor.training.batches import SliceArrays, TrainingBatches
+from brain_tumor.training import features, finder
 from brain_tumor.training.runs import ANEW, TRAINED, RunFolder, environment, now
 from brain_tumor.training.stages import train as train_stages
 
-SPLIT = "split.json"
 BY_CONTENT = ("cohort", "split", "split_seed", "validation")  # what these say of a run, its cohort and split say better
 
 
@@ -55,47 +52,28 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         check_content(run, facts)
         if run.status == "finished":
             return run
-    sequences = len(cohort.sequences)
-    description = saved.describe(recipe.model, **recipe.network_arguments(sequences))
-    own.check(recipe.size, count(recipe.channels, sequences), recipe.LEARNS_MASKS)
+    if recipe.members > 1:
+        runs = [train(member, cohort, on_start) for member in members.recipes(recipe)]
+        return members.gather(runs, recipe, run, split, facts)
     number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision)
-    keras.utils.set_random_seed(recipe.seed)
-    model = own.model or saved.build(description, number_format)
-    if own.model:
-        description = saved.describe_own(own.model)
-    encoder = weights.load_encoder(model, recipe.weights, recipe.normalisation)
-    if encoder:
-        facts["encoder_hash"] = encoder["sha256"]
+    network = prepare.network(recipe, cohort, split, number_format, own)
+    if network.encoder:
+        facts["encoder_hash"] = network.encoder["sha256"]
         if run.exists:
             check_content(run, facts)
-    for stage in recipe.stages:
-        freezing.train_only(model, stage.part)  # a part that this network lacks is refused now, not when its stage begins
-    inputs, scalings = network_inputs(recipe, store)  # resizes, so after all that may refuse the recipe
-    targets = task.targets(recipe, store)
-    rows = {part: split.rows(part, store.slices) for part in splits.PARTS}
-    parts = {
-        part: SliceArrays(inputs, targets, scalings, own_rows, inputs.sequences, inputs.stand_in)
-        for part, own_rows in rows.items()
-    }
-    class_weights = losses.class_weights(targets[parts["train"].rows]) if recipe.balance == "weights" else None
-
-    def epoch_batches(epoch: int) -> TrainingBatches:
-        return TrainingBatches(
-            parts["train"], recipe.batch_size, recipe.augmentation, recipe.seed, epoch, recipe.balance, own.augmentation
-        )
-
-    epoch_batches(0)  # a train part too small for one batch is refused now
+    material = prepare.material(recipe, store, split, network.model, number_format, own)
     with run.under_way(
         started=run.description["started"] if run.exists else now(),
         recipe=recipe.to_json(),
         precision=number_format,
-        parameters=model.count_params(),
+        parameters=network.model.count_params(),
         phantom=cohort.phantom,
         sequences=list(cohort.sequences),
         **({"caution": cohort.caution} if cohort.caution else {}),
         parts={part: _part_size(split, part, store) for part in splits.PARTS},
-        encoder=encoder,
-        class_weights=class_weights,
+        encoder=network.encoder,
+        class_weights=material.class_weights,
+        effective_batch=recipe.batch_size,  # slices a step on all processes together, of which there is one (row 004.43)
         environment=environment(),
         own_code=own.facts(),
         **facts,
@@ -103,14 +81,39 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         split.save(run.path / SPLIT)
         if on_start:
             on_start(run)
-        validation = parts["validation"] if len(parts["validation"].rows) else None
-        loss = own.loss or losses.make(recipe.loss, class_weights, task.losses)
-        short = features.represents(recipe.augmentation)
-        trained = (model, recipe.stages, epoch_batches, loss, run, validation, task.metrics)
-        train_stages(*trained, on_features=short, callbacks=own.callbacks)
+        train_stages(
+            network.model,
+            recipe.stages,
+            material.own_size.epoch_batches,
+            material.loss,
+            run,
+            material.own_size.validation,
+            task.metrics,
+            on_features=features.represents(recipe.augmentation),
+            callbacks=own.callbacks,
+            at_size=material.at_size,
+            average=recipe.weight_average,
+        )
+        model, description = saved.for_use(network.model, network.description)
         saved.save(model, description | {"precision": number_format, "predictor": _predictor(recipe, cohort)}, run.path)
     run.drop_checkpoints()
     return run
+
+
+@settings.fixed()
+def find_rate(recipe: Recipe, cohort: Cohort, own: OwnCode = NONE) -> finder.Sweep:
+    """The losses of a recipe's network at learning rates that rise, with the slices that it would be trained on.
+
+    Raises:
+        DataError, SplitError, ModelError: the recipe does not fit the cohort.
+    """
+    recipe = on(recipe, cohort)
+    store, number_format = open_store(cohort), precision.resolve(recipe.precision)
+    split = make_split(recipe, store)
+    model = prepare.network(recipe, cohort, split, number_format, own).model
+    material = prepare.material(recipe, store, split, model, number_format, own)
+    freezing.train_only(model, recipe.stages[0].part)
+    return finder.sweep(model, material.loss, material.own_size.epoch_batches, recipe.stages[0])
 
 
 def evaluate(
@@ -283,6 +286,8 @@ def _predictor(recipe: Recipe, cohort: Cohort) -> dict[str, Any]:
     """How the model's inputs are prepared and its answer is decided (:class:`brain_tumor.inference.predictor.Predictor`)."""
     values = recipe.to_json()
     prepared = {name: values[name] for name in ("normalisation", "channels", "flip_tta", "threshold")}
+    if recipe.rotation_tta:
+        prepared["rotation_tta"] = recipe.rotation_tta
     return prepared | {"cohort": cohort.name, "sequences": list(cohort.sequences), "reference": cohort.reference}
 
 

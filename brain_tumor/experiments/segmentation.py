@@ -40,23 +40,12 @@ def evaluate(part: Part, again: bool) -> Result:
     """
     recipe, store = part.recipe, part.store
     truth = {size: open_store(part.cohort, size).masks for size in (recipe.size, store.size)}
-    predictor = Predictor.load(part.run.path, part.model)
     whole = whole_cases(store, part.rows)
     cases, seconds = [], []
     spacings, unit = _spacings(part.cohort)
-    by_case = store.slices.iloc[part.rows].groupby("case_id").slice
-    for case_id, numbers in tracked(by_case, f"scoring {part.name}", by_case.ngroups):
-        prediction = None if again else _stored_prediction(part, str(case_id), numbers.to_numpy())
-        if prediction is None:
-            begun = time.monotonic()
-            images = store.images[store.rows_of(case_id)]
-            scaling = store.scalings[recipe.normalisation][store.cases.index.get_loc(case_id)]
-            rows = store.rows_of(case_id)
-            exam = Exam(str(case_id), images, store.slices.slice.to_numpy()[rows], numbers.index - rows.start, scaling=scaling)
-            prediction = predictor.predict(exam)
-            seconds.append(time.monotonic() - begun)
-            prediction.save(part.run.path / PREDICTIONS)
-        masks_of_case = {size: of_size[numbers.index] for size, of_size in truth.items()}
+    for prediction, rows, spent in predictions(part, again):
+        seconds.append(spent)
+        masks_of_case = {size: of_size[rows] for size, of_size in truth.items()}
         predicted = {recipe.size: prediction.working, store.size: prediction.native}
         tables = segmentation.of_case(
             prediction.case_id,
@@ -65,7 +54,7 @@ def evaluate(part: Part, again: bool) -> Result:
             masks_of_case,
             recipe.threshold,
             whole,
-            spacings[str(case_id)],
+            spacings[prediction.case_id],
         )
         cases.append(tables | {scoring.CEILING: _ceiling(prediction, masks_of_case[recipe.size], masks_of_case[store.size])})
     tables = scoring.stack(cases)
@@ -76,8 +65,29 @@ def evaluate(part: Part, again: bool) -> Result:
         tables[scoring.SLICE_FLOORS] = classification.image_free(store.slices, train, part.rows)
         boundaries = segmentation.floor_boundaries(_floors_by_case(floor_masks, store, part.rows, spacings), whole)
         tables |= segmentation.judge(tables, boundaries, part.cohort.fields, store.size, recipe.threshold, unit)
-    facts = {"inference_seconds": round(sum(seconds), 1)} if len(seconds) == by_case.ngroups else {}  # reading is none
+    facts = {"inference_seconds": round(sum(filter(None, seconds)), 1)} if None not in seconds else {}  # reading is none
     return Result(tables, facts)
+
+
+def predictions(part: Part, again: bool = False) -> Iterator[tuple[Prediction, np.ndarray, float | None]]:
+    """Each case's prediction, its rows in the store, and how long it took; None where it was stored before and is read.
+
+    Raises:
+        DataError, ModelError: a stored prediction or the model is damaged.
+    """
+    store, predictor = part.store, Predictor.load(part.run.path, part.model)
+    by_case = store.slices.iloc[part.rows].groupby("case_id").slice
+    for case_id, numbers in tracked(by_case, f"scoring {part.name}", by_case.ngroups):
+        prediction, spent = None if again else _stored_prediction(part, str(case_id), numbers.to_numpy()), None
+        if prediction is None:
+            begun, rows = time.monotonic(), store.rows_of(case_id)
+            scaling = store.scalings[part.recipe.normalisation][store.cases.index.get_loc(case_id)]
+            asked = numbers.index - rows.start
+            exam = Exam(str(case_id), store.images[rows], store.slices.slice.to_numpy()[rows], asked, scaling=scaling)
+            prediction = predictor.predict(exam)
+            spent = time.monotonic() - begun
+            prediction.save(part.run.path / PREDICTIONS)
+        yield prediction, numbers.index.to_numpy(), spent
 
 
 def image_free(store: Store, size: int, train: np.ndarray, rows: np.ndarray) -> pd.DataFrame:

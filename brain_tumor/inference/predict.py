@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -64,23 +65,38 @@ def load_prediction(path: Path) -> Prediction:
         ) from None
 
 
-def probabilities(network: Network, images: np.ndarray, scaling: np.ndarray, flip_tta: bool = False) -> np.ndarray:
+def probabilities(
+    network: Network, images: np.ndarray, scaling: np.ndarray, flip_tta: bool = False, rotation_tta: float = 0.0
+) -> np.ndarray:
     """Run slices that already have the network's size and channels.
 
     Args:
         network: gives one logit a pixel, or one a slice (:func:`brain_tumor.models.backend.frozen` of a model).
         images: ``(Z, S, S, C)`` uint8.
         scaling: ``(4, C)`` float32, the exam's.
-        flip_tta: also run the slices mirrored left and right, and take the mean of both answers.
+        flip_tta: also run the slices mirrored left and right, and take the mean of all answers.
+        rotation_tta: also run them turned by this many degrees either way.
 
     Returns:
         ``(Z, S, S)`` or ``(Z,)`` float32 in [0, 1].
     """
-    plain = _run(network, images, scaling)[..., 0]
-    if not flip_tta:
-        return plain
-    mirrored = _run(network, images[:, :, ::-1], scaling)[..., 0]
-    return (plain + (mirrored[:, :, ::-1] if mirrored.ndim == 3 else mirrored)) / 2
+    answers = []
+    for degrees in (0.0, rotation_tta, -rotation_tta) if rotation_tta else (0.0,):
+        turned = _turned(images, degrees)
+        answers.append(_turned(_run(network, turned, scaling)[..., 0], -degrees))
+        if flip_tta:
+            mirrored = _run(network, turned[:, :, ::-1], scaling)[..., 0]
+            answers.append(_turned(mirrored[:, :, ::-1] if mirrored.ndim == 3 else mirrored, -degrees))
+    return answers[0] if len(answers) == 1 else sum(answers[1:], answers[0]) / len(answers)
+
+
+def _turned(planes: np.ndarray, degrees: float) -> np.ndarray:
+    """Planes ``(Z, S, S, ...)`` turned about their centre; numbers ``(Z,)`` as they are."""
+    if not degrees or planes.ndim == 1:
+        return planes
+    size = planes.shape[1]
+    matrix = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), degrees, 1.0)
+    return np.stack([cv2.warpAffine(plane, matrix, (size, size)).reshape(plane.shape) for plane in planes])
 
 
 @settings.fixed()

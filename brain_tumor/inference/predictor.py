@@ -55,10 +55,12 @@ class Predictor:
         normalisation: how pixel values are brought to one scale (:mod:`brain_tumor.data.intensity`).
         channels: the channels that the network takes (:mod:`brain_tumor.data.channels`).
         flip_tta: predict each slice as it is and mirrored, and take the mean.
+        rotation_tta: predict it turned by this many degrees either way, too; 0 for not.
         threshold: tumour is called where the probability is above this.
         cohort: the cohort that it was trained on.
         sequences: the names of an exam's channels, in order; those of LGG where an earlier version wrote the folder.
         reference: the channel that ``flair`` and ``neighbours`` are of, and in which slices are drawn.
+        others: more networks, prepared alike, whose answers are averaged with this one's.
     """
 
     model: keras.Model
@@ -69,6 +71,8 @@ class Predictor:
     cohort: str = ""
     sequences: Sequence[str] = lgg.SEQUENCES
     reference: int = lgg.FLAIR
+    rotation_tta: float = 0.0
+    others: Sequence["Predictor"] = ()
 
     @classmethod
     def load(cls, folder: Path | str, model: keras.Model | None = None) -> "Predictor":
@@ -81,6 +85,9 @@ class Predictor:
             ModelError: a file is missing or damaged, or does not say how inputs are prepared.
         """
         folder = Path(folder)
+        if members := saved.members(folder):
+            first, *others = (cls.load(member) for member in members)
+            return cls(first.model, **saved.read(folder)["predictor"], others=tuple(others))
         model, description = saved.load_described(folder, model)
         try:
             return cls(model, **description["predictor"])
@@ -104,7 +111,7 @@ class Predictor:
     @property
     def by_exam(self) -> bool:
         """Whether its answer for a slice depends on the other slices of the exam."""
-        return self.normalisation == "volume" or self.channels == "neighbours"
+        return self.normalisation == "volume" or self.channels in channels.WITH_NEIGHBOURS
 
     def exam(self, source: str | Path | np.ndarray | Case) -> Exam:
         """Anything that :func:`brain_tumor.inference.intake.exam` takes, read as this network needs it."""
@@ -129,7 +136,9 @@ class Predictor:
         measured = intensity.scaling(exam.images, self.normalisation) if exam.scaling is None else exam.scaling
         scaling = channels.arranged(measured, self.channels, self.reference)
         resized = intensity.resize_images(intensity.pad_to_square(images), self.model.input_shape[1])
-        answer = probabilities(self.network, resized, scaling, self.flip_tta)
+        networks = [self.network, *(other.network for other in self.others)]
+        answers = [probabilities(network, resized, scaling, self.flip_tta, self.rotation_tta) for network in networks]
+        answer = sum(answers[1:], answers[0]) / len(answers)
         check_probabilities(answer, f"{exam.name}: the network's answer")  # NaN would be stored as "no tumour"
         if not self.outlines:
             return SlicePrediction(exam.name, exam.asked, answer)

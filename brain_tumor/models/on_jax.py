@@ -7,7 +7,7 @@ Keras's own ``train_step`` within one ``jax.lax.scan``: it learns and measures w
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -115,31 +115,54 @@ def _recoloured(image: Tensor, sources: Tensor, curves: Tensor) -> Tensor:
     return curves[jnp.arange(len(curves)), image[..., sources]]
 
 
-def training(model: keras.Model, slices: Slices, batch_size: int) -> Callable[[Changes], Logs]:
+def training(model: keras.Model, slices: Slices, batch_size: int) -> Callable[[Changes, Any], Logs]:
     """A function that trains a compiled ``model`` on all batches of an epoch and gives what each measured.
 
-    The host waits once, for the measures. ``model`` holds its new weights, statistics, random states and optimiser's variables
-    afterwards.
+    It takes the epoch and, or None, moving averages of the weights (:class:`brain_tumor.training.averages.Averages`). The host
+    waits once, for the measures. ``model`` holds its new weights, statistics, random states and optimiser's variables afterwards.
     """
     unmeasured = _unmeasured(model, slices, batch_size)
     variables = [model.trainable_variables, model.non_trainable_variables, model.optimizer.variables]
+    places = {id(variable): number for number, variable in enumerate(variables[0] + variables[1])}
 
-    @partial(jax.jit, donate_argnums=0)
-    def scan(state: Any, slices: Slices, epoch: Changes) -> tuple[Any, dict[str, Tensor]]:
+    @partial(jax.jit, donate_argnums=0, static_argnums=3)
+    def scan(state: Any, slices: Slices, epoch: Changes, average: Any) -> tuple[Any, dict[str, Tensor]]:
         def step(state: Any, changes: Changes) -> tuple[Any, dict[str, Tensor]]:
-            logs, (*state, _) = model.train_step((*state, unmeasured), batch(slices, changes))
-            return state, logs
+            (*weights, means), number = state
+            logs, (*weights, _) = model.train_step((*weights, unmeasured), batch(slices, changes))
+            if average:
+                number = number + 1
+                means = average(number, [*weights[0], *weights[1]], means)
+            return ((*weights, means), number), logs
 
         return jax.lax.scan(step, state, epoch)
 
-    def train(epoch: Changes) -> Logs:
-        state, logs = scan([[variable.value for variable in group] for group in variables], slices, epoch)
-        for group, values in zip(variables, state, strict=True):  # at once: the old values are gone
-            for variable, value in zip(group, values, strict=True):
+    def train(epoch: Changes, averages: Any = None) -> Logs:
+        average, values, number = None, [], 0
+        if averages:
+            values, number = [jnp.asarray(value) for value in averages.values], averages.step
+            average = _averaging(averages.momentum, tuple(places[id(variable)] for variable in averages.variables))
+        weights = [[variable.value for variable in group] for group in variables]
+        ((*weights, values), number), logs = scan(((*weights, values), number), slices, epoch, average)
+        for group, of_group in zip(variables, weights, strict=True):  # at once: the old values are gone
+            for variable, value in zip(group, of_group, strict=True):
                 variable.assign(value)
+        if averages:
+            averages.step, averages.values = int(number), [np.array(value) for value in values]
         return _rows(logs)
 
     return train
+
+
+@cache
+def _averaging(momentum: float, places: tuple[int, ...]) -> Callable[[Tensor, list[Tensor], list[Tensor]], list[Tensor]]:
+    """Moving averages one step on, of the weights at ``places``: :meth:`brain_tumor.training.averages.Averages.update`."""
+
+    def average(number: Tensor, weights: list[Tensor], means: list[Tensor]) -> list[Tensor]:
+        part = 1 - jnp.minimum(momentum, (1 + number) / (10 + number))
+        return [mean + part.astype(mean.dtype) * (weights[place] - mean) for place, mean in zip(places, means, strict=True)]
+
+    return average
 
 
 def evaluation(model: keras.Model, slices: Slices, batch_size: int) -> Callable[[np.ndarray], Logs]:

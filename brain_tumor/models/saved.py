@@ -3,7 +3,8 @@
 The network is rebuilt from our code, never from Keras's own model JSON, and weights are checked before they are read.
 """
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ CONSTRUCTORS: dict[str, Callable[..., keras.Model]] = {
     "plain": classifier.plain,
 }
 OF_BATCHNORM = ("batchnorm_momentum", "input_batchnorm")
+OF_TRAINING = ("deep_supervision",)
 DESCRIPTION, WEIGHTS = "model.json", "model.weights.h5"
 ANEW = "copy the folder again, or remove it and train the run anew"
 OWN = "own"  # the constructor of a network that is not ours
+MEMBERS = "members"  # of a folder that holds several models, each in a folder of its own
 
 
 def describe(architecture: str, **arguments: Any) -> dict:
@@ -74,12 +77,49 @@ def build(description: dict, number_format: str = "float32") -> keras.Model:
         raise ModelError(f"network {name!r} cannot be built with {values}: {str(error).partition(chr(10))[0]}") from error
 
 
+def for_use(model: keras.Model, description: dict) -> tuple[keras.Model, dict]:
+    """A trained network and its description without what only training needs."""
+    arguments = {name: value for name, value in description["arguments"].items() if name not in OF_TRAINING}
+    if description["constructor"] == OWN or arguments == description["arguments"]:
+        return model, description
+    return unet.for_use(model), description | {"arguments": arguments}
+
+
 def save(model: keras.Model, description: dict, folder: Path) -> None:
     """Write ``model.weights.h5``, then ``model.json`` with its hash."""
     with files.atomic_path(folder / WEIGHTS) as temporary:
         model.save_weights(temporary)
         digest = files.sha256_file(temporary)
     files.write_json(folder / DESCRIPTION, {**description, "weights_sha256": digest})
+
+
+def save_members(models: Sequence[Path], folder: Path) -> None:
+    """Copy the models of several folders into one, whose answer is the mean of theirs (:func:`members`)."""
+    digests = []
+    for number, model in enumerate(models, 1):
+        with files.atomic_folder(folder / f"member-{number}") as temporary:
+            for name in (WEIGHTS, DESCRIPTION):
+                shutil.copyfile(model / name, temporary / name)
+        digests.append(read(model)["weights_sha256"])
+    first = {name: value for name, value in read(models[0]).items() if name in ("precision", "predictor")}
+    described = {"constructor": MEMBERS, "arguments": {"members": len(models)}, "weights_sha256": files.sha256_json(digests)}
+    files.write_json(folder / DESCRIPTION, first | described)
+
+
+def members(folder: Path) -> list[Path]:
+    """The folders of the models that answer together; of a folder with one model, none.
+
+    Raises:
+        ModelError: a file is missing or damaged, or a member is another's.
+    """
+    description = read(folder)
+    if description["constructor"] != MEMBERS:
+        return []
+    folders = [folder / f"member-{number}" for number in range(1, description["arguments"]["members"] + 1)]
+    digest = files.sha256_json([read(member)["weights_sha256"] for member in folders])
+    if digest != description["weights_sha256"]:
+        raise ModelError(f"{folder / DESCRIPTION}: holds other members than were saved; {ANEW}")
+    return folders
 
 
 def read(folder: Path) -> dict:
@@ -123,6 +163,8 @@ def load_described(folder: Path, own: keras.Model | None = None) -> tuple[keras.
         ModelError: a file is missing or damaged, describes no network of ours, or its weights are not those that were saved.
     """
     description = read(folder)
+    if description["constructor"] == MEMBERS:
+        raise ModelError(f"{folder}: holds {description['arguments']['members']} networks that answer together, not one")
     expected = str(description.pop("weights_sha256"))
     try:
         digest = files.sha256_file(folder / WEIGHTS)

@@ -10,6 +10,8 @@ from brain_tumor.errors import ModelError
 from brain_tumor.models.architectures import BACKBONES, RESNET_STRIDE, RESUNET_FILTERS, check_size, stride
 from brain_tumor.models.backbones import segmentation_models, with_batchnorm_momentum
 
+HEAD = "final_conv"
+
 
 def unet(backbone: str, size: int, channels: int = 3, batchnorm_momentum: float = 0.99) -> keras.Model:
     """U-Net (Ronneberger 2015, arXiv 1505.04597) whose encoder is a ResNet (He 2016), random weights.
@@ -26,7 +28,7 @@ def unet(backbone: str, size: int, channels: int = 3, batchnorm_momentum: float 
     network = segmentation_models().Unet(
         backbone, input_shape=(size, size, channels), encoder_weights=None, classes=1, activation="linear"
     )
-    features = with_batchnorm_momentum(network, batchnorm_momentum).get_layer("final_conv").input
+    features = with_batchnorm_momentum(network, batchnorm_momentum).get_layer(HEAD).input
     return keras.Model(network.input, _head(features), name=f"unet_{backbone}")
 
 
@@ -36,6 +38,7 @@ def resunet(
     filters: tuple[int, ...] = RESUNET_FILTERS,
     batchnorm_momentum: float = 0.99,
     halved: bool = False,
+    deep_supervision: int = 0,
 ) -> keras.Model:
     """ResUNet: residual blocks down and up with skips, after Zhang 2018 (arXiv 1711.10684) and the popular Keras pattern.
 
@@ -46,10 +49,14 @@ def resunet(
         batchnorm_momentum: as in :func:`unet`.
         halved: work at half the height and width between a first convolution and the last one, which saves most of the time that
             a U-Net spends on its largest planes; logits are of the full size all the same.
+        deep_supervision: how many levels below the first give logits too while it trains, each a channel more of the output, so
+            that the loss reaches them directly (Lee 2015, arXiv 1409.5185); :func:`for_use` takes them away.
     """
+    if not 0 <= deep_supervision < len(filters) - 1:
+        raise ModelError(f"deep_supervision {deep_supervision}, expected 0 to {len(filters) - 2}, one for each level in between")
     check_size(size, (1 + halved) * stride("resunet", filters))
     x = images = keras.Input((size, size, channels), name="image")
-    skips = []
+    skips, coarser = [], []
     if halved:
         x = keras.layers.Conv2D(filters[0], 4, strides=2, padding="same", use_bias=False, name="stem_conv")(x)
     for level, width in enumerate(filters[:-1], 1):
@@ -61,9 +68,21 @@ def resunet(
         x = keras.layers.UpSampling2D(name=f"decoder{level}_up")(x)
         x = keras.layers.Concatenate(name=f"decoder{level}_skip")([x, skip])
         x = _residual_block(x, width, batchnorm_momentum, f"decoder{level}")
+        if 1 < level <= 1 + deep_supervision:
+            coarser.insert(0, _coarse_head(x, 2 ** (level - 1 + halved), f"deep{level}"))
     if halved:
         x = keras.layers.UpSampling2D(name="final_up")(x)
-    return keras.Model(images, _head(x), name="resunet")
+    logits = _head(x)
+    if coarser:
+        logits = keras.layers.Concatenate(dtype="float32", name="deep_logits")([logits, *coarser])
+    return keras.Model(images, logits, name="resunet")
+
+
+def for_use(network: keras.Model) -> keras.Model:
+    """The network without what only training needs: its own logits alone, from the very same layers."""
+    if network.output_shape[-1] == 1:
+        return network
+    return keras.Model(network.input, network.get_layer(HEAD).output, name=network.name)
 
 
 def _residual_block(x: keras.KerasTensor, filters: int, momentum: float, name: str) -> keras.KerasTensor:
@@ -82,4 +101,10 @@ def _residual_block(x: keras.KerasTensor, filters: int, momentum: float, name: s
 
 
 def _head(features: keras.KerasTensor) -> keras.KerasTensor:
-    return keras.layers.Conv2D(1, 3, padding="same", dtype="float32", name="final_conv")(features)
+    return keras.layers.Conv2D(1, 3, padding="same", dtype="float32", name=HEAD)(features)
+
+
+def _coarse_head(features: keras.KerasTensor, factor: int, name: str) -> keras.KerasTensor:
+    """Logits of a coarser level, each repeated for the pixels that it stands for."""
+    logits = keras.layers.Conv2D(1, 1, dtype="float32", name=f"{name}_conv")(features)
+    return keras.layers.UpSampling2D(factor, dtype="float32", name=f"{name}_up")(logits)

@@ -15,7 +15,7 @@ import numpy as np
 
 from brain_tumor.data.intensity import normalise
 from brain_tumor.errors import DataError
-from brain_tumor.training import augment
+from brain_tumor.training import augment, brightness, copy_paste
 
 WORKERS, AHEAD = 2, 8
 # What is done about classes of unlike size: nothing, weights in the loss (brain_tumor.training.losses), or another draw.
@@ -49,7 +49,9 @@ class SliceArrays:
         scalings: ``(N, 4, C)`` float32, one scaling a slice (:func:`brain_tumor.data.intensity.scaling`).
         rows: the rows of these arrays that belong to this part of the split.
         sequences: how many of the first channels are MRI; None for all.
-        reference: the channel that stands for a missing one in ``sequence_dropout``.
+        reference: the channel that stands for a missing one in ``sequence_dropout``; of several planes, in the first.
+        planes: of how many neighbouring slices an image has the sequences.
+        owners: ``(N,)``, the patient of each row; needed for ``copy_paste``.
     """
 
     images: Images
@@ -58,30 +60,53 @@ class SliceArrays:
     rows: np.ndarray
     sequences: int | None = None
     reference: int = 0
+    planes: int = 1
+    owners: np.ndarray | None = None
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """``(N,)``, the class of each slice; of masks, whether it shows tumour."""
+        if self.targets.ndim == 1:
+            return self.targets
+        return np.array([target.any() for target in self.targets]).astype(np.uint8)
+
+    @functools.cached_property
+    def donors(self) -> np.ndarray:
+        """The rows whose lesions :mod:`brain_tumor.training.copy_paste` takes."""
+        return copy_paste.donors(self)
 
     def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self.images[rows], self.targets[rows], self.scalings[rows]
 
 
 class Draw(NamedTuple):
-    """What chance decides of one batch: ``rows (B,)`` in ascending order, how each is moved, and its intensity."""
+    """What chance decides of one batch.
+
+    Attributes:
+        rows: ``(B,)``, in ascending order.
+        matrices, warp: how each slice is moved.
+        intensity: how its brightness changes.
+        lesions: ``(B,)``, the row whose lesion it gets, -1 for none; None where no slice gets one.
+    """
 
     rows: np.ndarray
     matrices: np.ndarray
-    intensity: augment.IntensityChanges
+    intensity: brightness.IntensityChanges
+    warp: augment.Warp | None = None
+    lesions: np.ndarray | None = None
 
 
 class TrainingBatches:
     """One epoch: shuffled, augmented, whole batches only (what is left over changes with every epoch); made ahead of use.
 
     Args:
-        balance: ``sampling`` draws every class of labels equally often, to within one slice, in as many batches: of a large
-            class some slices stay out this epoch, those of a small one come again. ``none`` and ``weights`` draw each slice
-            at most once.
+        balance: ``sampling`` draws every class equally often, to within one slice, in as many batches: of a large class some
+            slices stay out this epoch, those of a small one come again. Of masks the classes are slices with and without tumour.
+            ``none`` and ``weights`` draw each slice at most once.
         own: an augmentation of the user's, called after ours (:class:`brain_tumor.experiments.own.OwnCode`).
 
     Raises:
-        DataError: too few slices for one batch; or ``sampling`` of masks, or of a part that holds a single class.
+        DataError: too few slices for one batch; or ``sampling`` of a part that holds a single class.
     """
 
     def __init__(
@@ -121,17 +146,24 @@ class TrainingBatches:
         """Which slices make a batch, and what becomes of each."""
         rows = np.sort(self.order[index * self.batch_size : (index + 1) * self.batch_size])
         size, channels = self.arrays.images.shape[-2:]
-        sequences = channels if self.arrays.sequences is None else self.arrays.sequences
+        sequences = (channels if self.arrays.sequences is None else self.arrays.sequences) // self.arrays.planes
         generator = np.random.default_rng([self.seed, self.epoch, index])
         matrices = augment.draw(self.augmentation, len(rows), size, generator)
-        intensity = augment.draw_intensity(self.augmentation, len(rows), sequences, generator, self.arrays.reference)
-        return Draw(rows, matrices, intensity)
+        intensity = brightness.draw(self.augmentation, len(rows), sequences, generator, self.arrays.reference, self.arrays.planes)
+        warp = augment.draw_warp(self.augmentation, len(rows), generator)
+        lesions = None
+        if self.augmentation.copy_paste:
+            assert self.arrays.owners is not None
+            lesions = copy_paste.draw(self.augmentation.copy_paste, rows, self.arrays.donors, self.arrays.owners, generator)
+        return Draw(rows, matrices, intensity, warp, lesions)
 
     def _make(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rows, matrices, intensity = self.draw(index)
-        images, targets, scalings = self.arrays.take(rows)
-        images, targets = augment.apply(images, targets, matrices)
-        images = augment.apply_intensity(images, intensity)
+        draw = self.draw(index)
+        images, targets, scalings = self.arrays.take(draw.rows)
+        if draw.lesions is not None:
+            images, targets = copy_paste.apply(images, targets, scalings, draw.lesions, self.arrays)
+        images, targets = augment.apply(images, targets, draw.matrices, draw.warp)
+        images = brightness.apply(images, draw.intensity)
         if self.own:
             images, targets = self.own(images, targets, np.random.default_rng([self.seed, self.epoch, index, 1]))
         return normalise(images, scalings), targets[..., None].astype(np.float32)
@@ -139,9 +171,7 @@ class TrainingBatches:
 
 def _balanced(arrays: SliceArrays, count: int, generator: np.random.Generator) -> np.ndarray:
     """``count`` rows, every class equally often, within a class every row as often as any other, to within one."""
-    if arrays.targets.ndim != 1:
-        raise DataError(f"balance 'sampling' needs a label a slice, found targets of shape {arrays.targets.shape}")
-    labels = arrays.targets[arrays.rows]
+    labels = arrays.labels[arrays.rows]
     classes = generator.permutation(np.unique(labels))  # where they do not divide evenly, chance says who gets one more
     if len(classes) < 2:
         raise DataError(f"balance 'sampling' needs two classes, all {len(labels)} training slices are of class {classes[0]}")

@@ -1,7 +1,8 @@
 """A checkpoint: the folder from which a killed training resumes exactly, written whole and read whole, or refused by name.
 
-``checkpoint.weights.h5``, ``optimiser.npz`` (an array a variable) and ``state.json``: epoch, history, and the SHA-256 of the
-weights, since HDF5 reads a file whose end is zeros as if nothing were wrong. NPZ files carry check sums of their own.
+``checkpoint.weights.h5``, ``optimiser.npz`` (an array a variable), perhaps ``averages.npz``, and ``state.json``: epoch, history,
+and the SHA-256 of the weights, since HDF5 reads a file whose end is zeros as if nothing were wrong. NPZ files carry check sums of
+their own.
 """
 
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ import numpy as np
 from brain_tumor import files
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import storage
+from brain_tumor.training.averages import Averages
 
-STATE, WEIGHTS, OPTIMISER = "state.json", "checkpoint.weights.h5", "optimiser.npz"
+STATE, WEIGHTS, OPTIMISER, AVERAGES = "state.json", "checkpoint.weights.h5", "optimiser.npz", "averages.npz"
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,14 @@ class Checkpoint:
 
     path: Path
 
-    def write(self, model: keras.Model, epoch: int, history: list[dict]) -> None:
+    def write(self, model: keras.Model, epoch: int, history: list[dict], averages: Averages | None = None) -> None:
         """Write the state of a compiled model after ``epoch`` epochs: the whole folder, or nothing."""
         with files.atomic_folder(self.path) as temporary:
             model.save_weights(temporary / WEIGHTS)
             arrays = {f"v{i}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(model.optimizer.variables)}
             np.savez(temporary / OPTIMISER, **arrays)
+            if averages:
+                np.savez(temporary / AVERAGES, **averages.to_arrays())
             digest = files.sha256_file(temporary / WEIGHTS)
             files.write_json(temporary / STATE, {"epoch": epoch, "history": history, "weights_sha256": digest})
 
@@ -68,6 +72,15 @@ class Checkpoint:
         with self._file(OPTIMISER) as path, storage.arrays(path) as arrays:
             for i, variable in enumerate(model.optimizer.variables):
                 variable.assign(arrays[f"v{i}"])
+
+    def restore_averages(self, averages: Averages) -> None:
+        """Go on with the moving averages of the weights.
+
+        Raises:
+            RunError: they are damaged, or another network's.
+        """
+        with self._file(AVERAGES) as path, storage.arrays(path) as arrays:
+            averages.from_arrays(arrays)
 
     @contextmanager
     def _file(self, name: str) -> Iterator[Path]:

@@ -7,7 +7,7 @@ Order, mirroring and dropout are those of the same stage on images, so both trai
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import keras
 import numpy as np
@@ -34,8 +34,12 @@ def check(augmentation: augment.Augmentation) -> None:
         ModelError: naming what cannot be represented.
     """
     if not represents(augmentation):
-        names = ("rotation_degrees", "zoom", "gamma", "sequence_dropout")
-        moves = ", ".join(f"{name} {getattr(augmentation, name):g}" for name in names if getattr(augmentation, name))
+        names = [item.name for item in fields(augment.Augmentation)]
+        moves = ", ".join(
+            f"{name} {getattr(augmentation, name):g}"
+            for name in names
+            if name != "flip" and getattr(augmentation, name) != getattr(augment.NONE, name)
+        )
         raise ModelError(f"augmentation with {moves}: cached features can only be mirrored; train on images, or set it to 0")
 
 
@@ -104,9 +108,9 @@ class FeatureBatches:
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """``features (B, F)`` and ``labels (B, 1)``, float32."""
-        rows, matrices, _ = self.batches.draw(index)
-        labels = self.batches.arrays.targets[rows]
-        return self.features.take(rows, matrices[:, 0, 0] < 0), labels[:, None].astype(np.float32)
+        draw = self.batches.draw(index)
+        labels = self.batches.arrays.targets[draw.rows]
+        return self.features.take(draw.rows, draw.matrices[:, 0, 0] < 0), labels[:, None].astype(np.float32)
 
 
 class FeatureValidationBatches(ValidationBatches):

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from brain_tumor.training.averages import Averages
+
 
 class Batches(Protocol):
     """What a loop is fed: ``len(batches)`` batches, each ``(inputs, truth)``."""
@@ -22,7 +24,9 @@ class Batches(Protocol):
 class Runner(Protocol):
     """This module, or another way to run an epoch (:mod:`brain_tumor.training.resident`)."""
 
-    def steps(self, model: keras.Model, batches: Any, callbacks: keras.callbacks.CallbackList) -> Iterator[dict[str, Any]]:
+    def steps(
+        self, model: keras.Model, batches: Any, callbacks: keras.callbacks.CallbackList, averages: Averages | None = None
+    ) -> Iterator[dict[str, Any]]:
         """As :func:`steps`."""
 
     def evaluate(self, model: keras.Model, batches: Any) -> dict[str, float]:
@@ -63,12 +67,16 @@ def callback_list(callbacks: Sequence[keras.callbacks.Callback], model: keras.Mo
     return keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs, verbose=0)
 
 
-def steps(model: keras.Model, batches: Batches, callbacks: keras.callbacks.CallbackList) -> Iterator[dict[str, Any]]:
+def steps(
+    model: keras.Model, batches: Batches, callbacks: keras.callbacks.CallbackList, averages: Averages | None = None
+) -> Iterator[dict[str, Any]]:
     """Train on each batch in turn and yield what was measured; the caller may stop at any step."""
     for index in range(len(batches)):
         callbacks.on_train_batch_begin(index)
         logs = model.train_on_batch(*batches[index], return_dict=True)
         callbacks.on_train_batch_end(index, logs)
+        if averages:
+            averages.update()
         yield logs
 
 

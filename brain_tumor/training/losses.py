@@ -19,6 +19,8 @@ from brain_tumor.errors import DataError, ModelError
 Tensor = Any  # of either backend
 
 SMOOTH = 1.0  # pixels; keeps an all-empty batch finite
+FOCAL_GAMMA = 2.0  # Lin 2017, arXiv 1708.02002
+EDGE_WEIGHT, EDGE_SHARE = 5.0, 0.12  # Wei 2020, arXiv 1911.11445: the weight, and the side of the window (31 of 256 px)
 TVERSKY_ALPHA, TVERSKY_GAMMA = 0.7, 0.75  # Abraham & Khan 2018, arXiv 1810.07842: misses weigh 0.7
 
 
@@ -29,10 +31,48 @@ def bce(truth: Tensor, logit: Tensor) -> Tensor:
 
 def bce_dice(truth: Tensor, logit: Tensor) -> Tensor:
     """Mean binary cross-entropy + 1 - soft Dice of the batch (Milletari 2016, arXiv 1606.04797)."""
+    return bce(truth, logit) + 1 - _soft_dice(truth, logit)
+
+
+def focal_dice(truth: Tensor, logit: Tensor) -> Tensor:
+    """Mean focal loss + 1 - soft Dice of the batch: pixels of which the network is sure count less (Lin 2017)."""
+    truth = keras.ops.cast(truth, logit.dtype)
+    missed = truth * keras.ops.sigmoid(-logit) + (1 - truth) * keras.ops.sigmoid(logit)
+    focal = keras.ops.power(missed, FOCAL_GAMMA) * _bce_of_pixels(truth, logit)
+    return keras.ops.mean(focal) + 1 - _soft_dice(truth, logit)
+
+
+def edge_dice(truth: Tensor, logit: Tensor) -> Tensor:
+    """Cross-entropy that weighs pixels near the lesion's edge up to six times + 1 - soft Dice of the batch (Wei 2020).
+
+    A pixel weighs ``1 + 5 |truth - mean truth of the window around it|``; the mean is over weights.
+    """
+    truth = keras.ops.cast(truth, logit.dtype)
+    side = max(3, int(EDGE_SHARE * truth.shape[1]) // 2 * 2 + 1)
+    around = keras.ops.average_pool(truth, side, strides=1, padding="same", data_format="channels_last")
+    weight = 1 + EDGE_WEIGHT * keras.ops.abs(truth - around)
+    weighted = keras.ops.sum(weight * _bce_of_pixels(truth, logit)) / keras.ops.sum(weight)
+    return weighted + 1 - _soft_dice(truth, logit)
+
+
+def _soft_dice(truth: Tensor, logit: Tensor) -> Tensor:
     truth, probability = keras.ops.cast(truth, logit.dtype), keras.ops.sigmoid(logit)
     hit = keras.ops.sum(truth * probability)
-    dice = (2 * hit + SMOOTH) / (keras.ops.sum(truth) + keras.ops.sum(probability) + SMOOTH)
-    return bce(truth, logit) + 1 - dice
+    return (2 * hit + SMOOTH) / (keras.ops.sum(truth) + keras.ops.sum(probability) + SMOOTH)
+
+
+def deeply(loss: Callable) -> Callable:
+    """Deep supervision: the mean loss of a network's own logits, its first channel, and of those of coarser levels, its others.
+
+    A level weighs half as much as the one above it (nnU-Net, Isensee 2021, doi 10.1038/s41592-020-01008-z).
+    """
+
+    def mean_loss(truth: Tensor, logits: Tensor) -> Tensor:
+        weights = [0.5**level for level in range(logits.shape[-1])]
+        losses = [loss(truth, logits[..., level : level + 1]) for level in range(logits.shape[-1])]
+        return sum(weight * of_level for weight, of_level in zip(weights, losses, strict=True)) / sum(weights)
+
+    return mean_loss
 
 
 def focal_tversky(truth: Tensor, logit: Tensor) -> Tensor:
@@ -52,9 +92,11 @@ def cce(truth: Tensor, logits: Tensor) -> Tensor:
 
 def _bce_of_each(truth: Tensor, logit: Tensor) -> Tensor:
     """``(B,)`` of slices. Both terms keep their digits where the network is sure; ``softplus(x) - truth * x`` cancels there."""
-    truth = keras.ops.cast(truth, logit.dtype)
-    each = truth * keras.ops.softplus(-logit) + (1 - truth) * keras.ops.softplus(logit)
-    return keras.ops.mean(each, axis=-1)
+    return keras.ops.mean(_bce_of_pixels(keras.ops.cast(truth, logit.dtype), logit), axis=-1)
+
+
+def _bce_of_pixels(truth: Tensor, logit: Tensor) -> Tensor:
+    return truth * keras.ops.softplus(-logit) + (1 - truth) * keras.ops.softplus(logit)
 
 
 def _cce_of_each(truth: Tensor, logits: Tensor) -> Tensor:
@@ -63,7 +105,14 @@ def _cce_of_each(truth: Tensor, logits: Tensor) -> Tensor:
     return -keras.ops.sum(own * keras.ops.log_softmax(logits, axis=-1), axis=-1)
 
 
-LOSSES = {"bce-dice": bce_dice, "focal-tversky": focal_tversky, "bce": bce, "cce": cce}
+LOSSES = {
+    "bce-dice": bce_dice,
+    "focal-dice": focal_dice,
+    "edge-dice": edge_dice,
+    "focal-tversky": focal_tversky,
+    "bce": bce,
+    "cce": cce,
+}
 OF_EACH = {"bce": _bce_of_each, "cce": _cce_of_each}  # a number a slice, which a weight can act on
 
 
@@ -107,17 +156,18 @@ def make(name: str, weights: tuple[float, ...] | None = None, known: Mapping[str
 
 
 # What is watched beside the loss: each gives a number a slice, whose mean over the epoch is kept. Curves, not scores to quote.
+# Of a mask's logits the first channel counts; others are of coarser levels (:func:`deeply`).
 
 
 def dice_hits(truth: Tensor, logit: Tensor) -> Tensor:
     """``(B,)``: tumour pixels that the network calls tumour, which it does above logit 0 (probability one half)."""
-    positive = keras.ops.cast(logit > 0, "float32")
+    positive = keras.ops.cast(logit[..., :1] > 0, "float32")
     return keras.ops.sum(keras.ops.cast(truth, "float32") * positive, axis=(1, 2, 3))
 
 
 def dice_area(truth: Tensor, logit: Tensor) -> Tensor:
     """``(B,)``: pixels called tumour plus pixels that are tumour; twice the hits over this is the epoch's pooled Dice."""
-    both = keras.ops.cast(truth, "float32") + keras.ops.cast(logit > 0, "float32")
+    both = keras.ops.cast(truth, "float32") + keras.ops.cast(logit[..., :1] > 0, "float32")
     return keras.ops.sum(both, axis=(1, 2, 3))
 
 

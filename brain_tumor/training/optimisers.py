@@ -11,7 +11,7 @@ import keras
 
 from brain_tumor.models import backend
 from brain_tumor.models.freezing import DEPTHS, depth
-from brain_tumor.training.schedules import MOMENTUM_HIGH, OneCycle
+from brain_tumor.training.schedules import MOMENTUM_HIGH, Cyclical, OneCycle, Rising
 
 NOT_DECAYED = ("bias", "gamma", "beta")  # decaying norms and biases only hurts: He 2019, arXiv 1812.01187, section 3.1
 
@@ -119,6 +119,8 @@ def make(
     *,
     schedule: str = "1cycle",
     pct_start: float = 0.3,
+    cycles: int = 1,
+    factor: float = 1.0,
     momentum: float = 0.5,
     weight_decay: float = 1e-2,
     layer_decay: float = 1.0,
@@ -127,29 +129,29 @@ def make(
 
     Args:
         name: one of :data:`brain_tumor.training.plan.OPTIMISERS`.
-        rate: the peak of a 1cycle, or the constant rate.
-        steps: the length of the cycle.
-        schedule: one of :data:`brain_tumor.training.plan.SCHEDULES`.
+        rate: the peak of a cycle, the constant rate, or the lowest of a rising one.
+        steps: the length of the stage.
+        schedule: one of :data:`brain_tumor.training.plan.SCHEDULES`, or ``rising``, for the finder alone.
         pct_start: the share of steps in which a 1cycle climbs.
-        momentum: SGD's at a constant rate; 1cycle moves it itself, and AdamW's is Keras's 0.9.
+        cycles: how many cycles a ``cyclical`` rate has.
+        factor: by which a ``rising`` rate grows each step.
+        momentum: SGD's, but 1cycle moves it itself, and AdamW's is Keras's 0.9.
         weight_decay: decoupled, of either optimiser: a step takes ``rate * weight_decay`` of each kernel.
         layer_decay: a layer at depth d trains, and decays, at ``rate * layer_decay ** (5 - d)`` (003.05); at 1 one optimiser
             does for all.
     """
     shares = [layer_decay ** (DEPTHS - 1 - level) for level in range(DEPTHS)]
-    if layer_decay == 1:
-        return _one(name, rate, steps, schedule, pct_start, momentum, weight_decay)
-    return PerDepth([_one(name, rate * share, steps, schedule, pct_start, momentum, weight_decay) for share in shares])
 
+    def one(share: float) -> keras.Optimizer:
+        peak = float(rate * share)
+        if schedule == "1cycle":
+            return {"adamw": OneCycleAdamW, "sgd": OneCycleSGD}[name](OneCycle(peak, steps, pct_start), weight_decay)
+        moving = {"cyclical": Cyclical(peak, steps, cycles), "rising": Rising(peak, factor)}.get(schedule, peak)
+        if name == "adamw":
+            optimiser = FusedAdamW(moving, weight_decay)
+        else:
+            optimiser = keras.optimizers.SGD(moving, float(momentum), weight_decay=weight_decay)
+        optimiser.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
+        return optimiser
 
-def _one(
-    name: str, rate: float, steps: int, schedule: str, pct_start: float, momentum: float, weight_decay: float
-) -> keras.Optimizer:
-    if schedule == "1cycle":
-        return {"adamw": OneCycleAdamW, "sgd": OneCycleSGD}[name](OneCycle(rate, steps, pct_start), weight_decay)
-    if name == "adamw":
-        optimiser = FusedAdamW(float(rate), weight_decay)
-    else:
-        optimiser = keras.optimizers.SGD(float(rate), float(momentum), weight_decay=weight_decay)
-    optimiser.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
-    return optimiser
+    return one(1.0) if layer_decay == 1 else PerDepth([one(share) for share in shares])

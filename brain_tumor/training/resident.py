@@ -5,8 +5,8 @@ The counterpart of :mod:`brain_tumor.training.loop`, for the same batches by num
 (:mod:`brain_tumor.models.on_jax`). This module needs JAX; :mod:`brain_tumor.training.stages` imports it where it is used.
 
 The host makes the batches, as ever, of volumes, of slices that do not fit into the device's memory, under an augmentation of a
-user's own, for callbacks that are called at every batch, and where Keras distributes a model over devices. On a processor it is
-faster too: there XLA computes the convolutions of a loop at a third of their speed.
+user's own or one that is more than matrices and curves, for callbacks that are called at every batch, and where Keras distributes
+a model over devices. On a processor it is faster too: there XLA computes the convolutions of a loop at a third of their speed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,8 @@ import keras
 import numpy as np
 
 from brain_tumor.models import on_jax
-from brain_tumor.training import augment, loop
+from brain_tumor.training import brightness, loop
+from brain_tumor.training.averages import Averages
 from brain_tumor.training.batches import Draw, SliceArrays, TrainingBatches, ValidationBatches
 
 AT_EVERY_BATCH = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
@@ -28,6 +29,7 @@ def usable(example: TrainingBatches, validation: SliceArrays | None, callbacks: 
     return (
         len(example.arrays.images.shape) == 4
         and example.own is None
+        and example.augmentation.affine
         and not any(_acts_at_every_batch(callback) for callback in callbacks)
         and keras.distribution.distribution() is None
         and on_jax.fits(sum(_size(arrays) for arrays in parts))
@@ -65,10 +67,16 @@ class Resident:
     def _validation(self) -> on_jax.Slices | None:
         return None if self._held_out is None else put(self._held_out)
 
-    def steps(self, model: keras.Model, batches: TrainingBatches, callbacks: keras.callbacks.CallbackList) -> Iterator[dict]:
+    def steps(
+        self,
+        model: keras.Model,
+        batches: TrainingBatches,
+        callbacks: keras.callbacks.CallbackList,
+        averages: Averages | None = None,
+    ) -> Iterator[dict]:
         """Train on all batches of an epoch, then yield what was measured in each step; of ``callbacks`` none acts at a batch."""
         self._compile(model)
-        yield from self._train(changes(batches))
+        yield from self._train(changes(batches), averages)
 
     def evaluate(self, model: keras.Model, batches: ValidationBatches) -> dict[str, float]:
         """As :func:`brain_tumor.training.loop.evaluate`, of the whole validation part."""
@@ -105,8 +113,8 @@ def _changes(draw: Draw, channels: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     count, sequences = draw.intensity.copied.shape
     sources = np.tile(np.arange(channels, dtype=np.int32), (count, 1))
     curves = np.tile(np.arange(256, dtype=np.uint8), (count, channels, 1))
-    sources[:, :sequences] = augment.sources(draw.intensity)
-    curves[:, :sequences] = np.take_along_axis(augment.curves(draw.intensity), sources[:, :sequences, None], axis=1)
+    sources[:, :sequences] = brightness.sources(draw.intensity)
+    curves[:, :sequences] = np.take_along_axis(brightness.curves(draw.intensity), sources[:, :sequences, None], axis=1)
     return inverses, sources, curves
 
 

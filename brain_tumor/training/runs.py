@@ -30,6 +30,7 @@ from brain_tumor.evaluation import storage
 from brain_tumor.evaluation.storage import HISTORY
 from brain_tumor.models import backend
 from brain_tumor.paths import CHECKOUT, runs_folder
+from brain_tumor.training.averages import Averages
 from brain_tumor.training.checkpoints import Checkpoint
 
 DESCRIPTION, CHECKPOINT = "run.json", "checkpoint"
@@ -175,10 +176,10 @@ class RunFolder:
         if not whole:
             self.write_history(history)
 
-    def save_checkpoint(self, model: keras.Model, epoch: int, history: list[dict]) -> None:
+    def save_checkpoint(self, model: keras.Model, epoch: int, history: list[dict], averages: Averages | None = None) -> None:
         """Keep the history and the state after ``epoch`` epochs, then remove the checkpoint before."""
         self.write_history(history)
-        Checkpoint(self.path / f"{CHECKPOINT}-{epoch:04d}").write(model, epoch, history)
+        Checkpoint(self.path / f"{CHECKPOINT}-{epoch:04d}").write(model, epoch, history, averages)
         self.drop_checkpoints(but=self._checkpoint)
 
     def read_checkpoint(self) -> tuple[int, list[dict]]:
@@ -207,6 +208,11 @@ class RunFolder:
         """Load the checkpoint's optimiser variables into the compiled, built ``model``."""
         assert self._checkpoint is not None
         self._checkpoint.restore_optimiser(model)
+
+    def restore_averages(self, averages: Averages) -> None:
+        """Load the checkpoint's moving averages of the weights."""
+        assert self._checkpoint is not None
+        self._checkpoint.restore_averages(averages)
 
     @property
     def _checkpoint(self) -> Checkpoint | None:

@@ -1,7 +1,8 @@
-"""1cycle (Smith 2018, arXiv 1803.09820) as source 000 tells it, in three steps (rows 000.13-15).
+"""Learning rates that rise and fall: once, with the momentum going the other way, or again and again.
 
-Rise: the rate goes from ``max_lr / DIV`` to ``max_lr`` while momentum falls. Fall: back to ``max_lr / DIV`` while momentum
-returns. Tail: down to ``max_lr / (DIV * 100)`` with momentum held. Each step is half a cosine.
+1cycle (Smith 2018, arXiv 1803.09820) as source 000 tells it, in three steps (rows 000.13-15). Rise: the rate goes from
+``max_lr / DIV`` to ``max_lr`` while momentum falls. Fall: back to ``max_lr / DIV`` while momentum returns. Tail: down to
+``max_lr / (DIV * 100)`` with momentum held. Each step is half a cosine.
 """
 
 import math
@@ -53,3 +54,38 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
             here = stop + (start - stop) * (1 + keras.ops.cos(math.pi * share)) / 2
             value = here if phase == 2 else keras.ops.where(step < end, here, value)
         return value
+
+
+class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate that rises and falls in straight lines, all cycles alike (Smith 2017, arXiv 1506.01186, "triangular"; row 004.41).
+
+    Args:
+        max_lr: the highest learning rate; the lowest is this over :data:`DIV`.
+        steps: the length of all cycles together.
+        cycles: how many.
+    """
+
+    def __init__(self, max_lr: float, steps: int, cycles: int):
+        self.max_lr, self.steps, self.cycles = max_lr, steps, cycles
+
+    def __call__(self, step: Tensor) -> Tensor:
+        place = keras.ops.cast(step, "float32") * self.cycles / self.steps
+        height = 1 - keras.ops.abs(2 * (place - keras.ops.floor(place)) - 1)
+        low = self.max_lr / DIV
+        return low + (self.max_lr - low) * height
+
+    def get_config(self) -> dict:
+        return {"max_lr": self.max_lr, "steps": self.steps, "cycles": self.cycles}
+
+
+class Rising(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate that is multiplied by the same ``factor`` each step, for :mod:`brain_tumor.training.finder`."""
+
+    def __init__(self, lowest: float, factor: float):
+        self.lowest, self.factor = lowest, factor
+
+    def __call__(self, step: Tensor) -> Tensor:
+        return self.lowest * keras.ops.exp(math.log(self.factor) * keras.ops.cast(step, "float32"))
+
+    def get_config(self) -> dict:
+        return {"lowest": self.lowest, "factor": self.factor}

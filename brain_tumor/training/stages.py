@@ -7,7 +7,7 @@ killed run continues exactly where its last whole epoch ended, on features as on
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -16,9 +16,24 @@ from brain_tumor.errors import RunError
 from brain_tumor.models import backend, freezing, settings
 from brain_tumor.progress import Bar
 from brain_tumor.training import features, loop
+from brain_tumor.training.averages import Averages
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
+
+
+class Sized(NamedTuple):
+    """What a stage trains with: the same slices and weights, perhaps at another size.
+
+    Attributes:
+        model: the network.
+        epoch_batches: epoch number (from 0, over all stages) -> its batches.
+        validation: scored after every epoch; None where everything trains.
+    """
+
+    model: keras.Model
+    epoch_batches: Callable[[int], TrainingBatches]
+    validation: SliceArrays | None = None
 
 
 @settings.fixed()
@@ -33,20 +48,24 @@ def train(
     on_features: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     on_device: bool | None = None,
+    at_size: Callable[[int], Sized] | None = None,
+    average: float = 0.0,
 ) -> list[dict]:
     """Train ``model`` in place, resuming from the run's checkpoint if it has one.
 
     Args:
-        epoch_batches: epoch number (from 0, over all stages) -> its batches.
+        epoch_batches, validation: as of :class:`Sized`, for stages that name no size.
         loss: of truth and what the network gives (:func:`brain_tumor.training.losses.make`).
         run: receives a checkpoint and history after every epoch; who makes the ``batches``, the host or the device; and
             ``stages``: of each its name, part, number of trainable scalars and whether it trains on features.
-        validation: scored after every epoch; None where everything trains.
         metrics: what is watched beside the loss, each a number a slice whose mean over the epoch is kept.
         on_features: stages that train a classifier's head do so on cached features (:mod:`brain_tumor.training.features`).
         callbacks: a user's own, called as ``fit`` would.
         on_device: whether JAX runs epochs without the host (:mod:`brain_tumor.training.resident`); None: where it has an
             accelerator.
+        at_size: the network, as it is built, and the slices of a stage that names a size.
+        average: the momentum of a moving average of the weights, which ``model`` gets at the end; 0 for none. The history is of
+            the weights as they train.
 
     Returns:
         The history, a dict an epoch.
@@ -55,6 +74,7 @@ def train(
         RunError: the loss is no longer a number.
         ModelError: a stage's part is not in the network, or features cannot represent the augmentation; nothing is written.
     """
+    own_size = Sized(model, epoch_batches, validation)
     example = epoch_batches(0)
     steps = len(example)
     short = [on_features and features.suffice(model, stage.part) for stage in stages]
@@ -62,16 +82,19 @@ def train(
         features.check(example.augmentation)
     counts = [freezing.train_only(model, stage.part) for stage in stages]
     facts = zip(stages, counts, short, strict=True)
-    on_images = _runner(example, validation, callbacks, on_device)
+    on_images = _runner(own_size, callbacks, on_device)
     run.update(
         stages=[{"name": s.name, "part": s.part, "trainable": n, "features": on} for s, n, on in facts],
         batches="host" if on_images is loop else "device",
     )
+    averages = Averages(model, average) if average else None
     done, history = run.read_checkpoint()
     if done:
         run.restore_weights(model)
         run.mend_history(history)
         _wind_on(model, done * steps)
+        if averages:
+            run.restore_averages(averages)
     total = sum(stage.epochs for stage in stages)
     twin = backend.faster(model)
     first = 0
@@ -80,22 +103,38 @@ def train(
     with Bar("training", total * steps, done * steps) as bar:
         for stage, without_encoder in zip(stages, short, strict=True):
             last = first + stage.epochs
-            batches_of: Callable = epoch_batches
-            validation_batches = None if validation is None else ValidationBatches(validation, example.batch_size)
-            trained, runner = (features.head(model), loop) if without_encoder else (twin, on_images)
             if done < last:
-                freezing.train_only(model, stage.part)
+                here, network, runner = own_size, twin, on_images
+                if stage.size and at_size:
+                    here = at_size(stage.size)
+                    here.model.set_weights(model.get_weights())
+                    network, runner = backend.faster(here.model), _runner(here, callbacks, on_device)
+                if without_encoder:
+                    network, runner = features.head(model), loop
+                freezing.train_only(here.model, stage.part)
                 optimiser = stage.make_optimiser(steps)
-                loop.prepare(model, trained, optimiser, loss, metrics)
+                loop.prepare(here.model, network, optimiser, loss, metrics)
                 if done > first:
-                    run.restore_optimiser(model)
+                    run.restore_optimiser(here.model)
+                batches_of: Callable = here.epoch_batches
+                validation_batches = None if here.validation is None else ValidationBatches(here.validation, example.batch_size)
                 if without_encoder:
                     batches_of, validation_batches = features.batches(model, epoch_batches, example, validation)
-            for epoch in range(max(first, done), last):
-                history.append(_epoch(runner, trained, stage, epoch, total, batches_of(epoch), validation_batches, bar, listed))
-                run.save_checkpoint(model, epoch + 1, history)
+                if averages:
+                    averages.follow(here.model)
+                for epoch in range(max(first, done), last):
+                    batches = batches_of(epoch)
+                    history.append(
+                        _epoch(runner, network, stage, epoch, total, batches, validation_batches, bar, listed, averages)
+                    )
+                    run.save_checkpoint(here.model, epoch + 1, history, averages)
+                if here.model is not model:
+                    model.set_weights(here.model.get_weights())
             first = last
     listed.on_train_end()
+    if averages:
+        averages.follow(model)
+        averages.put()
     return history
 
 
@@ -109,13 +148,9 @@ def _wind_on(model: keras.Model, steps: int) -> None:
             variable.assign(np.array([seed, drawn + steps]))
 
 
-def _runner(
-    example: TrainingBatches,
-    validation: SliceArrays | None,
-    callbacks: Sequence[keras.callbacks.Callback],
-    on_device: bool | None,
-) -> loop.Runner:
+def _runner(sized: Sized, callbacks: Sequence[keras.callbacks.Callback], on_device: bool | None) -> loop.Runner:
     """What runs epochs on images: the device by itself, or the host batch by batch."""
+    example, validation = sized.epoch_batches(0), sized.validation
     if backend.without_host() if on_device is None else on_device and backend.name() == "jax":
         from brain_tumor.training import resident
 
@@ -134,11 +169,12 @@ def _epoch(
     validation: ValidationBatches | None,
     bar: Bar,
     callbacks: keras.callbacks.CallbackList,
+    averages: Averages | None,
 ) -> dict:
     """One pass over the training part, and one over the validation part."""
     started, logs = time.monotonic(), []
     callbacks.on_epoch_begin(epoch)
-    for step in runner.steps(model, batches, callbacks):
+    for step in runner.steps(model, batches, callbacks, averages):
         logs.append(step)
         bar.advance(note=f"epoch {epoch + 1}/{total}  loss {float(step['loss']):.4f}")
     row: dict[str, Any] = {"epoch": epoch + 1, "stage": stage.name, **loop.means(logs)}

@@ -53,6 +53,17 @@ def test_neighbours_never_come_from_another_patient(store):
         assert np.array_equal(shown[end, ..., 2], flair[end]), "nor the last one any after"
 
 
+def test_all_sequences_of_the_neighbours_stand_slice_by_slice(store):
+    inputs = slice_inputs(store, "sequences+neighbours")
+    shown = inputs[np.arange(15)]
+    assert (inputs.planes, inputs.sequences, inputs.stand_in) == (3, 9, lgg.FLAIR)
+    np.testing.assert_array_equal(shown[..., 3:6], store.images)
+    np.testing.assert_array_equal(shown[1:12, ..., :3], store.images[:11])
+    np.testing.assert_array_equal(shown[:11, ..., 6:], store.images[1:12])
+    scalings = slice_scalings(store, "sequences+neighbours", "volume")
+    np.testing.assert_array_equal(scalings[..., 6:], store.slice_scalings("volume"))
+
+
 def test_a_mask_comes_as_a_fourth_channel_from_0_to_1(store, masks):
     rows = np.array([1, 13])
     shown = slice_inputs(store, "sequences+mask", masks)[rows]

@@ -97,6 +97,15 @@ def test_seeds_draw_differently(cohort):
     assert len(validations) == 5
 
 
+def test_folds_of_source_004_choose_on_its_training_patients_alone(cohort):
+    whole = splits.named("source-004", *cohort)
+    folds = [splits.named(f"source-004-fold-{number}-of-3", *cohort) for number in (1, 2, 3)]
+    assert sorted(key for fold in folds for key in fold.test) == sorted(set(whole.train) - set(patients("EZ", 1)))
+    for number, fold in enumerate(folds, 1):
+        assert set(fold.train) | set(fold.test) == set(whole.train)
+        assert fold.name == f"source-004-fold-{number}-of-3"
+
+
 @pytest.mark.parametrize("k", [2, 5, 39])
 def test_folds_test_each_patient_once_but_the_one_of_ez(cohort, k):
     cases, slices = cohort

@@ -38,6 +38,33 @@ def test_a_halved_resunet_draws_single_pixels_at_full_size():
 
 
 @pytest.mark.backend
+@pytest.mark.parametrize("halved", [False, True])
+def test_deep_supervision_adds_coarser_logits_that_use_needs_not(tmp_path, halved):
+    keras.utils.set_random_seed(0)
+    description = saved.describe("resunet", size=32, filters=(4, 8, 8, 8), deep_supervision=2, halved=halved)
+    network = saved.build(description)
+    logits = np.asarray(network.predict_on_batch(images(2, 32)))
+    assert logits.shape == (2, 32, 32, 3)
+    for level, side in ((1, 2 << halved), (2, 4 << halved)):
+        blocks = logits[..., level].reshape(2, 32 // side, side, 32 // side, side)
+        assert (blocks.max(axis=(2, 4)) == blocks.min(axis=(2, 4))).all()
+        assert len(np.unique(blocks)) > 16
+    used, without = saved.for_use(network, description)
+    assert without == saved.describe("resunet", size=32, filters=(4, 8, 8, 8), halved=halved)
+    saved.save(used, without | {"predictor": {}}, tmp_path)
+    loaded = saved.load(tmp_path)
+    again, alone = (np.asarray(model.predict_on_batch(images(2, 32))) for model in (loaded, used))
+    np.testing.assert_array_equal(again, alone)
+    np.testing.assert_allclose(alone[..., 0], logits[..., 0], atol=1e-6)
+    assert sum(layer.name.startswith("deep") for layer in loaded.layers) == 0
+
+
+def test_deep_supervision_has_as_many_levels_as_there_are_between():
+    with pytest.raises(ModelError, match="deep_supervision 3, expected 0 to 2"):
+        unet.resunet(32, filters=(4, 8, 8, 8), deep_supervision=3)
+
+
+@pytest.mark.backend
 def test_unet_maps_images_to_logits_of_their_size(resnet18_unet):
     found = resnet18_unet.predict_on_batch(images(2, 32))
     assert found.shape == (2, 32, 32, 1)

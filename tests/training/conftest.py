@@ -44,9 +44,18 @@ def small_resunet() -> keras.Model:
 
 
 def train_into(
-    folder, stages=(Stage("all", 2),), seed=0, number_format="float32", validation=None, network=three_convolutions, on_epoch=None
+    folder,
+    stages=(Stage("all", 2),),
+    seed=0,
+    number_format="float32",
+    validation=None,
+    network=three_convolutions,
+    on_epoch=None,
+    **options,
 ):
-    """Train a small network into ``folder``: the model and its history. ``on_epoch`` is called as epochs' batches are made."""
+    """Train a small network into ``folder``: the model and its history. ``on_epoch`` is called as epochs' batches are made;
+    ``options`` are those of :func:`brain_tumor.training.stages.train`.
+    """
     keras.utils.set_random_seed(seed)
     with settings.fixed(number_format):
         model = network()
@@ -58,7 +67,8 @@ def train_into(
         return TrainingBatches(arrays, BATCH, Augmentation(), seed, epoch)
 
     watched = (losses.dice_hits, losses.dice_area)
-    return model, train(model, stages, epoch_batches, losses.make("bce-dice"), RunFolder(folder), validation, watched)
+    run = RunFolder(folder)
+    return model, train(model, stages, epoch_batches, losses.make("bce-dice"), run, validation, watched, **options)
 
 
 @pytest.fixture(scope="session", name="make_slices")

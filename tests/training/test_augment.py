@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from brain_tumor.data.readers.lgg import FLAIR
-from brain_tumor.training import augment
+from brain_tumor.training import augment, brightness
 from brain_tumor.training.augment import Augmentation
 
 SIZE = 64
@@ -18,7 +18,7 @@ def matrices(augmentation, n, seed=0, size=SIZE):
 
 
 def intensity(augmentation, n, seed=0):
-    return augment.draw_intensity(augmentation, n, 3, np.random.default_rng(seed), FLAIR)
+    return brightness.draw(augmentation, n, 3, np.random.default_rng(seed), FLAIR)
 
 
 def random_slices(n=6, size=SIZE):
@@ -39,7 +39,7 @@ def test_none_changes_nothing():
     moved = augment.apply(images, masks, matrices(augment.NONE, len(images)))
     np.testing.assert_array_equal(moved[0], images)
     np.testing.assert_array_equal(moved[1], masks)
-    np.testing.assert_array_equal(augment.apply_intensity(images, intensity(augment.NONE, len(images))), images)
+    np.testing.assert_array_equal(brightness.apply(images, intensity(augment.NONE, len(images))), images)
 
 
 @pytest.mark.parametrize("size", [SIZE, 33])
@@ -127,7 +127,7 @@ def test_lighting_keeps_black_white_and_the_order_between(seed, gamma):
     ramp = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, :, None, None], (5, 256, 1, 3))
     drawn = intensity(Augmentation(gamma=gamma, sequence_dropout=0), 5, seed)
     assert ((1 / (1 + gamma) - 1e-9 <= drawn.gammas) & (drawn.gammas <= 1 + gamma + 1e-9)).all()
-    lit = augment.apply_intensity(ramp, drawn)
+    lit = brightness.apply(ramp, drawn)
     assert (lit[:, 0] == 0).all()
     assert (lit[:, 255] == 255).all()
     assert (np.diff(lit.astype(int), axis=1) >= 0).all()
@@ -136,7 +136,7 @@ def test_lighting_keeps_black_white_and_the_order_between(seed, gamma):
 def test_missing_sequences_become_copies_of_flair_and_flair_stays():
     images, _ = random_slices(200, size=4)
     drawn = intensity(Augmentation(gamma=0, sequence_dropout=0.5), len(images))
-    changed = augment.apply_intensity(images, drawn)
+    changed = brightness.apply(images, drawn)
     np.testing.assert_array_equal(changed[..., FLAIR], images[..., FLAIR])
     assert not drawn.copied[:, FLAIR].any()
     for channel in (0, 2):
@@ -150,7 +150,7 @@ def test_missing_sequences_become_copies_of_flair_and_flair_stays():
 def test_lighting_leaves_a_missing_sequence_the_copy_it_is():
     images, _ = random_slices(20, size=4)
     drawn = intensity(Augmentation(gamma=0.5, sequence_dropout=1), len(images))
-    changed = augment.apply_intensity(images, drawn)
+    changed = brightness.apply(images, drawn)
     for slice_, copied in zip(changed, drawn.copied, strict=True):
         assert (slice_[..., copied] == slice_[..., FLAIR, None]).all()
 
@@ -158,7 +158,7 @@ def test_lighting_leaves_a_missing_sequence_the_copy_it_is():
 def test_tones_are_those_of_their_seed_and_leave_what_they_are_given_alone():
     images, _ = random_slices()
     before = images.copy()
-    changed = [augment.apply_intensity(images, intensity(Augmentation(), len(images), seed)) for seed in (5, 5, 6)]
+    changed = [brightness.apply(images, intensity(Augmentation(), len(images), seed)) for seed in (5, 5, 6)]
     np.testing.assert_array_equal(changed[0], changed[1])
     assert not np.array_equal(changed[0], changed[2])
     np.testing.assert_array_equal(images, before)
@@ -168,10 +168,10 @@ def test_tones_are_those_of_their_seed_and_leave_what_they_are_given_alone():
 def test_what_comes_after_three_sequences_is_moved_and_never_toned(channels):
     generator = np.random.default_rng(2)
     images = generator.integers(0, 256, (8, SIZE, SIZE, channels), np.uint8)
-    drawn = augment.draw_intensity(Augmentation(gamma=0.5, sequence_dropout=1), 8, 3, np.random.default_rng(3), FLAIR)
-    changed = augment.apply_intensity(images, drawn)
+    drawn = brightness.draw(Augmentation(gamma=0.5, sequence_dropout=1), 8, 3, np.random.default_rng(3), FLAIR)
+    changed = brightness.apply(images, drawn)
     np.testing.assert_array_equal(changed[..., 3:], images[..., 3:])
-    np.testing.assert_array_equal(changed[..., :3], augment.apply_intensity(images[..., :3], drawn))
+    np.testing.assert_array_equal(changed[..., :3], brightness.apply(images[..., :3], drawn))
     assert not np.array_equal(changed[..., :3], images[..., :3])
     images[..., 3] = 255 * blobs(8, 0)
     moved, masks = augment.apply(images, blobs(8, 0), matrices(FAR, 8))
@@ -184,12 +184,12 @@ def test_what_comes_after_three_sequences_is_moved_and_never_toned(channels):
 def test_every_sequence_but_the_reference_may_be_missing(sequences, reference):
     """Of a lone sequence nothing can be missing, so the draw changes nothing."""
     images = np.random.default_rng(1).integers(0, 256, (60, 4, 4, sequences), np.uint8)
-    drawn = augment.draw_intensity(
+    drawn = brightness.draw(
         Augmentation(gamma=0, sequence_dropout=1), 60, sequences, np.random.default_rng(0), reference
     )  # fmt: skip
     others = [channel for channel in range(sequences) if channel != reference]
     assert drawn.copied[:, others].any(axis=0).all() and not drawn.copied[:, reference].any()
-    changed = augment.apply_intensity(images, drawn)
+    changed = brightness.apply(images, drawn)
     for slice_, original, copied in zip(changed, images, drawn.copied, strict=True):
         np.testing.assert_array_equal(slice_[..., ~copied], original[..., ~copied])
         assert (slice_[..., copied] == original[..., [reference]]).all()
@@ -208,3 +208,88 @@ def test_every_plane_of_a_volume_moves_as_a_slice_would():
         np.testing.assert_array_equal(moved_masks[:, plane], mask)
     labels = np.arange(3)
     assert augment.apply(volumes, labels, moves)[1] is labels
+
+
+WARPED = Augmentation(True, 90, 0.2, warp=0.2, warp_probability=1, elastic=0.04, elastic_probability=1)
+
+
+def warps(augmentation, n, seed=0):
+    return augment.draw_warp(augmentation, n, np.random.default_rng(seed))
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_image_and_mask_stay_aligned_however_they_are_warped(seed):
+    masks = blobs(4, seed)
+    images = np.repeat(255 * masks[..., None], 9, axis=-1)  # as many channels as three slices of three sequences have
+    moved, moved_masks = augment.apply(images, masks, matrices(WARPED, 4, seed), warps(WARPED, 4, seed))
+    seen = moved[..., 8] > 127
+    dice = 2 * (seen & (moved_masks == 1)).sum(axis=(1, 2)) / (seen.sum(axis=(1, 2)) + moved_masks.sum(axis=(1, 2)))
+    assert dice.min() >= 0.97
+    assert not np.array_equal(moved_masks, augment.apply(images, masks, matrices(WARPED, 4, seed))[1])
+
+
+def test_a_warp_that_moves_nothing_leaves_what_the_matrices_do():
+    images, masks = random_slices()
+    still = augment.Warp(np.zeros((6, 4, 2), np.float32), np.zeros((6, 5, 5, 2), np.float32))
+    turned = matrices(FLIP, 6)
+    for one, other in zip(augment.apply(images, masks, turned, still), augment.apply(images, masks, turned), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_corner_goes_where_it_is_moved():
+    mask = np.zeros((1, SIZE, SIZE), np.uint8)
+    mask[0, 8:11, 8:11] = 1
+    corners = np.zeros((1, 4, 2), np.float32)
+    corners[0] = 8 / SIZE  # all corners read 8 pixels further right and down
+    warp = augment.Warp(corners, np.zeros((1, 5, 5, 2), np.float32))
+    _, moved = augment.apply(mask[..., None], mask, matrices(augment.NONE, 1), warp)
+    assert np.argwhere(moved[0]).min(axis=0).tolist() == [0, 0]
+    assert moved.sum() == 9
+
+
+def test_each_change_has_a_probability_of_its_own():
+    half = Augmentation(warp=0.2, warp_probability=0.5, elastic=0.05, elastic_probability=0.1, contrast=0.5, brightness=0.5)
+    drawn, lit = warps(half, 400), intensity(half, 400)
+    shares = {
+        "warp": drawn.corners.any(axis=(1, 2)).mean(),
+        "elastic": drawn.bends.any(axis=(1, 2, 3)).mean(),
+        "contrast": (lit.slopes != 1).any(axis=1).mean(),
+        "brightness": (lit.shifts != 0).any(axis=1).mean(),
+    }
+    assert shares == pytest.approx({"warp": 0.5, "elastic": 0.1, "contrast": 0.5, "brightness": 0.5}, abs=0.08)
+    assert warps(Augmentation(), 4) is None
+
+
+LIT = Augmentation(gamma=0.5, sequence_dropout=0, brightness=0.6, contrast=0.6, bias_field=0.5, bias_field_probability=1)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_brightness_and_contrast_keep_black_white_and_the_order_between(seed):
+    drawn = intensity(LIT, 5, seed)
+    levels = brightness.curves(drawn).astype(int)
+    assert (levels[..., 0] == 0).all() and (levels[..., 255] == 255).all()
+    assert (np.diff(levels, axis=-1) >= 0).all()
+
+
+def test_a_bias_field_brightens_smoothly_and_no_further_than_asked():
+    grey = np.full((3, SIZE, SIZE, 3), 100, np.uint8)
+    field = Augmentation(gamma=0, sequence_dropout=0, bias_field=0.5, bias_field_probability=1)
+    changed = brightness.apply(grey, intensity(field, 3)).astype(float) / 100
+    assert changed.std(axis=(1, 2)).min() > 0.02
+    assert changed.min() > 0.5 and changed.max() < 1.8, "the spline may swing a little beyond its points"
+    assert np.abs(np.diff(changed, axis=1)).max() < 0.1
+    np.testing.assert_array_equal(changed[..., 0], changed[..., 2])
+
+
+def test_neighbours_are_changed_as_their_slice_is():
+    """Three slices of three sequences that are all the same slice stay so."""
+    slices, _ = random_slices(40, size=8)
+    drawn = brightness.draw(Augmentation(gamma=0.5, sequence_dropout=0.5), 40, 3, np.random.default_rng(0), FLAIR, planes=3)
+    changed = brightness.apply(np.concatenate([slices] * 3, axis=-1), drawn)
+    for plane in (changed[..., 3:6], changed[..., 6:]):
+        np.testing.assert_array_equal(plane, changed[..., :3])
+    alone = brightness.draw(Augmentation(gamma=0.5, sequence_dropout=0.5), 40, 3, np.random.default_rng(0), FLAIR)
+    np.testing.assert_array_equal(changed[..., :3], brightness.apply(slices, alone))
+    assert drawn.copied.any()

@@ -9,7 +9,19 @@ from scipy import special
 
 from brain_tumor.errors import DataError, ModelError
 from brain_tumor.training import losses
-from brain_tumor.training.losses import LOSSES, accuracy, bce, bce_dice, cce, dice_area, dice_hits, focal_tversky
+from brain_tumor.training.losses import (
+    LOSSES,
+    accuracy,
+    bce,
+    bce_dice,
+    cce,
+    deeply,
+    dice_area,
+    dice_hits,
+    edge_dice,
+    focal_dice,
+    focal_tversky,
+)  # fmt: skip
 
 pytestmark = pytest.mark.backend
 
@@ -60,6 +72,39 @@ def test_bce_dice_worked(truth, probability, expected):
 )
 def test_focal_tversky_worked(truth, probability, expected):
     assert value(focal_tversky, truth, probability) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("truth", "probability", "expected"),
+    [
+        (HALF, HALF, 0.0),
+        (HALF, FULL / 2, math.log(2) / 4 + 1 - (2 * 4 + 1) / (8 + 8 + 1)),  # a pixel missed by a half counts a quarter
+        (HALF, np.where(HALF > 0, 0.9, 0.1), 0.01 * -math.log(0.9) + 1 - (2 * 7.2 + 1) / (8 + 8 + 1)),
+    ],
+)
+def test_focal_dice_worked(truth, probability, expected):
+    assert value(focal_dice, truth, probability) == pytest.approx(expected, abs=1e-5)
+
+
+def test_edge_dice_weighs_pixels_near_an_edge():
+    """At 4 x 4 the window is 3 x 3: an even slice has no edge, and of halves the middle rows lie at one."""
+    for truth in (EMPTY, FULL):
+        assert value(edge_dice, truth, FULL / 2) == pytest.approx(value(bce_dice, truth, FULL / 2), abs=1e-5)
+    middle, rim = HALF.copy(), HALF.copy()
+    middle[0, 1], rim[0, 0] = 0.5, 0.5
+    assert value(edge_dice, HALF, middle) > value(edge_dice, HALF, rim) + 0.02
+    assert value(bce_dice, HALF, middle) == pytest.approx(value(bce_dice, HALF, rim), abs=1e-5)
+
+
+def test_deep_supervision_is_the_weighted_mean_of_its_levels():
+    each = [np.log(3) * (2 * HALF - 1), 0 * HALF, -np.log(3) * (2 * HALF - 1)]
+    expected = sum(weight * of_logits(bce_dice, HALF, logits) for weight, logits in zip((4, 2, 1), each, strict=True)) / 7
+    assert of_logits(deeply(bce_dice), HALF, np.concatenate(each, axis=-1)) == pytest.approx(expected, rel=1e-5)
+    assert of_logits(deeply(bce_dice), HALF, each[0]) == pytest.approx(of_logits(bce_dice, HALF, each[0]), rel=1e-6)
+    for measure in (dice_hits, dice_area):
+        both = measure(HALF, keras.ops.convert_to_tensor(np.concatenate(each, axis=-1).astype(np.float32)))
+        alone = measure(HALF, keras.ops.convert_to_tensor(each[0].astype(np.float32)))
+        np.testing.assert_array_equal(np.asarray(both), np.asarray(alone))
 
 
 def test_focal_tversky_punishes_misses_more_than_inventions():
@@ -148,7 +193,9 @@ def test_weights_act_on_each_slice():
 
 def test_a_loss_is_found_by_name_or_refused():
     assert losses.make("bce-dice") is bce_dice
-    with pytest.raises(ModelError, match="unknown loss 'mse', expected one of bce-dice, focal-tversky, bce, cce"):
+    with pytest.raises(
+        ModelError, match="unknown loss 'mse', expected one of bce-dice, focal-dice, edge-dice, focal-tversky, bce, cce"
+    ):
         losses.make("mse")
     with pytest.raises(ModelError, match="unknown loss 'bce-dice' with class weights, expected one of bce, cce"):
         losses.make("bce-dice", (1.0, 1.0))

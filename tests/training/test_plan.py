@@ -38,7 +38,7 @@ def test_source_003_goes_from_the_head_to_all_to_rates_by_depth():
 def test_a_plan_gives_the_arguments_that_made_it(strategy, epochs, max_lr, new_layers, optimiser):
     plan = stages(strategy, epochs, max_lr, new_layers, **optimiser)
     assert sum(stage.epochs for stage in plan) == epochs and all(stage.epochs for stage in plan)
-    defaults = {"optimiser": "adamw", "momentum": 0.5, "schedule": "1cycle", "pct_start": 0.3, "weight_decay": 1e-2}
+    defaults = {"optimiser": "adamw", "momentum": 0.5, "schedule": "1cycle", "pct_start": 0.3, "cycles": 4, "weight_decay": 1e-2}
     again = arguments(plan, new_layers)
     assert again == {"strategy": strategy, "epochs": epochs, "max_lr": max_lr} | defaults | optimiser
     assert stages(**again, new_layers=new_layers) == plan
@@ -59,8 +59,14 @@ def test_a_plan_of_ones_own_has_no_name(plan):
     assert arguments(plan) is None
 
 
+def test_growing_goes_from_half_the_size_to_all_of_it():
+    half, whole = stages("growing", 7, 1e-3, size=128)
+    assert (half.size, half.epochs, half.max_lr) == (64, 3, 1e-3)
+    assert (whole.size, whole.epochs, whole.max_lr) == (0, 4, 3e-4)
+
+
 def test_what_cannot_be_planned_is_refused():
-    with pytest.raises(ModelError, match="strategy 'melt', expected one of all, frozen, gradual"):
+    with pytest.raises(ModelError, match="strategy 'melt', expected one of all, frozen, gradual, growing"):
         stages("melt", 3, 1e-3)
-    with pytest.raises(ModelError, match="three stages, which 2 epochs cannot fill"):
+    with pytest.raises(ModelError, match="'gradual' has 3 stages, which 2 epochs cannot fill"):
         stages("gradual", 2, 1e-3)

@@ -103,7 +103,7 @@ def network() -> keras.Model:
     return keras.Model(images, keras.layers.Conv2D(1, 3, padding="same", name="final_conv")(x))
 
 
-def train_into(folder, slices, plan, on_device=True, callbacks=()):
+def train_into(folder, slices, plan, on_device=True, callbacks=(), **options):
     """A network and the history of its training on 14 slices; six, which are no whole batches, are held out.
 
     The augmentation is one of which host and device make the same bits.
@@ -116,7 +116,7 @@ def train_into(folder, slices, plan, on_device=True, callbacks=()):
         return TrainingBatches(part, BATCH, INTENSITY_ALONE, 0, epoch)
 
     learning = losses.make("bce-dice"), RunFolder(folder), held_out, (losses.dice_hits, losses.dice_area)
-    return model, stages.train(model, plan, epoch_batches, *learning, callbacks=callbacks, on_device=on_device)
+    return model, stages.train(model, plan, epoch_batches, *learning, callbacks=callbacks, on_device=on_device, **options)
 
 
 @pytest.fixture(scope="module", params=STAGES)
@@ -233,3 +233,23 @@ def test_slices_may_take_half_of_the_devices_memory(monkeypatch):
 
 def test_a_processor_leaves_it_to_the_host():
     assert not backend.without_host()
+
+
+def test_averages_are_those_of_the_step_loop(tmp_path, make_slices):
+    plan = STAGES["adamw"][1:]
+    device, host, last = (
+        train_into(tmp_path / name, make_slices(20), plan, on_device=on, average=average)[0].get_weights()
+        for name, on, average in (("device", True, 0.9), ("host", False, 0.9), ("last", True, 0.0))
+    )
+    for one, other, unlike in zip(device, host, last, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+        if one.size > 2:  # not a random state
+            assert np.abs(one - unlike).max() > 1e-4
+
+
+@pytest.mark.parametrize("changes", [{"warp": 0.1}, {"elastic": 0.02}, {"bias_field": 0.2}, {"copy_paste": 0.3}], ids=str)
+def test_what_is_more_than_matrices_and_curves_is_made_by_the_host(make_slices, changes):
+    arrays = replace(make_slices(8), owners=np.arange(8))
+    assert resident.usable(TrainingBatches(arrays, BATCH, FAR, 0, 0), None, ())
+    assert not resident.usable(TrainingBatches(arrays, BATCH, replace(FAR, **changes), 0, 0), None, ())
+    assert resident.usable(TrainingBatches(arrays, BATCH, replace(FAR, brightness=0.3, contrast=0.3), 0, 0), None, ())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from brain_tumor.training.optimisers import OneCycleAdamW
-from brain_tumor.training.schedules import DIV, MOMENTUM_HIGH, MOMENTUM_LOW, OneCycle
+from brain_tumor.training.schedules import DIV, MOMENTUM_HIGH, MOMENTUM_LOW, Cyclical, OneCycle
 
 pytestmark = pytest.mark.backend
 
@@ -101,3 +101,26 @@ def test_decay_spares_biases_and_norms():
         factor = 1 - 0.1 * rate if variable.name == "kernel" else 1
         np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), before[variable.path] * factor, rtol=1e-6)
     assert {variable.name for variable in model.trainable_variables} == {"kernel", "bias", "gamma", "beta"}
+
+
+def test_a_cyclical_rate_rises_and_falls_alike_each_time():
+    rates = keras.ops.convert_to_numpy(Cyclical(max_lr=0.01, steps=100, cycles=4)(np.arange(101)))
+    low = 0.01 / DIV
+    np.testing.assert_allclose(rates[[0, 25, 50, 75, 100]], low, rtol=1e-5)
+    np.testing.assert_allclose(rates[:25], rates[25:50], rtol=1e-4)
+    half = low + (0.01 - low) * 0.48
+    np.testing.assert_allclose(rates[[6, 19]], half, rtol=1e-4)  # 6 of 12.5 steps up, and as far down
+    assert rates.max() == pytest.approx(low + (0.01 - low) * 0.96, rel=1e-4)
+
+
+def test_an_optimiser_follows_a_cyclical_rate(untrained):
+    from brain_tumor.training.plan import Stage
+
+    optimiser = Stage("all", 2, 1e-2, schedule="cyclical", cycles=2).make_optimiser(10)
+    rates = []
+    for _ in range(10):
+        rates.append(float(optimiser.learning_rate))
+        optimiser.build(untrained.trainable_variables)
+        optimiser.iterations.assign_add(1)
+    np.testing.assert_allclose(rates, [float(Cyclical(1e-2, 20, 2)(step)) for step in range(10)], rtol=1e-6)
+    assert np.argmax(rates) == 5

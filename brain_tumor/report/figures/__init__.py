@@ -22,7 +22,7 @@ from brain_tumor.report.figures.evaluation import (
     plot_spread,
     plot_subgroups,
 )
-from brain_tumor.report.figures.scores import plot_case_scores, plot_dice_by_area, plot_history, plot_protocols
+from brain_tumor.report.figures.scores import plot_case_scores, plot_dice_by_area, plot_history, plot_protocols, plot_rates
 from brain_tumor.report.figures.slices import (
     best_median_worst,
     show_case,
@@ -45,6 +45,7 @@ __all__ = [
     "plot_neighbour_overlap",
     "plot_precision_recall",
     "plot_protocols",
+    "plot_rates",
     "plot_reliability",
     "plot_roc",
     "plot_slices_by_site",

@@ -1,12 +1,16 @@
 """Figures of training and scores, drawn from the tables that runs leave behind: no pixel of any exam."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from brain_tumor.evaluation import overlap, wording
 from brain_tumor.report.figures.drawing import BLUE, GREY, INK, PALE, RED, SERIES, Drawing, logarithmic, patient_label, tidy
+
+if TYPE_CHECKING:
+    from brain_tumor.training.finder import Sweep
 
 RUN_COLUMNS = ("epoch", "stage", "loss", "learning_rate", "seconds")  # of every history; other columns are a task's measures
 IN_WORDS = {"dice": "pooled Dice", "accuracy": "accuracy"}  # measures from 0 to 1
@@ -46,6 +50,19 @@ def plot_history(histories: Mapping[str, pd.DataFrame]) -> Drawing:
     panels[-1].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     handles, labels = panels[0].get_legend_handles_labels()
     drawing.legend(handles, labels, loc="outside lower center", frameon=False, fontsize=8.5, ncols=4)
+    return drawing
+
+
+def plot_rates(sweep: "Sweep") -> Drawing:
+    """The loss at each learning rate of a finder, its moving mean, and the rate that it suggests."""
+    drawing = Drawing(3.1, f"Loss by learning rate; suggested {sweep.suggestion:.1e}, where the loss falls fastest.")
+    axes = tidy(drawing.subplots(), "learning rate", title="loss of a batch")
+    axes.plot(sweep.rates, sweep.losses, color=PALE, linewidth=1.0, label="each batch")
+    axes.plot(sweep.rates, sweep.smoothed, color=BLUE, linewidth=1.8, label="moving mean")
+    axes.axvline(sweep.suggestion, color=RED, linewidth=1.2, linestyle="--", label=f"suggested: {sweep.suggestion:.1e}")
+    axes.set_xscale("log")
+    axes.set_ylim(min(0, sweep.smoothed.min()), 1.5 * sweep.smoothed[0])
+    axes.legend(frameon=False, fontsize=8.5)
     return drawing
 
 

@@ -1,0 +1,48 @@
+"""``brain-tumor find-rate``: which learning rate a recipe may take, from a minute of training that leaves nothing behind."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brain_tumor.cli import recipe_options, resumable
+from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe
+
+app = typer.Typer(help="Suggest a learning rate: train for a moment at rates that rise.", no_args_is_help=True)
+Plot = Annotated[Path | None, typer.Option(help="Write the plot of losses by rate here (.svg, .png).", show_default=False)]
+
+
+@app.callback()
+def find_rate() -> None:
+    """A verb for each task; options as of train."""
+
+
+@app.command()
+@recipe_options.takes(SegmentationRecipe)
+def segmentation(recipe: Recipe, plot: Plot = None) -> None:
+    """For a segmentation network; options as of train."""
+    _find(recipe, plot)
+
+
+@app.command()
+@recipe_options.takes(ClassificationRecipe)
+def classification(recipe: Recipe, plot: Plot = None) -> None:
+    """For a slice classifier; options as of train."""
+    _find(recipe, plot)
+
+
+def _find(recipe: Recipe, plot: Path | None) -> None:
+    from brain_tumor.data.opening import open_cohort
+    from brain_tumor.experiments import run as experiment
+
+    with resumable.stoppable("nothing was written"):
+        sweep = experiment.find_rate(recipe, open_cohort(recipe.cohort))
+    if plot:
+        from brain_tumor.report import figures
+
+        figures.plot_rates(sweep).savefig(plot)
+        typer.echo(f"plot: {plot}")
+    typer.echo(
+        f"{len(sweep.rates)} steps from {sweep.rates[0]:.1e} to {sweep.rates[-1]:.1e}; lowest loss {sweep.smoothed.min():.3f}"
+    )
+    typer.echo(f"suggestion, where the loss falls fastest: --max-lr {sweep.suggestion:.1e}")

@@ -1,0 +1,41 @@
+"""``brain-tumor ladder``: train and score a segmentation network within a budget, in one command."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from brain_tumor.cli import crossval, resumable, train
+from brain_tumor.models.backend import load_keras
+
+Rung = Annotated[Literal["ladder-15m", "ladder-1h", "ladder-gpu"], typer.Argument(help="The budget.")]
+Unit = Annotated[Literal["patient", "site"] | None, typer.Option(help="Cross-validate: over patients, or by hospital.")]
+Folds = Annotated[int | None, typer.Option(min=2, help="With --unit patient: how many; 5 without it.", show_default=False)]
+
+
+def ladder(
+    rung: Rung,
+    cohort: str = "lgg",
+    split: Annotated[str, typer.Option(help="As of train; --unit asks for folds instead.")] = "source-004",
+    unit: Unit = None,
+    folds: Folds = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first network; further ones take the seeds after it.")] = 0,
+    workers: resumable.Workers = None,
+) -> None:
+    """Train and score the best segmentation that a budget allows; the same command again resumes."""
+    load_keras()
+    from brain_tumor.cli.console import print_sections
+    from brain_tumor.data.opening import open_cohort
+    from brain_tumor.experiments import ladder as rungs, run as experiment
+    from brain_tumor.report.pages import views
+
+    opened = open_cohort(cohort)
+    recipe = rungs.recipe(rung, opened, "fold-1-of-5" if unit else split, seed)
+    typer.echo(f"{rung}: {rungs.RUNGS[rung].needs}, {'a fold' if unit else 'scoring not counted'}")
+    if unit:
+        crossval.cross_validate(recipe, folds, unit, workers)
+        return
+    run = train.train_recipe(recipe)
+    with resumable.stoppable():
+        experiment.evaluate(run, opened)
+    title = f"{'PHANTOM data, not patients: ' if opened.phantom else ''}{run.path.name}"
+    print_sections(title, f"split {split}", views.sections_of(run.path))

@@ -1,0 +1,70 @@
+"""A ladder of budgets: each rung is one command of a fixed number of training steps, whatever the cohort's size.
+
+Minutes are printed, not promised: a rung is named after what two quiet cores with bfloat16 instructions took.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from brain_tumor.data.cache import open_store
+from brain_tumor.data.cohort import Cohort
+from brain_tumor.errors import ModelError
+from brain_tumor.experiments.recipe import SegmentationRecipe, from_options
+from brain_tumor.experiments.run import make_split
+
+HALVED: Mapping[str, Any] = {
+    "model": "resunet",
+    "max_lr": 2e-3,
+    "batchnorm_momentum": 0.9,
+    "model_arguments": (("halved", True),),
+}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One budget.
+
+    Attributes:
+        name: what the command line calls it.
+        steps: of training, of each member.
+        options: of the recipe (:func:`brain_tumor.experiments.recipe.Segmentation`).
+        needs: what it takes, in words.
+    """
+
+    name: str
+    steps: int
+    options: Mapping[str, Any]
+    needs: str
+
+
+RUNGS = {
+    rung.name: rung
+    for rung in (
+        Rung("ladder-15m", 4500, HALVED, "about 15 minutes of two quiet cores"),
+        Rung("ladder-1h", 6000, {**HALVED, "members": 3}, "about an hour of two quiet cores"),
+        Rung("ladder-gpu", 9000, {**HALVED, "size": 256, "members": 2}, "about 8 minutes of one H100, compiling included"),
+    )
+}
+
+
+def recipe(name: str, cohort: Cohort, split: str = "source-004", seed: int = 0, **changes: Any) -> SegmentationRecipe:
+    """The recipe of a rung on a split: as many whole epochs as come nearest to its steps.
+
+    Args:
+        changes: options of the recipe in place of the rung's.
+
+    Raises:
+        ModelError: there is no such rung.
+        SplitError: the split does not fit the cohort.
+    """
+    if name not in RUNGS:
+        raise ModelError(f"rung {name!r}, expected one of {', '.join(RUNGS)}")
+    rung = RUNGS[name]
+    shortest = from_options(
+        SegmentationRecipe, cohort=cohort.name, split=split, seed=seed, **{**rung.options, **changes, "epochs": 1}
+    )
+    store = open_store(cohort)
+    slices = len(make_split(shortest, store).rows("train", store.slices))
+    epochs = max(1, round(rung.steps / max(1, slices // shortest.batch_size)))
+    return replace(shortest, stages=tuple(replace(stage, epochs=epochs) for stage in shortest.stages))

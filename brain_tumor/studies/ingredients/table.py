@@ -1,0 +1,95 @@
+"""The ingredients: each one change to the same base, and where it comes from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from brain_tumor.errors import ModelError
+from brain_tumor.experiments.recipe import SegmentationRecipe, from_options
+
+FOLDS, SEEDS = 3, (0, 1)
+SPLIT, SPLIT_OF_OTHERS = "source-004-fold-{}-of-{}", "fold-{}-of-{}"  # of the LGG data, and of any other cohort
+PRECISION = "mixed_bfloat16"  # of all alike: a format that is measured may differ from one run to the next
+# At equal cost a ResUNet that works at half the planes for twelve epochs is ahead of one on whole planes for six (`full planes`),
+# as it was on the 16 validation patients of `make bench`. BatchNorm follows the some thousand steps of such a training.
+BASE: Mapping[str, Any] = {
+    "model": "resunet", "size": 128, "epochs": 12, "max_lr": 2e-3, "batchnorm_momentum": 0.9, "model_arguments": {"halved": True},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """One change to the base.
+
+    Attributes:
+        name: what to call it.
+        changes: options of :func:`brain_tumor.experiments.recipe.Segmentation`.
+        source: where it comes from.
+        reconstructs: epochs in which the network first fills in hidden patches of its fold's training slices
+            (:mod:`brain_tumor.experiments.reconstruct`).
+    """
+
+    name: str
+    changes: Mapping[str, Any]
+    source: str = ""
+    reconstructs: int = 0
+
+
+HALVED = BASE["model_arguments"]
+UNET: Mapping[str, Any] = {"epochs": 6, "max_lr": 1e-3, "model_arguments": {}}  # whole planes, and so half as long
+INGREDIENTS = (
+    Ingredient("base", {}),
+    Ingredient("twice as long", {"epochs": 24}, "at twice the cost"),
+    Ingredient("weight average", {"weight_average": 0.99}, "Tarvainen & Valpola 2017, arXiv 1703.01780"),
+    Ingredient("192 px", {"size": 192}, "at 2.3 times the cost"),
+    Ingredient("copy-paste", {"copy_paste": 0.3}, "Zhang 2021, arXiv 2108.06883; Yang 2021, doi 10.1007/978-3-030-87193-2_55"),
+    Ingredient(
+        "warp and contrast",
+        {"warp": 0.1, "elastic": 0.02, "brightness": 0.2, "contrast": 0.2, "bias_field": 0.3},
+        "fastai 1 (rows 000.07-08); Simard 2003; Van Leemput 1999",
+    ),
+    Ingredient("all neighbours", {"channels": "sequences+neighbours"}, "2.5-D; Roth 2014, arXiv 1406.2639"),
+    Ingredient(
+        "deep supervision",
+        {"model_arguments": {**HALVED, "deep_supervision": 2}},
+        "Lee 2015, arXiv 1409.5185; Isensee 2021 (nnU-Net)",
+    ),
+    Ingredient("wider", {"model_arguments": {**HALVED, "filters": (24, 48, 96, 192, 384)}}, "at about twice the cost"),
+    Ingredient("masked reconstruction", {}, "Wald 2024, arXiv 2412.17041; at twice the cost", reconstructs=12),
+    Ingredient("edge loss", {"loss": "edge-dice"}, "Wei 2020, arXiv 1911.11445"),
+    Ingredient("focal loss", {"loss": "focal-dice"}, "Lin 2017, arXiv 1708.02002"),
+    Ingredient("balanced slices", {"balance": "sampling"}, "as many slices with tumour as without"),
+    Ingredient("full planes", {"epochs": 6, "model_arguments": {}}, "half as long at equal cost"),
+    Ingredient("U-Net ResNet-18", {**UNET, "model": "unet-resnet18"}, "the sources' network (004.36)"),
+    Ingredient("U-Net ResNet-18, mri4", {**UNET, "model": "unet-resnet18", "weights": "mri4"}, "pretrained on 4,282 pictures"),
+    Ingredient("U-Net ResNet-34", {**UNET, "model": "unet-resnet34"}, "the deeper network that source 004 promises (004.52)"),
+)
+
+
+def recipe(ingredient: Ingredient, fold: int, seed: int, cohort: str = "lgg") -> SegmentationRecipe:
+    """The base with one change, on a fold of the training patients of ``source-004``; its test patients are in no part.
+
+    Of another cohort than ``lgg`` the folds are of all patients.
+    """
+    options: dict[str, Any] = {**BASE, **ingredient.changes}
+    return from_options(
+        SegmentationRecipe,
+        cohort=cohort,
+        split=(SPLIT if cohort == "lgg" else SPLIT_OF_OTHERS).format(fold, FOLDS),
+        seed=seed,
+        precision=PRECISION,
+        **options | {"model_arguments": tuple(options.get("model_arguments", {}).items())},
+    )
+
+
+def ingredients(names: Sequence[str] = ()) -> tuple[Ingredient, ...]:
+    """Those of these names with the base, or all, in the order of the table.
+
+    Raises:
+        ModelError: there is none of that name.
+    """
+    known = {item.name: item for item in INGREDIENTS}
+    for name in names:
+        if name not in known:
+            raise ModelError(f"ingredient {name!r}, expected some of {', '.join(known)}")
+    return tuple(item for item in INGREDIENTS if not names or item.name in (*names, INGREDIENTS[0].name))

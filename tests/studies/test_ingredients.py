@@ -1,0 +1,168 @@
+"""The screening of ingredients: it trains each fold once, gathers areas, and answers in pairs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from brain_tumor.errors import ModelError
+from brain_tumor.evaluation import overlap
+from brain_tumor.experiments.recipe import SegmentationRecipe, from_options
+from brain_tumor.studies.ingredients import adam, after, errors, figures, screening, table, tables
+from brain_tumor.studies.ingredients.table import INGREDIENTS, Ingredient
+
+SMALL = {"model": "resunet", "size": 32, "epochs": 1, "batchnorm_momentum": 0.9, "model_arguments": {"filters": (2, 4)}}
+
+
+@pytest.mark.parametrize("ingredient", INGREDIENTS, ids=lambda item: item.name)
+def test_every_ingredient_is_a_recipe_that_differs_from_the_base_in_its_changes_alone(ingredient):
+    base, changed = (table.recipe(item, 1, 0).to_json() for item in (INGREDIENTS[0], ingredient))
+    named = {"epochs": "stages", "max_lr": "stages"} | dict.fromkeys(base["augmentation"], "augmentation")
+    differing = {name for name in base if base[name] != changed[name]}
+    assert differing == {named.get(name, name) for name in ingredient.changes}
+    assert changed["split"] == "source-004-fold-1-of-3"
+
+
+def test_an_unknown_ingredient_is_refused():
+    assert [item.name for item in table.ingredients(("copy-paste",))] == ["base", "copy-paste"]
+    with pytest.raises(ModelError, match="ingredient 'salt', expected some of base, "):
+        table.ingredients(("salt",))
+
+
+@pytest.fixture
+def small(monkeypatch, home):
+    monkeypatch.setattr(table, "BASE", SMALL)
+    monkeypatch.setattr(screening, "BASE", SMALL)
+
+
+def test_a_screening_trains_what_is_not_there_and_goes_on(small, phantom_cohort):
+    chosen, trained = (INGREDIENTS[0], Ingredient("other loss", {"loss": "bce"})), []
+
+    def note(number, of, training, minutes):
+        trained.append(training.key)
+
+    folder = screening.screen(chosen[:1], phantom_cohort, seeds=(0,), workers=1, on_run=note)
+    assert trained == [("base", 0, 1), ("base", 0, 2), ("base", 0, 3)]
+    trained.clear()
+    assert screening.screen(chosen, phantom_cohort, seeds=(0,), workers=1, on_run=note) == folder
+    assert trained == [("other loss", 0, 1), ("other loss", 0, 2), ("other loss", 0, 3)]
+    areas = screening.read_areas(folder)
+    assert len(areas) == phantom_cohort.n_slices and not areas.isna().any(axis=None)
+    hits = areas.filter(like=": hit")
+    assert (hits.to_numpy() <= areas.filter(like=": area").to_numpy()).all()
+    assert (hits.to_numpy() <= areas[["truth"]].to_numpy()).all()
+    answered = screening.answers(folder, chosen)
+    assert len(answered) == 4 and (answered.patients == len(phantom_cohort)).all()
+    assert "other loss" in tables.of_folder(folder, chosen)[0].table.index
+
+
+def test_the_base_is_looked_at_patient_by_patient(small, phantom_cohort):
+    folder = screening.screen(INGREDIENTS[:1], phantom_cohort, seeds=(0,), workers=1)
+    rows = errors.table(folder, phantom_cohort)
+    assert len(rows) == len(phantom_cohort) and rows.dice.is_monotonic_increasing
+    cases = overlap.per_case(screening.counts_of(folder, "base", 0)).reindex(rows.case_id)
+    np.testing.assert_allclose(rows.dice, cases.dice, atol=1e-9)
+    np.testing.assert_array_equal(rows.missed, cases.missed_slices)
+    assert (rows.false_pieces <= rows.pieces).all()
+    assert set(rows.lacks) >= {"", "post"}
+
+
+def test_rules_of_prediction_are_judged_on_stored_predictions(small, phantom_cohort):
+    folder = screening.screen(INGREDIENTS[:1], phantom_cohort, workers=1)
+    counts = after.count(folder, phantom_cohort)
+    plain = counts[counts.rule == "as it is"]
+    for seed in (0, 1):
+        expected = screening.counts_of(folder, "base", seed).sort_values(["case_id", "slice"], ignore_index=True)
+        own = plain[plain.seed == str(seed)].sort_values(["case_id", "slice"], ignore_index=True)
+        pd.testing.assert_frame_equal(own[["tp", "fp", "fn"]], expected[["tp", "fp", "fn"]], check_dtype=False)
+    scores = after.scores(counts)
+    assert list(scores.index) == list(after.RULES) and scores.notna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("rule", "left"),
+    [
+        (after.pieces(0.02), {"large", "small", "flat"}),
+        (after.pieces(0.3), {"large"}),
+        (after.pieces(0.0, 2), {"large", "small"}),
+        (after.pieces(1.0), {"large"}),
+        (after.threshold(0.9), set()),
+    ],
+)
+def test_a_rule_leaves_the_pieces_that_it_should(rule, left):
+    places = {"large": np.s_[0:4, 0:5, 0:5], "small": np.s_[0:2, 8:10, 0:5], "flat": np.s_[3:4, 8:12, 8:12]}
+    planes = np.zeros((4, 16, 16), np.uint8)
+    for place in places.values():
+        planes[place] = 200
+    mask = rule(planes)
+    assert {name for name, place in places.items() if mask[place].all()} == left
+    assert mask.sum() == sum(planes[places[name]].size for name in left)
+
+
+def test_pieces_that_touch_no_tumour_are_false():
+    mask, truth = np.zeros((2, 9, 9), np.uint8), np.zeros((2, 9, 9), np.uint8)
+    mask[:, 1:3, 1:3] = mask[0, 6:8, 6:8] = truth[0, 1:3, 1:3] = 1
+    told = errors._of_case(mask, truth)
+    assert (told["pieces"], told["false_pieces"], told["missed"], told["false"]) == (2, 1, 0, 1)
+    assert told["within"] == pytest.approx(2 * 4 / (4 + 8)), "of the slice that both have"
+
+
+def test_adam_is_watched_as_it_steps(home, phantom_cohort):
+    recipe = from_options(
+        SegmentationRecipe,
+        split="ratio-33",
+        model="resunet",
+        size=32,
+        epochs=1,
+        max_lr=1e-3,
+        model_arguments=(("filters", (2, 4)),),
+    )
+    steps = adam.watch(recipe, phantom_cohort, steps=12, decay=0.0)
+    assert steps.step.tolist() == list(range(1, 13))
+    np.testing.assert_allclose(np.diff(steps.weight), steps.change[1:], rtol=1e-3, atol=1e-7)
+    assert steps["first"].iloc[0] == pytest.approx(steps.gradient.iloc[0], rel=1e-4), "freed of its start at 0"
+    assert figures.plot_adam(steps).alt
+
+
+def test_gains_are_drawn_with_each_seed():
+    rows = pd.DataFrame(
+        {"ingredient": ["base", "a", "b"], "difference": [0, 0.02, -0.01], "low": [0, 0.01, -0.03], "high": [0, 0.03, 0.01],
+         "seed 0": [0, 0.03, -0.02], "seed 1": [0, 0.01, 0.0]}
+    )  # fmt: skip
+    drawing = figures.plot_gains(rows)
+    assert drawing.alt.endswith("The largest is a, +0.020.")
+    assert [label.get_text() for label in drawing.axes[0].get_yticklabels()] == ["b", "a"]
+
+
+def test_answers_are_paired_by_patient_and_mean_over_seeds(home, tmp_path):
+    """Two patients-with-noise: the ingredient's Dice is the base's plus a known difference."""
+    cases = [f"TCGA_DU_{number:04d}_20000101" for number in range(8)]
+    index = pd.MultiIndex.from_product([cases, [1]], names=screening.KEYS)
+    generator = np.random.default_rng(0)
+    truth = np.full(8, 1000)
+    areas = pd.DataFrame({"truth": truth}, index=index)
+    hits = {}
+    for name, gain in (("base", 0), ("better", 50)):
+        for seed in (0, 1):
+            hit = hits[name, seed] = 700 + gain + generator.integers(0, 20, 8)
+            areas[f"{name}, seed {seed}: area"], areas[f"{name}, seed {seed}: hit"] = 1000, hit
+    areas.to_csv(tmp_path / screening.AREAS)
+    costs = pd.DataFrame(
+        [
+            {"ingredient": name, "seed": seed, "fold": fold, "run": "", "seconds": 60.0, "commit": "", "workers": 1}
+            for name, seed in hits
+            for fold in (1, 2, 3)
+        ]
+    )
+    costs.to_csv(tmp_path / screening.COSTS, index=False)
+    answered = screening.answers(tmp_path, (Ingredient("base", {}), Ingredient("better", {})))
+    answered = answered.set_index(["ingredient", "protocol"])
+    row = answered.loc["better", "patient mean"]
+    each = np.mean([hits["better", seed] / 1000 - hits["base", seed] / 1000 for seed in (0, 1)], axis=0)
+    expected = stats.ttest_1samp(each, 0, alternative="greater")
+    assert row.difference == pytest.approx(each.mean())
+    assert row.p_false == pytest.approx(expected.pvalue)
+    assert (row.low, row.high) == pytest.approx(tuple(stats.ttest_1samp(each, 0).confidence_interval()))
+    assert row["seed 1"] == pytest.approx((hits["better", 1] - hits["base", 1]).mean() / 1000)
+    assert row.minutes == pytest.approx(1)
+    assert answered.loc["base", "patient mean"].difference == 0
