@@ -52,9 +52,9 @@ def resunet(
         deep_supervision: how many levels below the first give logits too while it trains, each a channel more of the output, so
             that the loss reaches them directly (Lee 2015, arXiv 1409.5185); :func:`for_use` takes them away.
     """
-    if not 0 <= deep_supervision < len(filters) - 1:
-        raise ModelError(f"deep_supervision {deep_supervision}, expected 0 to {len(filters) - 2}, one for each level in between")
     check_size(size, (1 + halved) * stride("resunet", filters))
+    if deep_supervision and not 0 < deep_supervision < len(filters) - 1:
+        raise ModelError(f"deep_supervision {deep_supervision}, expected 0 to {len(filters) - 2}, one for each level in between")
     x = images = keras.Input((size, size, channels), name="image")
     skips, coarser = [], []
     if halved:

@@ -82,7 +82,7 @@ def train(
         features.check(example.augmentation)
     counts = [freezing.train_only(model, stage.part) for stage in stages]
     facts = zip(stages, counts, short, strict=True)
-    on_images = _runner(own_size, callbacks, on_device)
+    on_images = _runner(own_size, example, callbacks, on_device)
     run.update(
         stages=[{"name": s.name, "part": s.part, "trainable": n, "features": on} for s, n, on in facts],
         batches="host" if on_images is loop else "device",
@@ -108,7 +108,8 @@ def train(
                 if stage.size and at_size:
                     here = at_size(stage.size)
                     here.model.set_weights(model.get_weights())
-                    network, runner = backend.faster(here.model), _runner(here, callbacks, on_device)
+                    network = backend.faster(here.model)
+                    runner = _runner(here, here.epoch_batches(first), callbacks, on_device)
                 if without_encoder:
                     network, runner = features.head(model), loop
                 freezing.train_only(here.model, stage.part)
@@ -148,9 +149,11 @@ def _wind_on(model: keras.Model, steps: int) -> None:
             variable.assign(np.array([seed, drawn + steps]))
 
 
-def _runner(sized: Sized, callbacks: Sequence[keras.callbacks.Callback], on_device: bool | None) -> loop.Runner:
+def _runner(
+    sized: Sized, example: TrainingBatches, callbacks: Sequence[keras.callbacks.Callback], on_device: bool | None
+) -> loop.Runner:
     """What runs epochs on images: the device by itself, or the host batch by batch."""
-    example, validation = sized.epoch_batches(0), sized.validation
+    validation = sized.validation
     if backend.without_host() if on_device is None else on_device and backend.name() == "jax":
         from brain_tumor.training import resident
 

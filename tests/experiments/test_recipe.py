@@ -12,7 +12,7 @@ import pytest
 from brain_tumor import files
 from brain_tumor.errors import ModelError, RunError
 from brain_tumor.experiments import run as experiment
-from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe, from_json, identity
+from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe, from_json, identity
 from brain_tumor.experiments.tasks import recipe_from_json
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.training.augment import Augmentation
@@ -39,6 +39,10 @@ OTHER = {
     "channels": "flair",
     "mask_from": "some-crossval",
     "model_arguments": (("filters", (8, 16)),),
+    "weight_average": 0.99,
+    "balance": "sampling",
+    "rotation_tta": 10.0,
+    "members": 2,
 }
 OF_A_CLASSIFIER = {
     "model": "resnet34",
@@ -113,8 +117,9 @@ def test_the_cohort_at_hand_gives_the_name(stubs, store):
 
 
 def test_so_is_every_field_of_a_classifier(store):
-    own = {field.name for field in fields(ClassificationRecipe)} - {field.name for field in fields(SegmentationRecipe)}
-    assert own | {"model"} == set(OF_A_CLASSIFIER), "a new field needs another value here"
+    shared = {field.name for field in fields(Recipe)} - {"model", "loss"}
+    own = {field.name for field in fields(ClassificationRecipe)} - shared - {"loss"}
+    assert own == set(OF_A_CLASSIFIER), "a new field needs another value here"
     recipe = ClassificationRecipe(split="ratio-20")
     names = {name_of(replace(recipe, **{name: value}), store) for name, value in OF_A_CLASSIFIER.items()}
     assert len(names | {name_of(recipe, store)}) == len(OF_A_CLASSIFIER) + 1
@@ -133,7 +138,12 @@ def test_how_masks_are_resized_is_part_of_a_name_only_where_masks_are_learnt(sto
 @pytest.mark.parametrize("kind", [Augmentation, Stage])
 def test_so_is_every_field_of_its_parts(kind, store):
     other = {
-        Augmentation: {"flip": False, "rotation_degrees": 5.0, "zoom": 0.3, "gamma": 0.1, "sequence_dropout": 0.5},
+        Augmentation: {
+            "flip": False, "rotation_degrees": 5.0, "zoom": 0.3, "gamma": 0.1, "sequence_dropout": 0.5, "warp": 0.1,
+            "warp_probability": 0.2, "elastic": 0.02, "elastic_probability": 0.2, "brightness": 0.1,
+            "brightness_probability": 0.2, "contrast": 0.1, "contrast_probability": 0.2, "bias_field": 0.1,
+            "bias_field_probability": 0.2, "copy_paste": 0.3,
+        },
         Stage: {
             "name": "x",
             "epochs": 9,
@@ -145,8 +155,10 @@ def test_so_is_every_field_of_its_parts(kind, store):
             "momentum": 0.9,
             "schedule": "constant",
             "layer_decay": 0.5,
+            "cycles": 2,
+            "size": 64,
         },
-    }[kind]
+    }[kind]  # fmt: skip
     assert {field.name for field in fields(kind)} == set(other)
     part = Augmentation() if kind is Augmentation else Stage("all", 12)
     place, wrap = ("augmentation", lambda value: value) if kind is Augmentation else ("stages", lambda value: (value,))
@@ -259,7 +271,7 @@ def test_a_recipe_in_json_is_refused_as_one_that_is_made():
         ({"pct_start": 1.1}, "pct_start 1.1, expected a number from 0 to 1"),
         ({"optimiser": "adam"}, "optimiser 'adam', expected one of adamw, sgd"),
         ({"momentum": 1.0}, "momentum 1.0, expected a number from 0 below 1"),
-        ({"schedule": "cosine"}, "schedule 'cosine', expected one of 1cycle, constant"),
+        ({"schedule": "cosine"}, "schedule 'cosine', expected one of 1cycle, cyclical, constant"),
         ({"layer_decay": 0.0}, "layer_decay 0.0, expected a number above 0"),
     ],
 )

@@ -41,7 +41,7 @@ def begun(home, phantom_cohort, monkeypatch):
     def begin(**changes):
         given = {}
 
-        def stand_in(model, stages, epoch_batches, loss, run, validation, metrics, on_features, callbacks):
+        def stand_in(model, stages, epoch_batches, loss, run, validation, metrics, on_features, **_options):
             given.update(model=model, stages=stages, batches=epoch_batches(0), loss=loss, on_features=on_features)
 
         monkeypatch.setattr(experiment, "train_stages", stand_in)

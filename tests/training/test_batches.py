@@ -168,11 +168,17 @@ def test_weights_leave_the_draw_as_it_is(slices):
     np.testing.assert_array_equal(found, expected)
 
 
+def test_of_masks_slices_with_and_without_tumour_are_drawn_alike(slices):
+    masks = slices.targets.copy()
+    masks[4:] = 0
+    order = TrainingBatches(replace(slices, targets=masks), 4, NONE, 0, 0, "sampling").order
+    assert masks[order].any(axis=(1, 2)).sum() == len(order) / 2
+
+
 def test_what_cannot_be_balanced_is_refused(slices):
-    with pytest.raises(DataError, match="'sampling' needs a label a slice, found targets of shape"):
-        TrainingBatches(slices, 4, NONE, 0, 0, "sampling")
-    with pytest.raises(DataError, match="'sampling' needs two classes, all 16 training slices are of class 1"):
-        TrainingBatches(replace(slices, targets=np.ones(16, np.uint8)), 4, NONE, 0, 0, "sampling")
+    for targets in (np.ones(16, np.uint8), slices.targets):  # labels, or masks that all hold tumour
+        with pytest.raises(DataError, match="'sampling' needs two classes, all 16 training slices are of class 1"):
+            TrainingBatches(replace(slices, targets=targets), 4, NONE, 0, 0, "sampling")
     with pytest.raises(DataError, match="unknown balance 'twice', expected one of none, weights, sampling"):
         TrainingBatches(slices, 4, NONE, 0, 0, "twice")
 

@@ -114,7 +114,7 @@ def test_a_stage_asks_for_what_it_says():
     ("fields", "complaint"),
     [
         ({"optimiser": "adam"}, "stage 'all': optimiser 'adam', expected one of adamw, sgd"),
-        ({"schedule": "cosine"}, "schedule 'cosine', expected one of 1cycle, constant"),
+        ({"schedule": "cosine"}, "schedule 'cosine', expected one of 1cycle, cyclical, constant"),
         ({"momentum": 1.0}, "momentum 1.0, expected a number from 0 below 1"),
         ({"layer_decay": 0.0}, "layer_decay 0.0, expected a number above 0"),
         ({"layer_decay": float("nan")}, "layer_decay nan"),
