@@ -27,7 +27,8 @@ SHARED = (
 
 def recipes(recipe: Recipe) -> list[Recipe]:
     """What each member is trained by: the recipe with a seed of its own, from ``recipe.seed`` on."""
-    return [replace(recipe, members=1, seed=recipe.seed + number) for number in range(recipe.members)]
+    changes = [{"members": 1, "seed": recipe.seed + number} for number in range(recipe.members)]
+    return [replace(recipe, **change) for change in changes]  # type: ignore[arg-type]
 
 
 def gather(runs: Sequence[RunFolder], recipe: Recipe, run: RunFolder, split: Split, facts: dict) -> RunFolder:

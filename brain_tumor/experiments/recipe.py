@@ -151,8 +151,12 @@ class SegmentationRecipe(Recipe):
     balance: str = setting(  # type: ignore[misc]
         "none", "sampling takes slices with and without tumour equally often.", choices=("none", "sampling"), since="0.4"
     )
-    rotation_tta: float = setting(0.0, "Predict slices turned by this many degrees either way, too.", low=0, high=45, since="0.4")
-    members: int = setting(1, "Networks that differ in their seed alone and answer together.", low=1, since="0.4")
+    rotation_tta: float = setting(  # type: ignore[misc]
+        0.0, "Predict slices turned by this many degrees either way, too.", low=0, high=45, since="0.4"
+    )
+    members: int = setting(  # type: ignore[misc]
+        1, "Networks that differ in their seed alone and answer together.", low=1, since="0.4"
+    )
 
     def __post_init__(self) -> None:
         """As of every recipe; and lesions are pasted into lone slices."""

@@ -6,6 +6,7 @@ network that is validated or tested on one of them takes them.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
+from brain_tumor.data.opening import name_of
 from brain_tumor.experiments import prepare, run as experiment
 from brain_tumor.experiments.own import NONE
 from brain_tumor.experiments.recipe import SegmentationRecipe, identity
@@ -70,7 +72,7 @@ def pretrain(
     Raises:
         DataError, SplitError, ModelError: the recipe does not fit the cohort.
     """
-    recipe = experiment.on(recipe, cohort)
+    recipe = replace(recipe, cohort=name_of(cohort))
     store = open_store(cohort)
     split = experiment.make_split(recipe, store)
     facts = experiment.content(recipe, store, split)
@@ -91,7 +93,7 @@ def pretrain(
     with run.under_way(**begun, precision=number_format, parameters=filling.count_params(), environment=environment()):
         if on_start:
             on_start(run)
-        stages.train(filling, _whole(recipe.stages), epoch_batches, hidden_error, run, on_device=False)
+        stages.train(filling, _whole(recipe.stages), epoch_batches, hidden_error, run, on_device=False)  # type: ignore[arg-type]
         record = {"name": name, "normalisation": recipe.normalisation, "patients": sorted(split.train), "run": run.path.name}
         transfer.save(network.model, path, record | {"recipe": recipe.to_json(), "task": "reconstruct"})
     run.drop_checkpoints()

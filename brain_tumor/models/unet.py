@@ -56,7 +56,8 @@ def resunet(
     if deep_supervision and not 0 < deep_supervision < len(filters) - 1:
         raise ModelError(f"deep_supervision {deep_supervision}, expected 0 to {len(filters) - 2}, one for each level in between")
     x = images = keras.Input((size, size, channels), name="image")
-    skips, coarser = [], []
+    skips: list[keras.KerasTensor] = []
+    coarser: list[keras.KerasTensor] = []
     if halved:
         x = keras.layers.Conv2D(filters[0], 4, strides=2, padding="same", use_bias=False, name="stem_conv")(x)
     for level, width in enumerate(filters[:-1], 1):

@@ -135,6 +135,6 @@ def _move(planes: np.ndarray, moves: list[np.ndarray], sampling: int, of_plane: 
             if move.ndim == 2:
                 there = cv2.warpAffine(plane, move, size, flags=sampling)
             else:
-                there = cv2.remap(plane, move, None, sampling, borderMode=cv2.BORDER_CONSTANT)
+                there = cv2.remap(plane, move[..., 0], move[..., 1], sampling, borderMode=cv2.BORDER_CONSTANT)
             place[...] = there.reshape(of_plane)
     return moved

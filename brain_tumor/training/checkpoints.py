@@ -38,7 +38,7 @@ class Checkpoint:
             arrays = {f"v{i}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(model.optimizer.variables)}
             np.savez(temporary / OPTIMISER, **arrays)
             if averages:
-                np.savez(temporary / AVERAGES, **averages.to_arrays())
+                np.savez(temporary / AVERAGES, allow_pickle=False, **averages.to_arrays())
             digest = files.sha256_file(temporary / WEIGHTS)
             files.write_json(temporary / STATE, {"epoch": epoch, "history": history, "weights_sha256": digest})
 

@@ -5,7 +5,7 @@ factor each step, the loss is smoothed, and the suggestion is the rate at which 
 The network, its optimiser and all random states are afterwards what they were, bit for bit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import keras
@@ -89,14 +89,15 @@ def sweep(
                 if not np.isfinite(value) or (len(losses) > EDGE and smoothed[-1] > DIVERGED * min(smoothed[EDGE:])):
                     break
     finally:
-        for variable, value in zip(model.variables, before, strict=True):
-            variable.assign(value)
+        for variable, earlier in zip(model.variables, before, strict=True):
+            variable.assign(earlier)
     finite = int(np.isfinite(losses).sum())
     rates = lowest * factor ** np.arange(finite)
     return Sweep(rates, np.array(losses[:finite]), np.array(smoothed[:finite]))
 
 
-def _losses(network: keras.Model, epoch_batches: Callable[[int], TrainingBatches], steps: int):
+def _losses(network: keras.Model, epoch_batches: Callable[[int], TrainingBatches], steps: int) -> Iterator[float]:
+    """The loss of each step; batches of as many epochs as it takes."""
     none, epoch, done = loop.callback_list((), network, 1), 0, 0
     while done < steps:
         for logs in loop.steps(network, epoch_batches(epoch), none):

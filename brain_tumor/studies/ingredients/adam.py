@@ -42,7 +42,8 @@ def watch(recipe: Recipe, cohort: Cohort, steps: int = 60, layer: str = "final_c
     loop.prepare(model, model, optimiser, material.loss)
     kernel = model.get_layer(layer).kernel
     place = next(number for number, variable in enumerate(model.trainable_variables) if variable is kernel)
-    none, series, epoch = loop.callback_list((), model, 1), [], 0
+    none, epoch = loop.callback_list((), model, 1), 0
+    series: list[list[np.ndarray]] = []
     while len(series) < steps:
         for _ in loop.steps(model, material.own_size.epoch_batches(epoch), none):
             averages = optimiser._momentums[place], optimiser._velocities[place]

@@ -73,9 +73,9 @@ def count(folder: Path, cohort: Cohort, name: str = "base", seeds: Sequence[int]
             planes = {str(seed): of_seed[case_id][0].native for seed, of_seed in by_seed.items()}
             planes["mean"] = np.rint(np.mean(list(planes.values()), axis=0)).astype(np.uint8)
             for rule, mask in RULES.items():
-                for seed, native in planes.items():
+                for which, native in planes.items():
                     counts = overlap.count(mask(native) * np.uint8(255), store.masks[rows])[["tp", "fp", "fn"]]
-                    tables.append(counts.assign(rule=rule, seed=seed, case_id=case_id, slice=first.slice_numbers))
+                    tables.append(counts.assign(rule=rule, seed=which, case_id=case_id, slice=first.slice_numbers))
     return pd.concat(tables, ignore_index=True)
 
 
