@@ -112,9 +112,11 @@ def members(folder: Path) -> list[Path]:
     Raises:
         ModelError: a file is missing or damaged, or a member is another's.
     """
+    if not (folder / "member-1").is_dir():
+        return []
     description = read(folder)
     if description["constructor"] != MEMBERS:
-        return []
+        raise ModelError(f"{folder}: holds members, and {DESCRIPTION} of another model; {ANEW}")
     folders = [folder / f"member-{number}" for number in range(1, description["arguments"]["members"] + 1)]
     digest = files.sha256_json([read(member)["weights_sha256"] for member in folders])
     if digest != description["weights_sha256"]:

@@ -70,11 +70,11 @@ def routed(counts: pd.DataFrame, complete: str, reference: str, lacking: pd.Seri
 def lacking(cohort: Cohort) -> pd.Series:
     """Which sequences each exam really lacks, as its pixels tell, joined by ``+``; indexed by ``case_id``."""
     store = open_store(cohort)
-    told = {
+    sequences = {
         case_id: "+".join(missing_sequences(store.images[store.rows_of(case_id)], cohort.sequences))
         for case_id in store.cases.index
     }
-    return pd.Series(told, name="lacks").rename_axis("case_id")
+    return pd.Series(sequences, name="lacks").rename_axis("case_id")
 
 
 def scores(counts: pd.DataFrame) -> pd.DataFrame:

@@ -97,7 +97,7 @@ def test_only_what_means_something_is_varied():
         (replace(RECIPE, validation=0.0), (), "validation part"),
         (RECIPE, ("rate",), "'rate' cannot be varied here, expected some of max_lr"),
         (RECIPE, ("strategy",), "'strategy' cannot be varied here"),
-        (replace(RECIPE, model="resnet18", weights="mri4"), ("strategy",), "three stages, which 1 epochs cannot fill"),
+        (replace(RECIPE, model="resnet18", weights="mri4"), ("strategy",), "'gradual' has 3 stages, which 1 epochs cannot fill"),
         (replace(RECIPE, stages=(Stage("a", 1), Stage("b", 1))), ("flip",), "no named strategy"),
     ],
     ids=["no validation part", "unknown", "nothing learnt", "too short to gradual", "own stages"],

@@ -60,7 +60,14 @@ def test_the_record_of_a_run(finished):
     assert (facts["status"], facts["phantom"], facts["precision"]) == ("finished", True, "float32")
     only = {"name": "all", "epochs": 2, "max_lr": 1e-3, "part": "all", "weight_decay": 1e-2, "pct_start": 0.3}
     (stage,) = facts["recipe"]["stages"]
-    assert stage == only | {"optimiser": "adamw", "momentum": 0.5, "schedule": "1cycle", "layer_decay": 1.0}
+    assert stage == only | {
+        "optimiser": "adamw",
+        "momentum": 0.5,
+        "schedule": "1cycle",
+        "layer_decay": 1.0,
+        "cycles": 4,
+        "size": 0,
+    }
     store = open_store(finished.cohort)
     assert facts["data_hash"] == store.data_hash
     assert facts["split_hash"] == splits.load(finished.run.path / "split.json").hash
@@ -322,8 +329,8 @@ def test_a_part_without_slices_cannot_be_scored(finished):
 def test_an_interrupted_run_goes_on_to_the_same_weights(finished, home, monkeypatch):
     save = RunFolder.save_checkpoint
 
-    def save_then_stop(run, model, epoch, history):
-        save(run, model, epoch, history)
+    def save_then_stop(run, *state):
+        save(run, *state)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

@@ -14,6 +14,7 @@ from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError, ModelError
 from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.inference import intake
 from brain_tumor.inference.predictor import Predictor
@@ -119,7 +120,7 @@ def test_one_sequence_three_times_is_what_pretrained_encoders_take(place):
     """``flair`` is of three channels whatever the cohort; the reference's, as its scaling is."""
     recipe = ClassificationRecipe(model="resnet18", channels="flair", **SMALL | {"size": 32})
     assert "channels" not in recipe.network_arguments(place.number)
-    inputs, scalings = experiment.network_inputs(recipe, open_store(place.cohort))
+    inputs, scalings = network_inputs(recipe, open_store(place.cohort))
     images = open_store(place.cohort, 32).images
     assert (inputs.sequences, inputs.stand_in, scalings.shape) == (3, 1, (20, 4, 3))
     np.testing.assert_array_equal(inputs[np.arange(20)], np.repeat(images[..., [REFERENCES[place.number]]], 3, axis=-1))
