@@ -99,6 +99,7 @@ def sweep(
 def _losses(network: keras.Model, epoch_batches: Callable[[int], TrainingBatches], steps: int) -> Iterator[float]:
     """The loss of each step; batches of as many epochs as it takes."""
     none, epoch, done = loop.callback_list((), network, 1), 0, 0
+    none.on_train_begin()
     while done < steps:
         for logs in loop.steps(network, epoch_batches(epoch), none):
             yield float(logs["loss"])

@@ -30,6 +30,7 @@ def test_the_average_of_a_training_is_its_closed_form(untrained, slices, momentu
     series = [[np.array(keras.ops.convert_to_numpy(variable)) for variable in averages.variables]]
     loop.prepare(untrained, untrained, Stage("all", 1, 1e-2).make_optimiser(4), losses.make("bce-dice"))
     batches, none = TrainingBatches(slices, 4, Augmentation(), 0, 0), loop.callback_list((), untrained, 1)
+    none.on_train_begin()
     for _ in loop.steps(untrained, batches, none, averages):
         series.append([np.array(keras.ops.convert_to_numpy(variable)) for variable in averages.variables])
     assert len(series) == 5 and not np.allclose(series[0][0], series[-1][0])

@@ -43,6 +43,7 @@ def watch(recipe: Recipe, cohort: Cohort, steps: int = 60, layer: str = "final_c
     kernel = model.get_layer(layer).kernel
     place = next(number for number, variable in enumerate(model.trainable_variables) if variable is kernel)
     none, epoch = loop.callback_list((), model, 1), 0
+    none.on_train_begin()
     series: list[list[np.ndarray]] = []
     while len(series) < steps:
         for _ in loop.steps(model, material.own_size.epoch_batches(epoch), none):
