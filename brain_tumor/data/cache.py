@@ -28,7 +28,7 @@ from brain_tumor.progress import Bar
 
 READERS = 4  # threads; TIFF decoding releases the interpreter, and more than a few only hold memory
 SMALLEST = 16  # px; a smaller picture is no MRI slice
-LAYOUT = 2  # raise when the store's files change meaning, so that old stores are rebuilt
+LAYOUT = 3  # raise when the store's files change meaning, so that old stores are rebuilt
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,11 @@ def _open(cohort: Cohort, folder: Path) -> Store:
     images = np.load(folder / "images.npy", mmap_mode="r")
     masks = np.load(folder / "masks.npy", mmap_mode="r")
     nothing = images[:0]  # the others look at no pixel
-    same = {method: intensity.scaling(nothing, method) for method in intensity.NORMALISATIONS if method != "volume"}
+    same = {
+        method: intensity.scaling(nothing, method) for method in intensity.NORMALISATIONS if method not in intensity.OF_VOLUMES
+    }
     scalings = {method: np.repeat(scaling[None], len(cases), axis=0) for method, scaling in same.items()}
-    scalings["volume"] = np.array(meta["scalings"]["volume"], np.float32)
+    scalings |= {method: np.array(meta["scalings"][method], np.float32) for method in intensity.OF_VOLUMES}
     return Store(cohort, folder, images.shape[1], images, masks, slices, cases, scalings, meta["data_hash"])
 
 
@@ -135,7 +137,7 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
     slices: list = []
     cases: list = []
     digest = hashlib.sha256()
-    scalings = []  # of the one normalisation that depends on the pixels
+    scalings: dict[str, list] = {method: [] for method in intensity.OF_VOLUMES}
     with ExitStack() as stack:
         bar = stack.enter_context(Bar(f"caching {cohort.name}", len(cohort)))
         writers: list[_ArrayWriter] = []
@@ -157,7 +159,8 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
                 writer.append(intensity.pad_to_square(planes))
             for content in (case.case_id.encode(), images.data, masks.data):
                 digest.update(content)
-            scalings.append(intensity.scaling(images, "volume").tolist())
+            for method, of_method in scalings.items():
+                of_method.append(intensity.scaling(images, method).tolist())
             tumour_px = masks.sum(axis=(1, 2), dtype=int)
             slices.extend(
                 {"case_id": case.case_id, "site": case.site, "slice": number, "tumour_px": area}
@@ -174,7 +177,7 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
             )
             bar.advance(note=case.case_id)
     pd.DataFrame(slices).to_csv(folder / "slices.csv", index=False)
-    meta = {"cases": cases, "scalings": {"volume": scalings}, "data_hash": digest.hexdigest(), "layout": LAYOUT}
+    meta = {"cases": cases, "scalings": scalings, "data_hash": digest.hexdigest(), "layout": LAYOUT}
     (folder / "meta.json").write_text(json.dumps(meta))
 
 

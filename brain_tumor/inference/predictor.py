@@ -111,7 +111,7 @@ class Predictor:
     @property
     def by_exam(self) -> bool:
         """Whether its answer for a slice depends on the other slices of the exam."""
-        return self.normalisation == "volume" or self.channels in channels.WITH_NEIGHBOURS
+        return self.normalisation in intensity.OF_VOLUMES or self.channels in channels.WITH_NEIGHBOURS
 
     def exam(self, source: str | Path | np.ndarray | Case) -> Exam:
         """Anything that :func:`brain_tumor.inference.intake.exam` takes, read as this network needs it."""

@@ -39,6 +39,7 @@ HALVED = BASE["model_arguments"]
 UNET: Mapping[str, Any] = {"epochs": 6, "max_lr": 1e-3, "model_arguments": {}}  # whole planes, and so half as long
 INGREDIENTS = (
     Ingredient("base", {}),
+    Ingredient("tissue", {"normalisation": "tissue"}, "the error analysis: heads with bright scalp or none are missed"),
     Ingredient("twice as long", {"epochs": 24}, "at twice the cost"),
     Ingredient("weight average", {"weight_average": 0.99}, "Tarvainen & Valpola 2017, arXiv 1703.01780"),
     Ingredient("192 px", {"size": 192}, "at 2.3 times the cost"),
