@@ -45,6 +45,35 @@ def test_volume_gives_each_sequence_zero_mean_and_unit_deviation(volume):
     assert np.allclose(mine.std((0, 1, 2)), 1, atol=1e-4)
 
 
+def test_tissue_measures_from_the_median_of_the_head(volume):
+    mine = normalise(volume, scaling(volume, "tissue"))
+    for channel in range(3):
+        values = volume[..., channel]
+        median = np.percentile(values[values > values.mean()], 50, method="inverted_cdf")
+        plain = (np.minimum(values, 2.5 * median) - median) / (median / 2)
+        np.testing.assert_allclose(mine[..., channel], plain, atol=1e-5)
+
+
+def test_a_bright_scalp_moves_volume_and_not_tissue():
+    """A head of level 60 with brain of 60 to 80, once with a scalp of 250 around it and once without."""
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    radius = np.hypot(y, x)
+    brain = np.where(radius < 0.7, 60 + 20 * (np.hypot(y - 0.3, x) < 0.2), 0)
+    with_scalp = np.where((radius >= 0.7) & (radius < 0.76), 250, brain)
+    seen = {}
+    for name, head in (("scalp", with_scalp), ("none", brain)):
+        exam = head.astype(np.uint8)[None, ..., None]
+        seen[name] = [normalise(exam, scaling(exam, method))[0, 32, 32, 0] for method in ("volume", "tissue")]
+    moved = np.abs(np.subtract(seen["scalp"], seen["none"]))
+    assert moved[0] > 0.2 and moved[1] < 1e-6
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrays(np.uint8, (2, 4, 5, 3)))
+def test_tissue_is_finite_for_any_pixels(volume):
+    assert np.isfinite(normalise(volume, scaling(volume, "tissue"))).all()
+
+
 @settings(max_examples=50, deadline=None)
 @given(arrays(np.uint8, (2, 4, 5, 3)))
 def test_volume_is_finite_for_any_pixels(volume):
