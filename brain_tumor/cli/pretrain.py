@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from brain_tumor.cli import recipe_options, resumable
+from brain_tumor.errors import DataError
 from brain_tumor.experiments.recipe import Recipe, SegmentationRecipe
 from brain_tumor.models.backend import load_keras
 from brain_tumor.training.plan import Stage
@@ -58,7 +59,7 @@ def pretrain(
         _reconstruct(recipe_options.make(SegmentationRecipe, {**network, "batch_size": batch_size, **shared}), name)
         return
     if not data:
-        raise typer.BadParameter("to classify it needs --data, a folder per class; or --task reconstruct")
+        raise DataError("to classify it needs --data, a folder per class; or --task reconstruct")
     from brain_tumor.training import pretrain as pretraining
 
     slices = recipe_options.batch_size(batch_size)
