@@ -171,7 +171,7 @@ def test_so_is_every_field_of_its_parts(kind, store):
     ("name", "value", "known"),
     [
         ("loss", "hinge", "bce-dice"),
-        ("normalisation", "none", "unit, imagenet, volume, raw"),
+        ("normalisation", "none", "unit, imagenet, volume, tissue, raw"),
         ("precision", "float16", "auto, float32"),
     ],
 )
