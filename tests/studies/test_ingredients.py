@@ -1,5 +1,7 @@
 """The screening of ingredients: it trains each fold once, gathers areas, and answers in pairs."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from brain_tumor.experiments.recipe import SegmentationRecipe, from_options
 from brain_tumor.studies.ingredients import adam, after, errors, figures, screening, table, tables
 from brain_tumor.studies.ingredients.table import INGREDIENTS, Ingredient
 
-SMALL = {"model": "resunet", "size": 32, "epochs": 1, "batchnorm_momentum": 0.9, "model_arguments": {"filters": (2, 4)}}
+SMALL = {"model": "resunet", "size": 16, "epochs": 1, "batchnorm_momentum": 0.9, "model_arguments": {"filters": (2, 2)}}
 
 
 @pytest.mark.parametrize("ingredient", INGREDIENTS, ids=lambda item: item.name)
@@ -20,7 +22,7 @@ def test_every_ingredient_is_a_recipe_that_differs_from_the_base_in_its_changes_
     named = {"epochs": "stages", "max_lr": "stages"} | dict.fromkeys(base["augmentation"], "augmentation")
     differing = {name for name in base if base[name] != changed[name]}
     assert differing == {named.get(name, name) for name in ingredient.changes}
-    assert changed["split"] == "source-004-fold-1-of-3"
+    assert changed["split"] == f"source-004-fold-1-of-{table.FOLDS}"
 
 
 def test_an_unknown_ingredient_is_refused():
@@ -29,23 +31,28 @@ def test_an_unknown_ingredient_is_refused():
         table.ingredients(("salt",))
 
 
-@pytest.fixture
-def small(monkeypatch, home):
-    monkeypatch.setattr(table, "BASE", SMALL)
-    monkeypatch.setattr(screening, "BASE", SMALL)
-
-
-def test_a_screening_trains_what_is_not_there_and_goes_on(small, phantom_cohort):
+@pytest.fixture(scope="module")
+def screened(phantom_cohort, tmp_path_factory):
+    """The base on two folds with two seeds, then another loss with one of them; and what was trained each time."""
     chosen, trained = (INGREDIENTS[0], Ingredient("other loss", {"loss": "bce"})), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRAIN_TUMOR_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("BRAIN_TUMOR_REPORTS", str(tmp_path_factory.mktemp("reports")))
+        for module in (table, screening):
+            patch.setattr(module, "BASE", SMALL)
+            patch.setattr(module, "FOLDS", 2)
+        for ingredients, seeds in ((chosen[:1], (0, 1)), (chosen, (0,))):
+            trained.append([])
+            folder = screening.screen(
+                ingredients, phantom_cohort, seeds, 1, lambda number, of, training, minutes: trained[-1].append(training.key)
+            )
+        yield folder, chosen, trained
 
-    def note(number, of, training, minutes):
-        trained.append(training.key)
 
-    folder = screening.screen(chosen[:1], phantom_cohort, seeds=(0,), workers=1, on_run=note)
-    assert trained == [("base", 0, 1), ("base", 0, 2), ("base", 0, 3)]
-    trained.clear()
-    assert screening.screen(chosen, phantom_cohort, seeds=(0,), workers=1, on_run=note) == folder
-    assert trained == [("other loss", 0, 1), ("other loss", 0, 2), ("other loss", 0, 3)]
+def test_a_screening_trains_what_is_not_there_and_goes_on(screened, phantom_cohort):
+    folder, chosen, trained = screened
+    assert trained[0] == [("base", seed, fold) for seed in (0, 1) for fold in (1, 2)]
+    assert trained[1] == [("other loss", 0, 1), ("other loss", 0, 2)]
     areas = screening.read_areas(folder)
     assert len(areas) == phantom_cohort.n_slices and not areas.isna().any(axis=None)
     hits = areas.filter(like=": hit")
@@ -56,8 +63,18 @@ def test_a_screening_trains_what_is_not_there_and_goes_on(small, phantom_cohort)
     assert "other loss" in tables.of_folder(folder, chosen)[0].table.index
 
 
-def test_the_base_is_looked_at_patient_by_patient(small, phantom_cohort):
-    folder = screening.screen(INGREDIENTS[:1], phantom_cohort, seeds=(0,), workers=1)
+def test_a_screening_goes_on_from_its_record(screened, phantom_cohort, monkeypatch, tmp_path):
+    folder, chosen, _ = screened
+    shutil.copytree(folder, tmp_path / "records" / folder.name)
+    monkeypatch.setattr(screening, "records_folder", lambda: tmp_path / "records")
+    monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(screening, "_train", lambda *_: pytest.fail("trained again"))
+    again = screening.screen(chosen[:1], phantom_cohort, (0, 1), 1)
+    pd.testing.assert_frame_equal(screening.read_areas(again), screening.read_areas(folder))
+
+
+def test_the_base_is_looked_at_patient_by_patient(screened, phantom_cohort):
+    folder = screened[0]
     rows = errors.table(folder, phantom_cohort)
     assert len(rows) == len(phantom_cohort) and rows.dice.is_monotonic_increasing
     cases = overlap.per_case(screening.counts_of(folder, "base", 0)).reindex(rows.case_id)
@@ -67,8 +84,8 @@ def test_the_base_is_looked_at_patient_by_patient(small, phantom_cohort):
     assert set(rows.lacks) >= {"", "post"}
 
 
-def test_rules_of_prediction_are_judged_on_stored_predictions(small, phantom_cohort):
-    folder = screening.screen(INGREDIENTS[:1], phantom_cohort, workers=1)
+def test_rules_of_prediction_are_judged_on_stored_predictions(screened, phantom_cohort):
+    folder = screened[0]
     counts = after.count(folder, phantom_cohort)
     plain = counts[counts.rule == "as it is"]
     for seed in (0, 1):
@@ -151,7 +168,7 @@ def test_answers_are_paired_by_patient_and_mean_over_seeds(home, tmp_path):
         [
             {"ingredient": name, "seed": seed, "fold": fold, "run": "", "seconds": 60.0, "commit": "", "workers": 1}
             for name, seed in hits
-            for fold in (1, 2, 3)
+            for fold in range(1, screening.FOLDS + 1)
         ]
     )
     costs.to_csv(tmp_path / screening.COSTS, index=False)

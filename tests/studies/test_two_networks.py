@@ -13,12 +13,12 @@ from brain_tumor.training.plan import Stage
 SMALL = SegmentationRecipe(
     cohort="phantom",
     model="resunet",
-    size=32,
+    size=16,
     stages=(Stage("all", 1, 1e-2),),
     batch_size=8,
     batchnorm_momentum=0.9,
     precision="float32",
-    model_arguments=(("filters", (2, 4)),),
+    model_arguments=(("filters", (2, 2)),),
 )
 
 

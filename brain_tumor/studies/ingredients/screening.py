@@ -4,6 +4,7 @@ The folder holds, for every slice, the tumour's area in pixels and, of each ingr
 of it is tumour. From these come all scores and paired answers. A run that stands there is not trained again.
 """
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from brain_tumor.experiments import capacity, reconstruct, run as experiment, se
 from brain_tumor.experiments.jobs import side_by_side
 from brain_tumor.models import settings
 from brain_tumor.paths import runs_folder
+from brain_tumor.records.lookup import records_folder
 from brain_tumor.studies.ingredients.table import BASE, FOLDS, SEEDS, Ingredient, recipe
 from brain_tumor.training.runs import RunFolder
 
@@ -54,7 +56,8 @@ def screen(
     workers: int | None = None,
     on_run: Callable[[int, int, Training, float], None] | None = None,
 ) -> Path:
-    """Train and score what is not yet; ingredient by ingredient, so that each can be judged as soon as it is done.
+    """Train and score what is not yet, also not in the record that git keeps; ingredient by ingredient, so that each can be
+    judged as soon as it is done.
 
     Args:
         on_run: called with the number, how many are to be trained, which, and its minutes, as each is scored.
@@ -63,6 +66,9 @@ def screen(
         The folder: ``areas.csv``, ``costs.csv`` and ``screening.json``.
     """
     folder = folder_of(cohort)
+    record = records_folder() / folder.name
+    if len(read_costs(record)) > len(read_costs(folder)):
+        shutil.copytree(record, folder, dirs_exist_ok=True)
     costs = read_costs(folder)
     done = set(zip(costs.ingredient, costs.seed, costs.fold, strict=True))
     trainings = [Training(ingredient, seed, fold) for ingredient in ingredients for seed in seeds for fold in range(1, FOLDS + 1)]
