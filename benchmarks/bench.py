@@ -15,7 +15,6 @@ beside them; a section that was measured before and is not asked for again stays
 import os
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
-from importlib import metadata
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -33,8 +32,6 @@ from brain_tumor import files
 SECTIONS = ("data", "start", "speed", "beside", "gains", "cost", "source-004", "same", "quality")
 BY_DEFAULT = SECTIONS[:-2]
 OF_SOURCE_004 = ("source-004", "quality")  # its split is of patients whom only the LGG data has
-INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # of matrix products in either format
-PEER_PACKAGES = ("segmentation_models_pytorch", "torch")
 PHANTOM_SPLIT, PHANTOM_SEEDS = "ratio-25", [0, 1, 2, 3, 4]
 
 
@@ -67,6 +64,10 @@ def main(
         open_material(root)  # writes the caches that every side reads
         described = {"cohort": "lgg" if real else "PHANTOM", "quick": quick}
         numbers = described | _earlier(json, described)
+
+        def keep(rows: list[dict]) -> None:
+            files.write_json(json, numbers | {"quality": rows})
+
         measures = {
             "data": lambda: _alone(endtoend.measure_data, root),
             "start": lambda: endtoend.start_up(root),
@@ -76,14 +77,14 @@ def main(
             "cost": lambda: _cost(root, precision, steps),
             "source-004": lambda: endtoend.source_004(root, epochs=4),
             "same": lambda: _same(root, real, numbers_of(seeds), precision, quick),
-            "quality": lambda: quality.compare(root, numbers_of(seeds), precision, json.with_name("quality.json")),
+            "quality": lambda: quality.compare(root, numbers_of(seeds), precision, numbers.get("quality", []), keep),
         }
         for section in sections:
             spent = seconds(lambda name=section: numbers.update({name: measures[name]()}))
             numbers["settings"][section] = {"rounds": rounds, "steps": steps, "seeds": seeds, "precision": precision}
             show.section(section, numbers[section], spent)
             files.write_json(json, numbers)  # what is measured stays, whatever comes after
-        numbers["machine"] = _alone(_machine)
+        numbers["machine"] = _alone(_machine) | {"peer": _peer_versions(peer)}
     files.write_json(json, numbers)
     show.plot(numbers, json.with_suffix(".svg"))
     json.with_suffix(".md").write_text(show.page(numbers))
@@ -146,16 +147,23 @@ def _flops() -> dict[str, float]:
 
 
 def _machine() -> dict:
-    """Versions, cores, and which of :data:`INSTRUCTIONS` the processor has."""
-    from brain_tumor.models.backend import load_keras
+    """Versions and cores; and of the processor, its instructions for bfloat16."""
+    from brain_tumor.models import backend
 
-    load_keras()
+    backend.load_keras()
     from brain_tumor.training.runs import environment
 
-    described = Path("/proc/cpuinfo")
-    flags = described.read_text().split() if described.is_file() else []
-    peer = {of.name: of.version for of in metadata.distributions(path=[str(sides.PEER)]) if of.name in PEER_PACKAGES}
-    return environment() | {"instructions": [name for name in INSTRUCTIONS if name in flags], "peer": peer}
+    return environment() | {"bfloat16": backend.machine()["bfloat16"]}
+
+
+def _peer_versions(peer: bool) -> dict[str, str]:
+    if not peer:
+        return {}
+    side = sides.Side("peer")
+    try:
+        return side.ask("version")
+    finally:
+        side.close()
 
 
 def _draw_phantom(root: Path, quick: bool) -> Path:

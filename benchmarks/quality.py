@@ -6,6 +6,7 @@ alone is then trained on all 80 and scored on the 15 test patients, once.
 """
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ import pandas as pd
 from material import SPLIT, Material, open_material
 from sides import Side
 
-from brain_tumor import files
 from brain_tumor.evaluation import overlap, protocols
 
 LENGTHS = (2, 3, 4, 6, 8, 12)
@@ -25,18 +25,26 @@ CHOICES = {"ours": OURS, "peer": {}}
 SHARED = {"model": "unet-resnet18", "arguments": {"batchnorm_momentum": 0.9}, "max_lr": 1e-3}  # every optimisation helps it
 
 
-def compare(root: str, seeds: list[int], precision: str, path: Path, lengths: tuple[int, ...] = LENGTHS) -> list[dict]:
+def compare(
+    root: str,
+    seeds: list[int],
+    precision: str,
+    rows: list[dict],
+    keep: Callable[[list[dict]], None],
+    lengths: tuple[int, ...] = LENGTHS,
+) -> list[dict]:
     """Train both sides in turns, each on the whole machine.
 
     Args:
-        path: where rows are kept as they come; what is there is not trained again.
+        rows: what was measured before, which is not trained again.
+        keep: called with all rows as each comes.
 
     Returns:
         A row a seed, side and length: ``minutes`` of training, scores, and whether it ``passes``; the last one of each side and
         seed is of the test patients.
     """
     material = open_material(root)
-    rows = files.read_json(path) if path.is_file() else []
+    rows = list(rows)
     sides = {name: Side(name) for name in CHOICES}
 
     def fit(name: str, seed: int, epochs: int, validation: float) -> dict:
@@ -45,7 +53,7 @@ def compare(root: str, seeds: list[int], precision: str, path: Path, lengths: tu
             if key.items() <= row.items():
                 return row
         rows.append(key | _fit(sides[name], material, precision, seed, epochs, validation))
-        files.write_json(path, rows)
+        keep(rows)
         print(rows[-1], flush=True)
         return rows[-1]
 

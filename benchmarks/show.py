@@ -48,7 +48,7 @@ def page(numbers: dict) -> str:
     """All that was measured as Markdown."""
     machine = numbers["machine"]
     versions = {**machine["packages"], **machine["peer"]}
-    facts = [f"{machine['cores']} cores ({machine['machine']}: {', '.join(machine['instructions'])})"]
+    facts = [f"{machine['cores']} cores ({machine['machine']}: {', '.join(machine['bfloat16'])})"]
     facts += [f"{name} {versions[name]}" for name in VERSIONS if name in versions]
     head = "a smoke run: these numbers mean nothing" if numbers["quick"] else f"on slices of {numbers['cohort']}"
     parts = [f"# Measured {head}", f"{', '.join(facts)}, commit {machine['commit']}."]

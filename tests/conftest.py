@@ -117,6 +117,27 @@ def users_settings():
     change(*before)
 
 
+@pytest.fixture
+def interrupted():
+    """``with interrupted(2):``: Ctrl-C within that epoch (from 1), after its first step; the block must end with it."""
+    from brain_tumor.training import stages
+
+    advance = stages.Bar.advance
+
+    @contextlib.contextmanager
+    def within(epoch):
+        def advance_or_stop(bar, steps=1, note=""):
+            advance(bar, steps, note)
+            if note.startswith(f"epoch {epoch}/"):
+                raise KeyboardInterrupt
+
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(stages.Bar, "advance", advance_or_stop)
+            yield
+
+    return within
+
+
 @dataclass
 class Answer:
     """How a command ended."""

@@ -49,13 +49,14 @@ def cross_validate(recipe: Recipe, folds: int | None, unit: str, workers: int | 
     """Train and score every fold of a recipe, and print the scores over all patients."""
     from brain_tumor.cli.console import print_sections
     from brain_tumor.data.opening import open_cohort
+    from brain_tumor.evaluation import wording
     from brain_tumor.experiments import crossval
     from brain_tumor.report.pages import crossval as crossval_page
 
     with resumable.stoppable():
         folder = crossval.cross_validate(recipe, open_cohort(recipe.cohort), unit, folds, resumable.tell_of("fold"), workers)
     facts = crossval.read(folder)
-    title = f"{'PHANTOM data, not patients: ' if facts['phantom'] else ''}{folder.name}"
+    title = wording.titled(folder.name, facts["phantom"])
     print_sections(title, f"{facts['folds']} folds by {unit}", crossval_page.of_folder(folder))
     typer.echo(f"finished in {facts['seconds'] / 60:.1f} minutes: {folder}")
     typer.echo(f"next: brain-tumor report {folder.name}")

@@ -198,8 +198,9 @@ def print_facts(facts: dict) -> None:
     from rich.table import Table
 
     from brain_tumor.data.profile import table
+    from brain_tumor.evaluation import wording
 
-    grid = Table("fact", "value", title=f"{'PHANTOM data, not patients: ' if facts['phantom'] else ''}cohort {facts['cohort']}")
+    grid = Table("fact", "value", title=wording.titled(f"cohort {facts['cohort']}", facts["phantom"]))
     for row in table(facts):
         grid.add_row(*row)
     Console().print(grid)

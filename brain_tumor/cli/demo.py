@@ -19,6 +19,7 @@ def demo() -> None:
     from brain_tumor.data.cache import open_store
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.data.profile import profile
+    from brain_tumor.evaluation import wording
     from brain_tumor.experiments import run as experiment
     from brain_tumor.experiments.recipe import SegmentationRecipe
     from brain_tumor.paths import readable
@@ -36,7 +37,7 @@ def demo() -> None:
     typer.echo(f"   {run.description['training_seconds'] / 60:.1f} minutes")
     typer.echo("4. score, on patients the network has never seen")
     experiment.evaluate(run, cohort)
-    print_sections(f"PHANTOM data, not patients: {run.path.name}", f"split {recipe.split}", views.sections_of(run.path))
+    print_sections(wording.titled(run.path.name, phantom=True), f"split {recipe.split}", views.sections_of(run.path))
     page = run_page.demo_page(run, facts)
     typer.echo(f"\nreport: {readable(page)}")
     typer.echo("next:")

@@ -39,6 +39,7 @@ def evaluate(
     load_keras()
     from brain_tumor import files
     from brain_tumor.cli.console import print_sections
+    from brain_tumor.evaluation import wording
     from brain_tumor.experiments import run as experiment
     from brain_tumor.records import comparison
     from brain_tumor.report.pages import sections, views
@@ -56,7 +57,7 @@ def evaluate(
         with files.atomic_path(folder.path / f"against-{other.name}.csv") as temporary:
             compared.to_csv(temporary, index=False)
         parts.append(sections.of_comparison(compared, folder.path.name, other.name, margin))
-    title = f"{'PHANTOM data, not patients: ' if folder.description['phantom'] else ''}{folder.path.name}"
+    title = wording.titled(folder.path.name, folder.description["phantom"])
     print_sections(title, f"split {recipe.split}", parts)
     if markdown:
         files.write_text(markdown, sections.markdown(title, parts))

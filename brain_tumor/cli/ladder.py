@@ -25,6 +25,7 @@ def ladder(
     load_keras()
     from brain_tumor.cli.console import print_sections
     from brain_tumor.data.opening import open_cohort
+    from brain_tumor.evaluation import wording
     from brain_tumor.experiments import ladder as rungs, run as experiment
     from brain_tumor.report.pages import views
 
@@ -37,5 +38,4 @@ def ladder(
     run = train.train_recipe(recipe)
     with resumable.stoppable():
         experiment.evaluate(run, opened)
-    title = f"{'PHANTOM data, not patients: ' if opened.phantom else ''}{run.path.name}"
-    print_sections(title, f"split {split}", views.sections_of(run.path))
+    print_sections(wording.titled(run.path.name, opened.phantom), f"split {split}", views.sections_of(run.path))

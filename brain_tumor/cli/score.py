@@ -51,6 +51,7 @@ def score(
     from brain_tumor.cli.console import print_sections
     from brain_tumor.data.archive import unpacked
     from brain_tumor.data.opening import open_cohort
+    from brain_tumor.evaluation import wording
     from brain_tumor.predictions import parts
     from brain_tumor.predictions.identity import Identities
     from brain_tumor.predictions.judgement import Request
@@ -74,7 +75,7 @@ def score(
         with files.atomic_path(folder / pages.COMPARISON) as temporary:
             compared.to_csv(temporary, index=False)
     phantom = bool(opened and opened.phantom)
-    title = f"{'PHANTOM data, not patients: ' if phantom else ''}{' against '.join(report.name for report in reports)}"
+    title = wording.titled(" against ".join(report.name for report in reports), phantom)
     print_sections(title, f"split {dealt.name}" if dealt else "no split given", pages.all_sections(reports, compared, margin))
     for report in reports:
         of = "" if len(reports) == 1 else f"{report.name}: "

@@ -20,7 +20,7 @@ def keep_largest(mask: np.ndarray) -> np.ndarray:
         The same shape and dtype; empty where ``mask`` is.
     """
     largest = np.zeros_like(mask)
-    box, labels, sizes = _components(mask)
+    box, labels, sizes = labelled(mask)
     if len(sizes):
         largest[box] = labels == np.argmax(sizes) + 1
     return largest
@@ -56,7 +56,7 @@ def per_case(mask: np.ndarray) -> dict:
         ``components``; ``largest_share`` of its voxels that the largest one holds (NaN of an empty mask); ``tumour_slices``;
         ``gaps``, the empty slices between the first and the last of them; ``contiguous``, no gaps.
     """
-    _, _, sizes = _components(mask)
+    _, _, sizes = labelled(mask)
     planes = np.flatnonzero(mask.any(axis=(1, 2)))
     gaps = int(planes[-1] - planes[0] + 1 - len(planes)) if len(planes) else 0
     return {
@@ -68,8 +68,10 @@ def per_case(mask: np.ndarray) -> dict:
     }
 
 
-def _components(mask: np.ndarray) -> tuple[tuple[slice, ...], np.ndarray, np.ndarray]:
-    """The box that holds all of it, every voxel's component in that box, from 1 (0: none), and the sizes in voxels."""
+def labelled(mask: np.ndarray) -> tuple[tuple[slice, ...], np.ndarray, np.ndarray]:
+    """A mask's components: the box that holds all of it, every voxel's component in that box, from 1 (0: none), and the sizes in
+    voxels.
+    """
     from scipy import ndimage
 
     boxes = ndimage.find_objects((mask > 0).view(np.uint8))

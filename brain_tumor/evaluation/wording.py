@@ -6,6 +6,11 @@ UNDEFINED = "undefined"
 MEANING = "Undefined: the score's denominator is empty, as that of sensitivity and AUC is where no slice holds tumour."
 
 
+def titled(name: str, phantom: bool) -> str:
+    """What stands above scores; of a phantom it says so first."""
+    return f"PHANTOM data, not patients: {name}" if phantom else name
+
+
 def score(value: float | None, decimals: int = 3, signed: bool = False) -> str:
     """``0.812``, ``+0.030`` where signed, ``undefined`` for NaN and None."""
     if value is None or math.isnan(value):

@@ -19,6 +19,7 @@ SHARED = (
     "parts",
     "encoder",
     "class_weights",
+    "effective_batch",
     "environment",
     "own_code",
     "stages",

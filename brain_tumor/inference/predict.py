@@ -87,7 +87,7 @@ def probabilities(
         if flip_tta:
             mirrored = _run(network, turned[:, :, ::-1], scaling)[..., 0]
             answers.append(_turned(mirrored[:, :, ::-1] if mirrored.ndim == 3 else mirrored, -degrees))
-    return answers[0] if len(answers) == 1 else sum(answers[1:], answers[0]) / len(answers)
+    return np.mean(answers, axis=0)
 
 
 def _turned(planes: np.ndarray, degrees: float) -> np.ndarray:

@@ -137,8 +137,9 @@ class Predictor:
         scaling = channels.arranged(measured, self.channels, self.reference)
         resized = intensity.resize_images(intensity.pad_to_square(images), self.model.input_shape[1])
         networks = [self.network, *(other.network for other in self.others)]
-        answers = [probabilities(network, resized, scaling, self.flip_tta, self.rotation_tta) for network in networks]
-        answer = sum(answers[1:], answers[0]) / len(answers)
+        answer = np.mean(
+            [probabilities(network, resized, scaling, self.flip_tta, self.rotation_tta) for network in networks], axis=0
+        )
         check_probabilities(answer, f"{exam.name}: the network's answer")  # NaN would be stored as "no tumour"
         if not self.outlines:
             return SlicePrediction(exam.name, exam.asked, answer)

@@ -7,7 +7,7 @@ Keras's own ``train_step`` within one ``jax.lax.scan``: it learns and measures w
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -125,44 +125,31 @@ def training(model: keras.Model, slices: Slices, batch_size: int) -> Callable[[C
     variables = [model.trainable_variables, model.non_trainable_variables, model.optimizer.variables]
     places = {id(variable): number for number, variable in enumerate(variables[0] + variables[1])}
 
-    @partial(jax.jit, donate_argnums=0, static_argnums=3)
-    def scan(state: Any, slices: Slices, epoch: Changes, average: Any) -> tuple[Any, dict[str, Tensor]]:
-        def step(state: Any, changes: Changes) -> tuple[Any, dict[str, Tensor]]:
-            (*weights, means), number = state
-            logs, (*weights, _) = model.train_step((*weights, unmeasured), batch(slices, changes))
-            if average:
-                number = number + 1
-                means = average(number, [*weights[0], *weights[1]], means)
-            return ((*weights, means), number), logs
+    @partial(jax.jit, donate_argnums=0, static_argnums=4)
+    def scan(state: Any, slices: Slices, epoch: Changes, shares: Tensor, averaged: tuple[int, ...]) -> tuple[Any, dict]:
+        def step(state: Any, of_step: tuple[Changes, Tensor]) -> tuple[Any, dict[str, Tensor]]:
+            (*state, means), (changes, share) = state, of_step
+            logs, (*state, _) = model.train_step((*state, unmeasured), batch(slices, changes))
+            weights = [*state[0], *state[1]]
+            means = [mean + share * (weights[place] - mean) for place, mean in zip(averaged, means, strict=True)]
+            return [*state, means], logs
 
-        return jax.lax.scan(step, state, epoch)
+        return jax.lax.scan(step, state, (epoch, shares))
 
     def train(epoch: Changes, averages: Any = None) -> Logs:
-        average, values, number = None, [], 0
-        if averages:
-            values, number = [jnp.asarray(value) for value in averages.values], averages.step
-            average = _averaging(averages.momentum, tuple(places[id(variable)] for variable in averages.variables))
-        weights = [[variable.value for variable in group] for group in variables]
-        ((*weights, values), number), logs = scan(((*weights, values), number), slices, epoch, average)
-        for group, of_group in zip(variables, weights, strict=True):  # at once: the old values are gone
-            for variable, value in zip(group, of_group, strict=True):
+        steps, means = len(epoch.rows), averages.values if averages else []
+        shares = averages.shares(steps) if averages else np.zeros(steps, np.float32)
+        averaged = tuple(places[id(variable)] for variable in averages.variables) if averages else ()
+        state = [*([variable.value for variable in group] for group in variables), [jnp.asarray(mean) for mean in means]]
+        (*state, means), logs = scan(state, slices, epoch, shares, averaged)
+        for group, values in zip(variables, state, strict=True):  # at once: the old values are gone
+            for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
         if averages:
-            averages.step, averages.values = int(number), [np.array(value) for value in values]
+            averages.step, averages.values = averages.step + steps, [np.array(mean) for mean in means]
         return _rows(logs)
 
     return train
-
-
-@cache
-def _averaging(momentum: float, places: tuple[int, ...]) -> Callable[[Tensor, list[Tensor], list[Tensor]], list[Tensor]]:
-    """Moving averages one step on, of the weights at ``places``: :meth:`brain_tumor.training.averages.Averages.update`."""
-
-    def average(number: Tensor, weights: list[Tensor], means: list[Tensor]) -> list[Tensor]:
-        part = 1 - jnp.minimum(momentum, (1 + number) / (10 + number))
-        return [mean + part.astype(mean.dtype) * (weights[place] - mean) for place, mean in zip(places, means, strict=True)]
-
-    return average
 
 
 def evaluation(model: keras.Model, slices: Slices, batch_size: int) -> Callable[[np.ndarray], Logs]:

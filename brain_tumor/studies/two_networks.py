@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor.data.cache import open_store
-from brain_tumor.data.cohort import Cohort, missing_sequences
+from brain_tumor.data.cohort import Cohort
 from brain_tumor.evaluation import overlap
 from brain_tumor.experiments import crossval, run as experiment
 from brain_tumor.inference import route
@@ -60,21 +60,11 @@ def routed(counts: pd.DataFrame, complete: str, reference: str, lacking: pd.Seri
 
     Args:
         complete, reference: the networks' names.
-        lacking: indexed by ``case_id``: whether the exam itself lacks a sequence.
+        lacking: indexed by ``case_id``: whether the exam itself lacks a sequence (``missing`` of a store's cases).
     """
     missing = (counts.pattern != NOTHING) | counts.case_id.map(lacking)
     chosen = (counts.network == reference) & missing | (counts.network == complete) & ~missing
     return counts[chosen].assign(network=ROUTED)
-
-
-def lacking(cohort: Cohort) -> pd.Series:
-    """Which sequences each exam really lacks, as its pixels tell, joined by ``+``; indexed by ``case_id``."""
-    store = open_store(cohort)
-    sequences = {
-        case_id: "+".join(missing_sequences(store.images[store.rows_of(case_id)], cohort.sequences))
-        for case_id in store.cases.index
-    }
-    return pd.Series(sequences, name="lacks").rename_axis("case_id")
 
 
 def scores(counts: pd.DataFrame) -> pd.DataFrame:

@@ -35,10 +35,14 @@ class Averages:
         """Go on with the weights of a network that is built alike, as at another size."""
         self.variables = [variable for variable in model.weights if "float" in str(variable.dtype)]
 
+    def shares(self, steps: int) -> np.ndarray:
+        """``(steps,)`` float32: the :func:`share` of each of the next steps."""
+        return np.array([share(self.step + number, self.momentum) for number in range(1, steps + 1)], np.float32)
+
     def update(self) -> None:
         """Take in the weights as they are after one more step."""
+        (part,) = self.shares(1)
         self.step += 1
-        part = np.float32(share(self.step, self.momentum))
         for value, variable in zip(self.values, self.variables, strict=True):
             value += part * (keras.ops.convert_to_numpy(variable) - value)
 

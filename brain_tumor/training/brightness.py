@@ -65,8 +65,7 @@ def draw(
     if augmentation.bias_field:
         field = generator.uniform(-1, 1, (n, FIELD, FIELD)) * np.log1p(augmentation.bias_field) * uneven[:, None, None]
         field = field.astype(np.float32)
-    alike = (np.tile(values, (1, planes)) for values in (gammas, copied, slopes, shifts))
-    gammas, copied, slopes, shifts = alike
+    gammas, copied, slopes, shifts = (np.tile(values, (1, planes)) for values in (gammas, copied, slopes, shifts))
     return IntensityChanges(gammas, copied, reference, slopes, shifts, field, planes)
 
 
@@ -89,9 +88,10 @@ def apply(images: np.ndarray, changes: IntensityChanges) -> np.ndarray:
 def curves(changes: IntensityChanges) -> np.ndarray:
     """``(n, T, 256)`` uint8, the new level of each level of a channel."""
     levels = (np.arange(256) / 255) ** changes.gammas[..., None]
-    slopes, shifts = changes.slopes[..., None], changes.shifts[..., None]
-    bent = 1 / (1 + np.exp(-(slopes * _logit(levels) + shifts)))
-    return np.rint(255 * np.where((slopes == 1) & (shifts == 0), levels, bent)).astype(np.uint8)
+    bent = (changes.slopes != 1) | (changes.shifts != 0)
+    slopes, shifts = changes.slopes[bent, None], changes.shifts[bent, None]
+    levels[bent] = 1 / (1 + np.exp(-(slopes * _logit(levels[bent]) + shifts)))
+    return np.rint(255 * levels).astype(np.uint8)
 
 
 def sources(changes: IntensityChanges) -> np.ndarray:

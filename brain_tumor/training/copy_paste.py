@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from brain_tumor.data.intensity import normalise
+
 if TYPE_CHECKING:
     from brain_tumor.training.batches import SliceArrays
 
@@ -63,7 +65,7 @@ def _fits(image: np.ndarray, mask: np.ndarray, scaling: np.ndarray, donor: np.nd
 def _blended(image: np.ndarray, scaling: np.ndarray, donor: np.ndarray, of_donor: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The slice with the donor's pixels where its mask is, at the brightness that they would have in this exam."""
     low, high, offset, scale = scaling
-    seen = (np.clip(donor, of_donor[0], of_donor[1]) - of_donor[2]) * of_donor[3]
+    seen = normalise(donor, of_donor)
     weight = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), BLUR * mask.shape[-1])[..., None]
     weight = np.maximum(weight, mask[..., None] * 0.5)
     mixed = image + weight * (np.clip(seen / scale + offset, low, high) - image)

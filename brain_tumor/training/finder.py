@@ -5,7 +5,7 @@ factor each step, the loss is smoothed, and the suggestion is the rate at which 
 The network, its optimiser and all random states are afterwards what they were, bit for bit.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -81,7 +81,8 @@ def sweep(
     mean = 0.0
     try:
         with Bar("learning rates", steps) as bar:
-            for value in _losses(network, epoch_batches, steps):
+            for logs in loop.short_run(network, epoch_batches, steps):
+                value = float(logs["loss"])
                 losses.append(value)
                 mean = SMOOTHING * mean + (1 - SMOOTHING) * value
                 smoothed.append(mean / (1 - SMOOTHING ** len(losses)))
@@ -94,16 +95,3 @@ def sweep(
     finite = int(np.isfinite(losses).sum())
     rates = lowest * factor ** np.arange(finite)
     return Sweep(rates, np.array(losses[:finite]), np.array(smoothed[:finite]))
-
-
-def _losses(network: keras.Model, epoch_batches: Callable[[int], TrainingBatches], steps: int) -> Iterator[float]:
-    """The loss of each step; batches of as many epochs as it takes."""
-    none, epoch, done = loop.callback_list((), network, 1), 0, 0
-    none.on_train_begin()
-    while done < steps:
-        for logs in loop.steps(network, epoch_batches(epoch), none):
-            yield float(logs["loss"])
-            done += 1
-            if done == steps:
-                return
-        epoch += 1

@@ -4,6 +4,7 @@
 of its length. Keras callbacks work all the same: they are called where ``fit`` would call them.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -78,6 +79,18 @@ def steps(
         if averages:
             averages.update()
         yield logs
+
+
+def short_run(model: keras.Model, epoch_batches: Callable[[int], Batches], count: int) -> Iterator[dict[str, Any]]:
+    """Train for so many steps, of as many epochs as it takes, and yield what each measured; the caller may stop at any step."""
+    none, left = callback_list((), model, 1), count
+    none.on_train_begin()
+    for epoch in itertools.count():
+        for logs in itertools.islice(steps(model, epoch_batches(epoch), none), left):
+            yield logs
+            left -= 1
+        if not left:
+            return
 
 
 def evaluate(model: keras.Model, batches: Batches) -> dict[str, float]:

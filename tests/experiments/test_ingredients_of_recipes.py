@@ -13,7 +13,7 @@ from brain_tumor.experiments.recipe import Segmentation, SegmentationRecipe
 from brain_tumor.inference import predict
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.models import saved
-from brain_tumor.training import loop, stages
+from brain_tumor.training import loop
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.plan import Stage
 
@@ -36,7 +36,7 @@ def sizes(monkeypatch):
     return seen
 
 
-def test_a_stage_at_another_size_takes_as_many_steps(home, phantom_cohort, sizes, monkeypatch):
+def test_a_stage_at_another_size_takes_as_many_steps(home, phantom_cohort, sizes, monkeypatch, interrupted):
     recipe = SegmentationRecipe(**SMALL, stages=GROWING, model_arguments=FILTERS)
     run = experiment.train(recipe, phantom_cohort)
     an_epoch = len(sizes) // 3
@@ -46,15 +46,7 @@ def test_a_stage_at_another_size_takes_as_many_steps(home, phantom_cohort, sizes
     weights = saved.load(run.path).get_weights()
 
     monkeypatch.setenv("BRAIN_TUMOR_HOME", str(home / "stopped"))
-    advance = stages.Bar.advance
-
-    def stop(bar, steps=1, note=""):
-        advance(bar, steps, note)
-        if note.startswith("epoch 2/"):
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(stages.Bar, "advance", stop)
+    with interrupted(2):
         experiment.train(recipe, phantom_cohort)
     again = experiment.train(recipe, phantom_cohort)
     for one, other in zip(saved.load(again.path).get_weights(), weights, strict=True):

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from brain_tumor.data.cache import open_store
+from brain_tumor.data.cohort import missing_sequences
 from brain_tumor.evaluation import overlap
 from brain_tumor.experiments import crossval
 from brain_tumor.experiments.recipe import SegmentationRecipe
@@ -34,7 +35,12 @@ def counted(phantom_cohort, tmp_path_factory):
         }
         counts = two_networks.count(folds, phantom_cohort)
         stored = {name: pd.read_csv(folder / "counts.csv") for name, folder in folds.items()}
-        return counts, stored, two_networks.lacking(phantom_cohort), open_store(phantom_cohort)
+        store = open_store(phantom_cohort)
+        lacks = {
+            case_id: "+".join(missing_sequences(store.images[store.rows_of(case_id)], phantom_cohort.sequences))
+            for case_id in store.cases.index
+        }
+        return counts, stored, pd.Series(lacks), store
 
 
 def test_with_nothing_taken_away_it_is_what_evaluation_counted(counted):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from brain_tumor.training import loop, losses, stages
+from brain_tumor.training import loop, losses
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.averages import Averages, share
 from brain_tumor.training.batches import TrainingBatches
@@ -42,21 +42,13 @@ def test_the_average_of_a_training_is_its_closed_form(untrained, slices, momentu
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), value)
 
 
-def test_a_run_ends_with_its_averages_and_resumes_to_the_same_bits(train_small, tmp_path, monkeypatch):
+def test_a_run_ends_with_its_averages_and_resumes_to_the_same_bits(train_small, tmp_path, interrupted):
     plan = (Stage("all", 3, 1e-2),)
     last, _ = train_small(tmp_path / "last", plan)
     straight, _ = train_small(tmp_path / "straight", plan, average=0.9)
     differ = [not np.array_equal(one, other) for one, other in zip(last.get_weights(), straight.get_weights(), strict=True)]
     assert all(differ)
-    advance = stages.Bar.advance
-
-    def stop(bar, steps=1, note=""):
-        advance(bar, steps, note)
-        if note.startswith("epoch 3/"):
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(stages.Bar, "advance", stop)
+    with interrupted(3):
         train_small(tmp_path / "stopped", plan, average=0.9)
     assert RunFolder(tmp_path / "stopped").read_checkpoint()[0] == 2
     resumed, _ = train_small(tmp_path / "stopped", plan, average=0.9)

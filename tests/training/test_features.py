@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from brain_tumor.errors import ModelError
-from brain_tumor.training import features, losses, stages
+from brain_tumor.training import features, losses
 from brain_tumor.training.augment import NONE, Augmentation
 from brain_tumor.training.batches import SliceArrays, TrainingBatches
 from brain_tumor.training.runs import RunFolder
@@ -62,22 +62,6 @@ def figures(history):
     return np.array([[row[key] for key in sorted(row.keys() - {"stage", "seconds"})] for row in history])
 
 
-def interrupted_in(epoch, folder, monkeypatch, **options):
-    """Ctrl-C within an epoch (from 1), then the whole run again."""
-    advance = stages.Bar.advance
-
-    def advance_or_stop(bar, steps=1, note=""):
-        advance(bar, steps, note)
-        if note.startswith(f"epoch {epoch}/"):
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(stages.Bar, "advance", advance_or_stop)
-        train_into(folder, **options)
-    assert RunFolder(folder).read_checkpoint()[0] == epoch - 1
-    return train_into(folder, **options)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")
@@ -109,10 +93,14 @@ def test_a_frozen_encoder_keeps_its_weights_and_statistics_and_the_head_moves(on
 
 
 @pytest.mark.parametrize(("how", "epoch"), [(True, 2), (False, 3)], ids=["features", "images"])
-def test_an_interrupted_run_ends_with_the_same_bits(on_features, on_images, folder, monkeypatch, how, epoch):
+def test_an_interrupted_run_ends_with_the_same_bits(on_features, on_images, folder, interrupted, how, epoch):
     """Within the frozen stage and after it; dropout included, whose state Keras's weights files leave out."""
     straight = on_features if how else on_images
-    model, history, _ = interrupted_in(epoch, folder / f"stopped-{epoch}", monkeypatch, on_features=how)
+    stopped = folder / f"stopped-{epoch}"
+    with interrupted(epoch):
+        train_into(stopped, on_features=how)
+    assert RunFolder(stopped).read_checkpoint()[0] == epoch - 1
+    model, history, _ = train_into(stopped, on_features=how)
     for weight, twin in zip(model.get_weights(), straight[0].get_weights(), strict=True):
         np.testing.assert_array_equal(weight, twin)
     np.testing.assert_array_equal(figures(history), figures(straight[1]))

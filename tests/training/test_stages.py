@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from brain_tumor.errors import RunError
-from brain_tumor.training import loop, losses, stages
+from brain_tumor.training import loop, losses
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
 
@@ -77,23 +77,10 @@ def test_it_learns(train_small, tmp_path):
     assert history[-1]["dice"] > history[0]["dice"]
 
 
-def interrupt_within(epoch, patch):
-    """Ctrl-C within the given epoch (from 1), after its first step."""
-    advance = stages.Bar.advance
-
-    def advance_or_stop(bar, steps=1, note=""):
-        advance(bar, steps, note)
-        if note.startswith(f"epoch {epoch}/"):
-            raise KeyboardInterrupt
-
-    patch.setattr(stages.Bar, "advance", advance_or_stop)
-
-
 @pytest.mark.parametrize("epoch", [2, 3, 4])
-def test_an_interrupted_run_resumes_to_the_same_bits(straight, train_small, tmp_path, monkeypatch, epoch):
+def test_an_interrupted_run_resumes_to_the_same_bits(straight, train_small, tmp_path, interrupted, epoch):
     """Within a stage, at the turn of a stage, and within the second one."""
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        interrupt_within(epoch, patch)
+    with interrupted(epoch):
         train_small(tmp_path, TWO_STAGES)
     run = RunFolder(tmp_path)
     assert run.read_checkpoint()[0] == epoch - 1
@@ -121,9 +108,8 @@ def test_rates_by_depth_act_in_a_whole_run(by_depth, untrained):
     assert 0 < first < 1e-3 * last
 
 
-def test_an_interrupted_run_with_rates_by_depth_resumes_to_the_same_bits(by_depth, train_small, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        interrupt_within(2, patch)
+def test_an_interrupted_run_with_rates_by_depth_resumes_to_the_same_bits(by_depth, train_small, tmp_path, interrupted):
+    with interrupted(2):
         train_small(tmp_path, by_depth[2])
     model, history = train_small(tmp_path, by_depth[2])
     assert_same_weights(model, by_depth[0])

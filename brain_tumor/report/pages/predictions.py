@@ -152,7 +152,7 @@ def _content(reports: Sequence[Report], comparison: pd.DataFrame | None, margin:
             }
         )
     rows = [] if comparison is None else [_plain(row) for row in comparison.to_dict("records")]
-    title = f"{'PHANTOM data, not patients: ' if phantom else ''}Score of {' against '.join(report.name for report in reports)}"
+    title = wording.titled(f"Score of {' against '.join(report.name for report in reports)}", phantom)
     return {
         "title": title, "phantom": phantom, "brain_tumor": __version__, "predictions": each, "comparison": rows, "margin": margin,
         "answer": "" if comparison is None else _verdict(reports, comparison),

@@ -42,16 +42,10 @@ def watch(recipe: Recipe, cohort: Cohort, steps: int = 60, layer: str = "final_c
     loop.prepare(model, model, optimiser, material.loss)
     kernel = model.get_layer(layer).kernel
     place = next(number for number, variable in enumerate(model.trainable_variables) if variable is kernel)
-    none, epoch = loop.callback_list((), model, 1), 0
-    none.on_train_begin()
     series: list[list[np.ndarray]] = []
-    while len(series) < steps:
-        for _ in loop.steps(model, material.own_size.epoch_batches(epoch), none):
-            averages = optimiser._momentums[place], optimiser._velocities[place]
-            series.append([np.array(keras.ops.convert_to_numpy(values)).ravel() for values in (kernel, *averages)])
-            if len(series) == steps:
-                break
-        epoch += 1
+    for _ in loop.short_run(model, material.own_size.epoch_batches, steps):
+        averages = optimiser._momentums[place], optimiser._velocities[place]
+        series.append([np.array(keras.ops.convert_to_numpy(values)).ravel() for values in (kernel, *averages)])
     weights, firsts, seconds = (np.stack(values) for values in zip(*series, strict=True))
     chosen = int(np.argmax(np.ptp(weights, axis=0)))
     return _table(weights[:, chosen], firsts[:, chosen], seconds[:, chosen], rate, decay)

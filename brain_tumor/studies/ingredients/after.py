@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.evaluation import overlap
+from brain_tumor.evaluation import components, overlap
 from brain_tumor.experiments import run as experiment, segmentation
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import tracked
@@ -28,17 +28,18 @@ def threshold(value: float) -> Rule:
 def pieces(least: float, slices: int = 1) -> Rule:
     """Without pieces of less than a share of the largest one's volume, or in fewer slices; the largest one always stays."""
 
-    def mask(planes: np.ndarray) -> np.ndarray:
-        labels, number = ndimage.label(planes > HALF * 255, np.ones((3, 3, 3)))
-        if number < 2:
-            return labels > 0
-        volumes = np.bincount(labels.ravel())[1:]
+    def rule(planes: np.ndarray) -> np.ndarray:
+        mask = planes > HALF * 255
+        box, labels, volumes = components.labelled(mask)
+        if len(volumes) < 2:
+            return mask
         heights = np.array([box[0].stop - box[0].start for box in ndimage.find_objects(labels)])
         stay = (volumes >= least * volumes.max()) & (heights >= slices)
         stay[volumes.argmax()] = True
-        return np.append(False, stay)[labels]
+        mask[box] = np.append(False, stay)[labels]
+        return mask
 
-    return mask
+    return rule
 
 
 RULES: Mapping[str, Rule] = {

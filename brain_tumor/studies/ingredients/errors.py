@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.evaluation import overlap
+from brain_tumor.evaluation import components, overlap
 from brain_tumor.experiments import run as experiment, segmentation
 from brain_tumor.paths import runs_folder
 from brain_tumor.studies.ingredients import screening
@@ -40,15 +39,15 @@ def table(folder: Path, cohort: Cohort, name: str = "base", seed: int = 0) -> pd
 def _of_case(mask: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     counts = overlap.count(mask * np.uint8(255), truth)
     per_case = overlap.per_case(counts.assign(case_id="case", slice=np.arange(len(counts)), size=mask.shape[1])).iloc[0]
-    labelled, number = ndimage.label(mask, np.ones((3, 3, 3)))
-    hit = set(np.unique(labelled[truth > 0])) - {0}
+    box, labels, volumes = components.labelled(mask)
+    hit = set(np.unique(labels[truth[box] > 0])) - {0}
     both = counts[counts.tp > 0]
     return {
         "dice": per_case.dice,
         "tumour_px": int(truth.sum()),
         "missed": int(per_case.missed_slices),
         "false": int(per_case.false_alarm_slices),
-        "pieces": number,
-        "false_pieces": number - len(hit),
+        "pieces": len(volumes),
+        "false_pieces": len(volumes) - len(hit),
         "within": float(overlap.dice(both.tp.sum(), both.fp.sum(), both.fn.sum())) if len(both) else np.nan,
     }

@@ -172,7 +172,10 @@ def answers(folder: Path, ingredients: Sequence[Ingredient], base: str = "base")
         cases = [overlap.per_case(counts) for counts in own.values()]
         for name in PROTOCOLS:
             protocol = protocols.named(name)
-            scores = {seed: (_per_patient(protocol, own[seed]), _per_patient(protocol, theirs[seed])) for seed in shared}
+            scores = {
+                seed: [protocol.summarise(protocol.per_patient(counts)[:, None]) for counts in (own[seed], theirs[seed])]
+                for seed in shared  # of each patient alone
+            }
             by_seed = {seed: mine.mean() - other.mean() for seed, (mine, other) in scores.items()}
             each = np.mean([mine - other for mine, other in scores.values()], axis=0)
             error = each.std(ddof=1) / np.sqrt(len(each))
@@ -188,11 +191,3 @@ def answers(folder: Path, ingredients: Sequence[Ingredient], base: str = "base")
             }  # fmt: skip
             rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _per_patient(protocol: protocols.Protocol, counts: pd.DataFrame) -> np.ndarray:
-    """The mean Dice of each patient under a protocol that averages over cases or slices."""
-    dice = overlap.dice(counts.tp, counts.fp, counts.fn)
-    if protocol.name == PROTOCOLS[0]:
-        return overlap.per_case(counts).dice.to_numpy()
-    return counts.assign(dice=dice).groupby("case_id").dice.mean().to_numpy()
