@@ -59,11 +59,13 @@ def segmentation(
     from brain_tumor.studies.ingredients import screening, table, tables
 
     chosen = table.ingredients(resumable.listed(ingredients) if ingredients else ())
-    typer.echo(f"{len(chosen)} ingredients, {table.FOLDS} folds, {len(table.SEEDS)} seeds; each run is told of as it ends")
+    plan = screening.PLAN
+    typer.echo(f"{len(chosen)} ingredients, {plan.folds} folds, {len(plan.seeds)} seeds; each run is told of as it ends")
     with resumable.stoppable():
-        folder = screening.screen(chosen, open_cohort(cohort), workers=workers, on_run=_tell_of_ingredient)
+        folder = screening.screen(chosen, open_cohort(cohort), plan, workers, on_run=_tell_of_ingredient)
     print_sections(folder.name, f"{len(chosen)} ingredients", tables.of_folder(folder, chosen))
     typer.echo(f"finished: {folder}")
+    typer.echo(f"next: brain-tumor report {folder.name} --publish")
 
 
 def _tell_of_ingredient(number: int, of: int, training: Any, minutes: float) -> None:

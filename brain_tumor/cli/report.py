@@ -7,7 +7,7 @@ import typer
 
 def report(
     run: str = typer.Argument(
-        help="A run, cross-validation or grid by name, the beginning of it, or its folder; with --publish also a record."
+        help="A run, cross-validation, grid or screening by name, the start of it, or its folder; with --publish also a record."
     ),
     publish: bool = typer.Option(False, "--publish", help="Keep the run's record and write reports/runs/, without any picture."),
 ) -> None:
@@ -18,10 +18,20 @@ def report(
     from brain_tumor.paths import readable
     from brain_tumor.records import crossval as crossval_record, records
     from brain_tumor.report.pages import page, readme, run as run_page
+    from brain_tumor.studies import two_networks
+    from brain_tumor.studies.ingredients import screening
     from brain_tumor.studies.source_002 import tables as grid_tables
     from brain_tumor.training.runs import all_runs, find_run
 
-    grid = grid_tables.find(Path(run).name) if grid_tables.MARK in Path(run).name else None
+    name = Path(run).name
+    if screening.MARK in name and (screened := screening.find(name)):
+        _report_screening(screened, publish)
+        return
+    if two_networks.MARK in name and publish and (answer := two_networks.find(name)):
+        typer.echo(f"record: {readable(two_networks.commit(answer))}")
+        typer.echo("next: brain-tumor reports 07, its page")
+        return
+    grid = grid_tables.find(name) if grid_tables.MARK in name else None
     if grid:
         _report_grid(grid, publish)
         return
@@ -55,6 +65,18 @@ def _report_crossval(name: str, publish: bool) -> None:
         typer.echo(f"report: {readable(crossval_page.publish(each))}")
     page.write_index()
     readme.write()
+
+
+def _report_screening(folder: Path, publish: bool) -> None:
+    from brain_tumor.cli.console import print_sections
+    from brain_tumor.paths import readable
+    from brain_tumor.studies.ingredients import screening, table, tables
+
+    if not publish:
+        print_sections(folder.name, "a screening", tables.of_folder(folder, table.INGREDIENTS))
+        return
+    typer.echo(f"record: {readable(screening.commit(folder))}")
+    typer.echo("next: brain-tumor reports 08, its page")
 
 
 def _report_grid(folder: Path, publish: bool) -> None:

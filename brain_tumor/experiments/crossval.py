@@ -139,11 +139,8 @@ class Fold:
 
     @property
     def epochs(self) -> int:
-        """How many epochs of its training are done."""
-        try:
-            return len(self.run.history)
-        except FileError:  # its training mends it, or refuses
-            return 0
+        """How many epochs of its training are done, of members the finished ones'."""
+        return self.run.epochs
 
 
 @dataclass(frozen=True)

@@ -48,10 +48,13 @@ RUNGS = {
 }
 
 
-def recipe(name: str, cohort: Cohort, split: str = "source-004", seed: int = 0, **changes: Any) -> SegmentationRecipe:
+def recipe(
+    name: str, cohort: Cohort, split: str = "source-004", seed: int = 0, steps: int = 0, **changes: Any
+) -> SegmentationRecipe:
     """The recipe of a rung on a split: as many whole epochs as come nearest to its steps.
 
     Args:
+        steps: in place of the rung's.
         changes: options of the recipe in place of the rung's.
 
     Raises:
@@ -66,5 +69,5 @@ def recipe(name: str, cohort: Cohort, split: str = "source-004", seed: int = 0, 
     )
     store = open_store(cohort)
     slices = len(make_split(shortest, store).rows("train", store.slices))
-    epochs = max(1, round(rung.steps / max(1, slices // shortest.batch_size)))
+    epochs = max(1, round((steps or rung.steps) / max(1, slices // shortest.batch_size)))
     return replace(shortest, stages=tuple(replace(stage, epochs=epochs) for stage in shortest.stages))

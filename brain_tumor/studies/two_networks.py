@@ -10,20 +10,79 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.evaluation import overlap
+from brain_tumor.evaluation import intervals, overlap, storage
 from brain_tumor.experiments import crossval, run as experiment
+from brain_tumor.experiments.recipe import Recipe, identity
 from brain_tumor.inference import route
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.models import settings
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import tracked
+from brain_tumor.records import study
+from brain_tumor.report.figures.drawing import SERIES, Drawing, tidy
 from brain_tumor.training.runs import RunFolder
 
+MARK = "-two-networks-"  # in the name of every answer, and of no run
+DESCRIPTION = "two_networks.json"
 ROUTED, NOTHING = "routed", "nothing"  # a network's name in tables, and the pattern in which no sequence is taken away
 COUNTS = "patterns.csv"
+
+
+def answer(recipes: Mapping[str, Recipe], cohort: Cohort, folds: int, workers: int | None = None) -> Path:
+    """Cross-validate each network, then predict every patient with every pattern of sequences taken away.
+
+    What was answered before, here or in the record that git keeps, is not asked again.
+
+    Args:
+        recipes: a network's name -> its recipe, whose split says nothing.
+
+    Returns:
+        The folder: ``patterns.csv`` and ``two_networks.json``.
+    """
+    data_hash = open_store(cohort).data_hash
+    described = {name: identity(recipe) | {"split": ""} for name, recipe in recipes.items()}
+    folder = runs_folder() / f"{cohort.name}{MARK}{files.sha256_json([described, folds, data_hash])[:8]}"
+    study.restore(folder, done)
+    if done(folder):
+        return folder
+    validated = {name: crossval.cross_validate(recipe, cohort, folds=folds, workers=workers) for name, recipe in recipes.items()}
+    counts = count(validated, cohort)
+    facts = {"cohort": cohort.name, "phantom": cohort.phantom, "data_hash": data_hash, "folds": folds}
+    of_networks = {name: crossval.read(path) for name, path in validated.items()}
+    minutes = {name: round(each["seconds"] / 60, 1) for name, each in of_networks.items()}
+    runs = [fold["run"] for each in of_networks.values() for fold in each["runs"]]
+    names = {name: path.name for name, path in validated.items()}
+    files.write_json(folder / DESCRIPTION, facts | {"recipes": described, "crossvals": names, "minutes": minutes, "runs": runs})
+    files.write_text(folder / COUNTS, counts.to_csv(index=False))
+    return folder
+
+
+def read(folder: Path) -> tuple[dict, pd.DataFrame]:
+    """The description and the counts of an answer."""
+    return files.read_json(folder / DESCRIPTION), storage.read_table(folder / COUNTS)
+
+
+def done(folder: Path) -> int:
+    """1 where it is answered, else 0."""
+    return int((folder / COUNTS).is_file())
+
+
+def find(name: str) -> Path | None:
+    """An answer by its name, or the beginning of it (:func:`brain_tumor.records.study.find`)."""
+    return study.find(name, DESCRIPTION, done)
+
+
+def commit(folder: Path) -> Path:
+    """Keep an answer as its record.
+
+    Raises:
+        RunError: it is of the phantom.
+    """
+    return study.commit(folder, read(folder)[0]["phantom"], [folder / DESCRIPTION, folder / COUNTS])
 
 
 def count(folds: Mapping[str, Path], cohort: Cohort) -> pd.DataFrame:
@@ -67,17 +126,52 @@ def routed(counts: pd.DataFrame, complete: str, reference: str, lacking: pd.Seri
     return counts[chosen].assign(network=ROUTED)
 
 
+def case_dice(counts: pd.DataFrame) -> pd.DataFrame:
+    """The Dice of each patient under one pattern: a row a patient, a column a network."""
+    dice = counts.assign(dice=overlap.dice(counts.tp, counts.fp, counts.fn))
+    return dice.pivot(index="case_id", columns="network", values="dice")[list(counts.network.unique())]
+
+
+def means(counts: pd.DataFrame) -> pd.DataFrame:
+    """``network, pattern, dice, low, high``: the mean Dice of patients with its 95 % interval over patients."""
+    rows = []
+    for pattern, of_pattern in counts.groupby("pattern", sort=False):
+        for network, dice in case_dice(of_pattern).items():
+            low, high = intervals.bootstrap(dice.to_numpy(), np.mean)
+            rows.append({"network": network, "pattern": pattern, "dice": dice.mean(), "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def compare(counts: pd.DataFrame, one: str, other: str) -> intervals.Comparison:
+    """One network's mean Dice minus another's under one pattern, paired by patient."""
+    table = case_dice(counts)
+    return intervals.paired(table[one].to_numpy(), table[other].to_numpy(), np.mean)
+
+
 def scores(counts: pd.DataFrame) -> pd.DataFrame:
     """The mean Dice of patients: a row a pattern, a column a network."""
-    dice = overlap.dice(counts.tp, counts.fp, counts.fn)
-    table = counts.assign(dice=dice).groupby(["pattern", "network"], sort=False).dice.mean().unstack()
-    return table.reindex(counts.pattern.unique())[list(counts.network.unique())]
+    patterns = counts.groupby("pattern", sort=False)
+    return pd.DataFrame({pattern: case_dice(of_pattern).mean() for pattern, of_pattern in patterns}).T
 
 
 def losses(counts: pd.DataFrame) -> pd.DataFrame:
     """What each pattern costs a network: its mean patient Dice minus that with nothing taken away."""
     table = scores(counts)
     return table - table.loc[NOTHING]
+
+
+def plot_losses(counts: pd.DataFrame) -> Drawing:
+    """The mean Dice of patients by what is taken away: a line a network."""
+    table = scores(counts)
+    alt = "; ".join(f"{name}: {values.iloc[0]:.3f} with all, {values.min():.3f} at worst" for name, values in table.items())
+    drawing = Drawing(3.2, f"Mean Dice of patients by the sequences taken away. {alt}.")
+    axes = tidy(drawing.add_subplot(), "taken away", "mean Dice of patients")
+    for (name, values), colour in zip(table.items(), SERIES, strict=False):
+        axes.plot(range(len(table)), values, "o-", color=colour, linewidth=1.4, label=name)
+    axes.set_xticks(range(len(table)), [pattern.replace(" and ", "\nand ") for pattern in table.index])
+    axes.set_ylim(0, 1)
+    axes.legend(frameon=False, fontsize=8.5, loc="lower left", ncols=2)
+    return drawing
 
 
 def pattern_in_words(pattern: Sequence[str]) -> str:

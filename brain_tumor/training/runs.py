@@ -162,6 +162,14 @@ class RunFolder:
         path = self.path / HISTORY
         return storage.read_table(path) if path.is_file() else pd.DataFrame()
 
+    @property
+    def epochs(self) -> int:
+        """How many epochs of its training are done."""
+        try:
+            return len(self.history)
+        except FileError:  # its training mends it, or refuses
+            return 0
+
     def write_history(self, history: list[dict]) -> None:
         """Write ``history.csv``, the columns in the order of the newest row: a checkpoint's rows have their keys sorted."""
         with files.atomic_path(self.path / HISTORY) as temporary:

@@ -38,11 +38,8 @@ def test_a_rung_trains_and_scores_in_one_command(command, monkeypatch):
 
 def test_ingredients_are_screened_and_told(command, monkeypatch):
     base = OPTIONS | {"epochs": 1, "model_arguments": {"filters": (2, 4)}}
-    for module in (table, screening):
-        monkeypatch.setattr(module, "BASE", base)
+    monkeypatch.setattr(screening, "PLAN", table.Plan(base, 3, (0,)))
     monkeypatch.setattr(table, "INGREDIENTS", (table.INGREDIENTS[0], table.Ingredient("focal loss", {"loss": "focal-dice"})))
-    monkeypatch.setattr(table, "SEEDS", (0,))
-    monkeypatch.setattr(screening.screen, "__defaults__", ((0,), None, None))
     answer = command("grid", "segmentation", "--cohort", "phantom", "--workers", "1")
     assert answer.code == 0, answer.err
     assert "6 of 6: focal loss, seed 0, fold 3" in answer.out and "P false" in answer.out

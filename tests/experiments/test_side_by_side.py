@@ -1,4 +1,4 @@
-"""Folds side by side in processes of their own: stopped by Ctrl-C and resumed, each is the fold that trains alone."""
+"""Folds and members side by side in processes of their own: stopped by Ctrl-C and resumed, each is the one that trains alone."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ from brain_tumor.models.backend import load_keras
 
 load_keras()
 from brain_tumor.data.phantom import open_phantom
-from brain_tumor.experiments import crossval, run
+from brain_tumor.experiments import capacity, crossval, run
 from brain_tumor.experiments.recipe import Segmentation
 
 cohort = open_phantom(patients=6, slices=(8, 12), size=64, seed=0)
@@ -29,6 +29,11 @@ recipe = Segmentation(cohort="phantom", model="resunet", size=64, epochs=40, bat
 try:
     if sys.argv[1] == "alone":
         run.train(replace(recipe, split="fold-2-of-2"), cohort)
+    elif sys.argv[1] == "member":
+        run.train(replace(recipe, split="fold-2-of-2", seed=1), cohort)
+    elif sys.argv[1] == "members":
+        capacity.WORTHWHILE_PIXELS = 0
+        run.train(replace(recipe, split="fold-2-of-2", members=2), cohort)
     else:
         crossval.cross_validate(recipe, cohort, folds=2, workers=2)
 except KeyboardInterrupt:
@@ -80,3 +85,18 @@ def test_stopped_and_resumed_each_fold_is_the_one_that_trains_alone(tmp_path):
     (alone,) = tmp_path.glob("alone/runs/*/model.weights.h5")
     assert alone.parent.name == folds[1].path.name
     assert files.sha256_file(alone) == files.sha256_file(folds[1].path / Path(alone.name))
+
+
+@pytest.mark.long
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core trains members in turn")
+def test_a_member_is_the_network_that_trains_alone(tmp_path):
+    assert begin(tmp_path / "together", "members").wait() == 0
+    (gathered,) = (RunFolder(path.parent) for path in tmp_path.glob("together/runs/*/member-1"))
+    facts = gathered.description
+    assert facts["workers"] == 2 and len(facts["members"]) == 2
+    second = RunFolder(gathered.path.parent / facts["members"][1])
+    threads = second.description["environment"]["threads"]["intra_op"]
+    assert begin(tmp_path / "alone", "member", TF_NUM_INTRAOP_THREADS=str(threads), NPROC=str(threads)).wait() == 0
+    (alone,) = tmp_path.glob("alone/runs/*/model.weights.h5")
+    assert alone.parent.name == second.path.name
+    assert files.sha256_file(alone) == files.sha256_file(second.path / alone.name)

@@ -19,7 +19,8 @@ from brain_tumor.experiments import grid as generic
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import lookup, upgrade
-from brain_tumor.studies.ingredients import screening, table
+from brain_tumor.studies import two_networks
+from brain_tumor.studies.ingredients import answers, screening, table
 from brain_tumor.studies.source_002 import grid
 from brain_tumor.studies.source_002.cells import Cell
 from brain_tumor.training.plan import Stage
@@ -28,7 +29,8 @@ RECORDS = CHECKOUT / "reports" / "records"
 RUNS, CROSSVALS, GRIDS = (
     sorted(path.parent for path in RECORDS.glob(f"*/{name}")) for name in (lookup.RUN, lookup.CROSSVAL, lookup.GRID)
 )
-SCREENINGS = sorted(path.parent for path in RECORDS.glob(f"*/{screening.DESCRIPTION}"))
+SCREENINGS = sorted(path.parent for path in RECORDS.glob(f"*/{answers.DESCRIPTION}"))
+TWO_NETWORKS = sorted(path.parent for path in RECORDS.glob(f"*/{two_networks.DESCRIPTION}"))
 WEIGHTS = sorted(RECORDS.glob("weights/*.json"))
 DATA_HASH = files.read_json(CHECKOUT / "reports" / "01_explore.json")["data_hash"]
 
@@ -44,21 +46,29 @@ def committed(monkeypatch):
 
 
 def test_every_folder_of_records_is_of_a_kind_that_is_tested_here():
-    kinds = RUNS, CROSSVALS, GRIDS, SCREENINGS
+    kinds = RUNS, CROSSVALS, GRIDS, SCREENINGS, TWO_NETWORKS
     assert {path.name for path in RECORDS.iterdir()} == {"weights", *(name for folders in kinds for name in names_of(folders))}
     assert len(RUNS) >= 20 and len(CROSSVALS) >= 4 and len(GRIDS) >= 1 and len(WEIGHTS) >= 4
 
 
 @pytest.mark.parametrize("folder", SCREENINGS, ids=names(SCREENINGS))
 def test_a_screening_is_of_the_same_slices_throughout_and_answers(folder):
-    costs, areas = screening.read_costs(folder), screening.read_areas(folder)
-    whole = costs.groupby(["ingredient", "seed"]).fold.nunique() == table.FOLDS
+    costs, areas = answers.read_costs(folder), answers.read_areas(folder)
+    whole = costs.groupby(["ingredient", "seed"]).fold.nunique() == screening.PLAN.folds
     for name, seed in whole[whole].index:
-        counts = screening.counts_of(folder, name, seed)
+        counts = answers.counts_of(folder, name, seed)
         assert len(counts) == len(areas) and (counts[["tp", "fp", "fn"]] >= 0).all(axis=None)
-    answered = screening.answers(folder, table.INGREDIENTS)
+    answered = answers.answers(folder, table.INGREDIENTS)
     assert set(answered.ingredient) == {name for name, _ in whole[whole].index}
-    assert files.read_json(folder / screening.DESCRIPTION)["data_hash"] == DATA_HASH
+    assert files.read_json(folder / answers.DESCRIPTION)["data_hash"] == DATA_HASH
+
+
+@pytest.mark.parametrize("folder", TWO_NETWORKS, ids=names(TWO_NETWORKS))
+def test_an_answer_about_two_networks_asks_every_patient_every_pattern(folder):
+    facts, counts = two_networks.read(folder)
+    assert facts["data_hash"] == DATA_HASH
+    assert counts.groupby(["network", "pattern"]).case_id.nunique().nunique() == 1
+    assert set(counts.network) == set(facts["recipes"]) and counts.pattern.nunique() == 7
 
 
 def names_of(folders):

@@ -14,6 +14,7 @@ from brain_tumor.evaluation import overlap, seeds
 from brain_tumor.records import records
 from brain_tumor.report import figures, tables
 from brain_tumor.report.figures import drawing, errors, slices
+from brain_tumor.training.plan import Stage
 
 
 @pytest.fixture
@@ -82,6 +83,13 @@ def test_a_classifiers_history_shows_its_accuracy(make_classifier):
     figure = figures.plot_history({"a run": make_classifier().history})
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "accuracy", "learning rate"]
     assert figure.alt.startswith("Training loss and accuracy by epoch")
+
+
+def test_a_cycle_rises_for_its_share_while_momentum_falls():
+    figure = figures.plot_cycle(Stage("all", 2, 1e-3, pct_start=0.3), steps=50)
+    (rates, *_), (momenta, *_) = (axes.lines for axes in figure.axes)
+    assert rates.get_ydata().argmax() == 30 and rates.get_ydata().max() == pytest.approx(1e-3)
+    assert momenta.get_ydata().argmin() == 30 and len(rates.get_xdata()) == 100
 
 
 def test_dice_by_area_leaves_empty_slices_out(counts):

@@ -7,26 +7,28 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from brain_tumor.errors import ModelError
+from brain_tumor import files
+from brain_tumor.errors import ModelError, RunError
 from brain_tumor.evaluation import overlap
 from brain_tumor.experiments.recipe import SegmentationRecipe, from_options
-from brain_tumor.studies.ingredients import adam, after, errors, figures, screening, table, tables
-from brain_tumor.studies.ingredients.table import INGREDIENTS, Ingredient
+from brain_tumor.records import study
+from brain_tumor.studies.ingredients import adam, after, answers, errors, figures, screening, table, tables
+from brain_tumor.studies.ingredients.table import INGREDIENTS, Ingredient, Plan
 
 SMALL = {"model": "resunet", "size": 16, "epochs": 1, "batchnorm_momentum": 0.9, "model_arguments": {"filters": (2, 2)}}
 
 
-@pytest.mark.parametrize("ingredient", INGREDIENTS, ids=lambda item: item.name)
-def test_every_ingredient_is_a_recipe_that_differs_from_the_base_in_its_changes_alone(ingredient):
-    base, changed = (table.recipe(item, 1, 0).to_json() for item in (INGREDIENTS[0], ingredient))
+@pytest.mark.parametrize("ingredient", INGREDIENTS[1:], ids=lambda item: item.name)
+def test_every_ingredient_is_a_recipe_that_differs_in_its_changes_alone(ingredient):
+    base, changed = (screening.PLAN.recipe(item, 1, 0).to_json() for item in (table.named(ingredient.onto), ingredient))
     named = {"epochs": "stages", "max_lr": "stages"} | dict.fromkeys(base["augmentation"], "augmentation")
     differing = {name for name in base if base[name] != changed[name]}
     assert differing == {named.get(name, name) for name in ingredient.changes}
-    assert changed["split"] == f"source-004-fold-1-of-{table.FOLDS}"
+    assert changed["split"] == f"source-004-fold-1-of-{screening.PLAN.folds}"
 
 
 def test_an_unknown_ingredient_is_refused():
-    assert [item.name for item in table.ingredients(("copy-paste",))] == ["base", "copy-paste"]
+    assert [item.name for item in table.ingredients(("copy-paste",))] == ["base", "tissue", "copy-paste"]
     with pytest.raises(ModelError, match="ingredient 'salt', expected some of base, "):
         table.ingredients(("salt",))
 
@@ -38,13 +40,14 @@ def screened(phantom_cohort, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("BRAIN_TUMOR_REPORTS", str(tmp_path_factory.mktemp("reports")))
-        for module in (table, screening):
-            patch.setattr(module, "BASE", SMALL)
-            patch.setattr(module, "FOLDS", 2)
         for ingredients, seeds in ((chosen[:1], (0, 1)), (chosen, (0,))):
             trained.append([])
             folder = screening.screen(
-                ingredients, phantom_cohort, seeds, 1, lambda number, of, training, minutes: trained[-1].append(training.key)
+                ingredients,
+                phantom_cohort,
+                Plan(SMALL, 2, seeds),
+                1,
+                lambda _, __, training, ___: trained[-1].append(training.key),
             )
         yield folder, chosen, trained
 
@@ -53,12 +56,12 @@ def test_a_screening_trains_what_is_not_there_and_goes_on(screened, phantom_coho
     folder, chosen, trained = screened
     assert trained[0] == [("base", seed, fold) for seed in (0, 1) for fold in (1, 2)]
     assert trained[1] == [("other loss", 0, 1), ("other loss", 0, 2)]
-    areas = screening.read_areas(folder)
+    areas = answers.read_areas(folder)
     assert len(areas) == phantom_cohort.n_slices and not areas.isna().any(axis=None)
     hits = areas.filter(like=": hit")
     assert (hits.to_numpy() <= areas.filter(like=": area").to_numpy()).all()
     assert (hits.to_numpy() <= areas[["truth"]].to_numpy()).all()
-    answered = screening.answers(folder, chosen)
+    answered = answers.answers(folder, chosen)
     assert len(answered) == 4 and (answered.patients == len(phantom_cohort)).all()
     assert "other loss" in tables.of_folder(folder, chosen)[0].table.index
 
@@ -66,32 +69,34 @@ def test_a_screening_trains_what_is_not_there_and_goes_on(screened, phantom_coho
 def test_a_screening_goes_on_from_its_record(screened, phantom_cohort, monkeypatch, tmp_path):
     folder, chosen, _ = screened
     shutil.copytree(folder, tmp_path / "records" / folder.name)
-    monkeypatch.setattr(screening, "records_folder", lambda: tmp_path / "records")
+    monkeypatch.setattr(study, "records_folder", lambda: tmp_path / "records")
     monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path / "elsewhere"))
     monkeypatch.setattr(screening, "_train", lambda *_: pytest.fail("trained again"))
-    again = screening.screen(chosen[:1], phantom_cohort, (0, 1), 1)
-    pd.testing.assert_frame_equal(screening.read_areas(again), screening.read_areas(folder))
+    again = screening.screen(chosen[:1], phantom_cohort, Plan(SMALL, 2), 1)
+    pd.testing.assert_frame_equal(answers.read_areas(again), answers.read_areas(folder))
 
 
 def test_the_base_is_looked_at_patient_by_patient(screened, phantom_cohort):
     folder = screened[0]
-    rows = errors.table(folder, phantom_cohort)
+    rows = errors.read(folder, phantom_cohort, "base")
     assert len(rows) == len(phantom_cohort) and rows.dice.is_monotonic_increasing
-    cases = overlap.per_case(screening.counts_of(folder, "base", 0)).reindex(rows.case_id)
+    cases = overlap.per_case(answers.counts_of(folder, "base", 0)).reindex(rows.case_id)
     np.testing.assert_allclose(rows.dice, cases.dice, atol=1e-9)
     np.testing.assert_array_equal(rows.missed, cases.missed_slices)
     assert (rows.false_pieces <= rows.pieces).all()
     assert set(rows.lacks) >= {"", "post"}
 
 
-def test_rules_of_prediction_are_judged_on_stored_predictions(screened, phantom_cohort):
+def test_rules_of_prediction_are_judged_on_stored_predictions(screened, phantom_cohort, monkeypatch):
     folder = screened[0]
-    counts = after.count(folder, phantom_cohort)
-    plain = counts[counts.rule == "as it is"]
+    counts = after.read(folder, phantom_cohort, "base")
+    plain = counts[counts.rule == "as it is"].set_index("case_id")
     for seed in (0, 1):
-        expected = screening.counts_of(folder, "base", seed).sort_values(["case_id", "slice"], ignore_index=True)
-        own = plain[plain.seed == str(seed)].sort_values(["case_id", "slice"], ignore_index=True)
-        pd.testing.assert_frame_equal(own[["tp", "fp", "fn"]], expected[["tp", "fp", "fn"]], check_dtype=False)
+        expected = answers.counts_of(folder, "base", seed).groupby("case_id")[["tp", "fp", "fn"]].sum()
+        own = plain[plain.seed == str(seed)].sort_index()
+        pd.testing.assert_frame_equal(own[["tp", "fp", "fn"]], expected, check_dtype=False)
+    monkeypatch.setattr(after, "count", lambda *_: pytest.fail("counted again"))
+    pd.testing.assert_frame_equal(after.read(folder, phantom_cohort, "base"), counts)
     scores = after.scores(counts)
     assert list(scores.index) == list(after.RULES) and scores.notna().all(axis=None)
 
@@ -114,6 +119,51 @@ def test_a_rule_leaves_the_pieces_that_it_should(rule, left):
     mask = rule(planes)
     assert {name for name, place in places.items() if mask[place].all()} == left
     assert mask.sum() == sum(planes[places[name]].size for name in left)
+
+
+def test_holes_are_filled_slice_by_slice():
+    planes = np.zeros((2, 9, 9), np.uint8)
+    planes[:, 2:7, 2:7] = 200
+    planes[0, 4, 4] = planes[1, 4, 2] = 0
+    mask = after.without_holes(planes)
+    assert mask[0].sum() == 25 and mask[1].sum() == 24, "a notch in the edge is no hole"
+
+
+def test_errors_are_drawn_by_size_and_the_worst_are_named():
+    rows = [
+        {"case_id": f"TCGA_{site}_{number}_2000", "site": site, "dice": number / 10, "tumour_px": 100 * (number + 1)}
+        for number, site in enumerate(["DU", "HT", "DU", "HT"])
+    ]
+    failures = pd.DataFrame(rows).sort_values("dice", ignore_index=True)
+    axes = figures.plot_errors(failures, named=1).axes[0]
+    assert {len(line.get_xdata()) for line in axes.lines} == {2} and len(axes.lines) == 2
+    assert [text.get_text() for text in axes.texts] == ["DU 0"]
+    words = failures.assign(lacks="post", within=0.5, missed=1, false=2, pieces=3, false_pieces=1)
+    assert tables.error_table(words).loc["HT 3", "Dice"] == "0.300"
+
+
+def test_the_plan_says_what_each_ingredient_changes():
+    rows = tables.plan_table(screening.PLAN, table.ingredients(("copy-paste",)))
+    assert rows.loc["copy-paste", "changes"] == "copy_paste 0.3" and rows.loc["copy-paste", "onto"] == "tissue"
+    assert "epochs 12" in rows.loc["base", "changes"] and "halved True" in rows.loc["base", "changes"]
+
+
+def test_a_screening_of_the_phantom_is_never_published(screened):
+    assert screening.find(screened[0].name[:20]) == screened[0]
+    with pytest.raises(RunError, match="of the phantom, which is never published"):
+        screening.commit(screened[0])
+
+
+def test_a_committed_screening_holds_every_table(screened, monkeypatch, tmp_path):
+    folder = tmp_path / "runs" / screened[0].name
+    shutil.copytree(screened[0], folder)
+    facts = files.read_json(folder / answers.DESCRIPTION)
+    files.write_json(folder / answers.DESCRIPTION, facts | {"phantom": False})
+    monkeypatch.setattr(study, "records_folder", lambda: tmp_path / "records")
+    record = screening.commit(folder)
+    assert record == tmp_path / "records" / folder.name
+    assert {path.name for path in record.iterdir()} >= {answers.AREAS, answers.COSTS, answers.DESCRIPTION}
+    assert screening.commit(record) == record, "a record stays as it is"
 
 
 def test_pieces_that_touch_no_tumour_are_false():
@@ -143,8 +193,8 @@ def test_adam_is_watched_as_it_steps(home, phantom_cohort):
 
 def test_gains_are_drawn_with_each_seed():
     rows = pd.DataFrame(
-        {"ingredient": ["base", "a", "b"], "difference": [0, 0.02, -0.01], "low": [0, 0.01, -0.03], "high": [0, 0.03, 0.01],
-         "seed 0": [0, 0.03, -0.02], "seed 1": [0, 0.01, 0.0]}
+        {"ingredient": ["base", "a", "b"], "onto": ["", "base", "base"], "difference": [0, 0.02, -0.01], "low": [0, 0.01, -0.03],
+         "high": [0, 0.03, 0.01], "seed 0": [0, 0.03, -0.02], "seed 1": [0, 0.01, 0.0]}
     )  # fmt: skip
     drawing = figures.plot_gains(rows)
     assert drawing.alt.endswith("The largest is a, +0.020.")
@@ -154,7 +204,7 @@ def test_gains_are_drawn_with_each_seed():
 def test_answers_are_paired_by_patient_and_mean_over_seeds(home, tmp_path):
     """Two patients-with-noise: the ingredient's Dice is the base's plus a known difference."""
     cases = [f"TCGA_DU_{number:04d}_20000101" for number in range(8)]
-    index = pd.MultiIndex.from_product([cases, [1]], names=screening.KEYS)
+    index = pd.MultiIndex.from_product([cases, [1]], names=answers.KEYS)
     generator = np.random.default_rng(0)
     truth = np.full(8, 1000)
     areas = pd.DataFrame({"truth": truth}, index=index)
@@ -163,16 +213,17 @@ def test_answers_are_paired_by_patient_and_mean_over_seeds(home, tmp_path):
         for seed in (0, 1):
             hit = hits[name, seed] = 700 + gain + generator.integers(0, 20, 8)
             areas[f"{name}, seed {seed}: area"], areas[f"{name}, seed {seed}: hit"] = 1000, hit
-    areas.to_csv(tmp_path / screening.AREAS)
+    areas.to_csv(tmp_path / answers.AREAS)
     costs = pd.DataFrame(
         [
             {"ingredient": name, "seed": seed, "fold": fold, "run": "", "seconds": 60.0, "commit": "", "workers": 1}
             for name, seed in hits
-            for fold in range(1, screening.FOLDS + 1)
+            for fold in range(1, screening.PLAN.folds + 1)
         ]
     )
-    costs.to_csv(tmp_path / screening.COSTS, index=False)
-    answered = screening.answers(tmp_path, (Ingredient("base", {}), Ingredient("better", {})))
+    costs.to_csv(tmp_path / answers.COSTS, index=False)
+    files.write_json(tmp_path / answers.DESCRIPTION, {"folds": screening.PLAN.folds})
+    answered = answers.answers(tmp_path, (Ingredient("base", {}, onto=""), Ingredient("better", {})))
     answered = answered.set_index(["ingredient", "protocol"])
     row = answered.loc["better", "patient mean"]
     each = np.mean([hits["better", seed] / 1000 - hits["base", seed] / 1000 for seed in (0, 1)], axis=0)

@@ -1,12 +1,14 @@
 """Every pattern of missing sequences is counted, and routing picks by what the exam lacks."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import missing_sequences
+from brain_tumor.errors import RunError
 from brain_tumor.evaluation import overlap
-from brain_tumor.experiments import crossval
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.studies import two_networks
 from brain_tumor.training.plan import Stage
@@ -24,23 +26,29 @@ SMALL = SegmentationRecipe(
 
 
 @pytest.fixture(scope="module")
-def counted(phantom_cohort, tmp_path_factory):
-    from dataclasses import replace
-
+def answered(phantom_cohort, tmp_path_factory):
+    """The folder of an answer, with the home that it lies in."""
+    recipes = {"all sequences": SMALL, "FLAIR": replace(SMALL, channels="neighbours")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(tmp_path_factory.mktemp("two")))
-        folds = {
-            name: crossval.cross_validate(replace(SMALL, channels=channels), phantom_cohort, folds=2, workers=1)
-            for name, channels in (("all sequences", "sequences"), ("FLAIR", "neighbours"))
-        }
-        counts = two_networks.count(folds, phantom_cohort)
-        stored = {name: pd.read_csv(folder / "counts.csv") for name, folder in folds.items()}
-        store = open_store(phantom_cohort)
-        lacks = {
-            case_id: "+".join(missing_sequences(store.images[store.rows_of(case_id)], phantom_cohort.sequences))
-            for case_id in store.cases.index
-        }
-        return counts, stored, pd.Series(lacks), store
+        patch.setenv("BRAIN_TUMOR_REPORTS", str(tmp_path_factory.mktemp("reports")))
+        folder = two_networks.answer(recipes, phantom_cohort, folds=2, workers=1)
+        with pytest.MonkeyPatch.context() as closed:
+            closed.setattr(two_networks, "count", lambda *_: pytest.fail("counted again"))
+            assert two_networks.answer(recipes, phantom_cohort, folds=2) == folder
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def counted(answered, phantom_cohort):
+    facts, counts = two_networks.read(answered)
+    stored = {name: pd.read_csv(answered.parent / folder / "counts.csv") for name, folder in facts["crossvals"].items()}
+    store = open_store(phantom_cohort)
+    lacks = {
+        case_id: "+".join(missing_sequences(store.images[store.rows_of(case_id)], phantom_cohort.sequences))
+        for case_id in store.cases.index
+    }
+    return counts, stored, pd.Series(lacks), store
 
 
 def test_with_nothing_taken_away_it_is_what_evaluation_counted(counted):
@@ -74,3 +82,27 @@ def test_the_pixels_tell_what_the_phantom_lacks(counted):
     _, _, lacks, store = counted
     assert (lacks == store.cases.missing.reindex(lacks.index)).all()
     assert set(lacks) >= {"", "pre+post", "post"}
+
+
+def test_means_have_intervals_and_are_the_scores(counted):
+    counts = counted[0]
+    rows = two_networks.means(counts)
+    scores = two_networks.scores(counts)
+    assert len(rows) == counts.network.nunique() * counts.pattern.nunique()
+    for row in rows.itertuples():
+        assert row.low <= row.dice <= row.high and row.dice == pytest.approx(scores.loc[row.pattern, row.network])
+    untouched = counts[counts.pattern == two_networks.NOTHING]
+    difference = two_networks.compare(untouched, "FLAIR", "all sequences").difference
+    assert difference == pytest.approx(scores.loc["nothing", "FLAIR"] - scores.loc["nothing", "all sequences"])
+
+
+def test_losses_are_drawn_a_line_a_network(counted):
+    axes = two_networks.plot_losses(counted[0]).axes[0]
+    assert [line.get_label() for line in axes.lines] == ["all sequences", "FLAIR"]
+    assert [label.get_text() for label in axes.get_xticklabels()][4] == "pre\nand flair"
+
+
+def test_an_answer_on_the_phantom_is_never_published(answered):
+    assert two_networks.find(answered.name[:-3]) == answered
+    with pytest.raises(RunError, match="of the phantom, which is never published"):
+        two_networks.commit(answered)

@@ -22,7 +22,7 @@ from brain_tumor.report.figures.evaluation import (
     plot_spread,
     plot_subgroups,
 )
-from brain_tumor.report.figures.scores import plot_case_scores, plot_dice_by_area, plot_history, plot_protocols, plot_rates
+from brain_tumor.report.figures.scores import plot_case_scores, plot_dice_by_area, plot_protocols
 from brain_tumor.report.figures.slices import (
     best_median_worst,
     show_case,
@@ -31,12 +31,14 @@ from brain_tumor.report.figures.slices import (
     show_predictions,
     show_sequences,
 )
+from brain_tumor.report.figures.training import plot_cycle, plot_history, plot_rates
 
 __all__ = [
     "best_median_worst",
     "plot_architecture",
     "plot_boundary",
     "plot_case_scores",
+    "plot_cycle",
     "plot_dice_by_area",
     "plot_dice_iou",
     "plot_differences",

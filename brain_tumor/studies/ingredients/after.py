@@ -1,21 +1,23 @@
 """Ingredients of prediction, judged on what the base predicted out of fold: nothing is trained, no test patient is looked at."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.evaluation import components, overlap
+from brain_tumor.evaluation import components, overlap, storage
 from brain_tumor.experiments import run as experiment, segmentation
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import tracked
-from brain_tumor.studies.ingredients import screening
+from brain_tumor.studies.ingredients import answers
 from brain_tumor.training.runs import RunFolder
 
+RULES_TABLE = "rules.csv"
 HALF = 0.5
 Rule = Callable[[np.ndarray], np.ndarray]  # probabilities (Z, H, W) uint8 -> mask, bool
 
@@ -42,10 +44,16 @@ def pieces(least: float, slices: int = 1) -> Rule:
     return rule
 
 
+def without_holes(planes: np.ndarray) -> np.ndarray:
+    """Each slice's mask with its holes filled: experts outline a cavity with the tumour around it."""
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in planes > HALF * 255])
+
+
 RULES: Mapping[str, Rule] = {
     "as it is": threshold(HALF),
     "threshold 0.4": threshold(0.4),
     "threshold 0.6": threshold(0.6),
+    "without holes": without_holes,
     "no piece under 2 %": pieces(0.02),
     "no piece under 10 %": pieces(0.1),
     "no piece in one slice": pieces(0.0, 2),
@@ -53,37 +61,48 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-def count(folder: Path, cohort: Cohort, name: str = "base", seeds: Sequence[int] = (0, 1)) -> pd.DataFrame:
-    """Count every rule on each seed's predictions, and on the mean of all seeds.
+def read(folder: Path, cohort: Cohort, name: str) -> pd.DataFrame:
+    """What every rule predicts, from the folder's ``rules.csv``, or counted where the runs are at hand.
 
     Args:
-        folder: the screening's; its runs must be in this home.
+        folder: a screening's.
+        name: the ingredient whose predictions are judged.
 
     Returns:
-        ``rule, seed`` (a number, or ``mean``), ``case_id, slice, tp, fp, fn``, at native size.
+        ``rule, seed`` (a number, or ``mean`` of all seeds), ``case_id, tp, fp, fn``, at native size.
     """
-    store, costs = open_store(cohort), screening.read_costs(folder)
-    runs = costs[costs.ingredient == name].set_index(["fold", "seed"]).run
-    tables = []
-    for fold in tracked(sorted(costs.fold.unique()), "rules", costs.fold.nunique()):
-        by_seed = {}
-        for seed in seeds:
-            part = experiment.part_of(RunFolder(runs_folder() / runs[fold, seed]), cohort, "test")
-            by_seed[seed] = {prediction.case_id: (prediction, rows) for prediction, rows, _ in segmentation.predictions(part)}
-        for case_id, (first, rows) in by_seed[seeds[0]].items():
-            planes = {str(seed): of_seed[case_id][0].native for seed, of_seed in by_seed.items()}
-            planes["mean"] = np.rint(np.mean(list(planes.values()), axis=0)).astype(np.uint8)
+    path = folder / RULES_TABLE
+    if not path.is_file():
+        files.write_text(path, count(folder, cohort, name).to_csv(index=False))
+    return storage.read_table(path).astype({"seed": str})
+
+
+def count(folder: Path, cohort: Cohort, name: str) -> pd.DataFrame:
+    """Count every rule on each seed's predictions, and on the mean of all seeds; as :func:`read`."""
+    store, costs = open_store(cohort), answers.read_costs(folder)
+    runs = costs[costs.ingredient == name].set_index(["fold", "seed"]).run.sort_index()
+    rows = []
+    for _, of_fold in tracked(runs.groupby(level="fold"), "rules", runs.index.get_level_values("fold").nunique()):
+        planes = [_predictions(RunFolder(runs_folder() / run), cohort) for run in of_fold]
+        seeds = [str(seed) for seed in of_fold.index.get_level_values("seed")]
+        for case_id in planes[0]:
+            native = dict(zip(seeds, (of_seed[case_id] for of_seed in planes), strict=True))
+            native["mean"] = np.rint(np.mean(list(native.values()), axis=0)).astype(np.uint8)
+            truth = store.masks[store.rows_of(case_id)]
             for rule, mask in RULES.items():
-                for which, native in planes.items():
-                    counts = overlap.count(mask(native) * np.uint8(255), store.masks[rows])[["tp", "fp", "fn"]]
-                    tables.append(counts.assign(rule=rule, seed=which, case_id=case_id, slice=first.slice_numbers))
-    return pd.concat(tables, ignore_index=True)
+                for seed, probability in native.items():
+                    counts = overlap.count(mask(probability) * np.uint8(255), truth)[["tp", "fp", "fn"]].sum()
+                    rows.append({"rule": rule, "seed": seed, "case_id": case_id, **counts})
+    return pd.DataFrame(rows)
 
 
 def scores(counts: pd.DataFrame) -> pd.DataFrame:
     """The mean Dice of patients under each rule, of the seeds alone and of their mean: ``rule, alone, together``."""
-    cases = counts.groupby(["rule", "seed", "case_id"], sort=False)[["tp", "fp", "fn"]].sum()
-    dice = (
-        pd.Series(overlap.dice(cases.tp, cases.fp, cases.fn), cases.index).groupby(["rule", "seed"], sort=False).mean().unstack()
-    )
-    return pd.DataFrame({"alone": dice.drop(columns="mean").mean(axis=1), "together": dice["mean"]})
+    dice = counts.assign(dice=overlap.dice(counts.tp, counts.fp, counts.fn))
+    means = dice.groupby(["rule", "seed"], sort=False).dice.mean().unstack()
+    return pd.DataFrame({"alone": means.drop(columns="mean").mean(axis=1), "together": means["mean"]}).reindex(list(RULES))
+
+
+def _predictions(run: RunFolder, cohort: Cohort) -> dict[str, np.ndarray]:
+    part = experiment.part_of(run, cohort, "test")
+    return {prediction.case_id: prediction.native for prediction, _, _ in segmentation.predictions(part)}

@@ -3,20 +3,20 @@
 import numpy as np
 import pandas as pd
 
-from brain_tumor.report.figures.drawing import BLUE, GREY, PALE, RED, SERIES, Drawing, tidy
+from brain_tumor.report.figures.drawing import BLUE, GREY, PALE, RED, SERIES, Drawing, logarithmic, patient_label, tidy
 
 
 def plot_gains(answers: pd.DataFrame) -> Drawing:
-    """Each ingredient's difference from the base with its interval, and each seed's: right of the line is better.
+    """Each ingredient's difference from what it is laid onto with its interval, and each seed's: right of the line is better.
 
     Args:
-        answers: of :func:`brain_tumor.studies.ingredients.screening.answers`, for one protocol.
+        answers: of :func:`brain_tumor.studies.ingredients.answers.answers`, for one protocol.
     """
-    rows = answers[answers.difference != 0].sort_values("difference")
+    rows = answers[answers.onto != ""].sort_values("difference")
     best = rows.iloc[-1]
-    alt = f"Paired difference of each ingredient from the base. The largest is {best.ingredient}, {best.difference:+.3f}."
+    alt = f"What each ingredient adds to the recipe without it. The largest is {best.ingredient}, {best.difference:+.3f}."
     drawing = Drawing(1.2 + 0.3 * len(rows), alt)
-    axes = tidy(drawing.subplots(), "difference in Dice from the base", grid="x")
+    axes = tidy(drawing.subplots(), "difference in Dice from the recipe without it", grid="x")
     places = np.arange(len(rows))
     axes.axvline(0, color=GREY, linewidth=1)
     axes.hlines(places, rows.low, rows.high, color=PALE, linewidth=6, label="95 % interval over patients")
@@ -25,6 +25,27 @@ def plot_gains(answers: pd.DataFrame) -> Drawing:
     axes.plot(rows.difference, places, "o", color=BLUE, label="mean of the seeds")
     axes.set_yticks(places, rows.ingredient)
     drawing.legend(loc="outside lower center", frameon=False, fontsize=8.5, ncols=4)
+    return drawing
+
+
+def plot_errors(failures: pd.DataFrame, named: int = 5) -> Drawing:
+    """Each patient's Dice by the size of the tumour, a colour a hospital; the worst are named.
+
+    Args:
+        failures: of :func:`brain_tumor.studies.ingredients.errors.table`.
+    """
+    worst = failures.head(named)
+    label = ", ".join(f"{patient_label(row.case_id)} {row.dice:.2f}" for row in worst.itertuples())
+    drawing = Drawing(3.4, f"Dice of {len(failures)} patients by the size of their tumour. Worst: {label}.")
+    axes = tidy(drawing.subplots(), "tumour of all slices, pixels", "Dice of the patient's volume")
+    for (site, rows), colour in zip(failures.groupby("site"), SERIES, strict=False):
+        axes.plot(rows.tumour_px, rows.dice, "o", color=colour, label=f"{site}, mean {rows.dice.mean():.2f}")
+    for row in worst.itertuples():
+        axes.annotate(patient_label(row.case_id), (row.tumour_px, row.dice), (5, 3), textcoords="offset points", fontsize=8)
+    axes.set_xscale("log")
+    logarithmic(axes.xaxis)
+    axes.set_ylim(-0.03, 1)
+    axes.legend(frameon=False, fontsize=8.5, loc="lower right")
     return drawing
 
 

@@ -1,13 +1,16 @@
-"""The ingredients: each one change to the same base, and where it comes from."""
+"""The ingredients: each one change, what it is laid onto, and where it comes from.
+
+The first round changes the base. The error analysis (:mod:`brain_tumor.studies.ingredients.errors`) asked for another
+normalisation; it gained, so the second round changes the base with it.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from brain_tumor.errors import ModelError
 from brain_tumor.experiments.recipe import SegmentationRecipe, from_options
 
-FOLDS, SEEDS = 3, (0, 1)
 SPLIT, SPLIT_OF_OTHERS = "source-004-fold-{}-of-{}", "fold-{}-of-{}"  # of the LGG data, and of any other cohort
 PRECISION = "mixed_bfloat16"  # of all alike: a format that is measured may differ from one run to the next
 # At equal cost a ResUNet that works at half the planes for twelve epochs is ahead of one on whole planes for six (`full planes`),
@@ -25,6 +28,7 @@ class Ingredient:
         name: what to call it.
         changes: options of :func:`brain_tumor.experiments.recipe.Segmentation`.
         source: where it comes from.
+        onto: the ingredient that it is laid onto and compared with; the base itself has none.
         reconstructs: epochs in which the network first fills in hidden patches of its fold's training slices
             (:mod:`brain_tumor.experiments.reconstruct`).
     """
@@ -32,24 +36,28 @@ class Ingredient:
     name: str
     changes: Mapping[str, Any]
     source: str = ""
+    onto: str = "base"
     reconstructs: int = 0
 
 
 HALVED = BASE["model_arguments"]
 UNET: Mapping[str, Any] = {"epochs": 6, "max_lr": 1e-3, "model_arguments": {}}  # whole planes, and so half as long
-INGREDIENTS = (
-    Ingredient("base", {}),
+FIRST = (
+    Ingredient("base", {}, onto=""),
     Ingredient("tissue", {"normalisation": "tissue"}, "the error analysis: heads with bright scalp or none are missed"),
-    Ingredient("twice as long", {"epochs": 24}, "at twice the cost"),
-    Ingredient("weight average", {"weight_average": 0.99}, "Tarvainen & Valpola 2017, arXiv 1703.01780"),
+    Ingredient("U-Net ResNet-18", {**UNET, "model": "unet-resnet18"}, "the sources' network (004.36)"),
+)
+SECOND = (
     Ingredient("192 px", {"size": 192}, "at 2.3 times the cost"),
-    Ingredient("copy-paste", {"copy_paste": 0.3}, "Zhang 2021, arXiv 2108.06883; Yang 2021, doi 10.1007/978-3-030-87193-2_55"),
     Ingredient(
         "warp and contrast",
         {"warp": 0.1, "elastic": 0.02, "brightness": 0.2, "contrast": 0.2, "bias_field": 0.3},
         "fastai 1 (rows 000.07-08); Simard 2003; Van Leemput 1999",
     ),
+    Ingredient("copy-paste", {"copy_paste": 0.3}, "Zhang 2021, arXiv 2108.06883; Yang 2021, doi 10.1007/978-3-030-87193-2_55"),
+    Ingredient("weight average", {"weight_average": 0.99}, "Tarvainen & Valpola 2017, arXiv 1703.01780"),
     Ingredient("all neighbours", {"channels": "sequences+neighbours"}, "2.5-D; Roth 2014, arXiv 1406.2639"),
+    Ingredient("twice as long", {"epochs": 24}, "at twice the cost"),
     Ingredient(
         "deep supervision",
         {"model_arguments": {**HALVED, "deep_supervision": 2}},
@@ -61,36 +69,72 @@ INGREDIENTS = (
     Ingredient("focal loss", {"loss": "focal-dice"}, "Lin 2017, arXiv 1708.02002"),
     Ingredient("balanced slices", {"balance": "sampling"}, "as many slices with tumour as without"),
     Ingredient("full planes", {"epochs": 6, "model_arguments": {}}, "half as long at equal cost"),
-    Ingredient("U-Net ResNet-18", {**UNET, "model": "unet-resnet18"}, "the sources' network (004.36)"),
-    Ingredient("U-Net ResNet-18, mri4", {**UNET, "model": "unet-resnet18", "weights": "mri4"}, "pretrained on 4,282 pictures"),
-    Ingredient("U-Net ResNet-34", {**UNET, "model": "unet-resnet34"}, "the deeper network that source 004 promises (004.52)"),
+)
+OF_UNETS = (
+    Ingredient("mri4", {"weights": "mri4"}, "its encoder learnt four classes of 4,282 pictures"),
+    Ingredient("U-Net ResNet-34", {"model": "unet-resnet34"}, "the deeper network that source 004 promises (004.52)"),
+)
+INGREDIENTS = (
+    *FIRST,
+    *(replace(ingredient, onto="tissue") for ingredient in SECOND),
+    *(replace(ingredient, onto="U-Net ResNet-18") for ingredient in OF_UNETS),
 )
 
 
-def recipe(ingredient: Ingredient, fold: int, seed: int, cohort: str = "lgg") -> SegmentationRecipe:
-    """The base with one change, on a fold of the training patients of ``source-004``; its test patients are in no part.
+def named(name: str) -> Ingredient:
+    """The ingredient of that name.
 
-    Of another cohort than ``lgg`` the folds are of all patients.
+    Raises:
+        ModelError: there is none.
     """
-    options: dict[str, Any] = {**BASE, **ingredient.changes}
-    return from_options(
-        SegmentationRecipe,
-        cohort=cohort,
-        split=(SPLIT if cohort == "lgg" else SPLIT_OF_OTHERS).format(fold, FOLDS),
-        seed=seed,
-        precision=PRECISION,
-        **options | {"model_arguments": tuple(options.get("model_arguments", {}).items())},
-    )
+    known = {ingredient.name: ingredient for ingredient in INGREDIENTS}
+    if name not in known:
+        raise ModelError(f"ingredient {name!r}, expected some of {', '.join(known)}")
+    return known[name]
+
+
+def changes(ingredient: Ingredient) -> dict[str, Any]:
+    """All that an ingredient changes of the base: its own changes, and those of what it is laid onto."""
+    below = changes(named(ingredient.onto)) if ingredient.onto else {}
+    return {**below, **ingredient.changes}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """On what ingredients are judged.
+
+    Attributes:
+        base: options of :func:`brain_tumor.experiments.recipe.Segmentation`.
+        folds: of the training patients of ``source-004``, whose test patients are in no part; of another cohort, of all patients.
+        seeds: of the trainings of each fold.
+    """
+
+    base: Mapping[str, Any] = field(default_factory=lambda: BASE)
+    folds: int = 3
+    seeds: tuple[int, ...] = (0, 1)
+
+    def recipe(self, ingredient: Ingredient, fold: int, seed: int, cohort: str = "lgg") -> SegmentationRecipe:
+        """The base with an ingredient, on one fold."""
+        options: dict[str, Any] = {**self.base, **changes(ingredient)}
+        return from_options(
+            SegmentationRecipe,
+            cohort=cohort,
+            split=(SPLIT if cohort == "lgg" else SPLIT_OF_OTHERS).format(fold, self.folds),
+            seed=seed,
+            precision=PRECISION,
+            **options | {"model_arguments": tuple(options.get("model_arguments", {}).items())},
+        )
 
 
 def ingredients(names: Sequence[str] = ()) -> tuple[Ingredient, ...]:
-    """Those of these names with the base, or all, in the order of the table.
+    """Those of these names with what they are laid onto, or all, in the order of the table.
 
     Raises:
         ModelError: there is none of that name.
     """
-    known = {item.name: item for item in INGREDIENTS}
+    chosen = set() if names else {item.name for item in INGREDIENTS}
     for name in names:
-        if name not in known:
-            raise ModelError(f"ingredient {name!r}, expected some of {', '.join(known)}")
-    return tuple(item for item in INGREDIENTS if not names or item.name in (*names, INGREDIENTS[0].name))
+        while name:
+            chosen.add(name)
+            name = named(name).onto
+    return tuple(item for item in INGREDIENTS if item.name in chosen)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from brain_tumor.report.figures.drawing import BLUE, GREY, INK, ORANGE, RED, Drawing, tidy
-from brain_tumor.report.figures.scores import measure_in_words, watched
+from brain_tumor.report.figures.training import measure_in_words, watched
 from brain_tumor.studies.leaks import leaks
 from brain_tumor.studies.leaks.published import CLAIMS, PATIENTS, SLICES, UNSTATED, PublishedScore
 

@@ -1,21 +1,17 @@
 """A grid in words: its cells with their scores, and what each claim came to; and its record, which git keeps."""
 
-import glob
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.errors import RunError
 from brain_tumor.evaluation import detection, intervals, wording
 from brain_tumor.experiments.grid import COSTS, DESCRIPTION, done
 from brain_tumor.paths import runs_folder
-from brain_tumor.records import lookup, records
+from brain_tumor.records import lookup, records, study
 from brain_tumor.report import tables
 from brain_tumor.report.pages.sections import INTERVAL, Section
 from brain_tumor.studies.source_002 import answers, grid
@@ -170,22 +166,16 @@ def commit(folder: Path) -> Path:
     Raises:
         RunError: it is of the phantom.
     """
-    if lookup.grid_facts(folder)["phantom"]:
-        raise RunError(f"{folder}: a grid on the phantom, which is never published")
-    record = records.records_folder() / folder.name
-    with files.atomic_folder(record) as temporary:
-        for path in (folder / DESCRIPTION, folder / COSTS, *sorted(folder.glob("*-*.csv"))):
-            shutil.copyfile(path, temporary / path.name)
-    for name, digest in lookup.grid_facts(folder).get("encoders", {}).items():
+    facts = lookup.grid_facts(folder)
+    record = study.commit(folder, facts["phantom"], [folder / DESCRIPTION, folder / COSTS, *sorted(folder.glob("*-*.csv"))])
+    for name, digest in facts.get("encoders", {}).items():
         records.keep_weights({"file": name, "sha256": digest})
     return record
 
 
 def find(name: str) -> Path | None:
-    """A grid by its name, or the beginning of it: its folder here or its record, whichever has come further; None if neither."""
-    roots = (records.records_folder(), runs_folder())
-    folders = [path.parent for root in roots for path in sorted(root.glob(f"{glob.escape(name)}*/{DESCRIPTION}"))]
-    return max(folders, key=done, default=None)
+    """A grid by its name, or the beginning of it (:func:`brain_tumor.records.study.find`)."""
+    return study.find(name, DESCRIPTION, done)
 
 
 def stored(budget: grid.Budget, cohort: Cohort, cells: Sequence[Cell]) -> Path | None:

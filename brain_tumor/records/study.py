@@ -1,0 +1,47 @@
+"""What git keeps of a study of many trainings: its tables as they are, in one record (DESIGN law 10)."""
+
+import glob
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from brain_tumor import files
+from brain_tumor.errors import RunError
+from brain_tumor.paths import runs_folder
+from brain_tumor.records.lookup import records_folder
+
+Progress = Callable[[Path], int]  # a folder -> how many of its trainings are done
+
+
+def find(name: str, description: str, progress: Progress) -> Path | None:
+    """A study by its name, or the beginning of it: its folder here or its record, whichever has come further; None if neither.
+
+    Args:
+        description: the file that every such folder has.
+    """
+    roots = (records_folder(), runs_folder())
+    folders = [path.parent for root in roots for path in sorted(root.glob(f"{glob.escape(name)}*/{description}"))]
+    return max(folders, key=progress, default=None)
+
+
+def restore(folder: Path, progress: Progress) -> None:
+    """Bring a study's folder to where its record is, if that has come further: from there it goes on."""
+    record = records_folder() / folder.name
+    if progress(record) > progress(folder):
+        shutil.copytree(record, folder, dirs_exist_ok=True)
+
+
+def commit(folder: Path, phantom: bool, tables: Iterable[Path]) -> Path:
+    """Keep a study's tables as its record, as far as it has come.
+
+    Raises:
+        RunError: it is of the phantom.
+    """
+    if phantom:
+        raise RunError(f"{folder}: of the phantom, which is never published")
+    record = records_folder() / folder.name
+    if folder != record:
+        with files.atomic_folder(record) as temporary:
+            for path in tables:
+                shutil.copyfile(path, temporary / path.name)
+    return record

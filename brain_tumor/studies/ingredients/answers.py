@@ -1,0 +1,87 @@
+"""What each ingredient is worth: paired answers from the areas that a screening gathers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from brain_tumor import files
+from brain_tumor.evaluation import overlap, protocols, storage
+from brain_tumor.studies.ingredients.table import Ingredient
+
+AREAS, COSTS, DESCRIPTION = "areas.csv", "costs.csv", "screening.json"
+KEYS = ["case_id", "slice"]
+PROTOCOLS = ("patient mean", "slice, empty = 1")
+
+
+def read_areas(folder: Path) -> pd.DataFrame:
+    """Indexed by ``case_id, slice``: ``truth`` and, of each ingredient and seed, ``NAME, seed S: area`` and ``...: hit``."""
+    path = folder / AREAS
+    return storage.read_table(path).set_index(KEYS) if path.is_file() else pd.DataFrame()
+
+
+def read_costs(folder: Path) -> pd.DataFrame:
+    """A row a run: ``ingredient, seed, fold, run, seconds, commit, workers``."""
+    path = folder / COSTS
+    return storage.read_table(path) if path.is_file() else pd.DataFrame(columns=["ingredient", "seed", "fold", "seconds"])
+
+
+def counts_of(folder: Path, name: str, seed: int) -> pd.DataFrame:
+    """What an ingredient predicted out of fold with one seed: ``case_id, slice, tp, fp, fn, tn``; ``tn`` is not known, and 0."""
+    areas = read_areas(folder)
+    area, hit = (areas[f"{name}, seed {seed}: {what}"] for what in ("area", "hit"))
+    table = pd.DataFrame({"tp": hit, "fp": area - hit, "fn": areas.truth - hit, "tn": 0})
+    return table.dropna().astype(int).reset_index()
+
+
+def case_dice(folder: Path, name: str) -> pd.Series:
+    """Each patient's Dice under an ingredient, the mean of its seeds; indexed by ``case_id``."""
+    seeds = read_costs(folder).query("ingredient == @name").seed.unique()
+    return pd.concat([overlap.per_case(counts_of(folder, name, seed)).dice for seed in seeds], axis=1).mean(axis=1)
+
+
+def answers(folder: Path, ingredients: Sequence[Ingredient]) -> pd.DataFrame:
+    """Each ingredient against what it is laid onto, paired by patient, the mean of all seeds that both have.
+
+    Returns:
+        A row an ingredient and protocol: ``onto``, ``dice``, ``difference`` (of each patient alone, then their mean),
+        ``low`` and ``high`` (95 %, t over patients), ``p_false``
+        (the probability that "better", or "worse", is false: t of the paired difference, arXiv 2505.04720), the difference of
+        each seed, ``missed`` and ``false`` (slices, mean of seeds), ``minutes`` a run.
+    """
+    costs = read_costs(folder)
+    whole = costs.groupby(["ingredient", "seed"]).fold.nunique() == files.read_json(folder / DESCRIPTION)["folds"]
+    seeds = {name: {seed for (of, seed), all_folds in whole.items() if of == name and all_folds} for name in costs.ingredient}
+    rows = []
+    for item in ingredients:
+        base = item.onto or item.name
+        shared = sorted(seeds.get(item.name, set()) & seeds.get(base, set()))
+        if not shared:
+            continue
+        own = {seed: counts_of(folder, item.name, seed) for seed in shared}
+        theirs = {seed: counts_of(folder, base, seed) for seed in shared}
+        cases = [overlap.per_case(counts) for counts in own.values()]
+        for name in PROTOCOLS:
+            protocol = protocols.named(name)
+            scores = {
+                seed: [protocol.summarise(protocol.per_patient(counts)[:, None]) for counts in (own[seed], theirs[seed])]
+                for seed in shared  # of each patient alone
+            }
+            by_seed = {seed: mine.mean() - other.mean() for seed, (mine, other) in scores.items()}
+            each = np.mean([mine - other for mine, other in scores.values()], axis=0)
+            error = each.std(ddof=1) / np.sqrt(len(each))
+            reach = stats.t.ppf(0.975, len(each) - 1) * error
+            row = {
+                "ingredient": item.name, "onto": item.onto, "protocol": name,
+                "dice": np.mean([protocols.dice(protocol, counts) for counts in own.values()]),
+                "difference": each.mean(), "low": each.mean() - reach, "high": each.mean() + reach,
+                "p_false": stats.t.sf(abs(each.mean()) / error, len(each) - 1) if error else np.nan,
+                **{f"seed {seed}": by_seed[seed] for seed in shared}, "patients": len(each),
+                "missed": np.mean([table.missed_slices.sum() for table in cases]),
+                "false": np.mean([table.false_alarm_slices.sum() for table in cases]),
+                "minutes": costs[costs.ingredient == item.name].seconds.mean() / 60,
+            }  # fmt: skip
+            rows.append(row)
+    return pd.DataFrame(rows)
