@@ -17,7 +17,7 @@ from brain_tumor.progress import tracked
 from brain_tumor.studies.ingredients import answers
 from brain_tumor.training.runs import RunFolder
 
-RULES_TABLE = "rules.csv"
+RULES_TABLE = "rules on {}.csv"
 HALF = 0.5
 Rule = Callable[[np.ndarray], np.ndarray]  # probabilities (Z, H, W) uint8 -> mask, bool
 
@@ -62,7 +62,7 @@ RULES: Mapping[str, Rule] = {
 
 
 def read(folder: Path, cohort: Cohort, name: str) -> pd.DataFrame:
-    """What every rule predicts, from the folder's ``rules.csv``, or counted where the runs are at hand.
+    """What every rule predicts, from the folder, or counted where the runs are at hand.
 
     Args:
         folder: a screening's.
@@ -71,7 +71,7 @@ def read(folder: Path, cohort: Cohort, name: str) -> pd.DataFrame:
     Returns:
         ``rule, seed`` (a number, or ``mean`` of all seeds), ``case_id, tp, fp, fn``, at native size.
     """
-    path = folder / RULES_TABLE
+    path = folder / RULES_TABLE.format(name)
     if not path.is_file():
         files.write_text(path, count(folder, cohort, name).to_csv(index=False))
     return storage.read_table(path).astype({"seed": str})

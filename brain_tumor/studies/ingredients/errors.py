@@ -16,12 +16,12 @@ from brain_tumor.paths import runs_folder
 from brain_tumor.studies.ingredients import answers
 from brain_tumor.training.runs import RunFolder
 
-ERRORS = "errors.csv"
+ERRORS = "errors of {}, seed {}.csv"
 
 
 def read(folder: Path, cohort: Cohort, name: str, seed: int = 0) -> pd.DataFrame:
-    """The table of errors, from the folder's ``errors.csv``, or made where the runs are at hand."""
-    path = folder / ERRORS
+    """The table of errors, from the folder, or made where the runs are at hand."""
+    path = folder / ERRORS.format(name, seed)
     if not path.is_file():
         files.write_text(path, table(folder, cohort, name, seed).to_csv(index=False))
     return storage.read_table(path).fillna({"lacks": ""})
