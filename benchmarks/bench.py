@@ -1,6 +1,6 @@
 """Measure this machine in one run, this project beside PyTorch: speed, cost, memory, start-up, time to quality.
 
-    make bench                                        # all but time to quality; about an hour on two quiet cores
+    make bench                                        # all but `quality` and `same`; about an hour on two quiet cores
     make bench BENCH='--only speed --rounds 9'
     make bench BENCH='--only quality --seeds 0,1'     # time to quality: some two hours, goes on where it stopped
     make bench BENCH='--only same --seeds 0,1'        # fewer operations train as well as Keras's layers

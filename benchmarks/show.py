@@ -19,7 +19,7 @@ TITLES = {
     "gains": "What a step takes without one optimisation",
     "cost": "Cost by size, batch and number of slices",
     "source-004": "Source 004's protocol, from the command to the scores",
-    "same": "Fewer operations train as well as Keras's layers",
+    "same": "Do fewer operations train as well as Keras's layers?",
     "quality": "Time to quality",
 }
 

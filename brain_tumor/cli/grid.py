@@ -50,7 +50,7 @@ def segmentation(
     ingredients: Annotated[str | None, typer.Option(help="Some by name, such as base,copy-paste; all without it.")] = None,
     workers: resumable.Workers = None,
 ) -> None:
-    """What is each ingredient of the recipe worth? Each alone against one base, on three folds of the training patients."""
+    """What is each ingredient of the recipe worth? Each against the recipe without it, on three patient folds."""
     from brain_tumor.models.backend import load_keras
 
     load_keras()

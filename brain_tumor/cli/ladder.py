@@ -18,7 +18,9 @@ def ladder(
     split: Annotated[str, typer.Option(help="As of train; --unit asks for folds instead.")] = "source-004",
     unit: Unit = None,
     folds: Folds = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first network; further ones take the seeds after it.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of the networks: each has a seed of its own, which follows from this one.")
+    ] = 0,
     workers: resumable.Workers = None,
 ) -> None:
     """Train and score the best segmentation that a budget allows; the same command again resumes."""

@@ -27,7 +27,10 @@ def report(
     if screening.MARK in name and (screened := screening.find(name)):
         _report_screening(screened, publish)
         return
-    if two_networks.MARK in name and publish and (answer := two_networks.find(name)):
+    if two_networks.MARK in name and (answer := two_networks.find(name)):
+        if not publish:
+            typer.echo(two_networks.scores(two_networks.read(answer)[1]).round(3).to_string())
+            return
         typer.echo(f"record: {readable(two_networks.commit(answer))}")
         typer.echo("next: brain-tumor reports 07, its page")
         return

@@ -31,8 +31,9 @@ SHARED = (
 
 
 def recipes(recipe: Recipe) -> list[Recipe]:
-    """What each member is trained by: the recipe with a seed of its own, from ``recipe.seed`` on."""
-    changes = [{"members": 1, "seed": recipe.seed + number} for number in range(recipe.members)]
+    """What each member is trained by: the recipe with a seed of its own, which no other ``recipe.seed`` gives to a member."""
+    first = recipe.seed * recipe.members
+    changes = [{"members": 1, "seed": first + number} for number in range(recipe.members)]
     return [replace(recipe, **change) for change in changes]  # type: ignore[arg-type]
 
 

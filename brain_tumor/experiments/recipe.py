@@ -136,8 +136,8 @@ class SegmentationRecipe(Recipe):
     Attributes:
         balance: ``sampling`` takes slices with and without tumour equally often.
         rotation_tta: predict each slice also turned by this many degrees either way, and take the mean.
-        members: how many networks are trained, from ``seed`` on, a seed each; their mean is the answer (Lakshminarayanan 2017,
-            arXiv 1612.01474).
+        members: how many networks are trained, from ``seed * members`` on, a seed each; their mean is the answer
+            (Lakshminarayanan 2017, arXiv 1612.01474).
     """
 
     TASK: ClassVar[str] = "segmentation"

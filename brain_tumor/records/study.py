@@ -19,7 +19,7 @@ def find(name: str, description: str, progress: Progress) -> Path | None:
     Args:
         description: the file that every such folder has.
     """
-    roots = (records_folder(), runs_folder())
+    roots = (runs_folder(), records_folder())  # of equals the one here: it may hold tables that the record lacks
     folders = [path.parent for root in roots for path in sorted(root.glob(f"{glob.escape(name)}*/{description}"))]
     return max(folders, key=progress, default=None)
 
@@ -32,7 +32,7 @@ def restore(folder: Path, progress: Progress) -> None:
 
 
 def commit(folder: Path, phantom: bool, tables: Iterable[Path]) -> Path:
-    """Keep a study's tables as its record, as far as it has come.
+    """Keep a study's tables as its record, as far as it has come; tables that only the record holds stay in it.
 
     Raises:
         RunError: it is of the phantom.
@@ -42,6 +42,6 @@ def commit(folder: Path, phantom: bool, tables: Iterable[Path]) -> Path:
     record = records_folder() / folder.name
     if folder != record:
         with files.atomic_folder(record) as temporary:
-            for path in tables:
+            for path in (*sorted(record.glob("*")), *tables):
                 shutil.copyfile(path, temporary / path.name)
     return record

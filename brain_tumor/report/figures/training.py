@@ -78,7 +78,9 @@ def plot_cycle(stage: "Stage", steps: int) -> Drawing:
     cycle = OneCycle(stage.max_lr, len(step), stage.pct_start)
     rates, momenta = np.asarray(cycle(step)), np.asarray(cycle.momentum(step))
     peak = step[rates.argmax()]
-    drawing = Drawing(2.6, f"The rate rises to {rates.max():.1e} at step {peak} of {len(step)}; momentum goes the other way.")
+    drawing = Drawing(
+        2.6, f"The rate rises to {rates.max():.1e} at step {peak} of {len(step)}; momentum falls while the rate rises."
+    )
     for axes, values, title, colour in zip(
         drawing.subplots(1, 2), (rates, momenta), ("learning rate", "momentum"), (BLUE, RED), strict=True
     ):

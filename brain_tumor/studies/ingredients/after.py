@@ -10,6 +10,7 @@ from scipy import ndimage
 from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
+from brain_tumor.errors import RunError
 from brain_tumor.evaluation import components, overlap, storage
 from brain_tumor.experiments import run as experiment, segmentation
 from brain_tumor.paths import runs_folder
@@ -78,9 +79,15 @@ def read(folder: Path, cohort: Cohort, name: str) -> pd.DataFrame:
 
 
 def count(folder: Path, cohort: Cohort, name: str) -> pd.DataFrame:
-    """Count every rule on each seed's predictions, and on the mean of all seeds; as :func:`read`."""
+    """Count every rule on each seed's predictions, and on the mean of all seeds; as :func:`read`.
+
+    Raises:
+        RunError: a run is not in this home.
+    """
     store, costs = open_store(cohort), answers.read_costs(folder)
     runs = costs[costs.ingredient == name].set_index(["fold", "seed"]).run.sort_index()
+    if absent := [run for run in runs if not RunFolder(runs_folder() / run).exists]:
+        raise RunError(f"{folder}: {absent[0]} is not in this home; rules are judged on what all runs of {name!r} predict")
     rows = []
     for _, of_fold in tracked(runs.groupby(level="fold"), "rules", runs.index.get_level_values("fold").nunique()):
         planes = [_predictions(RunFolder(runs_folder() / run), cohort) for run in of_fold]

@@ -36,20 +36,19 @@ def counts_of(folder: Path, name: str, seed: int) -> pd.DataFrame:
     return table.dropna().astype(int).reset_index()
 
 
-def case_dice(folder: Path, name: str) -> pd.Series:
-    """Each patient's Dice under an ingredient, the mean of its seeds; indexed by ``case_id``."""
-    seeds = read_costs(folder).query("ingredient == @name").seed.unique()
+def case_dice(folder: Path, name: str, seeds: Sequence[int] = (0, 1)) -> pd.Series:
+    """Each patient's Dice under an ingredient, the mean of these seeds; indexed by ``case_id``."""
     return pd.concat([overlap.per_case(counts_of(folder, name, seed)).dice for seed in seeds], axis=1).mean(axis=1)
 
 
-def answers(folder: Path, ingredients: Sequence[Ingredient]) -> pd.DataFrame:
-    """Each ingredient against what it is laid onto, paired by patient, the mean of all seeds that both have.
+def answers(folder: Path, ingredients: Sequence[Ingredient], among: Sequence[int] = (0, 1)) -> pd.DataFrame:
+    """Each ingredient against what it is laid onto, paired by patient, the mean of those seeds that both have.
 
     Returns:
         A row an ingredient and protocol: ``onto``, ``dice``, ``difference`` (of each patient alone, then their mean),
         ``low`` and ``high`` (95 %, t over patients), ``p_false``
         (the probability that "better", or "worse", is false: t of the paired difference, arXiv 2505.04720), the difference of
-        each seed, ``missed`` and ``false`` (slices, mean of seeds), ``minutes`` a run.
+        each seed, ``missed`` and ``false`` (slices, mean of seeds), ``minutes`` (median of its runs).
     """
     costs = read_costs(folder)
     whole = costs.groupby(["ingredient", "seed"]).fold.nunique() == files.read_json(folder / DESCRIPTION)["folds"]
@@ -57,7 +56,7 @@ def answers(folder: Path, ingredients: Sequence[Ingredient]) -> pd.DataFrame:
     rows = []
     for item in ingredients:
         base = item.onto or item.name
-        shared = sorted(seeds.get(item.name, set()) & seeds.get(base, set()))
+        shared = sorted(seeds.get(item.name, set()) & seeds.get(base, set()) & set(among))
         if not shared:
             continue
         own = {seed: counts_of(folder, item.name, seed) for seed in shared}
@@ -81,7 +80,7 @@ def answers(folder: Path, ingredients: Sequence[Ingredient]) -> pd.DataFrame:
                 **{f"seed {seed}": by_seed[seed] for seed in shared}, "patients": len(each),
                 "missed": np.mean([table.missed_slices.sum() for table in cases]),
                 "false": np.mean([table.false_alarm_slices.sum() for table in cases]),
-                "minutes": costs[costs.ingredient == item.name].seconds.mean() / 60,
+                "minutes": costs[costs.ingredient == item.name].seconds.median() / 60,
             }  # fmt: skip
             rows.append(row)
     return pd.DataFrame(rows)

@@ -9,6 +9,7 @@ import pandas as pd
 from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
+from brain_tumor.errors import RunError
 from brain_tumor.evaluation import components, overlap, storage
 from brain_tumor.experiments import run as experiment, segmentation
 from brain_tumor.inference.predict import Prediction
@@ -37,10 +38,16 @@ def table(folder: Path, cohort: Cohort, name: str, seed: int = 0) -> pd.DataFram
     Returns:
         ``case_id, site, lacks, dice, tumour_px`` (of all slices), ``missed`` and ``false`` (slices), ``pieces`` (components
         predicted), ``false_pieces`` (those without a tumour pixel) and ``within`` (the Dice of the slices that have both).
+
+    Raises:
+        RunError: a fold's run is not in this home.
     """
     store = open_store(cohort)
+    folders, folds = runs(folder, name, seed), files.read_json(folder / answers.DESCRIPTION)["folds"]
+    if len(folders) < folds:
+        raise RunError(f"{folder}: {len(folders)} of {folds} runs of {name!r} are in this home; its errors need all of them")
     rows = []
-    for run in runs(folder, name, seed):
+    for run in folders:
         part = experiment.part_of(run, cohort, "test")
         for prediction, own, _ in segmentation.predictions(part):
             truth, mask = store.masks[own], prediction.masks(part.recipe.threshold)

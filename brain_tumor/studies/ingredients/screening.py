@@ -77,7 +77,7 @@ def screen(
     workers: int | None = None,
     on_run: Callable[[int, int, Training, float], None] | None = None,
 ) -> Path:
-    """Train and score what is not yet, also not in the record that git keeps; ingredient by ingredient, so that each can be
+    """Train and score the runs that neither this folder nor the record holds; ingredient by ingredient, so that each can be
     judged as soon as it is done.
 
     Args:
