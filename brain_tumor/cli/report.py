@@ -24,10 +24,10 @@ def report(
     from brain_tumor.training.runs import all_runs, find_run
 
     name = Path(run).name
-    if screening.MARK in name and (screened := screening.find(name)):
+    if screening.MARK.rstrip("-") in name and (screened := screening.find(name)):
         _report_screening(screened, publish)
         return
-    if two_networks.MARK in name and (answer := two_networks.find(name)):
+    if two_networks.MARK.rstrip("-") in name and (answer := two_networks.find(name)):
         if not publish:
             typer.echo(two_networks.scores(two_networks.read(answer)[1]).round(3).to_string())
             return

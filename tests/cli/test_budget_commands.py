@@ -38,11 +38,11 @@ def test_a_rung_trains_and_scores_in_one_command(command, monkeypatch):
 
 def test_ingredients_are_screened_and_told(command, monkeypatch):
     base = OPTIONS | {"epochs": 1, "model_arguments": {"filters": (2, 4)}}
-    monkeypatch.setattr(screening, "PLAN", table.Plan(base, 3, (0,)))
+    monkeypatch.setattr(screening, "PLAN", table.Plan(base, 2, (0,)))
     monkeypatch.setattr(table, "INGREDIENTS", (table.INGREDIENTS[0], table.Ingredient("focal loss", {"loss": "focal-dice"})))
     answer = command("grid", "segmentation", "--cohort", "phantom", "--workers", "1")
     assert answer.code == 0, answer.err
-    assert "6 of 6: focal loss, seed 0, fold 3" in answer.out and "P false" in answer.out
+    assert "4 of 4: focal loss, seed 0, fold 2" in answer.out and "P false" in answer.out
     assert command("grid", "segmentation", "--ingredients", "salt").refuses("ingredient 'salt'")
 
 

@@ -36,6 +36,16 @@ def counts_of(folder: Path, name: str, seed: int) -> pd.DataFrame:
     return table.dropna().astype(int).reset_index()
 
 
+def whole_seeds(folder: Path) -> dict[str, set[int]]:
+    """An ingredient's name -> the seeds with which all of its folds are trained; ingredients without any are left out."""
+    costs = read_costs(folder)
+    if costs.empty:
+        return {}
+    whole = costs.groupby(["ingredient", "seed"]).fold.nunique() == files.read_json(folder / DESCRIPTION)["folds"]
+    done = whole[whole].index
+    return {name: set(done[done.get_level_values(0) == name].get_level_values(1)) for name in done.unique(level=0)}
+
+
 def case_dice(folder: Path, name: str, seeds: Sequence[int] = (0, 1)) -> pd.Series:
     """Each patient's Dice under an ingredient, the mean of these seeds; indexed by ``case_id``."""
     return pd.concat([overlap.per_case(counts_of(folder, name, seed)).dice for seed in seeds], axis=1).mean(axis=1)
@@ -50,9 +60,7 @@ def answers(folder: Path, ingredients: Sequence[Ingredient], among: Sequence[int
         (the probability that "better", or "worse", is false: t of the paired difference, arXiv 2505.04720), the difference of
         each seed, ``missed`` and ``false`` (slices, mean of seeds), ``minutes`` (median of its runs).
     """
-    costs = read_costs(folder)
-    whole = costs.groupby(["ingredient", "seed"]).fold.nunique() == files.read_json(folder / DESCRIPTION)["folds"]
-    seeds = {name: {seed for (of, seed), all_folds in whole.items() if of == name and all_folds} for name in costs.ingredient}
+    costs, seeds = read_costs(folder), whole_seeds(folder)
     rows = []
     for item in ingredients:
         base = item.onto or item.name
