@@ -80,7 +80,7 @@ def test_stopped_and_resumed_each_fold_is_the_one_that_trains_alone(tmp_path):
     threads = facts["environment"]["threads"]
     assert (facts["status"], facts["workers"]) == ("finished", 2)
     assert [run.description["environment"]["threads"] for run in folds] == [threads] * 2
-    limits = {"TF_NUM_INTRAOP_THREADS": str(threads), "NPROC": str(threads)}
+    limits = {"TF_NUM_INTRAOP_THREADS": str(threads["intra_op"]), "NPROC": str(threads["intra_op"])}
     assert begin(tmp_path / "alone", "alone", **limits).wait() == 0
     (alone,) = tmp_path.glob("alone/runs/*/model.weights.h5")
     assert alone.parent.name == folds[1].path.name
