@@ -137,11 +137,6 @@ class Fold:
             needed += [f"{segmentation.PREDICTIONS}/{case_id}.npz" for case_id in cases]
         return self.facts["status"] == "scored" and all((self.run.path / name).is_file() for name in needed)
 
-    @property
-    def epochs(self) -> int:
-        """How many epochs of its training are done, of members the finished ones'."""
-        return self.run.epochs
-
 
 @dataclass(frozen=True)
 class Work:
@@ -192,7 +187,9 @@ def _train_side_by_side(work: Work, workers: int, on_fold: OnFold | None) -> Non
         else:
             others.append(fold)
     epochs = sum(stage.epochs for fold in others for stage in fold.recipe.stages)
-    with watched(f"epochs of {len(others)} fold{'s' * (len(others) != 1)}", epochs, lambda: sum(fold.epochs for fold in others)):
+    with watched(
+        f"epochs of {len(others)} fold{'s' * (len(others) != 1)}", epochs, lambda: sum(fold.run.epochs for fold in others)
+    ):
         deque(side_by_side(_train, [(work, fold) for fold in others], workers), maxlen=0)
 
 

@@ -44,7 +44,7 @@ def train(
     folders: Sequence[RunFolder],
     on_start: Callable[[RunFolder], None] | None,
     own: OwnCode,
-) -> tuple[list[RunFolder], int]:
+) -> int:
     """Train every member, side by side where cores and memory allow it; the caller's own code is trained in turn.
 
     Args:
@@ -53,7 +53,7 @@ def train(
         on_start: as of ``train_one``; not called by other processes.
 
     Returns:
-        The members' runs, and how many were trained at a time.
+        How many were trained at a time.
     """
     from brain_tumor.experiments import capacity, jobs  # they import `run`, which imports this
 
@@ -69,7 +69,7 @@ def train(
         epochs = sum(stage.epochs for stage in recipe.stages) * len(chosen)
         with watched(f"epochs of {len(chosen)} networks", epochs, lambda: sum(run.epochs for run in folders)):
             deque(jobs.side_by_side(train_one, [(member, cohort) for member in chosen], workers), maxlen=0)
-    return list(folders), workers
+    return workers
 
 
 def gather(runs: Sequence[RunFolder], recipe: Recipe, run: RunFolder, split: Split, facts: dict) -> RunFolder:

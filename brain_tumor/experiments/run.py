@@ -54,8 +54,8 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
             return run
     if recipe.members > 1:
         folders = [run_folder(member, store, own) for member in members.recipes(recipe)]
-        runs, workers = members.train(recipe, cohort, train, folders, on_start, own)
-        return members.gather(runs, recipe, run, split, facts | {"workers": workers})
+        workers = members.train(recipe, cohort, train, folders, on_start, own)
+        return members.gather(folders, recipe, run, split, facts | {"workers": workers})
     number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision)
     network = prepare.network(recipe, cohort, split, number_format, own)
     if network.encoder:

@@ -30,7 +30,10 @@ def read_costs(folder: Path) -> pd.DataFrame:
 
 def counts_of(folder: Path, name: str, seed: int) -> pd.DataFrame:
     """What an ingredient predicted out of fold with one seed: ``case_id, slice, tp, fp, fn, tn``; ``tn`` is not known, and 0."""
-    areas = read_areas(folder)
+    return _counts(read_areas(folder), name, seed)
+
+
+def _counts(areas: pd.DataFrame, name: str, seed: int) -> pd.DataFrame:
     area, hit = (areas[f"{name}, seed {seed}: {what}"] for what in ("area", "hit"))
     table = pd.DataFrame({"tp": hit, "fp": area - hit, "fn": areas.truth - hit, "tn": 0})
     return table.dropna().astype(int).reset_index()
@@ -60,15 +63,14 @@ def answers(folder: Path, ingredients: Sequence[Ingredient], among: Sequence[int
         (the probability that "better", or "worse", is false: t of the paired difference, arXiv 2505.04720), the difference of
         each seed, ``missed`` and ``false`` (slices, mean of seeds), ``minutes`` (median of its runs).
     """
-    costs, seeds = read_costs(folder), whole_seeds(folder)
+    areas, costs, seeds = read_areas(folder), read_costs(folder), whole_seeds(folder)
     rows = []
     for item in ingredients:
         base = item.onto or item.name
         shared = sorted(seeds.get(item.name, set()) & seeds.get(base, set()) & set(among))
         if not shared:
             continue
-        own = {seed: counts_of(folder, item.name, seed) for seed in shared}
-        theirs = {seed: counts_of(folder, base, seed) for seed in shared}
+        own, theirs = ({seed: _counts(areas, of, seed) for seed in shared} for of in (item.name, base))
         cases = [overlap.per_case(counts) for counts in own.values()]
         for name in PROTOCOLS:
             protocol = protocols.named(name)

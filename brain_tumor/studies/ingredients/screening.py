@@ -89,14 +89,14 @@ def screen(
     """
     folder = folder_of(cohort, plan)
     costs = read_costs(folder)
-    done = set(zip(costs.ingredient, costs.seed, costs.fold, strict=True))
+    earlier = set(zip(costs.ingredient, costs.seed, costs.fold, strict=True))
     trainings = [
         Training(ingredient, seed, fold, plan.recipe(ingredient, fold, seed, cohort.name))
         for ingredient in ingredients
         for seed in plan.seeds
         for fold in range(1, plan.folds + 1)
     ]
-    trainings = [training for training in trainings if training.key not in done]
+    trainings = [training for training in trainings if training.key not in earlier]
     recipes = list(dict.fromkeys(training.recipe for training in trainings))
     if not trainings:
         return folder
