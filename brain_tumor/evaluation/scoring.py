@@ -14,16 +14,17 @@ from brain_tumor.evaluation import calibration, storage
 # Of every slice or case, as they were counted.
 SLICES = "slices.csv"
 COUNTS, LARGEST, FLOORS, SLICE_FLOORS = "counts.csv", "counts_largest.csv", "floors.csv", "slice_floors.csv"
-CEILING = "ceiling.csv"
+CEILING, LOCALISATION, BOUNDARY_FLOORS = "ceiling.csv", "localisation.csv", "boundary_floors.csv"
 BOUNDARY, BOUNDARY_SLICES, PIXELS, CASES = "boundary.csv", "boundary_slices.csv", "pixels.csv", "cases.csv"
 # What follows from them.
 SCORES, BOUNDARY_SCORES, SUBGROUPS = "scores.csv", "boundary_scores.csv", "subgroups.csv"
 DETECTION, CALIBRATION = "detection.csv", "calibration.csv"
+FOLLOWING = (SCORES, BOUNDARY_SCORES, SUBGROUPS, DETECTION, CALIBRATION)
 OUTLINES = {BOUNDARY: "cases, 3-D", BOUNDARY_SLICES: "tumour slices, 2-D"}  # what the boundary scores are of
 
 NAMES = (
-    SLICES, COUNTS, LARGEST, FLOORS, SLICE_FLOORS, CEILING, BOUNDARY, BOUNDARY_SLICES, PIXELS, CASES, SCORES, BOUNDARY_SCORES,
-    SUBGROUPS, DETECTION, CALIBRATION,
+    SLICES, COUNTS, LARGEST, FLOORS, SLICE_FLOORS, CEILING, LOCALISATION, BOUNDARY, BOUNDARY_SLICES, BOUNDARY_FLOORS, PIXELS,
+    CASES, SCORES, BOUNDARY_SCORES, SUBGROUPS, DETECTION, CALIBRATION,
 )  # fmt: skip
 
 Tables = dict[str, pd.DataFrame]

@@ -10,13 +10,24 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor.errors import DataError
-from brain_tumor.evaluation import calibration, ceiling, components, detection, overlap, protocols, scoring, subgroups, surface
+from brain_tumor.evaluation import (
+    calibration,
+    ceiling,
+    components,
+    detection,
+    localisation,
+    overlap,
+    protocols,
+    scoring,
+    subgroups,
+    surface,
+)
 from brain_tumor.evaluation.scoring import Tables
 
 Spacing = tuple[float, float, float]  # mm: slice distance, height and width of a pixel
 PIXELS_APART: Spacing = (1.0, 1.0, 1.0)  # where no spacing is known
-# What the floors say of a case, its truth and its spacing.
-CaseFloors = tuple[Mapping[str, np.ndarray | None], np.ndarray, Spacing]
+# A case, what the floors say of it, its truth and its spacing.
+CaseFloors = tuple[str, Mapping[str, np.ndarray | None], np.ndarray, Spacing]
 
 
 def of_case(
@@ -42,8 +53,9 @@ def of_case(
     native, masks = predicted[size], truth[size]
     tables = {
         scoring.COUNTS: _counts(case_id, numbers, predicted, truth, threshold),
-        scoring.BOUNDARY_SLICES: _boundary_slices(case_id, numbers, native, masks, threshold, spacing),
+        scoring.BOUNDARY_SLICES: _named(surface.per_slice(native, masks, threshold, spacing=spacing[1:]), case_id, numbers),
         scoring.PIXELS: _pixels(case_id, native, masks),
+        scoring.LOCALISATION: _named(localisation.locate(native, masks, threshold), case_id, numbers),
     }
     if whole:
         largest = {of: components.keep_largest_probability(planes, threshold) for of, planes in predicted.items()}
@@ -57,18 +69,19 @@ def floor_boundaries(cases: Iterable[CaseFloors], whole: bool) -> dict[str, dict
     """The boundary rows of predictors that read no image: ``BOUNDARY`` or ``BOUNDARY_SLICES`` -> name -> rows.
 
     Args:
-        cases: of each case, what :func:`brain_tumor.evaluation.floors.segmentation` predicted of its slices, the truth
+        cases: each case, what :func:`brain_tumor.evaluation.floors.segmentation` predicted of its slices, the truth
             ``(Z, H, W)`` and the spacing.
     """
     rows: dict[str, dict[str, list]] = {scoring.BOUNDARY: {}, scoring.BOUNDARY_SLICES: {}}
-    for predicted, truth, spacing in cases:
+    for case_id, predicted, truth, spacing in cases:
         for name, mask in predicted.items():
             if mask is None:
                 continue
             of_slices = surface.per_slice(mask * np.uint8(255), truth, spacing=spacing[1:])
             rows[scoring.BOUNDARY_SLICES].setdefault(name, []).append(of_slices)
             if whole:
-                rows[scoring.BOUNDARY].setdefault(name, []).append(surface.compare(mask, truth, spacing=spacing))
+                outline = surface.compare(mask, truth, spacing=spacing)
+                rows[scoring.BOUNDARY].setdefault(name, []).append({"case_id": case_id} | outline)
     boundaries: dict[str, dict] = {}
     if whole:
         boundaries[scoring.BOUNDARY] = {name: pd.DataFrame(of_cases) for name, of_cases in rows[scoring.BOUNDARY].items()}
@@ -119,6 +132,23 @@ def judge(
     return judged | ({scoring.BOUNDARY_SCORES: pd.concat(scores)} if scores else {})
 
 
+def judge_folds(tables: Mapping[str, pd.DataFrame], cases: pd.DataFrame, threshold: float, unit: str = "px") -> Tables:
+    """The same out of fold, as far as every fold has the tables: boundary in 3-D, subgroups, slice detection.
+
+    Args:
+        tables: of all folds together, with those floors alone that every fold has.
+        cases, threshold, unit: as in :func:`judge`.
+    """
+    counts = tables[scoring.COUNTS]
+    judged = {scoring.SUBGROUPS: subgroups.tables(counts, cases, floor_counts=scoring.by_floor(tables[scoring.FLOORS]))}
+    if scoring.SLICE_FLOORS in tables:
+        judged[scoring.DETECTION] = detection.score_with_floors(as_slices(tables), tables[scoring.SLICE_FLOORS], threshold)
+    if {scoring.BOUNDARY, scoring.BOUNDARY_FLOORS} <= set(tables):
+        scores = surface.score(tables[scoring.BOUNDARY], scoring.by_floor(tables[scoring.BOUNDARY_FLOORS]))
+        judged[scoring.BOUNDARY_SCORES] = scores.assign(of=scoring.OUTLINES[scoring.BOUNDARY], unit=unit)
+    return judged
+
+
 def per_case(counts: pd.DataFrame, size: int) -> pd.DataFrame:
     """A row a case at one size, indexed by ``case_id``: as :func:`brain_tumor.evaluation.overlap.per_case`."""
     return overlap.per_case(counts[counts["size"] == size])
@@ -161,10 +191,8 @@ def _counts(
     return pd.concat(tables)[list(overlap.COLUMNS)]
 
 
-def _boundary_slices(
-    case_id: str, numbers: np.ndarray, native: np.ndarray, truth: np.ndarray, threshold: float, spacing: Spacing
-) -> pd.DataFrame:
-    rows = surface.per_slice(native, truth, threshold, spacing=spacing[1:])
+def _named(rows: pd.DataFrame, case_id: str, numbers: np.ndarray) -> pd.DataFrame:
+    """Rows that are indexed by plane, with the case and the slice that each is of."""
     rows.insert(0, "slice", numbers[rows.index])
     rows.insert(0, "case_id", case_id)
     return rows

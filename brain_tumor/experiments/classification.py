@@ -51,9 +51,10 @@ def evaluate(part: Part, again: bool) -> Result:
     return Result(tables, facts | {"threshold": threshold, "temperature": temperature})
 
 
-def fold_tables(slices: pd.DataFrame, floor_table: pd.DataFrame, store: Store) -> Tables:
+def fold_tables(tables: Tables, store: Store) -> Tables:
     """What a cross-validation has besides: the scores of groups of slices."""
-    return {scoring.SUBGROUPS: classification.subgroup_table(slices, floor_table, _area(store), store.cohort.fields)}
+    slices, floors = tables[scoring.SLICES], tables[scoring.FLOORS]
+    return {scoring.SUBGROUPS: classification.subgroup_table(slices, floors, _area(store), store.cohort.fields)}
 
 
 def _area(store: Store) -> pd.Series:

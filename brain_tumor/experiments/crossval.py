@@ -212,9 +212,8 @@ def crossval_name(recipe: Recipe, unit: str, folds: int, store: Store) -> str:
 
 
 def tables(task: Task) -> tuple[str, ...]:
-    """The files, besides its description, that a finished cross-validation holds."""
+    """The files, besides its description, that every finished cross-validation holds; those of earlier versions hold no more."""
     more = [stored.PREDICTIONS] if task.predictions else []
-    more += [scoring.SUBGROUPS] if task.fold_tables else []
     return (task.main, scoring.FLOORS, scoring.CASES, scoring.SCORES, out_of_fold.FOLD_SCORES, *more)
 
 

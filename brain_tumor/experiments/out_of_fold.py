@@ -26,6 +26,7 @@ from brain_tumor.training.runs import RunFolder
 
 FOLD_SCORES = "fold_scores.csv"
 SLICE = ["case_id", "slice"]
+OF_CASES = (scoring.BOUNDARY, scoring.BOUNDARY_FLOORS)  # rows are cases, in other tables slices
 SORTED = ("floor", "case_id", "size", "slice")
 
 
@@ -49,8 +50,9 @@ def gather(runs: Sequence[RunFolder], task: Task, store: Store, unit: str) -> sc
     for _, of_size in rows.groupby("size") if "size" in rows else [("", rows)]:
         _check_cover(of_size, runs, store, unit)
     tables = {task.main: rows, scoring.FLOORS: _stacked(runs, scoring.FLOORS)}
-    if all((run.path / scoring.CEILING).is_file() for run in runs):  # of masks alone, and runs of earlier versions have none
-        tables[scoring.CEILING] = _stacked(runs, scoring.CEILING)
+    for name in task.gathered:  # runs of earlier versions, and folds over slices, have not all of them
+        if all((run.path / name).is_file() for run in runs):
+            tables[name] = _stacked(runs, name)
     by_fold = [
         score({name: table[table.fold == fold] for name, table in tables.items()}, task).assign(fold=fold)
         for fold in range(1, len(runs) + 1)
@@ -58,7 +60,7 @@ def gather(runs: Sequence[RunFolder], task: Task, store: Store, unit: str) -> sc
     cases = task.per_case(rows, store.size)
     if unit != "slice":
         cases = cases.assign(fold=rows.groupby("case_id").fold.first())
-    more = task.fold_tables(rows, _everywhere(tables, task), store) if task.fold_tables else {}
+    more = task.fold_tables(tables | _shared_floors(tables, task), store) if task.fold_tables else {}
     return tables | more | {
         scoring.CASES: cases.reset_index(),
         scoring.SCORES: score(tables, task),
@@ -77,14 +79,17 @@ def score(tables: scoring.Tables, task: Task) -> pd.DataFrame:
     Returns:
         The task's scores; ``threshold`` is NaN where folds have chosen their own.
     """
-    return task.score(tables | {scoring.FLOORS: _everywhere(tables, task)}, task.recipe().threshold)
+    return task.score(tables | _shared_floors(tables, task), task.recipe().threshold)
 
 
-def _everywhere(tables: scoring.Tables, task: Task) -> pd.DataFrame:
-    """The rows of those floors that every fold has."""
-    floors = tables[scoring.FLOORS]
-    folds = floors.groupby("floor").fold.nunique()
-    return floors[floors.floor.isin(folds.index[folds == tables[task.main].fold.nunique()])]
+def _shared_floors(tables: scoring.Tables, task: Task) -> scoring.Tables:
+    """The tables of floors, each with the rows of those floors alone that every fold has."""
+    folds, shared = tables[task.main].fold.nunique(), {}
+    for name, table in tables.items():
+        if "floor" in table:
+            of_floor = table.groupby("floor").fold.nunique()
+            shared[name] = table[table.floor.isin(of_floor.index[of_floor == folds])]
+    return shared
 
 
 def write_predictions(path: Path, runs: Sequence[RunFolder], counts: pd.DataFrame, store: Store, working_size: int) -> None:
@@ -116,7 +121,9 @@ def _stacked(runs: Sequence[RunFolder], name: str) -> pd.DataFrame:
     for fold, run in enumerate(runs, 1):
         path = run.path / name
         try:
-            table = storage.read_table(path).astype({"slice": int})  # also refuses a table that is none of slices
+            table = storage.read_table(path)
+            if name not in OF_CASES:
+                table = table.astype({"slice": int})  # also refuses a table that is none of slices
         except (ValueError, KeyError) as error:
             raise DataError(f"{path}: no table of slices: {error}") from None
         tables.append(table.assign(fold=fold))

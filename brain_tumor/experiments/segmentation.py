@@ -13,9 +13,10 @@ import pandas as pd
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort, Spacing
 from brain_tumor.evaluation import ceiling, classification, floors, scoring, segmentation
+from brain_tumor.evaluation.scoring import Tables
 from brain_tumor.evaluation.segmentation import PIXELS_APART, CaseFloors
 from brain_tumor.experiments.part import Part, Result, check_prediction, whole_cases
-from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.experiments.recipe import Recipe, SegmentationRecipe
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predict import Prediction, at_native_size, load_prediction
 from brain_tumor.inference.predictor import Predictor
@@ -65,6 +66,9 @@ def evaluate(part: Part, again: bool) -> Result:
         tables[scoring.SLICE_FLOORS] = classification.image_free(store.slices, train, part.rows)
         boundaries = segmentation.floor_boundaries(_floors_by_case(floor_masks, store, part.rows, spacings), whole)
         tables |= segmentation.judge(tables, boundaries, part.cohort.fields, store.size, recipe.threshold, unit)
+        if whole:
+            outlines = [rows.assign(floor=name) for name, rows in boundaries[scoring.BOUNDARY].items()]
+            tables[scoring.BOUNDARY_FLOORS] = pd.concat(outlines, ignore_index=True)
     facts = {"inference_seconds": round(sum(filter(None, seconds)), 1)} if None not in seconds else {}  # reading is none
     return Result(tables, facts)
 
@@ -88,6 +92,11 @@ def predictions(part: Part, again: bool = False) -> Iterator[tuple[Prediction, n
             spent = time.monotonic() - begun
             prediction.save(part.run.path / PREDICTIONS)
         yield prediction, numbers.index.to_numpy(), spent
+
+
+def fold_tables(tables: Tables, store: Store) -> Tables:
+    """What a cross-validation has besides: boundary in 3-D, subgroups and slice detection, as far as the folds have them."""
+    return segmentation.judge_folds(tables, store.cohort.fields, SegmentationRecipe().threshold, _spacings(store.cohort)[1])
 
 
 def image_free(store: Store, size: int, train: np.ndarray, rows: np.ndarray) -> pd.DataFrame:
@@ -115,7 +124,7 @@ def _floors_by_case(
     """Of each case that is scored: what the floors predicted, the truth and its spacing."""
     for case_id, places in pd.Series(np.arange(len(rows))).groupby(store.slices.case_id.to_numpy()[rows]):
         of_case = {name: None if masks is None else masks[places] for name, masks in predicted.items()}
-        yield of_case, store.masks[rows[places]], spacings[str(case_id)]
+        yield str(case_id), of_case, store.masks[rows[places]], spacings[str(case_id)]
 
 
 def _ceiling(prediction: Prediction, working: np.ndarray, native: np.ndarray) -> pd.DataFrame:

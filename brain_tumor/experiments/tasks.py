@@ -42,7 +42,8 @@ class Task:
         compare: two runs' tables and thresholds, and a margin -> the paired comparison; None where runs cannot be compared.
         slices: tables -> ``case_id, slice, tumour, probability``; None where a run says nothing of single slices.
         slice_floors: the table of what image-free predictors say of the same slices.
-        fold_tables: the main table and the floors of all folds, and the native store -> more tables of a cross-validation.
+        gathered: tables that a cross-validation stacks besides, of those that every fold has.
+        fold_tables: the stacked tables, with those floors alone that every fold has, and the native store -> tables that follow.
         predictions: a run stores what it predicted, case by case, which a cross-validation then merges.
     """
 
@@ -60,7 +61,8 @@ class Task:
     compare: Callable[..., pd.DataFrame] | None = None
     slices: Callable[[Mapping[str, pd.DataFrame]], pd.DataFrame] | None = None
     slice_floors: str = ""
-    fold_tables: Callable[[pd.DataFrame, pd.DataFrame, Store], Tables] | None = None
+    gathered: tuple[str, ...] = ()
+    fold_tables: Callable[[Tables, Store], Tables] | None = None
     predictions: bool = False
 
     @property
@@ -84,6 +86,8 @@ SEGMENTATION = Task(
     compare=outlines.compare,
     slices=outlines.as_slices,
     slice_floors=scoring.SLICE_FLOORS,
+    gathered=(scoring.CEILING, scoring.LOCALISATION, scoring.SLICE_FLOORS, scoring.BOUNDARY, scoring.BOUNDARY_FLOORS),
+    fold_tables=segmentation.fold_tables,
     predictions=True,
 )
 CLASSIFICATION = Task(

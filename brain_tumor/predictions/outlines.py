@@ -211,7 +211,7 @@ def _add_floors(scan: Scan, tables: scoring.Tables, size: int, notes: list[str])
             def of_cases() -> Iterator[CaseFloors]:
                 for case_id, places in pd.Series(np.arange(len(rows))).groupby(rows):
                     answers = {name: None if planes is None else planes[places] for name, planes in predicted.items()}
-                    yield answers, masks[scan.rows[places]], scan.spacing(str(case_id))
+                    yield str(case_id), answers, masks[scan.rows[places]], scan.spacing(str(case_id))
 
             return segmentation.floor_boundaries(of_cases(), scan.whole)
     if len(scan.train):
@@ -225,7 +225,7 @@ def _add_floors(scan: Scan, tables: scoring.Tables, size: int, notes: list[str])
             truth = scan.truths[case_id]
             numbers = scan.slices.slice.to_numpy()[_rows_of(scan, case_id)]
             masks = truth.masks()[np.isin(truth.numbers, numbers)]
-            yield {floors.ALL_EMPTY: np.zeros_like(masks)}, masks, scan.spacing(case_id)
+            yield case_id, {floors.ALL_EMPTY: np.zeros_like(masks)}, masks, scan.spacing(case_id)
 
     return segmentation.floor_boundaries(of_empty(), scan.whole)
 

@@ -67,6 +67,7 @@ def commit_crossval(folder: Path) -> Path:
     """Copy what is worth keeping of a finished cross-validation of real patients to its record.
 
     Of the floors, the prediction that calls no pixel tumour is left out: it follows from ``counts.csv``, and is half of the rows.
+    So are the floors of single slices, whose scores ``detection.csv`` has.
 
     Returns:
         The record's folder, whole or not there at all.
@@ -80,24 +81,25 @@ def commit_crossval(folder: Path) -> Path:
     if facts["status"] != "finished":
         raise RunError(f"{folder}: the cross-validation is {facts['status']}, only finished ones are recorded")
     names = [name for name in crossval.tables(tasks.of(facts["recipe"]["task"])) if name != stored.PREDICTIONS]
-    names += [scoring.CEILING] if (folder / scoring.CEILING).is_file() else []
+    more = {*tasks.of(facts["recipe"]["task"]).gathered, *scoring.FOLLOWING} - {scoring.SLICE_FLOORS, *names}
+    names += [name for name in sorted(more) if (folder / name).is_file()]
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
         raise RunError(f"{folder}: no {absent[0]}; give its command again")
     runs = [RunFolder(folder.parent / fold["run"]) for fold in facts["runs"]]
     described = [run.description for run in runs]
     history = pd.concat([run.history.assign(fold=fold) for fold, run in enumerate(runs, 1)], ignore_index=True)
-    more = {name: described[0].get(name) for name in SHARED}
+    shared = {name: described[0].get(name) for name in SHARED}
     record = records.records_folder() / folder.name
     with files.atomic_folder(record) as temporary:
-        files.write_json(temporary / crossval.DESCRIPTION, facts | more)
+        files.write_json(temporary / crossval.DESCRIPTION, facts | shared)
         history.to_csv(temporary / HISTORY, index=False)
         for name in names:
             table = read_table(folder / name)
             if name == scoring.FLOORS:
                 table = table[table.floor != floors.ALL_EMPTY]
             table.round(records.DECIMALS).to_csv(temporary / name, index=False)
-    records.keep_weights(more["encoder"])
+    records.keep_weights(shared["encoder"])
     return record
 
 

@@ -86,7 +86,8 @@ def test_every_fold_is_an_ordinary_run(done, phantom_cohort):
 def test_the_files_of_a_cross_validation(done):
     assert {path.name for path in done.iterdir()} == {
         "crossval.json", "counts.csv", "floors.csv", "cases.csv", "scores.csv", "fold_scores.csv", "predictions.npz",
-        "ceiling.csv",
+        "ceiling.csv", "localisation.csv", "slice_floors.csv", "boundary.csv", "boundary_floors.csv", "boundary_scores.csv",
+        "subgroups.csv", "detection.csv",
     }, "nothing half written"  # fmt: skip
 
 
@@ -106,6 +107,21 @@ def test_what_was_gathered_is_what_the_folds_predicted(done, phantom_cohort):
         assert numbers.tolist() == rows.slice.tolist()
         truth = store.masks[store.rows_of(case_id)] > 0
         assert rows.tp.sum() == ((planes > 127) & truth).sum()
+
+
+def test_boundary_and_detection_are_of_all_patients_with_their_floors(done):
+    boundary, scores = pd.read_csv(done / "boundary.csv"), pd.read_csv(done / "boundary_scores.csv").set_index("measure")
+    assert len(boundary) == 6 and scores.value["HD95 mean"] == pytest.approx(boundary.hd95.mean())
+    assert (scores.patients == 6).all() and scores.floor.notna().all()
+    floors = pd.read_csv(done / "boundary_floors.csv")
+    assert scores.floor["HD95 mean"] == pytest.approx(floors.groupby("floor").hd95.mean().min())
+    counts, located = pd.read_csv(done / "counts.csv"), pd.read_csv(done / "localisation.csv")
+    native = counts[counts["size"] == 64].reset_index(drop=True)
+    assert located[["case_id", "slice"]].equals(native[["case_id", "slice"]])
+    assert located.predicted_px.equals(native.tp + native.fp) and located.truth_px.equals(native.tp + native.fn)
+    assert located.highest.to_numpy() == pytest.approx(native.slice_probability, abs=1e-4)
+    detected = pd.read_csv(done / "detection.csv")
+    assert (detected.patients == 6).all() and detected.floor.notna().any()
 
 
 def test_scores_are_of_all_patients_and_floors_each_folds_own(done):

@@ -18,8 +18,8 @@ from brain_tumor.records import crossval as crossval_record, lookup, records
 from brain_tumor.report.pages import crossval as crossval_page, page, readme
 
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
-BOTH = {"crossval.json", "history.csv", "floors.csv", "cases.csv", "scores.csv", "fold_scores.csv"}
-FILES = {"segmentation": BOTH | {"counts.csv", "ceiling.csv"}, "classification": BOTH | {"slices.csv", "subgroups.csv"}}
+BOTH = {"crossval.json", "history.csv", "floors.csv", "cases.csv", "scores.csv", "fold_scores.csv", "subgroups.csv"}
+FILES = {"segmentation": BOTH | {"counts.csv", "ceiling.csv"}, "classification": BOTH | {"slices.csv"}}
 
 
 @pytest.fixture

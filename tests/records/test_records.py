@@ -20,7 +20,8 @@ from brain_tumor.training.plan import Stage
 
 # Tables that runs scored by earlier versions lack, and some that only whole exams give.
 MORE = {"floors.csv", "slice_floors.csv", "counts_largest.csv", "boundary.csv", "boundary_slices.csv", "boundary_scores.csv",
-        "pixels.csv", "subgroups.csv", "detection.csv", "calibration.csv", "ceiling.csv"}  # fmt: skip
+        "pixels.csv", "subgroups.csv", "detection.csv", "calibration.csv", "ceiling.csv",
+        "localisation.csv", "boundary_floors.csv"}  # fmt: skip
 
 
 def recipe_of(run):

@@ -34,6 +34,12 @@ def of_run(folder: Path, facts: dict) -> list[Section]:
         spread = protocols.spread(_variants(folder))
         text = "The same prediction under each definition, as it is and with each patient's largest component alone."
         parts.append(Section(VARIANTS, tables.variant_table(spread), text, brief=False))
+    return [*parts, *_details(folder), *sections.calibrated(folder)]
+
+
+def _details(folder: Path) -> list[Section]:
+    """Boundary, groups and slice detection, as far as the folder has their tables."""
+    parts = []
     if (folder / "boundary_scores.csv").is_file():
         outlines = read_table(folder / "boundary_scores.csv")
         parts.append(Section(BOUNDARY, tables.boundary_table(outlines), sections.boundary(outlines)))
@@ -42,7 +48,7 @@ def of_run(folder: Path, facts: dict) -> list[Section]:
         scores = read_table(folder / "detection.csv")
         text = "The segmentation as a detector of slices with tumour: a slice is as probable as its most probable pixel."
         parts.append(Section(sections.DETECTION, tables.measure_table(scores), f"{text} {sections.floors_in_words(scores)}"))
-    return parts + sections.calibrated(folder)
+    return parts
 
 
 def drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
@@ -62,10 +68,7 @@ def drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
     }
     if (folder / "counts_largest.csv").is_file():
         drawn[VARIANTS] = [figures.plot_spread(protocols.spread(_variants(folder)))]
-    if (folder / "subgroups.csv").is_file():
-        groups = read_table(folder / "subgroups.csv")
-        if groups.dice.notna().any():  # without any tumour, there is no range of its area
-            drawn[sections.by_title(groups.by.iloc[0])] = [figures.plot_subgroups(groups)]
+    drawn |= _grouped(folder)
     if (folder / "detection.csv").is_file():
         drawn[sections.DETECTION] = sections.curves(slices, folder / scoring.SLICE_FLOORS, recipe["model"])
     if (folder / "pixels.csv").is_file():
@@ -79,15 +82,22 @@ def drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
 
 
 def of_folds(folder: Path, facts: dict) -> list[Section]:
-    """What a cross-validation has besides patients, scores and folds: nothing more."""
-    return []
+    """What a cross-validation has besides patients, scores and folds."""
+    return _details(folder)
 
 
 def fold_drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
-    """Every patient's score, out of fold."""
+    """Every patient's score, out of fold, and the scores of groups."""
     scores, cases = read_table(folder / scoring.SCORES), read_table(folder / scoring.CASES)
     mean = scores[(scores.protocol == HEADLINES[-1]) & (scores["size"] == scores["size"].max())].iloc[0]
-    return {sections.PATIENTS: [figures.plot_case_scores({facts["recipe"]["model"]: cases}, float(mean.floor))]}
+    drawn = {sections.PATIENTS: [figures.plot_case_scores({facts["recipe"]["model"]: cases}, float(mean.floor))]}
+    return drawn | _grouped(folder)
+
+
+def _grouped(folder: Path) -> dict[str, list[Drawing]]:
+    """The figure of the groups; none without their table, or without any tumour, whose area would have ranges."""
+    groups = read_table(folder / scoring.SUBGROUPS) if (folder / scoring.SUBGROUPS).is_file() else pd.DataFrame({"dice": []})
+    return {sections.by_title(groups.by.iloc[0]): [figures.plot_subgroups(groups)]} if groups.dice.notna().any() else {}
 
 
 def of_scores(folder: Path, facts: dict) -> list[dict]:
