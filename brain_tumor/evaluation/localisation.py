@@ -62,7 +62,6 @@ def _extent(side: str, mask: np.ndarray) -> dict:
     values: dict = {"px": len(rows)}
     if len(rows):
         corners = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
-        values |= dict(zip(BOX, map(int, corners), strict=True)) | dict(
-            zip(CENTRE, (rows.mean().round(1), columns.mean().round(1)), strict=True)
-        )
+        values |= dict(zip(BOX, map(int, corners), strict=True))
+        values |= dict(zip(CENTRE, (rows.mean().round(1), columns.mean().round(1)), strict=True))
     return {f"{side}_{name}": value for name, value in values.items()}

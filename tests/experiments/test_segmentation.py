@@ -86,8 +86,8 @@ def test_the_files_of_a_run(finished):
     assert {path.name for path in finished.run.path.iterdir()} == {
         "run.json", "split.json", "history.csv", "model.json", "model.weights.h5", "predictions",
         "counts.csv", "ceiling.csv", "localisation.csv", "cases.csv", "scores.csv", "floors.csv", "slice_floors.csv",
-        "counts_largest.csv", "boundary.csv", "boundary_slices.csv", "boundary_floors.csv", "boundary_scores.csv", "pixels.csv", "subgroups.csv", "detection.csv",
-        "calibration.csv", ".lock",
+        "counts_largest.csv", "boundary.csv", "boundary_slices.csv", "boundary_floors.csv", "boundary_scores.csv",
+        "pixels.csv", "subgroups.csv", "detection.csv", "calibration.csv", ".lock",
     }, "no checkpoint is left, and nothing half written"  # fmt: skip
 
 
