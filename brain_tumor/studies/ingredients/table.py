@@ -1,7 +1,7 @@
 """The ingredients: each one change, what it is laid onto, and where it comes from.
 
 The first round changes the base. The error analysis (:mod:`brain_tumor.studies.ingredients.errors`) asked for another
-normalisation; it gained, so the second round changes the base with it.
+normalisation; it gained, so the second round changes the base with it. What gained there is built upon in its turn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,6 +41,7 @@ class Ingredient:
 
 
 HALVED = BASE["model_arguments"]
+WARP = {"warp": 0.1, "elastic": 0.02, "brightness": 0.2, "contrast": 0.2, "bias_field": 0.3}
 UNET: Mapping[str, Any] = {"epochs": 6, "max_lr": 1e-3, "model_arguments": {}}  # whole planes, and so half as long
 FIRST = (
     Ingredient("base", {}, onto=""),
@@ -49,12 +50,7 @@ FIRST = (
 )
 SECOND = (
     Ingredient("192 px", {"size": 192}, "at 2.3 times the cost"),
-    Ingredient(
-        "warp and contrast",
-        {"warp": 0.1, "elastic": 0.02, "brightness": 0.2, "contrast": 0.2, "bias_field": 0.3},
-        "fastai 1 (rows 000.07-08); Simard 2003; Van Leemput 1999",
-    ),
-    Ingredient("copy-paste", {"copy_paste": 0.3}, "Zhang 2021, arXiv 2108.06883; Yang 2021, doi 10.1007/978-3-030-87193-2_55"),
+    Ingredient("warp and contrast", WARP, "fastai 1 (rows 000.07-08); Simard 2003; Van Leemput 1999"),
     Ingredient("weight average", {"weight_average": 0.99}, "Tarvainen & Valpola 2017, arXiv 1703.01780"),
     Ingredient("all neighbours", {"channels": "sequences+neighbours"}, "2.5-D; Roth 2014, arXiv 1406.2639"),
     Ingredient("twice as long", {"epochs": 24}, "at twice the cost"),
@@ -70,6 +66,10 @@ SECOND = (
     Ingredient("balanced slices", {"balance": "sampling"}, "as many slices with tumour as without"),
     Ingredient("full planes", {"epochs": 6, "model_arguments": {}}, "half as long at equal cost"),
 )
+OF_LONG_TRAININGS = (  # what makes slices harder costs a short training more than it gives
+    Ingredient("warp, longer", WARP, "warp and contrast, with the time to learn from them"),
+    Ingredient("copy-paste", {"copy_paste": 0.3}, "Zhang 2021, arXiv 2108.06883; Yang 2021, doi 10.1007/978-3-030-87193-2_55"),
+)
 OF_UNETS = (
     Ingredient("mri4", {"weights": "mri4"}, "its encoder learnt four classes of 4,282 pictures"),
     Ingredient("U-Net ResNet-34", {"model": "unet-resnet34"}, "the deeper network that source 004 promises (004.52)"),
@@ -77,7 +77,9 @@ OF_UNETS = (
 INGREDIENTS = (
     *FIRST,
     *(replace(ingredient, onto="tissue") for ingredient in SECOND),
+    *(replace(ingredient, onto="twice as long") for ingredient in OF_LONG_TRAININGS),
     Ingredient("256 px", {"size": 256}, "at 1.8 times the cost of 192 px", onto="192 px"),
+    Ingredient("progressive", {"strategy": "growing", "epochs": 16}, "8 epochs at 128 px, 8 at 256 (004.33)", onto="256 px"),
     *(replace(ingredient, onto="U-Net ResNet-18") for ingredient in OF_UNETS),
 )
 
