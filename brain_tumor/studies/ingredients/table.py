@@ -67,7 +67,7 @@ SECOND = (
     Ingredient("full planes", {"epochs": 6, "model_arguments": {}}, "half as long at equal cost"),
 )
 OF_LONG_TRAININGS = (  # what makes slices harder costs a short training more than it gives
-    Ingredient("warp, longer", WARP, "warp and contrast, with the time to learn from them"),
+    Ingredient("longer warp", WARP, "warp and contrast in a longer training"),
     Ingredient("copy-paste", {"copy_paste": 0.3}, "Zhang 2021, arXiv 2108.06883; Yang 2021, doi 10.1007/978-3-030-87193-2_55"),
 )
 OF_UNETS = (
