@@ -21,14 +21,16 @@ SMALL = {"model": "resunet", "size": 16, "epochs": 1, "batchnorm_momentum": 0.9,
 @pytest.mark.parametrize("ingredient", INGREDIENTS[1:], ids=lambda item: item.name)
 def test_every_ingredient_is_a_recipe_that_differs_in_its_changes_alone(ingredient):
     base, changed = (screening.PLAN.recipe(item, 1, 0).to_json() for item in (table.named(ingredient.onto), ingredient))
-    named = {"epochs": "stages", "max_lr": "stages"} | dict.fromkeys(base["augmentation"], "augmentation")
+    named = dict.fromkeys(("epochs", "max_lr", "strategy"), "stages") | dict.fromkeys(base["augmentation"], "augmentation")
     differing = {name for name in base if base[name] != changed[name]}
     assert differing == {named.get(name, name) for name in ingredient.changes}
     assert changed["split"] == f"source-004-fold-1-of-{screening.PLAN.folds}"
 
 
 def test_an_unknown_ingredient_is_refused():
-    assert [item.name for item in table.ingredients(("copy-paste",))] == ["base", "tissue", "copy-paste"]
+    chain = ["base", "tissue", "twice as long", "copy-paste"]
+    assert [item.name for item in table.ingredients(("copy-paste",))] == chain
+    assert not any("," in item.name for item in INGREDIENTS), "the command line parts names at commas"
     with pytest.raises(ModelError, match="ingredient 'salt', expected some of base, "):
         table.ingredients(("salt",))
 
@@ -144,7 +146,7 @@ def test_errors_are_drawn_by_size_and_the_worst_are_named():
 
 def test_the_plan_says_what_each_ingredient_changes():
     rows = tables.plan_table(screening.PLAN, table.ingredients(("copy-paste",)))
-    assert rows.loc["copy-paste", "changes"] == "copy_paste 0.3" and rows.loc["copy-paste", "onto"] == "tissue"
+    assert rows.loc["copy-paste", "changes"] == "copy_paste 0.3" and rows.loc["copy-paste", "onto"] == "twice as long"
     assert "epochs 12" in rows.loc["base", "changes"] and "halved True" in rows.loc["base", "changes"]
 
 
