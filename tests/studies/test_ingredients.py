@@ -1,6 +1,7 @@
 """The screening of ingredients: it trains each fold once, gathers areas, and answers in pairs."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -76,6 +77,20 @@ def test_a_screening_goes_on_from_its_record(screened, phantom_cohort, monkeypat
     monkeypatch.setattr(screening, "_train", lambda *_: pytest.fail("trained again"))
     again = screening.screen(chosen[:1], phantom_cohort, Plan(SMALL, 2), 1)
     pd.testing.assert_frame_equal(answers.read_areas(again), answers.read_areas(folder))
+
+
+def test_an_ingredient_that_has_changed_is_trained_again(screened, phantom_cohort, monkeypatch):
+    folder, chosen, _ = screened
+    counts, seen = answers.counts_of(folder, "other loss", 0), []
+
+    def train(training, _):
+        seen.append(training.key)
+        return training, counts, {"run": "another", "seconds": 1.0, "commit": "none"}
+
+    monkeypatch.setattr(screening, "_train", train)
+    monkeypatch.setattr(screening, "_add", lambda *_: None)
+    screening.screen((*chosen[:1], replace(chosen[1], changes={"loss": "focal-dice"})), phantom_cohort, Plan(SMALL, 2, (0,)), 1)
+    assert seen == [("other loss", 0, 1), ("other loss", 0, 2)]
 
 
 def test_the_base_is_looked_at_patient_by_patient(screened, phantom_cohort):

@@ -1,17 +1,18 @@
 """Every ingredient on the same folds and seeds, scored at native size; one folder gathers all of it.
 
 The folder holds, for every slice, the tumour's area in pixels and, of each ingredient and seed, the area predicted and how much
-of it is tumour. From these come all scores and paired answers. A run that stands there is not trained again.
+of it is tumour. From these come all scores and paired answers. A run that stands there is not trained again, unless its
+ingredient has changed since.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from brain_tumor import files
-from brain_tumor.data.cache import open_store
+from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.evaluation import overlap
 from brain_tumor.experiments import capacity, reconstruct, run as experiment, segmentation
@@ -40,6 +41,13 @@ class Training:
     @property
     def key(self) -> tuple[str, int, int]:
         return self.ingredient.name, self.seed, self.fold
+
+    def stands_in(self, earlier: Mapping[tuple[str, int, int], str], store: Store) -> bool:
+        """Whether just this recipe was trained; of a network that first reconstructs, whether one of this name was."""
+        run = earlier.get(self.key)
+        if run is None or self.ingredient.reconstructs:
+            return run is not None
+        return run == experiment.run_folder(self.recipe, store).path.name
 
 
 def folder_of(cohort: Cohort, plan: Plan = PLAN) -> Path:
@@ -89,14 +97,15 @@ def screen(
     """
     folder = folder_of(cohort, plan)
     costs = read_costs(folder)
-    earlier = set(zip(costs.ingredient, costs.seed, costs.fold, strict=True))
+    earlier = {(row.ingredient, row.seed, row.fold): row.run for row in costs.itertuples()}
     trainings = [
         Training(ingredient, seed, fold, plan.recipe(ingredient, fold, seed, cohort.name))
         for ingredient in ingredients
         for seed in plan.seeds
         for fold in range(1, plan.folds + 1)
     ]
-    trainings = [training for training in trainings if training.key not in earlier]
+    store = open_store(cohort)
+    trainings = [training for training in trainings if not training.stands_in(earlier, store)]
     recipes = list(dict.fromkeys(training.recipe for training in trainings))
     if not trainings:
         return folder
@@ -144,6 +153,7 @@ def _add(folder: Path, cohort: Cohort, plan: Plan, training: Training, counts: p
     areas = read_areas(folder)
     areas = columns.combine_first(areas) if len(areas) else columns
     costs = pd.concat([read_costs(folder), pd.DataFrame([_key(training) | cost])], ignore_index=True)
+    costs = costs.drop_duplicates(list(_key(training)), keep="last")
     files.write_text(folder / AREAS, areas.sort_index().astype("Int64").to_csv())
     files.write_text(folder / COSTS, costs.to_csv(index=False))
     store = open_store(cohort)
