@@ -1,9 +1,10 @@
-"""What each ingredient gains, and Adam at work, drawn."""
+"""What each ingredient gains, Adam at work, and the final recipe beside others, drawn."""
 
 import numpy as np
 import pandas as pd
 
 from brain_tumor.report.figures.drawing import BLUE, GREY, PALE, RED, SERIES, Drawing, logarithmic, patient_label, tidy
+from brain_tumor.studies.ingredients.peers import PEERS
 
 
 def plot_gains(answers: pd.DataFrame) -> Drawing:
@@ -71,4 +72,47 @@ def plot_adam(steps: pd.DataFrame) -> Drawing:
     for axes in (left, right):
         axes.axhline(0, color=GREY, linewidth=0.6)
         axes.legend(frameon=False, fontsize=8)
+    return drawing
+
+
+def plot_peers(ours: dict[str, pd.DataFrame]) -> Drawing:
+    """The patient mean of others and ours with its interval; the higher, the farther right.
+
+    Args:
+        ours: what to call it -> a row of :func:`brain_tumor.studies.ingredients.final.groups`.
+    """
+    others = sorted(PEERS, key=lambda peer: peer.mean)
+    first = next(iter(ours.values()))
+    reached = f"ours {first['mean']:.3f} ({first.low:.3f} to {first.high:.3f})"
+    alt = f"Mean Dice of patients: {reached} beside {len(others)} that others report."
+    drawing = Drawing(1.3 + 0.3 * (len(others) + len(ours)), alt)
+    axes = tidy(drawing.subplots(), "mean Dice of patients", grid="x")
+    for kind, colour in zip(dict.fromkeys(peer.kind for peer in PEERS), (GREY, *SERIES[1:]), strict=False):
+        places = [place for place, peer in enumerate(others) if peer.kind == kind]
+        axes.plot([others[place].mean for place in places], places, "D", color=colour, markersize=6, label=kind)
+    for place, row in enumerate(ours.values(), len(others)):
+        axes.hlines(place, row.low, row.high, color=PALE, linewidth=6)
+        axes.plot(row["mean"], place, "o", color=BLUE, label="ours, with 95 % interval" if place == len(others) else None)
+    axes.set_yticks(range(len(others) + len(ours)), [*(peer.who for peer in others), *ours])
+    drawing.legend(loc="outside lower center", frameon=False, fontsize=8.5, ncols=3)
+    return drawing
+
+
+def plot_gap(within: pd.DataFrame, left_out: pd.DataFrame) -> Drawing:
+    """Each patient twice: with and without other patients of the hospital in training. Below the line they helped.
+
+    Args:
+        within, left_out: ``case_id, site, dice``.
+    """
+    both = within.merge(left_out[["case_id", "dice"]], on="case_id", suffixes=("", "_left_out"))
+    change = (both.dice_left_out - both.dice).mean()
+    drawing = Drawing(3.6, f"Dice of {len(both)} patients with and without their hospital in training: {change:+.3f} on average.")
+    axes = tidy(drawing.subplots(), "Dice, hospital seen in training", "Dice, hospital left out")
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
+    for (site, rows), colour in zip(both.groupby("site"), SERIES, strict=False):
+        axes.plot(
+            rows.dice, rows.dice_left_out, "o", color=colour, label=f"{site}, {(rows.dice_left_out - rows.dice).mean():+.3f}"
+        )
+    axes.set_aspect("equal")
+    axes.legend(frameon=False, fontsize=8.5, loc="upper left")
     return drawing

@@ -1,0 +1,63 @@
+"""The recipe that the ingredients led to, out of fold: all patients, those who chose nothing, and each hospital left out."""
+
+import math
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+from brain_tumor.evaluation import intervals, wording
+from brain_tumor.evaluation.intervals import Comparison
+from brain_tumor.report import tables
+
+ALL, CHOSE, APART = "all patients", "who chose the recipe", "who chose nothing"
+
+
+def worst_tenth(dice: pd.Series) -> float:
+    """The mean of the tenth of patients who have the lowest Dice; of 95 patients, of ten."""
+    return float(np.sort(dice)[: math.ceil(len(dice) / 10)].mean())
+
+
+def groups(cases: pd.DataFrame, apart: Collection[str]) -> pd.DataFrame:
+    """The Dice of all patients, and of those apart who were in no part of the screening.
+
+    Args:
+        cases: ``case_id, dice``, out of fold.
+        apart: the cases that chose nothing.
+
+    Returns:
+        A row a group, indexed by its name: ``patients, mean, low, high, median, worst``; groups without patients are left out.
+    """
+    chose_nothing = cases.case_id.isin(set(apart))
+    rows = {}
+    for name, rows_of in {ALL: cases, CHOSE: cases[~chose_nothing], APART: cases[chose_nothing]}.items():
+        if len(rows_of):
+            low, high = intervals.bootstrap(rows_of.dice.to_numpy(), np.mean)
+            measures = {"mean": rows_of.dice.mean(), "low": low, "high": high, "median": rows_of.dice.median()}
+            rows[name] = {"patients": len(rows_of), **measures, "worst": worst_tenth(rows_of.dice)}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def group_table(of_groups: pd.DataFrame) -> pd.DataFrame:
+    """:func:`groups` in words."""
+    return tables.worded(
+        {
+            "patients": f"{name}, {row.patients:.0f}",
+            "mean Dice": wording.score(row["mean"]),
+            "95 % interval": f"{row.low:.3f} to {row.high:.3f}",
+            "median": wording.score(row["median"]),
+            "worst tenth": wording.score(row.worst),
+        }
+        for name, row in of_groups.iterrows()
+    )
+
+
+def gap(within: pd.DataFrame, left_out: pd.DataFrame) -> Comparison:
+    """What a patient loses when no patient of the same hospital was learnt from: left out minus within, paired.
+
+    Args:
+        within: ``case_id, dice`` over folds of patients.
+        left_out: the same over folds of hospitals. Patients of either alone are left aside.
+    """
+    both = within.merge(left_out, on="case_id", suffixes=("", "_left_out"))
+    return intervals.paired(both.dice_left_out.to_numpy(), both.dice.to_numpy(), np.mean)

@@ -1,0 +1,83 @@
+"""What others reach by patient on low-grade gliomas: the numbers that the final recipe is set beside.
+
+None of them was repeated here. Each stands with how it was measured, because a mean over patients who also chose the epoch, or
+over five of them, is another number than one out of fold.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from brain_tumor.report import tables
+
+OUT_OF_FOLD, CHOSEN_ON, LEAKED, READERS = "out of fold", "patients chose the epoch", "slices leaked", "readers"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A patient mean that somebody reports.
+
+    Attributes:
+        who: and with what.
+        mean, median: of the Dice of patients; the median is NaN where none is reported.
+        patients: how many it is over, 0 where that is not stated.
+        kind: :data:`OUT_OF_FOLD`, :data:`CHOSEN_ON`, :data:`LEAKED` or :data:`READERS`.
+        source: where it stands.
+    """
+
+    who: str
+    mean: float
+    patients: int
+    kind: str
+    source: str
+    median: float = np.nan
+
+
+PEERS = (
+    Peer("Buda 2019, U-Net", 0.82, 110, OUT_OF_FOLD, "arXiv 1906.03720: these data, 22 folds", 0.85),
+    Peer("the same authors' code", 0.836, 110, OUT_OF_FOLD, "mateuszbuda.github.io, 2017: these data, 22 folds", 0.873),
+    Peer("nnU-Net, other gliomas", 0.873, 491, OUT_OF_FOLD, "FLARE baseline's model card: four sequences, five folds"),
+    Peer("mateuszbuda, U-Net", 0.91, 10, CHOSEN_ON, "brain-segmentation-pytorch: these data", 0.92),
+    Peer(
+        "lgg-imaging-repro, nnU-Net 2-D",
+        0.876,
+        83,
+        LEAKED,
+        "recomputed from its summary.json: these data, folds of slices",
+        0.907,
+    ),
+    Peer("two experts on these data", 0.84, 0, READERS, "mateuszbuda.github.io, 2017: 84 ± 2 %"),
+    Peer("experts, gliomas of grade II and III", 0.87, 0, READERS, "Visser 2019, PMC6396436, from a Jaccard index"),
+)
+
+
+def table(ours: dict[str, pd.Series]) -> pd.DataFrame:
+    """Ours and theirs in words, the highest mean first within each kind.
+
+    Args:
+        ours: what to call it -> the Dice of each patient.
+    """
+    rows = [
+        {
+            "who": name,
+            "mean": dice.mean(),
+            "median": dice.median(),
+            "patients": len(dice),
+            "kind": "ours, out of fold",
+            "source": "",
+        }
+        for name, dice in ours.items()
+    ]
+    rows += [vars(peer) for peer in sorted(PEERS, key=lambda peer: (peer.kind, -peer.mean))]
+    return tables.worded(
+        {
+            "who": row["who"],
+            "mean": f"{row['mean']:.3f}",
+            "median": "–" if np.isnan(row["median"]) else f"{row['median']:.3f}",
+            "patients": f"{row['patients'] or '–'}",
+            "how measured": row["kind"],
+            "where it stands": row["source"] or "this report",
+        }
+        for row in rows
+    )

@@ -1,0 +1,52 @@
+"""The final recipe out of fold: groups of patients, the gap of a hospital left out, and what others report."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brain_tumor.evaluation import intervals
+from brain_tumor.studies.ingredients import figures, final, peers
+
+
+@pytest.fixture
+def cases():
+    dice = np.linspace(0.4, 0.95, 12)
+    return pd.DataFrame({"case_id": [f"P{number}" for number in range(12)], "site": ["CS", "DU"] * 6, "dice": dice})
+
+
+def test_the_worst_tenth_is_of_ten_among_ninety_five():
+    dice = pd.Series(np.arange(95) / 100).sample(frac=1, random_state=0)
+    assert final.worst_tenth(dice) == pytest.approx(np.arange(10).mean() / 100)
+
+
+def test_patients_who_chose_nothing_stand_apart(cases):
+    of_groups = final.groups(cases, ["P0", "P1"])
+    assert of_groups.patients.tolist() == [12, 10, 2]
+    assert of_groups.loc[final.ALL, "mean"] == pytest.approx(cases.dice.mean())
+    assert of_groups.loc[final.APART, "mean"] == pytest.approx(cases.dice[:2].mean())
+    low, high = intervals.bootstrap(cases.dice.to_numpy(), np.mean)
+    assert tuple(of_groups.loc[final.ALL, ["low", "high"]]) == (low, high)
+    assert list(final.groups(cases, []).index) == [final.ALL, final.CHOSE]
+    assert final.group_table(of_groups).loc["who chose nothing, 2", "worst tenth"] == "0.400"
+
+
+def test_the_gap_is_paired_by_patient(cases):
+    left_out = cases.assign(dice=cases.dice - 0.1).sample(frac=1, random_state=1)
+    gap = final.gap(cases, left_out.iloc[:-1])
+    assert gap.patients == 11
+    assert (gap.difference, gap.low, gap.high) == pytest.approx((-0.1, -0.1, -0.1))
+
+
+def test_ours_stands_beside_all_others(cases):
+    table = peers.table({"ours": cases.dice})
+    assert len(table) == 1 + len(peers.PEERS) and table.index[0] == "ours"
+    assert table.loc["Buda 2019, U-Net", ["mean", "median", "patients"]].tolist() == ["0.820", "0.850", "110"]
+    drawing = figures.plot_peers({"ours": final.groups(cases, []).loc[final.ALL]})
+    labels = [label.get_text() for label in drawing.axes[0].get_yticklabels()]
+    assert labels[-1] == "ours" and set(labels[:-1]) == {peer.who for peer in peers.PEERS}
+
+
+def test_each_patient_is_drawn_with_and_without_the_hospital(cases):
+    drawing = figures.plot_gap(cases, cases.assign(dice=cases.dice - 0.1))
+    assert "-0.100" in drawing.alt
+    assert [text.get_text() for text in drawing.axes[0].get_legend().get_texts()] == ["CS, -0.100", "DU, -0.100"]
