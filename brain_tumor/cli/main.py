@@ -98,6 +98,7 @@ def main() -> None:
     for library in ("PIL", "nibabel.global"):
         logging.getLogger(library).setLevel(logging.CRITICAL)  # a refusal is one line, and it is ours
     warnings.formatwarning = _one_line
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs")  # joblib renews one that holds much memory
     for name in (word.partition("=")[0] for word in sys.argv[1:]):
         if name in RENAMED:
             _refuse(f"{name} is now {RENAMED[name]}")
