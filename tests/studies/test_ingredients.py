@@ -9,12 +9,14 @@ import pytest
 from scipy import stats
 
 from brain_tumor import files
+from brain_tumor.data.cache import open_store
 from brain_tumor.errors import ModelError, RunError
 from brain_tumor.evaluation import overlap
 from brain_tumor.experiments.recipe import SegmentationRecipe, from_options
 from brain_tumor.records import study
-from brain_tumor.studies.ingredients import adam, after, answers, errors, figures, screening, table, tables
+from brain_tumor.studies.ingredients import adam, after, answers, errors, figures, final, screening, table, tables
 from brain_tumor.studies.ingredients.table import INGREDIENTS, Ingredient, Plan
+from brain_tumor.training.runs import RunFolder
 
 SMALL = {"model": "resunet", "size": 16, "epochs": 1, "batchnorm_momentum": 0.9, "model_arguments": {"filters": (2, 2)}}
 
@@ -144,6 +146,20 @@ def test_holes_are_filled_slice_by_slice():
     planes[0, 4, 4] = planes[1, 4, 2] = 0
     mask = after.without_holes(planes)
     assert mask[0].sum() == 25 and mask[1].sum() == 24, "a notch in the edge is no hole"
+
+
+def test_a_run_is_counted_at_another_size_once(screened, phantom_cohort, monkeypatch):
+    costs = answers.read_costs(screened[0]).set_index(["ingredient", "seed", "fold"])
+    run = RunFolder(screened[0].parent / costs.run["base", 0, 1])
+    native, half = (final.counts_at(run, phantom_cohort, size) for size in (64, 32))
+    areas = answers.counts_of(screened[0], "base", 0)
+    expected = native[["case_id", "slice"]].merge(areas)
+    assert native[["tp", "fp", "fn"]].equals(expected[["tp", "fp", "fn"]]) and (half["size"] == 32).all()
+    masks, rows = open_store(phantom_cohort, 32).masks, open_store(phantom_cohort).slices.set_index(["case_id", "slice"]).index
+    at = rows.get_indexer(pd.MultiIndex.from_frame(half[["case_id", "slice"]]))
+    assert (half.tp + half.fn).tolist() == masks[at].sum(axis=(1, 2)).tolist()
+    monkeypatch.setattr(final.experiment, "part_of", lambda *_: pytest.fail("counted again"))
+    assert final.counts_at(run, phantom_cohort, 32).equals(half)
 
 
 def test_errors_are_drawn_by_size_and_the_worst_are_named():

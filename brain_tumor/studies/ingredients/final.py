@@ -6,10 +6,16 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from brain_tumor.evaluation import intervals, wording
+from brain_tumor.data import intensity
+from brain_tumor.data.cache import open_store
+from brain_tumor.data.cohort import Cohort
+from brain_tumor.evaluation import intervals, overlap, scoring, wording
 from brain_tumor.evaluation.intervals import Comparison
+from brain_tumor.experiments import run as experiment, segmentation
 from brain_tumor.report import tables
+from brain_tumor.training.runs import RunFolder
 
+AT_SIZE = "counts_at_{}.csv"  # beside a run's other tables, so that its record has it too
 ALL, CHOSE, APART = "all patients", "who chose the recipe", "who chose nothing"
 
 
@@ -50,6 +56,24 @@ def group_table(of_groups: pd.DataFrame) -> pd.DataFrame:
         }
         for name, row in of_groups.iterrows()
     )
+
+
+def counts_at(run: RunFolder, cohort: Cohort, size: int) -> pd.DataFrame:
+    """The test part's counts at another size than the network's, such as the 128 px at which source 004 counts.
+
+    Returns:
+        A ``counts`` table (:data:`brain_tumor.evaluation.overlap.COLUMNS`), read where it was counted before.
+    """
+    name = AT_SIZE.format(size)
+    if not (run.path / name).is_file():
+        part, masks = experiment.part_of(run, cohort, "test"), open_store(cohort, size).masks
+        counted = []
+        for prediction, rows, _ in segmentation.predictions(part):
+            planes = intensity.resize_probabilities(prediction.native, size)
+            where = {"case_id": prediction.case_id, "slice": prediction.slice_numbers, "size": size}
+            counted.append(overlap.count(planes, masks[rows], part.recipe.threshold).assign(**where))
+        scoring.write({name: pd.concat(counted)[list(overlap.COLUMNS)]}, run.path)
+    return scoring.read_counts(run.path, name)
 
 
 def gap(within: pd.DataFrame, left_out: pd.DataFrame) -> Comparison:
