@@ -79,19 +79,25 @@ def predictions(part: Part, again: bool = False) -> Iterator[tuple[Prediction, n
     Raises:
         DataError, ModelError: a stored prediction or the model is damaged.
     """
-    store, predictor = part.store, Predictor.load(part.run.path, part.model)
-    by_case = store.slices.iloc[part.rows].groupby("case_id").slice
-    for case_id, numbers in tracked(by_case, f"scoring {part.name}", by_case.ngroups):
-        prediction, spent = None if again else _stored_prediction(part, str(case_id), numbers.to_numpy()), None
+    predictor = Predictor.load(part.run.path, part.model)
+    for exam in tracked(exams(part), f"scoring {part.name}", part.store.slices.iloc[part.rows].case_id.nunique()):
+        prediction, spent = None if again else _stored_prediction(part, exam.name, exam.asked), None
         if prediction is None:
-            begun, rows = time.monotonic(), store.rows_of(case_id)
-            scaling = store.scalings[part.recipe.normalisation][store.cases.index.get_loc(case_id)]
-            asked = numbers.index - rows.start
-            exam = Exam(str(case_id), store.images[rows], store.slices.slice.to_numpy()[rows], asked, scaling=scaling)
+            begun = time.monotonic()
             prediction = predictor.predict(exam)
             spent = time.monotonic() - begun
             prediction.save(part.run.path / PREDICTIONS)
-        yield prediction, numbers.index.to_numpy(), spent
+        yield prediction, part.store.rows_of(exam.name).start + exam.rows, spent
+
+
+def exams(part: Part) -> Iterator[Exam]:
+    """Each case of a part, whole, with the slices that are asked for."""
+    store = part.store
+    for case_id, numbers in store.slices.iloc[part.rows].groupby("case_id").slice:
+        rows = store.rows_of(case_id)
+        scaling = store.scalings[part.recipe.normalisation][store.cases.index.get_loc(case_id)]
+        of_case = store.slices.slice.to_numpy()[rows]
+        yield Exam(str(case_id), store.images[rows], of_case, (numbers.index - rows.start).to_numpy(), scaling=scaling)
 
 
 def fold_tables(tables: Tables, store: Store) -> Tables:

@@ -117,7 +117,20 @@ def test_rules_of_prediction_are_judged_on_stored_predictions(screened, phantom_
     monkeypatch.setattr(after, "count", lambda *_: pytest.fail("counted again"))
     pd.testing.assert_frame_equal(after.read(folder, phantom_cohort, "base"), counts)
     scores = after.scores(counts)
-    assert list(scores.index) == list(after.RULES) and scores.notna().all(axis=None)
+    assert list(scores.index) == [*after.RULES, *after.VIEWS] and scores.notna().all(axis=None)
+    assert not counts[counts.rule == "turned by 10° too"].tp.equals(plain.reset_index().tp), "the networks were asked again"
+
+
+def test_a_table_of_fewer_rules_is_counted_again_only_where_the_runs_are(screened, phantom_cohort, monkeypatch, tmp_path):
+    folder = tmp_path / screened[0].name
+    shutil.copytree(screened[0], folder)
+    few = after.read(screened[0], phantom_cohort, "base").query("rule == 'as it is'")
+    few.to_csv(folder / "rules on base.csv", index=False)
+    monkeypatch.setattr(after, "count", lambda *_: few.assign(tp=0))
+    assert (after.read(folder, phantom_cohort, "base").tp == 0).all()
+    few.to_csv(folder / "rules on base.csv", index=False)
+    monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path / "elsewhere"))
+    assert set(after.read(folder, phantom_cohort, "base").rule) == {"as it is"}
 
 
 @pytest.mark.parametrize(

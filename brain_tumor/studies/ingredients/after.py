@@ -1,7 +1,12 @@
-"""Ingredients of prediction, judged on what the base predicted out of fold: nothing is trained, no test patient is looked at."""
+"""Ingredients of prediction, judged out of fold on what was trained: nothing is trained anew, no test patient is looked at.
+
+A *rule* changes stored probabilities. A *view* asks the trained networks again, of slices mirrored or turned.
+"""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +18,8 @@ from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import components, overlap, storage
 from brain_tumor.experiments import run as experiment, segmentation
+from brain_tumor.experiments.part import Part
+from brain_tumor.inference.predictor import Predictor
 from brain_tumor.paths import runs_folder
 from brain_tumor.progress import tracked
 from brain_tumor.studies.ingredients import answers
@@ -20,6 +27,7 @@ from brain_tumor.training.runs import RunFolder
 
 RULES_TABLE = "rules on {}.csv"
 HALF = 0.5
+PLAIN = "as it is"  # mirrored too, as recipes have it
 Rule = Callable[[np.ndarray], np.ndarray]  # probabilities (Z, H, W) uint8 -> mask, bool
 
 
@@ -51,7 +59,8 @@ def without_holes(planes: np.ndarray) -> np.ndarray:
 
 
 RULES: Mapping[str, Rule] = {
-    "as it is": threshold(HALF),
+    PLAIN: threshold(HALF),
+    "threshold 0.3": threshold(0.3),
     "threshold 0.4": threshold(0.4),
     "threshold 0.6": threshold(0.6),
     "without holes": without_holes,
@@ -60,46 +69,55 @@ RULES: Mapping[str, Rule] = {
     "no piece in one slice": pieces(0.0, 2),
     "largest piece alone": pieces(1.0),
 }
+# A name -> what changes of the predictor.
+VIEWS: Mapping[str, Mapping[str, Any]] = {"not mirrored": {"flip_tta": False}, "turned by 10° too": {"rotation_tta": 10.0}}
 
 
 def read(folder: Path, cohort: Cohort, name: str) -> pd.DataFrame:
-    """What every rule predicts, from the folder, or counted where the runs are at hand.
+    """What every rule and view predicts, from the folder, or counted where the runs are at hand.
 
     Args:
         folder: a screening's.
         name: the ingredient whose predictions are judged.
 
     Returns:
-        ``rule, seed`` (a number, or ``mean`` of all seeds), ``case_id, tp, fp, fn``, at native size.
+        ``rule, seed`` (a number, or ``mean`` of all seeds), ``case_id, tp, fp, fn``, at native size. A table of an earlier
+        version, whose runs are gone, lacks the rules that came later.
+
+    Raises:
+        RunError: there is no table, and a run is not in this home.
     """
     path = folder / RULES_TABLE.format(name)
-    if not path.is_file():
-        files.write_text(path, count(folder, cohort, name).to_csv(index=False))
-    return storage.read_table(path).astype({"seed": str})
+    counts = storage.read_table(path).astype({"seed": str}) if path.is_file() else None
+    if counts is None or ({*RULES, *VIEWS} - set(counts.rule) and not _absent(folder, name)):
+        counts = count(folder, cohort, name)
+        files.write_text(path, counts.to_csv(index=False))
+    return counts
 
 
 def count(folder: Path, cohort: Cohort, name: str) -> pd.DataFrame:
-    """Count every rule on each seed's predictions, and on the mean of all seeds; as :func:`read`.
+    """Count every rule and view, for each seed and for the mean of all seeds; as :func:`read`.
 
     Raises:
         RunError: a run is not in this home.
     """
-    store, costs = open_store(cohort), answers.read_costs(folder)
-    runs = costs[costs.ingredient == name].set_index(["fold", "seed"]).run.sort_index()
-    if absent := [run for run in runs if not RunFolder(runs_folder() / run).exists]:
+    store, runs = open_store(cohort), _runs(folder, name)
+    if absent := _absent(folder, name):
         raise RunError(f"{folder}: {absent[0]} is not in this home; rules are judged on what all runs of {name!r} predict")
-    rows = []
+    rows: list[dict] = []
     for _, of_fold in tracked(runs.groupby(level="fold"), "rules", runs.index.get_level_values("fold").nunique()):
-        planes = [_predictions(RunFolder(runs_folder() / run), cohort) for run in of_fold]
         seeds = [str(seed) for seed in of_fold.index.get_level_values("seed")]
-        for case_id in planes[0]:
-            native = dict(zip(seeds, (of_seed[case_id] for of_seed in planes), strict=True))
-            native["mean"] = np.rint(np.mean(list(native.values()), axis=0)).astype(np.uint8)
-            truth = store.masks[store.rows_of(case_id)]
-            for rule, mask in RULES.items():
-                for seed, probability in native.items():
-                    counts = overlap.count(mask(probability) * np.uint8(255), truth)[["tp", "fp", "fn"]].sum()
-                    rows.append({"rule": rule, "seed": seed, "case_id": case_id, **counts})
+        parts = [experiment.part_of(RunFolder(runs_folder() / run), cohort, "test") for run in of_fold]
+        for view in ("", *VIEWS):
+            planes = [_predicted(part, VIEWS[view]) if view else _stored(part) for part in parts]
+            for case_id in planes[0]:
+                native = dict(zip(seeds, (of_seed[case_id] for of_seed in planes), strict=True))
+                native["mean"] = np.rint(np.mean(list(native.values()), axis=0)).astype(np.uint8)
+                truth = store.masks[store.rows_of(case_id)]
+                for rule, mask in ({view: RULES[PLAIN]} if view else RULES).items():
+                    for seed, probability in native.items():
+                        counts = overlap.count(mask(probability) * np.uint8(255), truth)[["tp", "fp", "fn"]].sum()
+                        rows.append({"rule": rule, "seed": seed, "case_id": case_id, **counts})
     return pd.DataFrame(rows)
 
 
@@ -107,9 +125,25 @@ def scores(counts: pd.DataFrame) -> pd.DataFrame:
     """The mean Dice of patients under each rule, of the seeds alone and of their mean: ``rule, alone, together``."""
     dice = counts.assign(dice=overlap.dice(counts.tp, counts.fp, counts.fn))
     means = dice.groupby(["rule", "seed"], sort=False).dice.mean().unstack()
-    return pd.DataFrame({"alone": means.drop(columns="mean").mean(axis=1), "together": means["mean"]}).reindex(list(RULES))
+    return pd.DataFrame({"alone": means.drop(columns="mean").mean(axis=1), "together": means["mean"]})
 
 
-def _predictions(run: RunFolder, cohort: Cohort) -> dict[str, np.ndarray]:
-    part = experiment.part_of(run, cohort, "test")
+def _runs(folder: Path, name: str) -> pd.Series:
+    """The names of an ingredient's runs, indexed by fold and seed."""
+    costs = answers.read_costs(folder)
+    return costs[costs.ingredient == name].set_index(["fold", "seed"]).run.sort_index()
+
+
+def _absent(folder: Path, name: str) -> list[str]:
+    return [run for run in _runs(folder, name) if not RunFolder(runs_folder() / run).exists]
+
+
+def _stored(part: Part) -> dict[str, np.ndarray]:
     return {prediction.case_id: prediction.native for prediction, _, _ in segmentation.predictions(part)}
+
+
+def _predicted(part: Part, changes: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """What a changed predictor says of each case."""
+    predictor = replace(Predictor.load(part.run.path), **changes)
+    exams = segmentation.exams(part)
+    return {exam.name: predictor.predict(exam).native for exam in exams}
