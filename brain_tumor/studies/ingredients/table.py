@@ -83,6 +83,7 @@ INGREDIENTS = (
         "together", {"size": 192}, "what gained, in one recipe: tissue, twice as long, copy-paste, 192 px", onto="copy-paste"
     ),
     Ingredient("together and balanced", {"balance": "sampling"}, "balanced slices gained by themselves", onto="together"),
+    Ingredient("longer still", {"epochs": 48}, "at twice the cost again", onto="together and balanced"),
     Ingredient("256 px", {"size": 256}, "at 1.8 times the cost of 192 px", onto="192 px"),
     Ingredient("progressive", {"strategy": "growing", "epochs": 16}, "8 epochs at 128 px, 8 at 256 (004.33)", onto="256 px"),
     *(replace(ingredient, onto="U-Net ResNet-18") for ingredient in OF_UNETS),
