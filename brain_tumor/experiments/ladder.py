@@ -13,8 +13,8 @@ from brain_tumor.errors import ModelError
 from brain_tumor.experiments.recipe import SegmentationRecipe, from_options
 from brain_tumor.experiments.run import make_split
 
-# What gained on the training patients of source-004, out of fold (notebook 08): brightness measured inside the head, as many slices
-# with tumour as without, lesions of other patients, 192 px, and a longer training. Two networks learn side by side, a core each.
+# What gained on the training patients of source-004, out of fold (notebook 08): brightness measured inside the head, as many
+# slices with tumour as without, lesions of other patients, 192 px, and a longer training. Two networks learn side by side.
 RECIPE: Mapping[str, Any] = {
     "model": "resunet",
     "size": 192,
