@@ -35,8 +35,8 @@ class Counts(ProgressColumn):
     def render(self, task: Task) -> Text:
         steps = task.completed - task.fields["earlier"]
         gone, total = task.elapsed or 0.0, task.total or 0
-        left = gone * (total - task.completed) / steps if steps else 0.0
-        times = f"{clock(gone)} gone, {clock(left)} left"
+        left = clock(gone * (total - task.completed) / steps) if steps else "?"
+        times = f"{clock(gone)} gone, {left} left"
         return Text(f"{task.completed}/{total}  {times}  {task.fields['note']}", no_wrap=True)
 
 
