@@ -16,6 +16,10 @@ class DataError(BrainTumorError):
     """A dataset, picture or table is not what its reader expects."""
 
 
+class UnfamiliarError(DataError):
+    """An exam looks unlike what a network was trained on, so that its answer would mean nothing."""
+
+
 class DataWarning(UserWarning):
     """What a reader passes over, or reads in a way that a person should know of; the work goes on."""
 

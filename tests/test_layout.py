@@ -35,6 +35,7 @@ ORDER = (
     "experiments",
     "records",
     "report",
+    "serve",
     "studies",
     "cli",
 )

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from brain_tumor import files
 from brain_tumor.data import tree
+from brain_tumor.data.memory import MemoryFile
 from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
 from brain_tumor.progress import Bar
@@ -44,12 +45,12 @@ def unpacked(path: Path) -> Path:
         return path
     try:
         with zipfile.ZipFile(path) as archive:
-            members = _members(path, archive)
-            content = files.sha256_json([(name, info.file_size, info.CRC) for name, info in members.items()])
+            named = _members(path, archive)
+            content = files.sha256_json([(name, info.file_size, info.CRC) for name, info in named.items()])
             folder = data_folder() / "cache" / f"zip-{content[:12]}"
             with files.locked(folder.parent / f".{folder.name}.lock"):
                 if not folder.is_dir():
-                    _unpack(path, archive, members, folder)
+                    _unpack(path, archive, named, folder)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except zipfile.BadZipFile as error:
@@ -59,9 +60,27 @@ def unpacked(path: Path) -> Path:
     return _below(folder)
 
 
-def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+def members(file: MemoryFile, most_files: int, most_bytes: int) -> list[MemoryFile]:
+    """The files of a zip that lies in memory, sorted by name, what is no data left out.
+
+    Raises:
+        DataError: as :func:`unpacked`.
+    """
+    try:
+        with zipfile.ZipFile(file.open()) as archive:
+            named = _members(file, archive, most_files, most_bytes)
+            return [MemoryFile(name, archive.read(info)) for name, info in named.items() if not tree.is_litter(name)]
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{file}: a damaged zip, or none ({error})") from None
+    except (OSError, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{file}: cannot be unpacked ({error})") from None
+
+
+def _members(
+    path: Path | MemoryFile, archive: zipfile.ZipFile, most_files: int = MAX_FILES, most_bytes: int = MAX_BYTES
+) -> dict[str, zipfile.ZipInfo]:
     """The files of a zip by their names, once all of them are within bounds."""
-    members: dict[str, zipfile.ZipInfo] = {}
+    named: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         name = info.filename.replace("\\", "/")  # as some zips of Windows have it
         place, kind = PurePosixPath(name), stat.S_IFMT(info.external_attr >> 16)
@@ -73,28 +92,29 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
             continue
         if info.flag_bits & ENCRYPTED:
             raise DataError(f"{path}: encrypted; unpack it yourself and name the folder")
-        if str(place) in members:
+        if str(place) in named:
             raise DataError(f"{path}: holds {name!r} twice")
-        members[str(place)] = info
-    size = sum(info.file_size for info in members.values())
-    if not members:
+        named[str(place)] = info
+    size = sum(info.file_size for info in named.values())
+    if not named:
         raise DataError(f"{path}: a zip without files")
-    if len(members) > MAX_FILES or size > MAX_BYTES:
+    if len(named) > most_files or size > most_bytes:
+        remedy = ": do so yourself and name the folder" if isinstance(path, Path) else ""
         raise DataError(
-            f"{path}: {len(members):,} files, {size / 1e9:,.1f} GB unpacked; more than {MAX_FILES:,} files or "
-            f"{MAX_BYTES / 1e9:,.0f} GB are not unpacked for you: do so yourself and name the folder"
+            f"{path}: {len(named):,} files, {size / 1e9:,.1f} GB unpacked; more than {most_files:,} files or "
+            f"{most_bytes / 1e9:,.1f} GB are not unpacked for you{remedy}"
         )
-    return dict(sorted(members.items()))
+    return dict(sorted(named.items()))
 
 
-def _unpack(path: Path, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], folder: Path) -> None:
+def _unpack(path: Path, archive: zipfile.ZipFile, named: dict[str, zipfile.ZipInfo], folder: Path) -> None:
     """Write every member below ``folder``, in a folder called as the zip is. No more bytes come out than a member announces."""
-    size, room = sum(info.file_size for info in members.values()), shutil.disk_usage(folder.parent).free
+    size, room = sum(info.file_size for info in named.values()), shutil.disk_usage(folder.parent).free
     if size > room:
         raise DataError(f"{path}: {size / 1e9:,.1f} GB unpacked, and {folder.parent} has room for {room / 1e9:,.1f} GB")
     top = path.stem.lstrip("._") or "zip"  # a hidden folder would be passed over
-    with files.atomic_folder(folder) as temporary, Bar(f"unpacking {path.name}", len(members)) as bar:
-        for name, info in members.items():
+    with files.atomic_folder(folder) as temporary, Bar(f"unpacking {path.name}", len(named)) as bar:
+        for name, info in named.items():
             target = temporary / top / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(info) as source, open(target, "xb") as stream:

@@ -3,6 +3,8 @@
 Inside, slices come first and rows second (DESIGN law 1); a NIfTI array is ``(x, y, z)``: axes are turned here and nowhere else.
 """
 
+import gzip
+import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,10 +18,14 @@ from nibabel.nifti2 import Nifti2Image
 
 from brain_tumor import files
 from brain_tumor.data.cohort import Spacing
+from brain_tumor.data.memory import File, MemoryFile, beginning
 from brain_tumor.errors import DataError
 
 ENDINGS = (".nii", ".nii.gz")
 MAX_OFFSET = 1 << 24  # bytes before the voxels: the header and its extensions
+# Read by class, so that no other format is opened, whatever a file says of itself; where and how each class is marked.
+MAGIC: dict[type[Nifti1Image], tuple[int, bytes]] = {Nifti2Image: (4, b"n+2\0"), Nifti1Image: (344, b"n+1\0")}
+LONGEST_HEADER = 544  # bytes, of NIfTI 2
 BYTE = 1 / 255  # the scale of a file whose integers are probabilities, 255 = 1
 
 
@@ -45,18 +51,45 @@ class Volume:
     is_byte: bool
 
 
-def is_nifti(path: Path) -> bool:
+@dataclass(frozen=True)
+class Grid:
+    """How the slices of a volume lie in its file.
+
+    Attributes:
+        shape: of the planes, ``(Z, H, W)``.
+        affine: ``(4, 4)`` of the voxels as stored; None where the file does not tell.
+        spacing_mm: of the planes.
+        turned: every plane was turned by half a turn after it was read.
+    """
+
+    shape: tuple[int, ...]
+    affine: np.ndarray | None
+    spacing_mm: Spacing | None
+    turned: bool = False
+
+    def restored(self, planes: np.ndarray) -> np.ndarray:
+        """Planes ``(Z, H, W)`` as voxels ``(x, y, z)``, as they are stored in the file."""
+        upright = planes[:, ::-1, ::-1] if self.turned else planes
+        voxels = upright.transpose(2, 1, 0)
+        turn = None if self.affine is None else orientations.io_orientation(self.affine)
+        if turn is None or np.isnan(turn).any():
+            return voxels
+        back = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), turn)
+        return orientations.apply_orientation(voxels, back)
+
+
+def is_nifti(path: File) -> bool:
     """Whether a path is called a NIfTI file."""
     return path.name.lower().endswith(ENDINGS)
 
 
-def stem(path: Path) -> str:
+def stem(path: File) -> str:
     """A file's name without its ending, ``.nii.gz`` being one."""
     return path.name[: -len(".nii.gz")] if path.name.lower().endswith(".nii.gz") else path.stem
 
 
 def read(
-    path: Path, check_size: Callable[[Sequence[int]], None], like: np.ndarray | None = None, channels: int | None = None
+    path: File, check_size: Callable[[Sequence[int]], None], like: np.ndarray | None = None, channels: int | None = None
 ) -> Volume:
     """Read a volume, or a plane, of one number a voxel, or of several channels.
 
@@ -68,11 +101,9 @@ def read(
     Raises:
         DataError: not NIfTI, too many numbers a voxel, or no numbers. Of a damaged file, whatever nibabel raises.
     """
-    # By class, so that no other format is opened, whatever the file says of itself.
-    kinds = [kind for kind in (Nifti2Image, Nifti1Image) if kind.path_maybe_image(path)[0]]
-    if not kinds:
+    image = _in_memory(path, check_size) if isinstance(path, MemoryFile) else _on_disk(path)
+    if image is None:
         raise DataError(f"{path}: no NIfTI file, or a damaged one")
-    image = kinds[0].from_filename(path, mmap=False)
     shape, number, proxy, kind = image.shape[:3], math.prod(image.shape[3:]), image.dataobj, image.get_data_dtype()
     if len(shape) not in (2, 3) or not 0 < number <= (channels or 1):
         expected = f"and perhaps a fourth of at most {channels} channels" if channels else "one mask, not one a class"
@@ -100,31 +131,57 @@ def read(
     return Volume(planes if channels else planes[..., 0], bytes_of_one, affine, grid, spacing, is_byte)
 
 
-def write_mask(path: Path, mask: np.ndarray, spacing_mm: Spacing | None = None) -> None:
-    """Write a mask ``(Z, H, W)`` in {0, 1} as ``(W, H, Z)`` uint8 of 0 and 1, atomically.
+def _on_disk(path: Path) -> Nifti1Image | None:
+    kind = next((kind for kind in MAGIC if kind.path_maybe_image(path)[0]), None)
+    return kind.from_filename(path, mmap=False) if kind else None
 
-    Where the patient lay in the scanner is not known: the file says so (both form codes 0), and a viewer shows the voxel grid.
+
+def _in_memory(file: MemoryFile, check_size: Callable[[Sequence[int]], None]) -> Nifti1Image | None:
+    """The image in a file's bytes; no more of them is unpacked than its header announces."""
+    head = beginning(file.content, LONGEST_HEADER)
+    kind = next((kind for kind, (place, magic) in MAGIC.items() if head[place : place + len(magic)] == magic), None)
+    if kind is None:
+        return None
+    header = kind.header_class.from_fileobj(io.BytesIO(head))
+    shape = header.get_data_shape()
+    check_size(shape)
+    whole = min(header.get_data_offset(), MAX_OFFSET) + math.prod(map(int, shape)) * header.get_data_dtype().itemsize
+    return kind.from_stream(io.BytesIO(beginning(file.content, whole)))
+
+
+def write_mask(path: Path, mask: np.ndarray, spacing_mm: Spacing | None = None, grid: Grid | None = None) -> None:
+    """Write a mask ``(Z, H, W)`` in {0, 1} as uint8 of 0 and 1, atomically.
 
     Args:
         path: ``.nii`` or ``.nii.gz``.
         spacing_mm: the size of a voxel, slice distance first; None: not known, written as 1 mm.
+        grid: how the exam's own volume lies: the mask is written as that is stored. Without it where the patient lay in the scanner
+            is not known: the file, ``(W, H, Z)``, says so (both form codes 0), and a viewer shows the voxel grid.
     """
-    _write(path, mask.astype(np.uint8), spacing_mm, 1.0)
+    with files.atomic_path(path) as temporary:
+        _image(mask.astype(np.uint8), spacing_mm, grid).to_filename(temporary)
+
+
+def mask_bytes(mask: np.ndarray, spacing_mm: Spacing | None = None, grid: Grid | None = None) -> bytes:
+    """The file that :func:`write_mask` would write as ``.nii.gz``."""
+    return gzip.compress(_image(mask.astype(np.uint8), spacing_mm, grid).to_bytes(), mtime=0)
 
 
 def write_probability(path: Path, probability: np.ndarray, spacing_mm: Spacing | None = None) -> None:
     """The same for probabilities ``(Z, H, W)`` uint8, 255 = 1, with the scale that makes them 0 to 1 for other tools."""
-    _write(path, probability, spacing_mm, BYTE)
-
-
-def _write(path: Path, planes: np.ndarray, spacing_mm: Spacing | None, scale: float) -> None:
-    image = Nifti1Image(np.ascontiguousarray(planes.transpose(2, 1, 0)), None)
-    image.header.set_zooms(tuple(reversed(spacing_mm or (1.0, 1.0, 1.0))))
-    image.header.set_xyzt_units("mm")
-    if scale != 1.0:
-        image.header.set_slope_inter(scale, 0)
+    image = _image(probability, spacing_mm)
+    image.header.set_slope_inter(BYTE, 0)
     with files.atomic_path(path) as temporary:
         image.to_filename(temporary)
+
+
+def _image(planes: np.ndarray, spacing_mm: Spacing | None, grid: Grid | None = None) -> Nifti1Image:
+    voxels = np.ascontiguousarray(grid.restored(planes) if grid else planes.transpose(2, 1, 0))
+    image = Nifti1Image(voxels, grid.affine if grid else None)
+    if grid is None or grid.affine is None:
+        image.header.set_zooms(tuple(reversed(spacing_mm or (1.0, 1.0, 1.0))))
+    image.header.set_xyzt_units("mm")
+    return image
 
 
 def _upright(voxels: np.ndarray, affine: np.ndarray, lengths: tuple[float, ...]) -> tuple[np.ndarray, tuple[float, ...]]:

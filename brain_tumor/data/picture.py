@@ -8,12 +8,12 @@ import contextlib
 import threading
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from brain_tumor.data.memory import File
 from brain_tumor.errors import DataError
 
 MAX_PIXELS = 4096 * 4096  # an MRI plane is at most 1024 x 1024; beyond this it is a mistake or an attack
@@ -66,7 +66,7 @@ class BadPictures:
         return f"{line} (--skip-bad leaves such pictures out and lists them)"
 
 
-def read_picture(path: Path, modes: tuple[str, ...]) -> np.ndarray:
+def read_picture(path: File, modes: tuple[str, ...]) -> np.ndarray:
     """Decode a picture file whole, upright; palettes, CMYK and one bit become grey or RGB where ``modes`` take that.
 
     Args:
@@ -83,14 +83,14 @@ def read_picture(path: Path, modes: tuple[str, ...]) -> np.ndarray:
     return _read(path, modes, as_stored=False)
 
 
-def read_mask(path: Path) -> np.ndarray:
+def read_mask(path: File) -> np.ndarray:
     """Decode a mask file, ``(H, W)`` uint8 as stored: its values are labels, so nothing is converted. Raises as above."""
     return _read(path, MASK_MODES, as_stored=True)
 
 
-def _read(path: Path, modes: tuple[str, ...], as_stored: bool) -> np.ndarray:
+def _read(path: File, modes: tuple[str, ...], as_stored: bool) -> np.ndarray:
     try:
-        with open(path, "rb") as stream:
+        with path.open("rb") as stream:
             depth = _png_depth(stream)
             # Pillow warns about damaged tags and about sizes that are refused below: a person gets the refusal only. Filters
             # are the interpreter's, not the thread's, so two readers must not swap them at once.
@@ -130,7 +130,7 @@ def _png_depth(stream: IO[bytes]) -> int:
     return header[PNG_DEPTH] if header.startswith(b"\x89PNG") and len(header) > PNG_DEPTH else 0
 
 
-def _check_samples(path: Path, picture: Image.Image, depth: int, modes: tuple[str, ...]) -> None:
+def _check_samples(path: File, picture: Image.Image, depth: int, modes: tuple[str, ...]) -> None:
     """Refuse what Pillow would turn into 8 bits, or into fewer channels, without a word."""
     bits, channels, signed = depth, 0, False
     if picture.format == "TIFF":

@@ -162,6 +162,11 @@ def is_mask(path: Path) -> bool:
     return path.stem.lower().endswith("_mask")
 
 
+def is_litter(name: str) -> bool:
+    """Whether a file of an archive is no data, by the names of the folders that it lies in and its own."""
+    return any(part.casefold() in SYSTEM or part.startswith(".") for part in name.split("/"))
+
+
 def number(n: int, noun: str) -> str:
     """``1 file``, ``2 files``."""
     return f"{n:,} {noun}{'s' * (n != 1)}"

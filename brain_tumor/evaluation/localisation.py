@@ -47,14 +47,20 @@ def locate(probability: np.ndarray, truth: np.ndarray, threshold: float = 0.5) -
 
 
 def _point(plane: np.ndarray, mask: np.ndarray) -> dict:
-    from scipy import ndimage
-
     highest = plane.max()
     if not highest:
         return {"highest": 0.0, "inside": pd.NA}
-    depth = ndimage.distance_transform_edt(np.pad(plane == highest, 1))[1:-1, 1:-1]
-    row, column = np.unravel_index(int(depth.argmax()), plane.shape)
-    return {"highest": round(float(highest) / 255, 4), "row": int(row), "column": int(column), "inside": bool(mask[row, column])}
+    row, column = middle_of(plane == highest)
+    return {"highest": round(float(highest) / 255, 4), "row": row, "column": column, "inside": bool(mask[row, column])}
+
+
+def middle_of(plateau: np.ndarray) -> tuple[int, int]:
+    """Row and column of the pixel of ``plateau (H, W)`` bool that lies farthest from all others."""
+    from scipy import ndimage
+
+    depth = ndimage.distance_transform_edt(np.pad(plateau, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(int(depth.argmax()), plateau.shape)
+    return int(row), int(column)
 
 
 def _extent(side: str, mask: np.ndarray) -> dict:

@@ -1,25 +1,28 @@
-"""Anything that a person hands us, as an exam: a picture, an exam's folder or zip, an array, or a case of a cohort.
+"""Anything that a person hands us, as an exam: a picture, a NIfTI volume, an exam's folder or zip, an array, or a case of a cohort.
 
-The size of a picture is checked before a pixel is decoded (:mod:`brain_tumor.data.picture`).
+The size of a picture or volume is checked before a pixel is decoded (:mod:`brain_tumor.data.picture`,
+:mod:`brain_tumor.data.nifti`). What lies in memory is read there, and never written to a disk.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from brain_tumor.data import tree
-from brain_tumor.data.archive import is_archive, unpacked
+from brain_tumor.data import archive, nifti, tree
 from brain_tumor.data.cache import SMALLEST
-from brain_tumor.data.cohort import Case, reference_of, title_of
+from brain_tumor.data.cohort import Case, Spacing, reference_of, title_of
 from brain_tumor.data.fingerprints import is_blank
+from brain_tumor.data.memory import File, MemoryFile
 from brain_tumor.data.picture import MODES, PICTURES, read_picture
 from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
+from brain_tumor.inference import volumes
 
 GREY = "one channel, taken as {} and given to all {}, as the LGG data does for missing sequences"
 ALONE = "a slice without its exam, which this network takes into account: trust the answer less"
+MOST_FILES, MOST_BYTES = 2000, 1 << 29  # of a zip in memory; an exam of the LGG data has 88 slices at most, and 17 MB
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Exam:
         notes: what a person should know of the answer, a line each.
         scaling: ``(4, C)`` float32 where the images were changed since it was measured (padded); None: measured from them.
         spacing_mm: the size of a voxel, slice distance first; None where the source does not tell.
+        grid: how a NIfTI volume lay before its slices were turned; None of anything else.
+        alone: one slice of an exam whose others are not known.
     """
 
     name: str
@@ -42,7 +47,9 @@ class Exam:
     rows: np.ndarray
     notes: tuple[str, ...] = ()
     scaling: np.ndarray | None = None
-    spacing_mm: tuple[float, float, float] | None = None
+    spacing_mm: Spacing | None = None
+    grid: nifti.Grid | None = field(default=None, kw_only=True)
+    alone: bool = field(default=False, kw_only=True)
 
     @property
     def asked(self) -> np.ndarray:
@@ -51,24 +58,28 @@ class Exam:
 
 
 def exam(
-    source: str | Path | np.ndarray | Case,
+    source: str | File | np.ndarray | Case,
     by_exam: bool = False,
     name: str = "array",
     sequences: Sequence[str] = lgg.SEQUENCES,
+    radiological: bool = True,
 ) -> Exam:
     """Read an exam.
 
-    A lone slice of one channel stands for every sequence of a network that takes several. Otherwise the number of channels is
-    the source's own; :meth:`brain_tumor.inference.predictor.Predictor.predict` refuses another than its network's.
+    A lone slice of one channel stands for every sequence of a network that takes several, and so does a lone volume. Otherwise the
+    number of channels is the source's own; :meth:`brain_tumor.inference.predictor.Predictor.predict` refuses another than its
+    network's.
 
     Args:
-        source: a picture file; a folder of one exam's slices, or its zip; ``(H, W)``, ``(H, W, C)`` or ``(Z, H, W, C)`` uint8;
-            or a case.
+        source: a picture file; a NIfTI file; a folder of one exam's slices or of a NIfTI file a sequence, or its zip; any such file
+            in memory; ``(H, W)``, ``(H, W, C)`` or ``(Z, H, W, C)`` uint8; or a case.
         by_exam: the network's answer for a slice depends on its whole exam (normalisation ``volume``, or neighbours), so
             the other slices are read too where they lie beside a picture.
         name: what to call an array.
         sequences: those that the network takes. Of a slice with one or three channels and another behind them, the last one is
             taken for transparency and left out, unless there are as many sequences.
+        radiological: the network was trained on slices seen from the feet, the face above, as the LGG data has them: a volume's
+            slices are turned so.
 
     Raises:
         DataError: a file is missing, damaged, too small or blank, or an array is of another shape or type.
@@ -77,26 +88,61 @@ def exam(
         return _whole(source.case_id, source.load()[0], np.array(source.slice_numbers), source.spacing_mm)
     if isinstance(source, np.ndarray):
         return _array(source, by_exam, name, sequences)
-    path = unpacked(Path(source))
-    if path.is_dir():
-        images, numbers = lgg.read_images(path)
-        return replace(_whole(path.resolve().name, images, numbers), notes=tree.walk(path).notes)
-    if path.suffix.lower() not in PICTURES:
-        raise DataError(f"{path}: no folder, and no picture ({', '.join(PICTURES)})")
-    image = _opaque(read_picture(path, MODES), len(sequences))
-    _check(image, str(path))
-    if image.ndim == 3 and by_exam and lgg.has_its_exam(path):
-        images, numbers = lgg.read_images(path.parent)
-        return Exam(path.stem, images, numbers, np.flatnonzero(numbers == int(path.stem.rsplit("_", 1)[1])))
-    return _slice(image, by_exam, path.stem, str(path), sequences)
+    file = source if isinstance(source, MemoryFile) else archive.unpacked(Path(source))
+    if isinstance(file, Path) and file.is_dir():
+        contents = tree.contents(file)
+        return replace(_of_files(file.resolve(), contents, sequences, radiological), notes=tree.walk(file).notes)
+    if file.suffix.lower() == archive.ENDING and isinstance(file, MemoryFile):
+        return _of_files(file, archive.members(file, MOST_FILES, MOST_BYTES), sequences, radiological)
+    if nifti.is_nifti(file):
+        return _volumes(file, [file], sequences, radiological)
+    if file.suffix.lower() not in PICTURES:
+        raise DataError(f"{file}: no folder, no NIfTI volume, and no picture ({', '.join(PICTURES)})")
+    image = _opaque(read_picture(file, MODES), len(sequences))
+    _check(image, str(file))
+    if image.ndim == 3 and by_exam and isinstance(file, Path) and lgg.has_its_exam(file):
+        images, numbers = lgg.read_images(file.parent)
+        return Exam(file.stem, images, numbers, np.flatnonzero(numbers == int(file.stem.rpartition("_")[2])))
+    return _slice(image, by_exam, file.stem, str(file), sequences)
 
 
 def is_exam_folder(path: Path) -> bool:
-    """Whether a path is a whole exam's: a folder, or a zip of one."""
-    return path.is_dir() or is_archive(path)
+    """Whether a path is a whole exam's: a folder, a zip of one, or a volume."""
+    return path.is_dir() or archive.is_archive(path) or nifti.is_nifti(path)
 
 
-def _whole(name: str, images: np.ndarray, numbers: np.ndarray, spacing_mm: tuple[float, float, float] | None = None) -> Exam:
+def _of_files(source: File, contents: Sequence[File], sequences: Sequence[str], radiological: bool) -> Exam:
+    """An exam that lies in several files: a NIfTI volume a sequence, or a picture a slice."""
+    scans = [file for file in contents if nifti.is_nifti(file) and not volumes.is_labels(file)]
+    if scans:
+        return _volumes(source, scans, sequences, radiological)
+    images, numbers = lgg.read_images(source, contents)
+    name = source.stem if isinstance(source, MemoryFile) else source.name
+    if images.ndim == 4:
+        return _whole(name, images, numbers)
+    notes = (f"{source}: {grey_note(sequences)}",) if len(sequences) > 1 else ()
+    return replace(_whole(name, _given_to_all(images, sequences), numbers), notes=notes)
+
+
+def _volumes(source: File, scans: Sequence[File], sequences: Sequence[str], radiological: bool) -> Exam:
+    """An exam of NIfTI volumes, one of all sequences or one a sequence."""
+    volume = volumes.read(scans, sequences, str(source))
+    images, notes = volume.images, []
+    if images.shape[-1] == 1 and len(sequences) > 1:
+        notes.append(f"{source}: {grey_note(sequences)}")
+        images = _given_to_all(images[..., 0], sequences)
+    if volume.missing:
+        names = " and ".join(title_of(name) for name in volume.missing)
+        notes.append(f"{source}: no {names}; {title_of(sequences[reference_of(sequences)])} stands in, as in the LGG data")
+    turned = radiological and volume.grid.affine is not None
+    if turned:
+        images = np.ascontiguousarray(images[:, ::-1, ::-1])
+    _check_size(images[0], str(source))
+    exam = _whole(nifti.stem(source), images, np.arange(1, len(images) + 1), volume.spacing_mm)
+    return replace(exam, notes=tuple(notes), grid=replace(volume.grid, turned=turned))
+
+
+def _whole(name: str, images: np.ndarray, numbers: np.ndarray, spacing_mm: Spacing | None = None) -> Exam:
     return Exam(name, images, numbers, np.arange(len(images)), spacing_mm=spacing_mm)
 
 
@@ -118,8 +164,13 @@ def _slice(image: np.ndarray, by_exam: bool, name: str, source: str, sequences: 
     grey = image.ndim == 2
     notes = [f"{source}: {grey_note(sequences)}"] if grey and len(sequences) > 1 else []
     notes += [f"{source}: {ALONE}"] if by_exam else []
-    images = np.repeat(image[..., None], len(sequences), axis=-1) if grey else image
-    return Exam(name, images[None], np.array([1]), np.array([0]), tuple(notes))
+    images = _given_to_all(image, sequences) if grey else image
+    return Exam(name, images[None], np.array([1]), np.array([0]), tuple(notes), alone=True)
+
+
+def _given_to_all(images: np.ndarray, sequences: Sequence[str]) -> np.ndarray:
+    """Grey ``(..., H, W)`` as ``(..., H, W, C)``: one channel stands for every sequence."""
+    return np.repeat(images[..., None], len(sequences), axis=-1)
 
 
 def grey_note(sequences: Sequence[str]) -> str:

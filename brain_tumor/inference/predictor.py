@@ -16,14 +16,15 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor.data import channels, intensity
-from brain_tumor.data.cohort import Case
+from brain_tumor.data.cohort import COHORTS, Case
+from brain_tumor.data.memory import File
 from brain_tumor.data.readers import lgg
-from brain_tumor.errors import DataError, ModelError
+from brain_tumor.errors import DataError, ModelError, UnfamiliarError
 from brain_tumor.evaluation.calibration import check_probabilities
-from brain_tumor.inference import intake
+from brain_tumor.inference import familiarity as looks, intake
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predict import Network, Prediction, at_native_size, probabilities, to_bytes
-from brain_tumor.models import backend, saved, settings
+from brain_tumor.models import backend, levels, saved, settings
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Predictor:
         sequences: the names of an exam's channels, in order; those of LGG where an earlier version wrote the folder.
         reference: the channel that ``flair`` and ``neighbours`` are of, and in which slices are drawn.
         others: more networks, prepared alike, whose answers are averaged with this one's.
+        familiarity: what its training slices look like; None where the folder does not say.
     """
 
     model: keras.Model
@@ -73,6 +75,7 @@ class Predictor:
     reference: int = lgg.FLAIR
     rotation_tta: float = 0.0
     others: Sequence["Predictor"] = ()
+    familiarity: looks.Familiarity | None = None
 
     @classmethod
     def load(cls, folder: Path | str, model: keras.Model | None = None) -> "Predictor":
@@ -87,10 +90,10 @@ class Predictor:
         folder = Path(folder)
         if members := saved.members(folder):
             first, *others = (cls.load(member) for member in members)
-            return cls(first.model, **saved.read(folder)["predictor"], others=tuple(others))
+            return cls(first.model, **saved.read(folder)["predictor"], others=tuple(others), familiarity=looks.load(folder))
         model, description = saved.load_described(folder, model)
         try:
-            return cls(model, **description["predictor"])
+            return cls(model, **description["predictor"], familiarity=looks.load(folder))
         except (KeyError, TypeError) as error:
             raise ModelError(
                 f"{folder / saved.DESCRIPTION}: does not say how inputs are prepared ({error}); a version before 0.3 wrote it, "
@@ -103,6 +106,16 @@ class Predictor:
         with settings.fixed():
             return backend.frozen(self.model)
 
+    def sensitivity(self, level: str) -> levels.Sensitivity:
+        """How a level's features move the network's logits (:func:`brain_tumor.models.levels.sensitivity`), compiled once."""
+        if level not in self._sensitivities:
+            self._sensitivities[level] = levels.sensitivity(self.model, level)
+        return self._sensitivities[level]
+
+    @cached_property
+    def _sensitivities(self) -> dict[str, levels.Sensitivity]:
+        return {}
+
     @property
     def outlines(self) -> bool:
         """Whether it predicts masks, and not a probability a slice."""
@@ -113,9 +126,42 @@ class Predictor:
         """Whether its answer for a slice depends on the other slices of the exam."""
         return self.normalisation in intensity.OF_VOLUMES or self.channels in channels.WITH_NEIGHBOURS
 
-    def exam(self, source: str | Path | np.ndarray | Case) -> Exam:
+    @property
+    def radiological(self) -> bool:
+        """Whether it learnt from slices that are seen from the feet, the face above: those of the LGG data are."""
+        return self.cohort in COHORTS
+
+    def exam(self, source: str | File | np.ndarray | Case) -> Exam:
         """Anything that :func:`brain_tumor.inference.intake.exam` takes, read as this network needs it."""
-        return intake.exam(source, self.by_exam, sequences=self.sequences)
+        return intake.exam(source, self.by_exam, sequences=self.sequences, radiological=self.radiological)
+
+    def check(self, exam: Exam) -> None:
+        """Refuse an exam that looks unlike what the network was trained on; nothing is refused where its folder does not say.
+
+        Raises:
+            UnfamiliarError: the network's answer would mean nothing.
+        """
+        verdict = self.familiarity and self.familiarity.check(exam)
+        if verdict and verdict.refused:
+            raise UnfamiliarError(f"{exam.name}: {verdict.reason}")
+
+    def inputs(self, exam: Exam) -> tuple[np.ndarray, np.ndarray]:
+        """What the network is given of the slices that are asked for: ``(n, S, S, C)`` uint8, and their scaling ``(4, C)``.
+
+        Raises:
+            DataError: another number of channels than the network's.
+        """
+        number, expected = exam.images.shape[-1], len(self.sequences)
+        if number != expected:
+            named = f"{expected} ({', '.join(self.sequences)})"
+            raise DataError(f"{exam.name}: {number} channel{'s' * (number > 1)}, the network was trained on {named}")
+        images = channels.exam_inputs(exam.images, self.channels, self.reference)[exam.rows]
+        scaling = channels.arranged(self.scaling(exam), self.channels, self.reference)
+        return intensity.resize_images(intensity.pad_to_square(images), self.model.input_shape[1]), scaling
+
+    def scaling(self, exam: Exam) -> np.ndarray:
+        """``(4, C)`` float32: how an exam's sequences are brought to the scale that the network learnt with."""
+        return intensity.scaling(exam.images, self.normalisation) if exam.scaling is None else exam.scaling
 
     def predict(self, exam: Exam) -> Any:
         """Predict the slices that are asked for, at the exam's own size.
@@ -128,17 +174,10 @@ class Predictor:
         Raises:
             DataError: another number of channels than the network's, or an answer that is no probability.
         """
-        number, expected = exam.images.shape[-1], len(self.sequences)
-        if number != expected:
-            named = f"{expected} ({', '.join(self.sequences)})"
-            raise DataError(f"{exam.name}: {number} channel{'s' * (number > 1)}, the network was trained on {named}")
-        images = channels.exam_inputs(exam.images, self.channels, self.reference)[exam.rows]
-        measured = intensity.scaling(exam.images, self.normalisation) if exam.scaling is None else exam.scaling
-        scaling = channels.arranged(measured, self.channels, self.reference)
-        resized = intensity.resize_images(intensity.pad_to_square(images), self.model.input_shape[1])
+        images, scaling = self.inputs(exam)
         networks = [self.network, *(other.network for other in self.others)]
         answer = np.mean(
-            [probabilities(network, resized, scaling, self.flip_tta, self.rotation_tta) for network in networks], axis=0
+            [probabilities(network, images, scaling, self.flip_tta, self.rotation_tta) for network in networks], axis=0
         )
         check_probabilities(answer, f"{exam.name}: the network's answer")  # NaN would be stored as "no tumour"
         if not self.outlines:

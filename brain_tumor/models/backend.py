@@ -104,6 +104,19 @@ def frozen(network: "keras.Model") -> Callable[[np.ndarray], np.ndarray]:
     return fast.frozen(network)
 
 
+def derivative(lower: "keras.Model", upper: "keras.Model") -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """What the logits of ``upper([images, lower(images)])``, each counted with a weight, gain by a change of ``lower(images)``.
+
+    Returns:
+        A function of images and weights that gives the features of ``lower`` and the derivative by them, both float32.
+    """
+    if name() == "jax":
+        from brain_tumor.models import on_jax as library
+    else:
+        from brain_tumor.models import on_tensorflow as library  # type: ignore[no-redef]
+    return library.derivative(lower, upper)
+
+
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -180,6 +180,24 @@ def _unmeasured(model: keras.Model, slices: Slices, batch_size: int) -> list[np.
     return [np.asarray(variable.value) for variable in model.metrics_variables]
 
 
+def derivative(lower: keras.Model, upper: keras.Model) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """As :func:`brain_tumor.models.backend.derivative`."""
+
+    @jax.jit
+    def compute(images: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        def score(features: Tensor) -> Tensor:
+            return jnp.sum(upper([images, features], training=False) * weights)
+
+        features = lower(images, training=False)
+        return features.astype(jnp.float32), jax.grad(score)(features).astype(jnp.float32)
+
+    def run(images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        features, gradients = compute(jnp.asarray(images), jnp.asarray(weights))
+        return np.asarray(features), np.asarray(gradients)
+
+    return run
+
+
 def _rows(logs: dict[str, Tensor]) -> Logs:
     """The measures of each step, fetched from the device in one go."""
     columns = jax.device_get(logs)

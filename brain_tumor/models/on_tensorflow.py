@@ -202,6 +202,28 @@ def adam(
     )
 
 
+def derivative(lower: keras.Model, upper: keras.Model) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """As :func:`brain_tumor.models.backend.derivative`."""
+
+    @tf.function
+    def compute(images: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        features = lower(images, training=False)
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            score = tf.reduce_sum(upper([images, features], training=False) * weights)
+        return tf.cast(features, tf.float32), tf.cast(tape.gradient(score, features), tf.float32)
+
+    traced = compute.get_concrete_function(
+        *(tf.TensorSpec(shape, tf.float32) for shape in (lower.input_shape, upper.output_shape))
+    )
+
+    def run(images: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        features, gradients = traced(tf.constant(images), tf.constant(weights))
+        return features.numpy(), gradients.numpy()
+
+    return run
+
+
 def frozen(function: Callable[[Tensor], Tensor], shape: Sequence[int | None]) -> Callable[[np.ndarray], np.ndarray]:
     """``function`` of float32 tensors of ``shape``, compiled with its variables as they are now."""
     concrete = tf.function(function).get_concrete_function(tf.TensorSpec(shape, tf.float32))

@@ -12,13 +12,16 @@ doi 10.1016/j.compbiomed.2019.05.002, and Mazurowski et al. 2017, doi 10.1007/s1
 import re
 import warnings
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from brain_tumor.data import patients, text, tree
 from brain_tumor.data.archive import unpacked
 from brain_tumor.data.cohort import Case, Cohort, Volume
+from brain_tumor.data.memory import File
 from brain_tumor.data.picture import PICTURES, read_mask, read_picture
 from brain_tumor.errors import DataError, DataWarning
 
@@ -36,7 +39,7 @@ NEVER_TESTED_SITES = ("EZ",)  # one patient
 CASE_FOLDER = re.compile(r"^[A-Z]{4}_([A-Z]{2})_[A-Z0-9]{4}_\d{8}$", re.IGNORECASE)
 SLICE_FILE = re.compile(r"^(?P<case>.+)_(?P<number>\d+)(?P<mask>_mask)?\.tiff?$", re.IGNORECASE)
 TIFF = (".tif", ".tiff")
-SLICE_NAME = re.compile(r"(?P<case>.+)_(?P<number>\d+)")  # of an exam in any format, as our own export as PNG; no mask's
+SLICE_NAME = re.compile(r"(?:(?P<case>.+)_)?(?P<number>\d+)")  # of an exam in any format, as our own export as PNG; no mask's
 CLINICAL_FILE = "data.csv"
 COMPLAINTS = 3  # of the clinical table, told one by one
 
@@ -80,13 +83,19 @@ def read_case(case: Case) -> Volume:
     return np.stack(images), np.stack(masks) // 255
 
 
-def read_images(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def read_images(folder: File, contents: Iterable[File] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The slices of one exam that has no masks, as a person with images has them: ``(Z, H, W, 3)`` uint8, and their numbers.
 
-    Takes the pictures of ``folder`` that are named ``EXAM_1.tif``, ``EXAM_2.tif``, ... in numeric order; masks are passed over.
-    PNG and the other formats are taken as TIFF is, one format an exam.
+    Of grey slices the images are ``(Z, H, W)``.
+
+    Takes the pictures of ``folder`` that are named ``EXAM_1.tif``, ``EXAM_2.tif``, ... or ``1.tif``, ``2.tif``, ... in numeric
+    order; masks are passed over. PNG and the other formats are taken as TIFF is, one format an exam.
+
+    Args:
+        folder: what refusals name; read where its contents are not given.
+        contents: its files.
     """
-    exams = _exams(folder)
+    exams = _exams(tree.contents(Path(folder)) if contents is None else contents)  # type: ignore[arg-type]
     if len(exams) != 1:
         names = f"expected one (names such as {folder.name}_1.tif)"
         cases = {case for case, _ in exams}
@@ -98,7 +107,7 @@ def read_images(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     numbered = sorted(next(iter(exams.values())).items())
     images = []
     for _, path in numbered:
-        images.append(read_picture(path, ("RGB",)))
+        images.append(read_picture(path, ("L", "RGB")))
         if images[-1].shape != images[0].shape:
             raise DataError(f"{path}: {_size(images[-1])} pixels, but the case's first slice has {_size(images[0])}")
     return np.stack(images), np.array([number for number, _ in numbered])
@@ -106,24 +115,25 @@ def read_images(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def has_its_exam(path: Path) -> bool:
     """Whether a slice lies in a folder of one exam of several slices, itself among them (:func:`read_images` takes it then)."""
-    exams = list(_exams(path.parent).values())
+    exams = list(_exams(tree.contents(path.parent)).values())
     return len(exams) == 1 and len(exams[0]) > 1 and path in exams[0].values()
 
 
-def _exams(folder: Path) -> dict[tuple[str, str], dict[int, Path]]:
-    """The slice files of a folder by exam and ending, and number; masks left out."""
-    exams: dict[tuple[str, str], dict[int, Path]] = {}
+def _exams(contents: Iterable[File]) -> dict[tuple[str, str], dict[int, File]]:
+    """The slice files among these by exam and ending, and number; masks left out."""
+    exams: dict[tuple[str, str], dict[int, File]] = {}
     spelling: dict[str, str] = {}  # an exam without regard to capitals -> as it is spelt first
-    for path in tree.contents(folder):
+    for path in contents:
         ending, match = path.suffix.lower(), SLICE_NAME.fullmatch(path.stem)
         if match and ending in PICTURES:
-            case = spelling.setdefault(match["case"].casefold(), match["case"])
+            case = match["case"] or ""
+            case = spelling.setdefault(case.casefold(), case)
             key = case, TIFF[0] if ending in TIFF else ending
             _add_slice(exams.setdefault(key, {}), int(match["number"]), path)
     return exams
 
 
-def _add_slice(group: dict[int, Path], number: int, path: Path) -> None:
+def _add_slice(group: dict[int, Any], number: int, path: File) -> None:
     if number in group:
         raise DataError(f"{path}: a second file of slice {number}, beside {group[number].name}")
     group[number] = path

@@ -18,6 +18,7 @@ import numpy as np
 
 from brain_tumor.data import intensity, nifti
 from brain_tumor.data.cohort import Case, Spacing, Volume
+from brain_tumor.data.memory import File
 from brain_tumor.data.picture import MODES, read_picture
 from brain_tumor.errors import DataError
 
@@ -164,17 +165,20 @@ def read_pair(pair: Pair, choices: Choices) -> Planes:
     return Planes(images, masks, values, stated, windowed=bool(volume and not volume.is_byte))
 
 
-def read_volume(path: Path) -> nifti.Volume:
+def read_volume(path: File, most: int = MAX_VOXELS) -> nifti.Volume:
     """A volume of one to four channels; its size is checked in the header before a voxel is read.
+
+    Args:
+        most: voxels that are read.
 
     Raises:
         DataError: missing, damaged, no NIfTI, too large, of other axes, or of colours or complex numbers.
     """
 
     def check_size(shape: Sequence[int]) -> None:
-        if math.prod(map(int, shape)) > MAX_VOXELS or max(shape) > MAX_SIDE:
+        if math.prod(map(int, shape)) > most or max(shape) > MAX_SIDE:
             size = " x ".join(map(str, shape))
-            raise DataError(f"{path}: {size} voxels, more than the {MAX_VOXELS:,}, or {MAX_SIDE} a side, that are read")
+            raise DataError(f"{path}: {size} voxels, more than the {most:,}, or {MAX_SIDE} a side, that are read")
 
     try:
         return nifti.read(path, check_size, channels=MAX_CHANNELS)

@@ -1,0 +1,85 @@
+"""What is measured of a predicted region: its area, box, centre and side in each slice, and its volume in the exam."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from brain_tumor.data.cohort import Spacing
+from brain_tumor.evaluation import localisation
+
+MIDDLE = 0.05  # of the head's width: a centre that lies nearer to its middle line lies on neither side
+
+
+@dataclass(frozen=True)
+class Region:
+    """What is called tumour in one slice.
+
+    Attributes:
+        slice: its number.
+        pixels: how many.
+        area_mm2: None where the size of a pixel is not known.
+        box: top, left, bottom and right, in pixels from the upper left; bottom and right are just outside.
+        centre: row and column.
+        side: ``left``, ``right`` or ``middle`` of the head as the picture shows it.
+    """
+
+    slice: int
+    pixels: int
+    area_mm2: float | None
+    box: tuple[int, int, int, int]
+    centre: tuple[float, float]
+    side: str
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is called tumour in an exam.
+
+    Attributes:
+        slices: how many were looked at.
+        regions: those slices where something is called tumour.
+        voxels: how many in all.
+        ml: the volume; None where the size of a voxel is not known.
+    """
+
+    slices: int
+    regions: tuple[Region, ...]
+    voxels: int
+    ml: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and names."""
+        return asdict(self)
+
+
+def measure(images: np.ndarray, masks: np.ndarray, numbers: np.ndarray, spacing_mm: Spacing | None = None) -> Measures:
+    """Measure a prediction.
+
+    Args:
+        images: ``(n, H, W)`` uint8, the slices in one sequence: they say where the head lies.
+        masks: ``(n, H, W)`` in {0, 1}.
+        numbers: ``(n,)`` int, of the slices.
+        spacing_mm: the size of a voxel, slice distance first.
+    """
+    pixel = spacing_mm[1] * spacing_mm[2] if spacing_mm else None
+    table = localisation.locate(masks.astype(np.uint8) * 255, masks)
+    regions = []
+    for plane, row in zip(images, table.assign(slice=numbers).to_dict("records"), strict=True):
+        if pixels := int(row["truth_px"]):
+            top, left, bottom, right = (int(row[f"truth_{name}"]) for name in localisation.BOX)
+            centre = float(row["truth_centre_row"]), float(row["truth_centre_column"])
+            area = round(pixels * pixel, 1) if pixel else None
+            regions.append(Region(int(row["slice"]), pixels, area, (top, left, bottom, right), centre, side(plane, centre[1])))
+    voxels = sum(region.pixels for region in regions)
+    ml = round(voxels * pixel * spacing_mm[0] / 1000, 2) if pixel and spacing_mm else None
+    return Measures(len(masks), tuple(regions), voxels, ml)
+
+
+def side(plane: np.ndarray, column: float) -> str:
+    """On which side of the head's middle line a column lies, as the picture ``(H, W)`` shows it."""
+    columns = np.flatnonzero((plane > plane.mean()).any(axis=0))
+    if not len(columns):
+        return "middle"
+    distance = (column - (columns[0] + columns[-1]) / 2) / (columns[-1] - columns[0] + 1)
+    return "middle" if abs(distance) < MIDDLE else "right" if distance > 0 else "left"

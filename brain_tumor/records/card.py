@@ -1,0 +1,106 @@
+"""A model's card: what it was trained on, how well it did on patients that it had never seen, and what it is not for."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from brain_tumor import files
+from brain_tumor.errors import FileError
+from brain_tumor.evaluation import scoring
+from brain_tumor.evaluation.storage import read_table
+from brain_tumor.models import saved
+from brain_tumor.records import lookup
+
+FILE = "card.json"
+INTENDED = "Research use only. Not for diagnosis, and not for any decision about a patient."
+DATA = {
+    "lgg": "LGG segmentation dataset (Buda 2019; CC BY-NC-SA 4.0): patients of lower-grade glioma, every one with a tumour",
+    "phantom": "synthetic patients that this package draws; it knows nothing of real ones",
+}
+HEADLINES = {
+    "patient mean": "Dice, mean of patients",
+    "slice, empty = 1": "Dice of slices, empty = 1",
+    "patient median": "median",
+}
+EDGES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)  # of the highest probability in a slice
+
+
+def of(folder: Path) -> dict[str, Any]:
+    """The card of a run's folder, or of a packed model.
+
+    Returns:
+        ``name``, ``data``, ``cohort``, ``phantom``, ``sequences``, ``network``, ``parameters``, ``split``, ``trained_on``,
+        ``tested_on`` (patients and slices each), ``scores`` (name, value, low, high, floor), ``reliability`` (of test slices by
+        their highest probability: from, to, slices, tumour), ``weights_sha256``, ``version``, ``intended``. A run that was not
+        scored has neither scores nor reliability.
+
+    Raises:
+        FileError, ModelError, RunError: a file is missing or damaged.
+    """
+    if (folder / FILE).is_file():
+        return files.read_json(folder / FILE, ("name", "cohort", "phantom", "weights_sha256"))
+    facts = lookup.run_facts(folder)
+    recipe, parts = facts["recipe"], facts["parts"]
+    members = f", {recipe['members']} networks averaged" if recipe.get("members", 1) > 1 else ""
+    tested = {name: parts["test"][name] for name in ("patients", "slices", "tumour_slices")}
+    return {
+        "name": folder.name,
+        "cohort": recipe["cohort"],
+        "data": DATA.get(recipe["cohort"], f"the cohort {recipe['cohort']}"),
+        "phantom": facts["phantom"],
+        "sequences": facts["sequences"],
+        "task": recipe["task"],
+        "network": f"{recipe['model']} at {recipe['size']} x {recipe['size']}{members}",
+        "parameters": facts["parameters"],
+        "split": recipe["split"],
+        "trained_on": {name: parts["train"][name] for name in ("patients", "slices", "tumour_slices")},
+        "tested_on": tested,
+        "scores": _scores(folder),
+        "reliability": _reliability(folder),
+        "weights_sha256": saved.read(folder)["weights_sha256"],
+        "version": facts["environment"]["brain_tumor"],
+        "intended": INTENDED,
+    }
+
+
+def meaning(card: dict[str, Any], probability: float) -> str:
+    """What a slice's highest probability was worth on test slices, in a sentence; ``""`` where that was not measured."""
+    for row in card["reliability"]:
+        if row["from"] <= probability <= row["to"] and row["slices"]:
+            share = 100 * row["tumour"] / row["slices"]
+            between = f"from {row['from']:.1f} to {row['to']:.1f}"
+            return f"Of {row['slices']} test slices with a highest probability {between}, {share:.0f} % held tumour."
+    return ""
+
+
+def _scores(folder: Path) -> list[dict[str, Any]]:
+    try:
+        scores = read_table(folder / scoring.SCORES)
+    except FileError:
+        return []
+    if "protocol" not in scores:
+        return []
+    native = scores[scores["size"] == scores["size"].max()].set_index("protocol")
+    rows = {name: native.loc[name] for name in HEADLINES if name in native.index}
+    return [
+        {"name": HEADLINES[name], "value": row.dice, "low": row.low, "high": row.high, "floor": row.floor}
+        for name, row in rows.items()
+    ]
+
+
+def _reliability(folder: Path) -> list[dict[str, Any]]:
+    try:
+        counts = read_table(folder / scoring.COUNTS)
+    except FileError:
+        return []
+    if "slice_probability" not in counts:
+        return []
+    slices = counts[counts["size"] == counts["size"].max()]
+    tumour = slices.tp + slices.fn > 0
+    groups = pd.cut(slices.slice_probability, list(EDGES), include_lowest=True, labels=False)
+    bins = zip(EDGES[:-1], EDGES[1:], strict=True)
+    return [
+        {"from": low, "to": high, "slices": int((groups == n).sum()), "tumour": int(tumour[groups == n].sum())}
+        for n, (low, high) in enumerate(bins)
+    ]

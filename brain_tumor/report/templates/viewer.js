@@ -1,0 +1,131 @@
+"use strict";
+// Steps through the slices of one picture. Red holds the slice, green the probability of tumour, blue a second layer.
+
+const MASK = [255, 194, 10];
+const LAYER = [64, 156, 255];
+
+class Viewer {
+  constructor(section) {
+    this.section = section;
+    this.facts = section.dataset;
+    this.width = Number(this.facts.width);
+    this.height = Number(this.facts.height);
+    this.columns = Number(this.facts.columns);
+    this.numbers = this.facts.numbers.split(",");
+    this.canvas = section.querySelector(".stage canvas");
+    this.place = Number(this.facts.first);
+    this.picture = new Image();
+    this.picture.addEventListener("load", () => this.begin());
+    this.picture.addEventListener("error", () => this.say("The slices cannot be loaded; the answer may be forgotten."));
+    this.picture.src = this.facts.source;
+  }
+
+  part(role) {
+    return this.section.querySelector(`[data-role="${role}"]`);
+  }
+
+  begin() {
+    const whole = document.createElement("canvas");
+    whole.width = this.picture.width;
+    whole.height = this.picture.height;
+    this.whole = whole.getContext("2d", { willReadFrequently: true });
+    this.whole.drawImage(this.picture, 0, 0);
+    this.called = this.numbers.map((_, place) => this.share(place) > 0);
+    for (const role of ["slice", "mask", "map"]) {
+      const input = this.part(role);
+      if (input) input.addEventListener("input", () => this.draw());
+    }
+    this.canvas.addEventListener("keydown", (event) => this.press(event));
+    this.canvas.addEventListener("wheel", (event) => this.roll(event), { passive: false });
+    this.drawBar();
+    this.draw();
+  }
+
+  pixels(place) {
+    const left = (place % this.columns) * this.width;
+    const top = Math.floor(place / this.columns) * this.height;
+    return this.whole.getImageData(left, top, this.width, this.height);
+  }
+
+  share(place) {
+    const { data } = this.pixels(place);
+    const threshold = Number(this.facts.threshold) * 255;
+    let count = 0;
+    for (let i = 1; i < data.length; i += 4) if (data[i] > threshold) count += 1;
+    return count;
+  }
+
+  opacity(role) {
+    const input = this.part(role);
+    return input ? Number(input.value) / 100 : 0;
+  }
+
+  draw() {
+    const slider = this.part("slice");
+    this.place = slider ? Number(slider.value) : 0;
+    const tile = this.pixels(this.place);
+    const { data } = tile;
+    const threshold = Number(this.facts.threshold) * 255;
+    const mask = this.opacity("mask");
+    const layer = this.opacity("map");
+    let highest = 0;
+    let count = 0;
+    for (let i = 0; i < data.length; i += 4) {
+      const [grey, probability, second] = [data[i], data[i + 1], data[i + 2]];
+      highest = Math.max(highest, probability);
+      const inside = probability > threshold;
+      if (inside) count += 1;
+      const over = (layer * second) / 255;
+      for (let channel = 0; channel < 3; channel += 1) {
+        let value = grey + (LAYER[channel] - grey) * over;
+        if (inside) value += (MASK[channel] - value) * mask;
+        data[i + channel] = value;
+      }
+    }
+    this.canvas.getContext("2d").putImageData(tile, 0, 0);
+    const number = this.numbers[this.place];
+    const words = count ? `called tumour, highest probability ${(highest / 255).toFixed(2)}` : `no tumour called, highest probability ${(highest / 255).toFixed(2)}`;
+    this.canvas.setAttribute("aria-label", `Slice ${number}: ${words}`);
+    if (this.part("number")) this.part("number").textContent = `${number} (${this.place + 1} of ${this.numbers.length})`;
+    if (slider) slider.setAttribute("aria-valuetext", `slice ${number}`);
+    this.say(`Slice ${number}: ${words}.`);
+  }
+
+  drawBar() {
+    const bar = this.part("bar");
+    if (!bar) return;
+    const pen = bar.getContext("2d");
+    const step = bar.width / this.numbers.length;
+    pen.fillStyle = `rgb(${MASK.join(",")})`;
+    this.called.forEach((tumour, place) => { if (tumour) pen.fillRect(place * step, 0, Math.max(step, 1), bar.height); });
+  }
+
+  step(places) {
+    const slider = this.part("slice");
+    if (!slider) return;
+    slider.value = Math.min(this.numbers.length - 1, Math.max(0, this.place + places));
+    this.draw();
+  }
+
+  press(event) {
+    const steps = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10, Home: -1e6, End: 1e6 };
+    if (event.key in steps) {
+      event.preventDefault();
+      this.step(steps[event.key]);
+    }
+  }
+
+  roll(event) {
+    if (this.numbers.length > 1 && event.deltaY) {
+      event.preventDefault();
+      this.step(Math.sign(event.deltaY));
+    }
+  }
+
+  say(words) {
+    const place = this.part("reading");
+    if (place) place.textContent = words;
+  }
+}
+
+for (const section of document.querySelectorAll("[data-viewer]")) new Viewer(section);
