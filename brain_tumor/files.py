@@ -68,7 +68,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Write ``value`` as indented JSON with a stable key order, atomically."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, canonical_json(value))
+
+
+def canonical_json(value: object) -> str:
+    """A JSON value as text, the same for the same value."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: Path, needs: Iterable[str] = ()) -> dict:
@@ -81,7 +86,15 @@ def read_json(path: Path, needs: Iterable[str] = ()) -> dict:
         FileNotFoundError: no such file.
         FileError: it is empty, cut short, holds no JSON object, or lacks a name.
     """
-    content = Path(path).read_bytes()
+    return parse_json(Path(path).read_bytes(), path, needs)
+
+
+def parse_json(content: bytes, path: Path | str, needs: Iterable[str] = ()) -> dict:
+    """The JSON object in these bytes of ``path``.
+
+    Raises:
+        FileError: as :func:`read_json`.
+    """
     try:
         value = json.loads(content.decode("utf-8"))
     except UnicodeDecodeError:
@@ -95,7 +108,7 @@ def read_json(path: Path, needs: Iterable[str] = ()) -> dict:
     return value
 
 
-def damaged(path: Path, reason: str, remedy: str = "") -> FileError:
+def damaged(path: Path | str, reason: str, remedy: str = "") -> FileError:
     """The refusal of a file that cannot be read, in one line: what is wrong with it and what to do next."""
     error = FileError(f"{path}: damaged ({reason}){remedy and '; '}{remedy}")
     error.reason = reason

@@ -32,6 +32,7 @@ VERBS = {
     "pretrain": "Train an encoder on a public picture set, less its copies and slices of the LGG data.",
     "evaluate": "Score a finished run on its test part, or compare it with another.",
     "predict": "Outline the tumour in one slice or one case, or tell which slices show one.",
+    "model": "Pack a trained model into one file, and take one that was packed.",
     "serve": "Serve a page on this machine: drop an exam, see what a network outlines.",
     "bench": "Measure which precision, threads and batch train fastest on this machine.",
     "runs": "List the runs of this home with their state and scores.",

@@ -9,9 +9,10 @@ from brain_tumor.models.backend import load_keras
 
 
 def predict(
-    run: str = typer.Argument(help="A run's name, the beginning of it, or its folder."),
+    run: str = typer.Argument(help="A run's name, the beginning of it, or its folder; or a packed model's name."),
     what: str = typer.Argument(
-        metavar="IMAGE_OR_CASE", help="A slice as a picture file, a case's folder or zip, or a case of the run's cohort."
+        metavar="IMAGE_OR_CASE",
+        help="A slice as a picture, an exam as a folder, a zip or a NIfTI file, or a case of the run's cohort.",
     ),
     out: Path = typer.Option(None, help="Where the overlay of an outline goes: .png, .tif or .jpg."),
     flair_run: str = typer.Option(
@@ -21,6 +22,7 @@ def predict(
         None,
         help="Also write the mask: a slice's as .png or .tif, 0 and 255; a case's as a folder of .tif, or one .nii.gz, 0 and 1.",
     ),
+    anyway: bool = typer.Option(False, "--anyway", help="Predict what looks unlike the training slices, too."),
 ) -> None:
     """Outline the tumour in one slice or one case, or tell which slices show one. Research use only: not for diagnosis."""
     from brain_tumor.cli import outputs
@@ -33,30 +35,34 @@ def predict(
     outputs.check(overlay, _mask_output(mask, is_case), inputs=[path] if is_file else [])
 
     load_keras()
-    from brain_tumor.errors import DataError
-    from brain_tumor.experiments.run import finished_recipe, trained_cohort
+    from brain_tumor.errors import DataError, UnfamiliarError
+    from brain_tumor.experiments import familiar
+    from brain_tumor.experiments.run import trained_cohort
     from brain_tumor.inference.predictor import Predictor
     from brain_tumor.inference.route import Router
-    from brain_tumor.training.runs import find_run
+    from brain_tumor.records import package
+    from brain_tumor.training.runs import RunFolder, find_run
 
-    folder = find_run(run)
-    outlines = finished_recipe(folder).LEARNS_MASKS
-    if outlines and not out:
-        raise DataError(f"{folder.path.name}: outlines tumours; say where the overlay goes with --out")
-    if not outlines and (out or mask):
-        raise DataError(
-            f"{folder.path.name}: tells slices with tumour from others, it outlines nothing; leave out --out and --mask"
-        )
-    predictor = Predictor.load(folder.path)
-    source = path if is_file else trained_cohort(folder)[what]
+    folder = package.find(run)
+    predictor = familiar.load(folder)
+    if predictor.outlines and not out:
+        raise DataError(f"{folder.name}: outlines tumours; say where the overlay goes with --out")
+    if not predictor.outlines and (out or mask):
+        raise DataError(f"{folder.name}: tells slices with tumour from others, it outlines nothing; leave out --out and --mask")
+    source = path if is_file else trained_cohort(RunFolder(folder))[what]
     exam = predictor.exam(source)
     for note in exam.notes:
         typer.echo(note)
+    if not anyway:
+        try:
+            predictor.check(exam)
+        except UnfamiliarError as error:
+            raise UnfamiliarError(f"{error}; --anyway predicts it all the same") from None
     if flair_run:
-        other = find_run(flair_run)
-        predictor, missing = Router(predictor, Predictor.load(other.path)).choose(exam)
+        other = find_run(flair_run).path
+        predictor, missing = Router(predictor, Predictor.load(other)).choose(exam)
         folder = other if missing else folder
-        typer.echo(f"{'lacks ' + ' and '.join(missing) if missing else 'has all sequences'}: {folder.path.name} answers")
+        typer.echo(f"{'lacks ' + ' and '.join(missing) if missing else 'has all sequences'}: {folder.name} answers")
     answer = predictor.predict(exam)
     if predictor.outlines:
         masks = _outline(answer, exam, predictor, out)
@@ -64,7 +70,7 @@ def predict(
             _write_masks(mask, masks, exam, is_case)
     else:
         _classify(answer, predictor.threshold)
-    typer.echo(f"research use only, not for diagnosis; run {folder.path.name}")
+    typer.echo(f"research use only, not for diagnosis; run {folder.name}")
 
 
 def _mask_output(mask: Path | None, is_case: bool) -> Any:
@@ -89,7 +95,7 @@ def _write_masks(path: Path, masks: Any, exam: Any, is_case: bool) -> None:
     from brain_tumor.report.figures import overlay
 
     if outputs.has_ending(path, nifti.ENDINGS):
-        nifti.write_mask(path, masks, exam.spacing_mm)
+        nifti.write_mask(path, masks, exam.spacing_mm, exam.grid)
     else:
         for number, plane in zip(exam.asked, masks, strict=True):
             overlay.save_picture(plane * 255, path / f"{exam.name}_{number}_mask.tif" if is_case else path)

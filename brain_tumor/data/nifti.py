@@ -155,8 +155,8 @@ def write_mask(path: Path, mask: np.ndarray, spacing_mm: Spacing | None = None, 
     Args:
         path: ``.nii`` or ``.nii.gz``.
         spacing_mm: the size of a voxel, slice distance first; None: not known, written as 1 mm.
-        grid: how the exam's own volume lies: the mask is written as that is stored. Without it where the patient lay in the scanner
-            is not known: the file, ``(W, H, Z)``, says so (both form codes 0), and a viewer shows the voxel grid.
+        grid: how the exam's own volume lies: the mask is written as that is stored. Without it where the patient lay in the
+            scanner is not known: the file, ``(W, H, Z)``, says so (both form codes 0), and a viewer shows the voxel grid.
     """
     with files.atomic_path(path) as temporary:
         _image(mask.astype(np.uint8), spacing_mm, grid).to_filename(temporary)

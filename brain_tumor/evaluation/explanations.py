@@ -1,7 +1,7 @@
 """How well a map points at the tumour: maps of where a network looked, scored on experts' masks.
 
-Only slices with tumour are scored. A map is compared with maps that know nothing of the network, such as brightness: one that does
-not beat those tells nothing about it (Arun 2021, doi 10.1148/ryai.2021200267, found this of most methods in radiology).
+Only slices with tumour are scored. A map is compared with maps that know nothing of the network, such as brightness: one that
+does not beat those tells nothing about it (Arun 2021, doi 10.1148/ryai.2021200267, found this of most methods in radiology).
 """
 
 import numpy as np

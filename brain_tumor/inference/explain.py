@@ -1,8 +1,8 @@
 """Explanations: maps of the pixels that an answer rests on.
 
 A map is a claim, and it may be wrong: :mod:`brain_tumor.evaluation.explanations` scores maps on experts' masks, beside maps that
-know nothing of the network. Of a classifier the logit of tumour is explained; of a network for masks, the mean logit of the pixels
-that it calls tumour (Vinogradova 2020, arXiv 2002.11434), or of its most probable pixel where it calls none.
+know nothing of the network. Of a classifier the logit of tumour is explained; of a network for masks, the mean logit of the
+pixels that it calls tumour (Vinogradova 2020, arXiv 2002.11434), or of its most probable pixel where it calls none.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,8 @@ class Explanation:
     Attributes:
         case_id: whose.
         slice_numbers: ``(n,)`` int.
-        maps: ``(n, H, W)`` float32 at the exam's own size: 1 where a slice's answer rests most, 0 where nothing speaks for tumour.
+        maps: ``(n, H, W)`` float32 at the exam's own size: 1 where a slice's answer rests most, 0 where nothing speaks for
+            tumour.
         method: a name of :data:`METHODS`.
         level: the network's level that it was made from; ``""`` of occlusion.
     """
@@ -184,6 +185,6 @@ def _bell(plane: np.ndarray) -> np.ndarray:
         return np.ones_like(plane)
     rows, columns = np.nonzero(head)
     row, column = np.ogrid[: plane.shape[0], : plane.shape[1]]
-    spread = max(np.ptp(rows), np.ptp(columns), 1) / 4
+    spread = max(int(np.ptp(rows)), int(np.ptp(columns)), 1) / 4
     distance = (row - rows.mean()) ** 2 + (column - columns.mean()) ** 2
     return np.exp(-distance / (2 * spread**2)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Anything that a person hands us, as an exam: a picture, a NIfTI volume, an exam's folder or zip, an array, or a case of a cohort.
+"""Anything that a person hands us, as an exam: a picture, a volume, an exam's folder or zip, an array, or a case of a cohort.
 
 The size of a picture or volume is checked before a pixel is decoded (:mod:`brain_tumor.data.picture`,
 :mod:`brain_tumor.data.nifti`). What lies in memory is read there, and never written to a disk.
@@ -66,13 +66,13 @@ def exam(
 ) -> Exam:
     """Read an exam.
 
-    A lone slice of one channel stands for every sequence of a network that takes several, and so does a lone volume. Otherwise the
-    number of channels is the source's own; :meth:`brain_tumor.inference.predictor.Predictor.predict` refuses another than its
+    A lone slice of one channel stands for every sequence of a network that takes several, and so does a lone volume. Otherwise
+    the number of channels is the source's own; :meth:`brain_tumor.inference.predictor.Predictor.predict` refuses another than its
     network's.
 
     Args:
-        source: a picture file; a NIfTI file; a folder of one exam's slices or of a NIfTI file a sequence, or its zip; any such file
-            in memory; ``(H, W)``, ``(H, W, C)`` or ``(Z, H, W, C)`` uint8; or a case.
+        source: a picture file; a NIfTI file; a folder of one exam's slices or of a NIfTI file a sequence, or its zip; any such
+            file in memory; ``(H, W)``, ``(H, W, C)`` or ``(Z, H, W, C)`` uint8; or a case.
         by_exam: the network's answer for a slice depends on its whole exam (normalisation ``volume``, or neighbours), so
             the other slices are read too where they lie beside a picture.
         name: what to call an array.

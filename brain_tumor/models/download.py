@@ -10,13 +10,13 @@ from brain_tumor.progress import Bar
 PATIENCE_SECONDS = 30.0  # a server silent for so long is taken for gone
 
 
-def download(url: str, path: Path, md5: str, timeout: float = PATIENCE_SECONDS) -> None:
+def download(url: str, path: Path, digest: str, timeout: float = PATIENCE_SECONDS) -> None:
     """Fetch ``url`` to ``path``; what is not exactly the expected file never gets that name. A second call starts anew.
 
     Args:
         url: over HTTP or HTTPS; redirections are followed.
         path: where the file will lie; its folder is made.
-        md5: hex digest of the whole file, as the publisher states it.
+        digest: of the whole file, as the publisher states it: ``md5:...`` or ``sha256:...`` in hex.
         timeout: seconds of silence after which the server is given up.
 
     Raises:
@@ -25,7 +25,7 @@ def download(url: str, path: Path, md5: str, timeout: float = PATIENCE_SECONDS) 
     try:
         with Bar(f"downloading {path.name}, kB", total=0) as bar:
             fetch = pooch.HTTPDownloader(progressbar=_Received(bar), timeout=timeout)
-            pooch.retrieve(url, f"md5:{md5}", path.name, path.parent, downloader=fetch)
+            pooch.retrieve(url, digest, path.name, path.parent, downloader=fetch)
     except (OSError, ValueError) as error:  # an error of requests is an OSError; another hash than expected a ValueError
         raise ModelError(f"{url}: not downloaded ({' '.join(str(error).split())})") from error
 

@@ -1,7 +1,7 @@
 """A network's named levels: where its planes are of half the input's height and width, of a quarter, and so on.
 
-``P1`` to ``P5`` are the levels on the way down, numbered as in feature pyramids (Lin 2017, arXiv 1612.03144): planes of level k are
-the input's divided by 2 to the power of k. ``D4`` to ``D0`` are those of a U-Net on the way up again.
+``P1`` to ``P5`` are the levels on the way down, numbered as in feature pyramids (Lin 2017, arXiv 1612.03144): planes of level k
+are the input's divided by 2 to the power of k. ``D4`` to ``D0`` are those of a U-Net on the way up again.
 """
 
 from collections.abc import Callable

@@ -85,7 +85,7 @@ def imagenet_file(backbone: str) -> Path:
     path, expected = folder() / entry["name"], entry["md5"]
     if not path.exists():
         try:
-            download(entry["url"], path, expected)
+            download(entry["url"], path, f"md5:{expected}")
         except ModelError as error:
             raise ModelError(
                 f"{error}; put the file at {readable(path)} by hand (MD5 {expected}), "

@@ -1,5 +1,6 @@
 """A model's card: what it was trained on, how well it did on patients that it had never seen, and what it is not for."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def _reliability(folder: Path) -> list[dict[str, Any]]:
     slices = counts[counts["size"] == counts["size"].max()]
     tumour = slices.tp + slices.fn > 0
     groups = pd.cut(slices.slice_probability, list(EDGES), include_lowest=True, labels=False)
-    bins = zip(EDGES[:-1], EDGES[1:], strict=True)
+    bins = itertools.pairwise(EDGES)
     return [
         {"from": low, "to": high, "slices": int((groups == n).sum()), "tumour": int(tumour[groups == n].sum())}
         for n, (low, high) in enumerate(bins)

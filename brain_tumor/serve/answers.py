@@ -14,6 +14,7 @@ from PIL import Image
 from brain_tumor.data import nifti
 from brain_tumor.data.cohort import missing_sequences, title_of
 from brain_tumor.data.memory import MemoryFile
+from brain_tumor.errors import DataError
 from brain_tumor.inference import explain
 from brain_tumor.inference.cascade import Finding
 from brain_tumor.inference.intake import Exam
@@ -152,7 +153,7 @@ class Answer:
         return viewer.sprite(self.planes, self.finding.outline.native, self.maps)
 
     def sheet(self) -> bytes:
-        """The outlines over all slices, for a page without scripts and for the report; of many slices, those around the foremost."""
+        """The outlines over the slices, for a page without scripts and for the report; of many, those around the foremost."""
         first = max(0, min(self.foremost - 12, len(self.numbers) - 24))
         some = slice(first, first + 24)
         images = self.exam.images[self.exam.rows][some]
@@ -172,8 +173,6 @@ def answer(file: MemoryFile, served: Served, progress: Callable[[float], None], 
         DataError: the file cannot be read, or holds more slices than the page shows.
         UnfamiliarError: it looks unlike what the network was trained on.
     """
-    from brain_tumor.errors import DataError
-
     started, predictor = time.monotonic(), served.predictor
     exam = predictor.exam(file)
     if len(exam.rows) > MOST_SLICES:

@@ -1,6 +1,8 @@
 """The application: pages for a person, and the API for a program (:mod:`brain_tumor.serve.api`)."""
 
+import base64
 import io
+import json
 from functools import partial
 from pathlib import Path
 
@@ -163,8 +165,6 @@ def _file(found: Answer, name: str) -> Response:
     elif name == "mask.nii.gz":
         content, ending, kind = found.mask_nifti(), "_mask.nii.gz", "application/gzip"
     elif name == "answer.json":
-        from flask import json
-
         content, ending, kind = json.dumps(found.to_json(), indent=2).encode(), ".json", "application/json"
     elif name == "report.html":
         content, ending, kind = _report(found).encode(), ".html", "text/html"
@@ -175,8 +175,6 @@ def _file(found: Answer, name: str) -> Response:
 
 def _report(found: Answer) -> str:
     """One page of one exam that needs nothing but itself."""
-    import base64
-
     style = (Path(__file__).parent / "static" / "style.css").read_text(encoding="utf-8")
     picture = base64.b64encode(found.sheet()).decode()
     return render_template("report.html", answer=found, served=found.served, style=style, picture=picture)

@@ -95,7 +95,7 @@ class Review:
 
         @app.get("/review/<case_id>")
         def review_case(case_id: str) -> str:
-            numbers, _, truth, probability = self.load(known(case_id))
+            numbers, _, truth, _ = self.load(known(case_id))
             areas = truth.sum(axis=(1, 2))
             row = self.table().set_index("case_id").loc[case_id]
             return render_template(

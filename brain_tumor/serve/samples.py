@@ -26,7 +26,7 @@ class Sample:
 
 
 def draw(served: Served) -> dict[str, Sample]:
-    """A whole exam and one slice of it, by the names of their addresses; none for a network of other sequences than the phantom's."""
+    """A whole exam and one slice of it, by the names in their addresses; none for a network of other sequences."""
     cohort = open_phantom(PATIENTS)
     if tuple(served.predictor.sequences) != cohort.sequences:
         return {}

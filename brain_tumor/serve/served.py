@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from brain_tumor.errors import BrainTumorError, DataError, RunError
-from brain_tumor.experiments import familiar, run as experiment
+from brain_tumor.experiments import familiar
 from brain_tumor.inference.cascade import Cascade
 from brain_tumor.inference.predictor import Predictor
-from brain_tumor.paths import data_folder
-from brain_tumor.records import card as cards
-from brain_tumor.training.runs import RunFolder, all_runs, find_run
+from brain_tumor.records import card as cards, package
+from brain_tumor.training.runs import all_runs
 
-MODELS = "models"  # in the data folder: those that came in one file
 NONE = (
     "no finished run that outlines tumours is here. `brain-tumor demo` trains one on synthetic patients in minutes; "
     "`brain-tumor ladder ladder-15m` trains one on the LGG data; `brain-tumor model get FILE` takes one that was packed"
@@ -45,37 +43,22 @@ def load(named: str = "") -> Served:
     """Load a network, ready to predict.
 
     Args:
-        named: a run's name or folder, or a package's name; ``""`` for the best of this home: the one with the highest mean Dice of
-            test patients. A phantom's network is taken only where there is no other.
+        named: a run's name or folder, or a package's name; ``""`` for the best of this home: the one with the highest mean Dice
+            of test patients. A phantom's network is taken only where there is no other.
 
     Raises:
         BrainTumorError: there is none, or it is damaged.
     """
-    folder, why = (_named(named), "It was named when the server was started.") if named else _best()
-    predictor = Predictor.load(folder)
+    folder, why = (package.find(named), "It was named when the server was started.") if named else _best()
+    predictor = familiar.load(folder)
     if not predictor.outlines:
         raise DataError(f"{folder.name}: tells slices and outlines nothing; the page needs a network that outlines")
-    if predictor.familiarity is None and (folder / "run.json").is_file():
-        run = RunFolder(folder)
-        familiar.of(run, experiment.trained_cohort(run))
-        predictor = Predictor.load(folder)
     return Served(folder.name, Cascade(predictor), cards.of(folder), why)
-
-
-def packages() -> list[Path]:
-    """The folders of the models that came in one file."""
-    root = data_folder() / MODELS
-    return sorted(path.parent for path in root.glob(f"*/{cards.FILE}"))
-
-
-def _named(name: str) -> Path:
-    match = next((folder for folder in packages() if folder.name == name), None)
-    return match or find_run(name).path
 
 
 def _best() -> tuple[Path, str]:
     candidates = []
-    for folder in [*packages(), *(run.path for run in all_runs() if run.status == "finished")]:
+    for folder in [*package.packages(), *(run.path for run in all_runs() if run.status == "finished")]:
         try:
             card = cards.of(folder)
         except (BrainTumorError, KeyError):  # one damaged run hides no other

@@ -1,4 +1,4 @@
-"""An upload as a file in memory, known by its bytes: whatever its name says, it reaches no other decoder than that of its content."""
+"""An upload as a file in memory, known by its bytes: whatever its name says, only the decoder of its content reads it."""
 
 from pathlib import PurePosixPath
 

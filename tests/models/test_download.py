@@ -59,7 +59,7 @@ def listing(folder):
 @pytest.mark.parametrize("page", ["/good", "/moved", "/unannounced"])
 def test_the_expected_file_is_downloaded_whole(server, tmp_path, page):
     final = tmp_path / "deep" / "weights.h5"
-    download(server + page, final, MD5)
+    download(server + page, final, f"md5:{MD5}")
     assert final.read_bytes() == CONTENT
     assert listing(final.parent) == ["weights.h5"]
 
@@ -77,7 +77,7 @@ def test_anything_else_is_refused_and_leaves_nothing(server, tmp_path, page, wor
     (tmp_path / "old").write_bytes(b"old")
     for name in ("old", "new"):
         with pytest.raises(ModelError) as refusal:
-            download(server + page, tmp_path / name, MD5, timeout=0.2 if page == "/silent" else 30.0)
+            download(server + page, tmp_path / name, f"md5:{MD5}", timeout=0.2 if page == "/silent" else 30.0)
         assert str(refusal.value).startswith(f"{server}{page}: {words.replace('new', name)}")
         assert "\n" not in str(refusal.value)
     assert listing(tmp_path) == ["old"]
@@ -88,5 +88,5 @@ def test_no_server_is_said_in_one_line_and_nothing_is_made(tmp_path):
     with http.server.HTTPServer(("127.0.0.1", 0), Server) as gone:
         url = f"http://127.0.0.1:{gone.server_port}/good"
     with pytest.raises(ModelError, match=f"{url}: not downloaded .*refused"):
-        download(url, tmp_path / "deep" / "weights.h5", MD5)
+        download(url, tmp_path / "deep" / "weights.h5", f"md5:{MD5}")
     assert not (tmp_path / "deep" / "weights.h5").exists()
