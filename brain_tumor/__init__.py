@@ -13,13 +13,14 @@ The map, from the ground up; imports go only downward (``tests/test_layout.py`` 
 ``predictions/``    anybody's predictions: paired with masks, given patients, counted and scored; no Keras
 ``models/``         backbones, U-Nets, classifier, weights, freezing, settings: Keras, knows no data
 ``training/``       batches, augmentation, losses, optimisers, stages, pretraining, run folders
-``inference/``      exams from files, arrays or cases; predictions at native size; which network answers
+``inference/``      exams from files or arrays; predictions at native size; cascade, explanations, what is too unlike
 ``experiments/``    recipes, tasks, runs: train, predict, count, score, cross-validate, search; the ladder of budgets
 ``records/``        what git keeps of runs: commit, find, read; sidecars of reports
 ``report/``         ``figures/`` and ``pages/``: notebook to self-contained HTML, run pages, index, README block
+``serve/``          a page and a JSON API for one exam: uploads in memory, one prediction at a time
 ``studies/``        what one or two notebooks need: leaks, slice_detection, source_002, definitions, ingredients, ...
 ``face``            what ``import brain_tumor as bt`` offers: ``bt.train``, ``bt.open_run``, ...
-``cli/``            ``brain-tumor data|audit|score|pretrain|find-rate|train|ladder|crossval|grid|search|evaluate|predict|...``
+``cli/``            ``brain-tumor data|audit|score|pretrain|train|ladder|crossval|grid|search|evaluate|serve|...``
 ==================  =====================================================================================
 
 A number such as 002.20 is a row of ``reports/sources.csv``, which lists every feature and number of the five projects that this

@@ -45,7 +45,7 @@ def unpacked(path: Path) -> Path:
         return path
     try:
         with zipfile.ZipFile(path) as archive:
-            named = _members(path, archive)
+            named = _members(path, archive, MAX_FILES, MAX_BYTES)
             content = files.sha256_json([(name, info.file_size, info.CRC) for name, info in named.items()])
             folder = data_folder() / "cache" / f"zip-{content[:12]}"
             with files.locked(folder.parent / f".{folder.name}.lock"):
@@ -76,9 +76,7 @@ def members(file: MemoryFile, most_files: int, most_bytes: int) -> list[MemoryFi
         raise DataError(f"{file}: cannot be unpacked ({error})") from None
 
 
-def _members(
-    path: Path | MemoryFile, archive: zipfile.ZipFile, most_files: int = MAX_FILES, most_bytes: int = MAX_BYTES
-) -> dict[str, zipfile.ZipInfo]:
+def _members(path: Path | MemoryFile, archive: zipfile.ZipFile, most_files: int, most_bytes: int) -> dict[str, zipfile.ZipInfo]:
     """The files of a zip by their names, once all of them are within bounds."""
     named: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():

@@ -1,5 +1,6 @@
 """A predictor that knows what its training slices look like: learnt from them where its folder does not say so yet."""
 
+import contextlib
 from pathlib import Path
 
 from brain_tumor.data import owners
@@ -24,10 +25,8 @@ def load(folder: Path) -> Predictor:
     if (folder / DESCRIPTION).is_file() and not (folder / familiarity.FILE).is_file():
         run = RunFolder(folder)
         experiment.finished_recipe(run)
-        try:
+        with contextlib.suppress(DataError, RunError):  # the training data are not here, or others are
             learn(run, experiment.trained_cohort(run))
-        except (DataError, RunError):  # other data than it was trained on, or none
-            pass
     return Predictor.load(folder)
 
 

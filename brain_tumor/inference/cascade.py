@@ -21,14 +21,14 @@ class Finding:
 
     Attributes:
         probability: ``(n,)`` float32, that a slice shows tumour.
-        called: ``(n,)`` bool, where tumour is called.
+        positive: ``(n,)`` bool, where tumour is called.
         outline: the probability of each pixel.
         masks: ``(n, H, W)`` uint8 in {0, 1}, what is called tumour.
         measures: of the masks.
     """
 
     probability: np.ndarray
-    called: np.ndarray
+    positive: np.ndarray
     outline: Prediction
     masks: np.ndarray
     measures: Measures
@@ -68,10 +68,10 @@ class Cascade:
         masks = outline.masks(self.outliner.threshold)
         if self.detector is None:
             probability = (outline.native.max(axis=(1, 2)) / 255).astype(np.float32)
-            called = masks.any(axis=(1, 2))
+            positive = masks.any(axis=(1, 2))
         else:
             probability = self.detector.predict(exam).probability
-            called = probability > self.detector.threshold
-            masks = masks * called[:, None, None].astype(np.uint8) if self.gated else masks
+            positive = probability > self.detector.threshold
+            masks = masks * positive[:, None, None].astype(np.uint8) if self.gated else masks
         planes = exam.images[exam.rows][..., self.outliner.reference]
-        return Finding(probability, called, outline, masks, measure(planes, masks, outline.slice_numbers, exam.spacing_mm))
+        return Finding(probability, positive, outline, masks, measure(planes, masks, outline.slice_numbers, exam.spacing_mm))

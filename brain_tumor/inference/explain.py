@@ -130,8 +130,8 @@ def counted(predictor: Predictor, batch: np.ndarray) -> np.ndarray:
         return np.ones_like(logits)
     probabilities = decision.probabilities(logits)
     highest = probabilities.max(axis=(1, 2, 3), keepdims=True)
-    called = np.where(highest > predictor.threshold, probabilities > predictor.threshold, probabilities == highest)
-    return (called / called.sum(axis=(1, 2, 3), keepdims=True)).astype(np.float32)
+    region = np.where(highest > predictor.threshold, probabilities > predictor.threshold, probabilities == highest)
+    return (region / region.sum(axis=(1, 2, 3), keepdims=True)).astype(np.float32)
 
 
 def _batches(images: np.ndarray, scaling: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:

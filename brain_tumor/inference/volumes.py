@@ -23,7 +23,7 @@ NAMES = {
     FLAIR: (FLAIR, "fla", "t2f", "t2flair"),
     "t2": ("t2", "t2w"),
 }
-LABELS = ("seg", "mask", "label", "labels", "segmentation")
+LABELS = ("seg", "mask", "label")  # how words of such a name begin
 WORD = re.compile(r"[a-z0-9]+")
 GRID_MM = 0.01  # how far two affines may lie apart
 
@@ -93,7 +93,7 @@ def sequence_of(file: File) -> str | None:
 
 def is_labels(file: File) -> bool:
     """Whether a file's name says that it holds labels and no picture."""
-    return any(word in LABELS for word in WORD.findall(nifti.stem(file).lower()))
+    return any(word.startswith(LABELS) for word in WORD.findall(nifti.stem(file).lower()))
 
 
 def _bytes(volume: nifti.Volume) -> np.ndarray:

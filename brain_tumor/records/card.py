@@ -7,11 +7,13 @@ from typing import Any
 import pandas as pd
 
 from brain_tumor import files
-from brain_tumor.errors import FileError
+from brain_tumor.errors import BrainTumorError, FileError
 from brain_tumor.evaluation import scoring
 from brain_tumor.evaluation.storage import read_table
+from brain_tumor.experiments import tasks
+from brain_tumor.experiments.tasks import Task
 from brain_tumor.models import saved
-from brain_tumor.records import lookup
+from brain_tumor.records import lookup, records
 
 FILE = "card.json"
 INTENDED = "Research use only. Not for diagnosis, and not for any decision about a patient."
@@ -21,8 +23,8 @@ DATA = {
 }
 HEADLINES = {
     "patient mean": "Dice, mean of patients",
-    "slice, empty = 1": "Dice of slices, empty = 1",
-    "patient median": "median",
+    "patient median": "Dice, median of patients",
+    "slice, empty = 1": "Dice, mean of slices (empty and predicted empty = 1)",
 }
 EDGES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)  # of the highest probability in a slice
 
@@ -43,6 +45,7 @@ def of(folder: Path) -> dict[str, Any]:
         return files.read_json(folder / FILE, ("name", "cohort", "phantom", "weights_sha256"))
     facts = lookup.run_facts(folder)
     recipe, parts = facts["recipe"], facts["parts"]
+    task = tasks.of(recipe["task"])
     members = f", {recipe['members']} networks averaged" if recipe.get("members", 1) > 1 else ""
     tested = {name: parts["test"][name] for name in ("patients", "slices", "tumour_slices")}
     return {
@@ -51,13 +54,13 @@ def of(folder: Path) -> dict[str, Any]:
         "data": DATA.get(recipe["cohort"], f"the cohort {recipe['cohort']}"),
         "phantom": facts["phantom"],
         "sequences": facts["sequences"],
-        "task": recipe["task"],
+        "outlines": task.recipe.LEARNS_MASKS,
         "network": f"{recipe['model']} at {recipe['size']} x {recipe['size']}{members}",
         "parameters": facts["parameters"],
         "split": recipe["split"],
         "trained_on": {name: parts["train"][name] for name in ("patients", "slices", "tumour_slices")},
         "tested_on": tested,
-        "scores": _scores(folder),
+        "scores": _scores(folder, task),
         "reliability": _reliability(folder),
         "weights_sha256": saved.read(folder)["weights_sha256"],
         "version": facts["environment"]["brain_tumor"],
@@ -75,33 +78,29 @@ def meaning(card: dict[str, Any], probability: float) -> str:
     return ""
 
 
-def _scores(folder: Path) -> list[dict[str, Any]]:
+def _scores(folder: Path, task: Task) -> list[dict[str, Any]]:
     try:
         scores = read_table(folder / scoring.SCORES)
     except FileError:
         return []
-    if "protocol" not in scores:
-        return []
-    native = scores[scores["size"] == scores["size"].max()].set_index("protocol")
-    rows = {name: native.loc[name] for name in HEADLINES if name in native.index}
+    names, values = task.scored
+    if "size" in scores:
+        scores = scores[scores["size"] == scores["size"].max()]
+    rows = scores.set_index(names)
+    chosen = [name for name in HEADLINES if name in rows.index]
+    numbers = {"value": values, "low": "low", "high": "high", "floor": "floor"}
     return [
-        {"name": HEADLINES[name], "value": row.dice, "low": row.low, "high": row.high, "floor": row.floor}
-        for name, row in rows.items()
+        {"name": HEADLINES[name]} | {number: float(rows[column][name]) for number, column in numbers.items()} for name in chosen
     ]
 
 
 def _reliability(folder: Path) -> list[dict[str, Any]]:
     try:
-        counts = read_table(folder / scoring.COUNTS)
-    except FileError:
+        slices = records.read_slices(folder)
+    except BrainTumorError:
         return []
-    if "slice_probability" not in counts:
-        return []
-    slices = counts[counts["size"] == counts["size"].max()]
-    tumour = slices.tp + slices.fn > 0
-    groups = pd.cut(slices.slice_probability, list(EDGES), include_lowest=True, labels=False)
-    bins = itertools.pairwise(EDGES)
+    groups = pd.cut(slices.probability, list(EDGES), include_lowest=True, labels=False)
     return [
-        {"from": low, "to": high, "slices": int((groups == n).sum()), "tumour": int(tumour[groups == n].sum())}
-        for n, (low, high) in enumerate(bins)
+        {"from": low, "to": high, "slices": int((groups == n).sum()), "tumour": int(slices.tumour[groups == n].sum())}
+        for n, (low, high) in enumerate(itertools.pairwise(EDGES))
     ]

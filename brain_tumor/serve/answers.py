@@ -63,9 +63,9 @@ class Answer:
         return self.exam.images[self.exam.rows][..., self.served.predictor.reference]
 
     @property
-    def called(self) -> list[int]:
+    def positive_slices(self) -> list[int]:
         """The numbers of the slices where tumour is called."""
-        return self.numbers[self.finding.called].tolist()
+        return self.numbers[self.finding.positive].tolist()
 
     @property
     def foremost(self) -> int:
@@ -102,9 +102,9 @@ class Answer:
         regions = {region["slice"]: region for region in measures["regions"]}
         empty = {"pixels": 0, "area_mm2": 0.0 if self.exam.spacing_mm else None, "box": None, "centre": None, "side": None}
         slices = [
-            {"slice": number, "probability": round(float(probability), 4), "called": bool(called)} | regions.get(number, empty)
-            for number, probability, called in zip(
-                self.numbers.tolist(), self.finding.probability, self.finding.called, strict=True
+            {"slice": number, "probability": round(float(probability), 4), "called": bool(positive)} | regions.get(number, empty)
+            for number, probability, positive in zip(
+                self.numbers.tolist(), self.finding.probability, self.finding.positive, strict=True
             )
         ]
         height, width = self.exam.images.shape[1:3]
@@ -120,8 +120,8 @@ class Answer:
                 "notes": self.notes,
             },
             "tumour": {
-                "called": bool(self.called),
-                "slices": self.called,
+                "called": bool(self.positive_slices),
+                "slices": self.positive_slices,
                 "voxels": measures["voxels"],
                 "ml": measures["ml"],
                 "highest_probability": round(float(self.finding.probability.max()), 4),
@@ -202,7 +202,7 @@ def _in_parts(served: Served, exam: Exam, progress: Callable[[float], None]) -> 
     planes = exam.images[exam.rows][..., served.predictor.reference]
     return Finding(
         np.concatenate([finding.probability for finding in findings]),
-        np.concatenate([finding.called for finding in findings]),
+        np.concatenate([finding.positive for finding in findings]),
         outline,
         masks,
         measure(planes, masks, exam.asked, exam.spacing_mm),
@@ -211,7 +211,7 @@ def _in_parts(served: Served, exam: Exam, progress: Callable[[float], None]) -> 
 
 def _maps(predictor: Predictor, exam: Exam, finding: Finding, progress: Callable[[float], None]) -> np.ndarray | None:
     """Where the network looked on the slices called tumour; None where none is."""
-    places = np.flatnonzero(finding.called)
+    places = np.flatnonzero(finding.positive)
     if not len(places):
         return None
     places = np.sort(places[np.argsort(-finding.probability[places], kind="stable")][:EXPLAINED])

@@ -36,10 +36,10 @@ def add(app: Flask, served: Served, worker: Worker) -> None:
         if upload is None or not upload.filename:
             raise Refusal(400, "no_file", "No file was sent; send one as the form field 'exam'.")
         file = uploads.received(upload.filename, upload.read())
-        found = worker.answer(partial(answer, file, served, maps=False))
-        if mask == "png" and len(found.numbers) > 1:
+        result = worker.answer(partial(answer, file, served, maps=False))
+        if mask == "png" and len(result.numbers) > 1:
             raise Refusal(400, "bad_option", "mask=png is of a lone slice; take mask=nifti for an exam.")
-        return found.to_json(mask)
+        return result.to_json(mask)
 
     @app.get("/api/v1/model")
     def api_model() -> dict[str, Any]:

@@ -153,28 +153,28 @@ def _answer(job: Job) -> Answer:
     return job.answer
 
 
-def _file(found: Answer, name: str) -> Response:
+def _file(result: Answer, name: str) -> Response:
     """A file of an answer by its name on the page."""
-    stem = uploads.plain(found.exam.name)
+    stem = uploads.plain(result.exam.name)
     if name == "slices.png":
-        return send_file(io.BytesIO(found.sprite.png), "image/png")
+        return send_file(io.BytesIO(result.sprite.png), "image/png")
     if name == "sheet.png":
-        return send_file(io.BytesIO(found.sheet()), "image/png")
+        return send_file(io.BytesIO(result.sheet()), "image/png")
     if name == "mask.png":
-        content, ending, kind = found.mask_png(), "_mask.png", "image/png"
+        content, ending, kind = result.mask_png(), "_mask.png", "image/png"
     elif name == "mask.nii.gz":
-        content, ending, kind = found.mask_nifti(), "_mask.nii.gz", "application/gzip"
+        content, ending, kind = result.mask_nifti(), "_mask.nii.gz", "application/gzip"
     elif name == "answer.json":
-        content, ending, kind = json.dumps(found.to_json(), indent=2).encode(), ".json", "application/json"
+        content, ending, kind = json.dumps(result.to_json(), indent=2).encode(), ".json", "application/json"
     elif name == "report.html":
-        content, ending, kind = _report(found).encode(), ".html", "text/html"
+        content, ending, kind = _report(result).encode(), ".html", "text/html"
     else:
         raise Refusal(404, "not_found", "There is no such file.")
     return send_file(io.BytesIO(content), kind, as_attachment=True, download_name=stem + ending)
 
 
-def _report(found: Answer) -> str:
+def _report(result: Answer) -> str:
     """One page of one exam that needs nothing but itself."""
     style = (Path(__file__).parent / "static" / "style.css").read_text(encoding="utf-8")
-    picture = base64.b64encode(found.sheet()).decode()
-    return render_template("report.html", answer=found, served=found.served, style=style, picture=picture)
+    picture = base64.b64encode(result.sheet()).decode()
+    return render_template("report.html", answer=result, served=result.served, style=style, picture=picture)

@@ -11,16 +11,16 @@ class Limits:
         upload_bytes: of one request.
         waiting: exams that may wait while one is predicted; one more is refused.
         seconds: that an exam may take, waiting included.
-        kept: answers that are kept for the page, the newest ones.
-        kept_seconds: how long each is.
+        answers: that the page can ask for, the newest ones.
+        answer_seconds: for how long.
         per_minute: predictions that one address may ask for in a minute; 0 for any number.
     """
 
     upload_bytes: int = 64 << 20
     waiting: int = 8
     seconds: float = 300.0
-    kept: int = 24
-    kept_seconds: float = 900.0
+    answers: int = 24
+    answer_seconds: float = 900.0
     per_minute: int = 0
 
 

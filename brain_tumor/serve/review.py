@@ -70,9 +70,9 @@ class Review:
         rows = []
         for case_id in self.cases:
             _, _, truth, probability = self.load(case_id)
-            called, tumour = probability > self.threshold * 255, truth > 0
-            dice = overlap.dice((called & tumour).sum(), (called & ~tumour).sum(), (~called & tumour).sum())
-            real, hit = tumour.any(axis=(1, 2)), called.any(axis=(1, 2))
+            predicted, tumour = probability > self.threshold * 255, truth > 0
+            dice = overlap.dice((predicted & tumour).sum(), (predicted & ~tumour).sum(), (~predicted & tumour).sum())
+            real, hit = tumour.any(axis=(1, 2)), predicted.any(axis=(1, 2))
             rows.append({"case_id": case_id, "dice": float(dice), "tumour": int(real.sum()), "missed": int((real & ~hit).sum())})
         return pd.DataFrame(rows).sort_values("dice")
 

@@ -64,7 +64,7 @@ def guard(app: Flask, token: str, hosts: set[str], limits: Limits) -> None:
     @app.after_request
     def harden(response: Response) -> Response:
         for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
+            response.headers[name] = value
         return response
 
 

@@ -63,7 +63,7 @@ def _best() -> tuple[Path, str]:
             card = cards.of(folder)
         except (BrainTumorError, KeyError):  # one damaged run hides no other
             continue
-        if card["task"] == "segmentation" and card["scores"]:
+        if card["outlines"] and card["scores"]:
             candidates.append((not card["phantom"], card["scores"][0]["value"], folder))
     if not candidates:
         raise RunError(NONE)

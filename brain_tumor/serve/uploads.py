@@ -11,6 +11,7 @@ KINDS = (
     (".tif", 0, b"II*\0"),
     (".tif", 0, b"MM\0*"),
     (".zip", 0, b"PK\x03\x04"),
+    (".zip", 0, b"PK\x05\x06"),  # of no file
     (".nii.gz", 0, GZIP),
     (".nii", 344, b"n+1\0"),
     (".nii", 4, b"n+2\0"),

@@ -72,7 +72,7 @@ class Worker:
     def __init__(self, limits: Limits):
         self.limits = limits
         self._waiting: queue.Queue[Job] = queue.Queue(limits.waiting)
-        self._kept: OrderedDict[str, Job] = OrderedDict()
+        self._answers: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
         threading.Thread(target=self._work, name="predict", daemon=True).start()
 
@@ -92,7 +92,7 @@ class Worker:
             raise Refusal(503, "busy", "Too many exams are waiting; try again in a minute.") from None
         if keep:
             with self._lock:
-                self._kept[job.key] = job
+                self._answers[job.key] = job
                 self._forget_old()
         return job
 
@@ -118,7 +118,7 @@ class Worker:
         """
         with self._lock:
             self._forget_old()
-            job = self._kept.get(key)
+            job = self._answers.get(key)
         if job is None:
             raise Refusal(404, "forgotten", "This answer is not here any more; answers are kept for a quarter of an hour.")
         return job
@@ -126,7 +126,7 @@ class Worker:
     def forget(self, key: str) -> None:
         """Drop a kept answer."""
         with self._lock:
-            self._kept.pop(key, None)
+            self._answers.pop(key, None)
 
     @property
     def waiting(self) -> int:
@@ -134,10 +134,10 @@ class Worker:
         return self._waiting.qsize()
 
     def _forget_old(self) -> None:
-        oldest = time.monotonic() - self.limits.kept_seconds
-        for key, job in list(self._kept.items()):
-            if len(self._kept) > self.limits.kept or job.born < oldest:
-                del self._kept[key]
+        oldest = time.monotonic() - self.limits.answer_seconds
+        for key, job in list(self._answers.items()):
+            if len(self._answers) > self.limits.answers or job.born < oldest:
+                del self._answers[key]
 
     def _work(self) -> None:
         while True:

@@ -153,7 +153,7 @@ def test_files_that_are_no_pictures_are_refused(tmp_path):
     with pytest.raises(DataError, match="none.tif: no such file"):
         intake.exam(tmp_path / "none.tif")
     for name in ("note.txt", "no-such-case"):
-        with pytest.raises(DataError, match=f"{name}: no folder, and no picture \\(.tif, "):
+        with pytest.raises(DataError, match=f"{name}: no folder, no NIfTI volume, and no picture \\(.tif, "):
             intake.exam(tmp_path / name)
 
 

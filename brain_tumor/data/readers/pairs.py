@@ -176,6 +176,8 @@ def read_volume(path: File, most: int = MAX_VOXELS) -> nifti.Volume:
     """
 
     def check_size(shape: Sequence[int]) -> None:
+        if not shape or min(shape) < 1:
+            raise DataError(f"{path}: no voxels, its shape is {' x '.join(map(str, shape)) or 'empty'}")
         if math.prod(map(int, shape)) > most or max(shape) > MAX_SIDE:
             size = " x ".join(map(str, shape))
             raise DataError(f"{path}: {size} voxels, more than the {most:,}, or {MAX_SIDE} a side, that are read")

@@ -1,0 +1,96 @@
+"""The API: one exam in, one answer out, the same bits as from Python, and what it says of itself."""
+
+import base64
+import io
+
+import jsonschema
+import numpy as np
+import pytest
+from PIL import Image
+
+from brain_tumor.data import nifti
+from brain_tumor.data.memory import MemoryFile
+from brain_tumor.serve import api
+from brain_tumor.serve.limits import Limits
+
+
+def valid(answer, name):
+    """Hold an answer against the document that describes it."""
+    schema = {"$ref": f"#/components/schemas/{name}", "components": api.document()["components"]}
+    jsonschema.Draft202012Validator(schema).validate(answer)
+    return answer
+
+
+@pytest.mark.parametrize("name", ["slice.png", "slice.jpg", "slice.tif", "grey.png", "exam.zip", "flair.nii.gz"])
+def test_every_kind_of_exam_is_answered_as_the_document_says(client, files, send, name):
+    response = send(client, name, files[name])
+    assert response.status_code == 200, response.json
+    answer = valid(response.json, "Answer")
+    assert len(answer["slices"]) == answer["exam"]["slices"]
+    assert answer["tumour"]["voxels"] == sum(row["pixels"] for row in answer["slices"])
+    assert answer["tumour"]["slices"] == [row["slice"] for row in answer["slices"] if row["called"]]
+    assert answer["tumour"]["called"] and "research use only" in answer["intended_use"].lower()
+    assert (answer["tumour"]["ml"] is None) == (name != "flair.nii.gz")
+
+
+def test_an_exam_gets_the_bits_that_python_gets(client, served, files, send):
+    answer = send(client, "exam.zip", files["exam.zip"], mask="nifti").json
+    assert answer["mask"]["encoding"] == "nii.gz;base64"
+    volume = nifti.read(MemoryFile("m.nii.gz", base64.b64decode(answer["mask"]["data"])), lambda shape: None)
+    exam = served.predictor.exam(MemoryFile("exam.zip", files["exam.zip"]))
+    prediction = served.predictor.predict(exam)
+    assert np.array_equal(volume.planes, prediction.masks(0.5)) and volume.planes.any()
+    highest = (prediction.native.max(axis=(1, 2)) / 255).round(4)
+    assert np.allclose([row["probability"] for row in answer["slices"]], highest, atol=1e-4)
+
+
+def test_a_slice_returns_its_mask_as_a_picture(client, served, files, send):
+    answer = send(client, "slice.png", files["slice.png"], mask="png").json
+    mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["mask"]["data"]))))
+    expected = served.predictor.predict(served.predictor.exam(MemoryFile("s.png", files["slice.png"]))).masks(0.5)[0] * 255
+    assert np.array_equal(mask, expected) and set(np.unique(mask)) == {0, 255}
+    row = answer["slices"][0]
+    top, left, bottom, right = row["box"]
+    assert mask[top:bottom, left:right].sum() == mask.sum() and row["pixels"] == (mask > 0).sum()
+
+
+def test_an_exam_of_many_slices_has_no_mask_as_one_picture(client, files, send):
+    response = send(client, "exam.zip", files["exam.zip"], mask="png")
+    assert (response.status_code, valid(response.json, "Refusal")["error"]["code"]) == (400, "bad_option")
+
+
+def test_the_model_says_what_it_is_worth(client):
+    card = valid(client.get("/api/v1/model").json, "Card")
+    assert card["scores"][0]["floor"] == 0.2 and card["why"]
+
+
+def test_the_document_names_every_address(client):
+    document = client.get("/api/v1/openapi.json").json
+    paths = {str(rule) for rule in client.application.url_map.iter_rules() if str(rule).startswith("/api/")}
+    assert paths == {*document["paths"], "/api/v1/openapi.json"}
+    jsonschema.Draft202012Validator.check_schema(document["components"]["schemas"]["Answer"])
+
+
+@pytest.mark.parametrize(
+    ("query", "form", "code"),
+    [({}, {}, "no_file"), ({"mask": "gif"}, {"exam": (io.BytesIO(b"x"), "a.png")}, "bad_option"), ({}, {"exam": "text"}, "no_file")],
+)
+def test_a_request_that_makes_no_sense(client, query, form, code):
+    response = client.post("/api/v1/predict", query_string=query, data=form)
+    assert (response.status_code, response.json["error"]["code"]) == (400, code)
+    valid(response.json, "Refusal")
+
+
+def test_too_large_is_told_in_json(make_client, send):
+    response = send(make_client(Limits(upload_bytes=1000)), "a.png", b"\x89PNG\r\n\x1a\n" + bytes(2000))
+    assert (response.status_code, response.json["error"]["code"]) == (413, "too_large")
+
+
+def test_other_methods_and_addresses(client):
+    assert client.get("/api/v1/predict").status_code == 405
+    assert client.get("/api/v1/nothing").json["error"]["code"] == "not_found"
+
+
+def test_health(client):
+    assert client.get("/healthz").json == {"status": "ok"}
+    assert client.get("/readyz").json == {"status": "ready", "model": "bright", "waiting": 0}

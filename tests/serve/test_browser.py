@@ -1,0 +1,191 @@
+"""The pages in a real browser: uploads of every kind, the keyboard alone, dark and narrow, nothing asked of the network.
+
+Needs Chromium and playwright. Without them these tests are skipped, but fail where ``CI=true``.
+"""
+
+import importlib.util
+import os
+import shutil
+import threading
+
+import pytest
+import waitress
+
+from brain_tumor.serve.app import create_app
+from brain_tumor.serve.limits import Limits
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WINDOWS = {
+    "desktop": {"viewport": {"width": 1280, "height": 800}},
+    "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True},
+}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium."""
+    missing = "" if CHROMIUM else "Chromium (apt-get install chromium)"
+    if importlib.util.find_spec("playwright") is None:
+        missing = "the Python package playwright"
+    if missing:
+        needed = os.environ.get("CI") == "true"
+        (pytest.fail if needed else pytest.skip)(f"NO BROWSER, the pages were not opened: {missing} is missing")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield chromium
+        chromium.close()
+
+
+def started(app):
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=8)
+    threading.Thread(target=server.run, daemon=True).start()
+    return server, f"http://127.0.0.1:{server.effective_port}"
+
+
+@pytest.fixture(scope="module")
+def address(served):
+    server, place = started(create_app(served, Limits(upload_bytes=1 << 20)))
+    yield place
+    server.close()
+
+
+@pytest.fixture
+def tab(browser, address, request):
+    """A page of the server; it must ask nobody else, and complain of nothing but what a test expects."""
+    page = browser.new_page(**WINDOWS[getattr(request, "param", "desktop")])
+    page.set_default_timeout(60_000)
+    strangers, complaints = [], []
+    page.on("request", lambda sent: None if sent.url.startswith((address, "data:")) else strangers.append(sent.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(address)
+    yield page
+    assert strangers == []
+    expected = "the server responded with a status of 4", "Multiple readback operations"  # of a refusal, and of what tests read
+    assert [line for line in complaints if not any(words in line for words in expected)] == []
+    assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth"), "wider than the window"
+    page.close()
+
+
+def hand_in(tab, tmp_path, name, content):
+    """Choose a file and send it; its result is there."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    tab.set_input_files("#exam", path)
+    tab.click("button:has-text('Predict')")
+
+
+def pixels(tab):
+    """The colours of the picture as it is drawn now."""
+    return tab.eval_on_selector(
+        ".stage canvas", "canvas => Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data)"
+    )
+
+
+@pytest.mark.parametrize("tab", WINDOWS, indirect=True)
+@pytest.mark.parametrize("name", ["slice.png", "slice.jpg", "slice.tif", "exam.zip", "flair.nii.gz"])
+def test_uploads(tab, tmp_path, files, name):
+    hand_in(tab, tmp_path, name, files[name])
+    tab.wait_for_selector("[data-role=reading]:has-text('probability')")
+    assert "tumour" in tab.inner_text(".verdict")
+    assert any(value for value in pixels(tab))
+
+
+def test_the_keyboard_alone(tab, tmp_path, files):
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.textContent") == "Skip to the content"
+    while "drawn exam" not in tab.evaluate("document.activeElement.textContent"):
+        tab.keyboard.press("Tab")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("[data-role=reading]:has-text('probability')")
+    tab.focus(".stage canvas")
+    tab.keyboard.press("End")
+    last = tab.inner_text("[data-role=number]")
+    tab.keyboard.press("ArrowLeft")
+    assert tab.inner_text("[data-role=number]") != last
+    tab.keyboard.press("Home")
+    assert tab.inner_text("[data-role=number]").startswith("1 (1 of ")
+    tab.keyboard.press("ArrowLeft")
+    assert tab.inner_text("[data-role=number]").startswith("1 (1 of ")
+    tab.focus("[data-role=slice]")
+    tab.keyboard.press("ArrowRight")
+    assert tab.inner_text("[data-role=number]").startswith("2 (2 of ")
+
+
+def test_opacity_changes_the_picture_and_nothing_else(tab, tmp_path, files):
+    hand_in(tab, tmp_path, "a.png", files["slice.png"])
+    tab.wait_for_selector("[data-role=reading]:has-text('called tumour')")
+    some = pixels(tab)
+    tab.fill("[data-role=mask]", "0")
+    plain = pixels(tab)
+    assert plain != some and all(plain[i] == plain[i + 1] == plain[i + 2] for i in range(0, len(plain), 4)), "grey without layers"
+    tab.fill("[data-role=map]", "100")
+    assert pixels(tab) != plain
+    tab.fill("[data-role=map]", "0")
+    tab.fill("[data-role=mask]", "45")
+    assert pixels(tab) == some
+
+
+def test_a_bad_file_is_told_in_place(tab, tmp_path):
+    hand_in(tab, tmp_path, "a.png", b"%PDF-1.7")
+    tab.wait_for_selector("#status:has-text('no file that can be read here')")
+    hand_in(tab, tmp_path, "b.png", b"\x89PNG\r\n\x1a\n" + bytes(2 << 20))
+    tab.wait_for_selector("#status:has-text('More than 1 MB')")
+
+
+def test_what_is_refused_later_is_told_too(tab, tmp_path, files):
+    hand_in(tab, tmp_path, "a.zip", files["exam.zip"][:400])
+    tab.wait_for_selector("#status:has-text('damaged zip')")
+
+
+def test_dropped_files(tab, files):
+    data = list(files["slice.png"])
+    drop = """([form, data]) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([new Uint8Array(data)], 'a.png', {type: 'image/png'}));
+      form.dispatchEvent(new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true}));
+    }"""
+    tab.evaluate(drop, [tab.query_selector("#upload"), data])
+    tab.wait_for_selector("[data-role=reading]:has-text('probability')")
+
+
+def test_without_scripts(browser, address, tmp_path, files):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address)
+    hand_in(page, tmp_path, "a.zip", files["exam.zip"])
+    page.wait_for_selector("h2:has-text('Take it along')", timeout=60_000)
+    assert page.is_visible("noscript img")
+    context.close()
+
+
+@pytest.mark.parametrize("tab", ["desktop", "dark", "phone"], indirect=True)
+def test_everybody_can_use_the_pages(tab, address):
+    from axe_playwright_python.sync_playwright import Axe
+
+    axe = Axe()
+
+    def serious():
+        rules = axe.run(tab).response["violations"]
+        return [(rule["id"], rule["nodes"][0]["html"][:120]) for rule in rules if rule["impact"] in ("serious", "critical")]
+
+    assert serious() == []
+    tab.goto(f"{address}/model")
+    assert serious() == []
+    tab.goto(address)
+    tab.click("text=Try a drawn exam")
+    tab.wait_for_selector("[data-role=reading]:has-text('probability')")
+    assert serious() == []
+
+
+def test_pages_are_light(tab, address):
+    sizes = []
+    tab.on("response", lambda answer: sizes.append(len(answer.body())) if answer.request.resource_type != "image" else None)
+    tab.click("text=Try a drawn exam")
+    tab.wait_for_selector("[data-role=reading]:has-text('probability')")
+    page = tab.content()
+    assert len(page.encode()) < 30_000
+    assert sum(sizes) < 90_000
