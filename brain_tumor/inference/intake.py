@@ -91,7 +91,8 @@ def exam(
     file = source if isinstance(source, MemoryFile) else archive.unpacked(Path(source))
     if isinstance(file, Path) and file.is_dir():
         contents = tree.contents(file)
-        return replace(_of_files(file.resolve(), contents, sequences, radiological), notes=tree.walk(file).notes)
+        exam = _of_files(file.resolve(), contents, sequences, radiological)
+        return replace(exam, notes=(*tree.walk(file).notes, *exam.notes))
     if file.suffix.lower() == archive.ENDING and isinstance(file, MemoryFile):
         return _of_files(file, archive.members(file, MOST_FILES, MOST_BYTES), sequences, radiological)
     if nifti.is_nifti(file):

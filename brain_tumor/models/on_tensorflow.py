@@ -205,7 +205,7 @@ def adam(
 def derivative(lower: keras.Model, upper: keras.Model) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """As :func:`brain_tumor.models.backend.derivative`."""
 
-    @tf.function
+    @tf.function(autograph=False)
     def compute(images: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         features = lower(images, training=False)
         with tf.GradientTape() as tape:

@@ -20,7 +20,8 @@ from brain_tumor.serve.served import Served
 CARD = {
     "name": "bright", "cohort": "phantom", "data": "drawn patients", "phantom": True, "outlines": True,
     "sequences": ["pre", "flair", "post"], "network": "made by hand at 64 x 64", "parameters": 20, "split": "ratio-33",
-    "trained_on": {"patients": 4, "slices": 40, "tumour_slices": 12}, "tested_on": {"patients": 2, "slices": 20, "tumour_slices": 6},
+    "trained_on": {"patients": 4, "slices": 40, "tumour_slices": 12}, "tested_on": {"patients": 2, "slices": 20,
+    "tumour_slices": 6},
     "scores": [{"name": "Dice, mean of patients", "value": 0.7, "low": 0.5, "high": 0.9, "floor": 0.2}],
     "reliability": [{"from": 0.0, "to": 0.5, "slices": 10, "tumour": 1}, {"from": 0.5, "to": 1.0, "slices": 10, "tumour": 8}],
     "weights_sha256": "0" * 64, "version": "0", "intended": "Research use only.",
@@ -59,7 +60,7 @@ def served(phantom_cohort):
 def make_client(served):
     """``make_client(Limits(...), token="")``: a client of a server of its own."""
 
-    def make(limits=Limits(), **options):  # noqa: B008
+    def make(limits=Limits(), **options):
         return create_app(served, limits, **options).test_client()
 
     return make

@@ -73,7 +73,11 @@ def test_the_document_names_every_address(client):
 
 @pytest.mark.parametrize(
     ("query", "form", "code"),
-    [({}, {}, "no_file"), ({"mask": "gif"}, {"exam": (io.BytesIO(b"x"), "a.png")}, "bad_option"), ({}, {"exam": "text"}, "no_file")],
+    [
+        ({}, {}, "no_file"),
+        ({"mask": "gif"}, {"exam": (io.BytesIO(b"x"), "a.png")}, "bad_option"),
+        ({}, {"exam": "text"}, "no_file"),
+    ],
 )
 def test_a_request_that_makes_no_sense(client, query, form, code):
     response = client.post("/api/v1/predict", query_string=query, data=form)

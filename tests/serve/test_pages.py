@@ -35,7 +35,13 @@ def arrive(client, address):
 
 def test_the_landing_page_says_what_answers_and_what_that_is_worth(client):
     page = client.get("/").text
-    for words in ("Dice is <strong>0.700</strong>", "0.500 to 0.900", "no image reaches 0.200", "Research use only", "drawn patients"):
+    for words in (
+        "Dice is <strong>0.700</strong>",
+        "0.500 to 0.900",
+        "no image reaches 0.200",
+        "Research use only",
+        "drawn patients",
+    ):
         assert words in page
     assert len(page.encode()) < 60_000 and "<script>" not in page and "style=" not in page
 

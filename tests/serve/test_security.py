@@ -58,6 +58,8 @@ def test_one_address_asks_so_often(make_client, files, send):
     assert statuses == [200, 200, 429, 429]
 
 
-@pytest.mark.parametrize(("host", "alone"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("x", False)])
+@pytest.mark.parametrize(
+    ("host", "alone"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("x", False)]
+)
 def test_loopback(host, alone):
     assert security.is_loopback(host) == alone
