@@ -19,11 +19,11 @@ def pack(
 
     outputs.check(outputs.Output("FILE.zip", file, (".zip",)))
     load_keras()
-    from brain_tumor.experiments import familiar
+    from brain_tumor.experiments import appraisal
     from brain_tumor.records import package
 
     folder = package.find(run)
-    if familiar.load(folder).familiarity is None:
+    if appraisal.load(folder, whole=True).familiarity is None:
         typer.echo("its training data are not here, so it will judge pictures of any kind")
     digest = package.pack(folder, file)
     typer.echo(f"{file}: {file.stat().st_size / 1e6:.1f} MB\nsha256: {digest}")

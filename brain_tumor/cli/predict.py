@@ -36,7 +36,7 @@ def predict(
 
     load_keras()
     from brain_tumor.errors import DataError, UnfamiliarError
-    from brain_tumor.experiments import familiar
+    from brain_tumor.experiments import appraisal
     from brain_tumor.experiments.run import trained_cohort
     from brain_tumor.inference.predictor import Predictor
     from brain_tumor.inference.route import Router
@@ -44,7 +44,7 @@ def predict(
     from brain_tumor.training.runs import RunFolder, find_run
 
     folder = package.find(run)
-    predictor = familiar.load(folder)
+    predictor = appraisal.load(folder)
     if predictor.outlines and not out:
         raise DataError(f"{folder.name}: outlines tumours; say where the overlay goes with --out")
     if not predictor.outlines and (out or mask):

@@ -49,7 +49,7 @@ def explain(predictor: Predictor, exam: Exam, method: str = "grad-cam", level: s
         method: ``grad-cam`` (Selvaraju 2017, arXiv 1610.02391), ``grad-cam++`` (Chattopadhay 2018, arXiv 1710.11063), both from
             the features of a level and what they do to the answer; or ``occlusion`` (Zeiler & Fergus 2014, arXiv 1311.2901), the
             loss of the answer where a patch is hidden, some three hundred predictions a slice.
-        level: of :func:`brain_tumor.models.levels.levels`; by default the deepest.
+        level: of :func:`brain_tumor.models.levels.levels`; by default :func:`usual_level`.
 
     Raises:
         DataError: another number of channels than the network's.
@@ -59,7 +59,7 @@ def explain(predictor: Predictor, exam: Exam, method: str = "grad-cam", level: s
     if method not in METHODS:
         raise ValueError(f"method {method!r}, expected one of {', '.join(METHODS)}")
     images, scaling = predictor.inputs(exam)
-    level = "" if method == "occlusion" else level or levels.deepest(predictor.model)
+    level = "" if method == "occlusion" else level or usual_level(predictor)
     networks = (predictor, *predictor.others)
     of_networks = [
         _occluded(one, images, scaling)
@@ -71,6 +71,14 @@ def explain(predictor: Predictor, exam: Exam, method: str = "grad-cam", level: s
     shape = exam.images.shape[1:3]
     maps = intensity.crop_back(intensity.resize_probabilities(working, max(shape)), shape)
     return Explanation(exam.name, exam.asked, np.clip(maps, 0, 1), method, level)
+
+
+def usual_level(predictor: Predictor) -> str:
+    """The level that maps are made from: of a classifier the deepest; of a U-Net the last but one on the way up, where features
+    are fine and still know more than a pixel's surroundings (notebook 11 compares the levels).
+    """
+    up = [level for level in levels.levels(predictor.model) if level.startswith("D")]
+    return up[-2] if predictor.outlines and len(up) > 1 else levels.deepest(predictor.model)
 
 
 def _activated(predictor: Predictor, images: np.ndarray, scaling: np.ndarray, level: str, squared: bool) -> np.ndarray:

@@ -35,7 +35,8 @@ class Exam:
         slice_numbers: ``(Z,)`` int, the number of each slice.
         rows: ``(n,)`` int, the places of the slices that are asked for.
         notes: what a person should know of the answer, a line each.
-        scaling: ``(4, C)`` float32 where the images were changed since it was measured (padded); None: measured from them.
+        scaling: ``(4, C)`` float32 where the images were changed since it was measured (padded), or ``(n, 4, C)`` where each
+            slice that is asked for has its own; None: measured from the images.
         spacing_mm: the size of a voxel, slice distance first; None where the source does not tell.
         grid: how a NIfTI volume lay before its slices were turned; None of anything else.
         alone: one slice of an exam whose others are not known.

@@ -73,7 +73,7 @@ def probabilities(
     Args:
         network: gives one logit a pixel, or one a slice (:func:`brain_tumor.models.backend.frozen` of a model).
         images: ``(Z, S, S, C)`` uint8.
-        scaling: ``(4, C)`` float32, the exam's.
+        scaling: ``(4, C)`` float32, the exam's; or ``(Z, 4, C)``, one a slice.
         flip_tta: also run the slices mirrored left and right, and take the mean of all answers.
         rotation_tta: also run them turned by this many degrees either way.
 
@@ -104,7 +104,8 @@ def _run(network: Network, images: np.ndarray, scaling: np.ndarray) -> np.ndarra
     """The probabilities of each slice, from the network's logits, in batches of one fixed size."""
     answers = []
     for start in range(0, len(images), BATCH):
-        batch = intensity.normalise(images[start : start + BATCH], scaling)
+        of_these = scaling[start : start + BATCH] if scaling.ndim == 3 else scaling
+        batch = intensity.normalise(images[start : start + BATCH], of_these)
         padded = np.zeros((BATCH, *batch.shape[1:]), np.float32)
         padded[: len(batch)] = batch
         answers.append(decision.probabilities(network(padded)[: len(batch)]))

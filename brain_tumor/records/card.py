@@ -4,13 +4,14 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.errors import BrainTumorError, FileError
-from brain_tumor.evaluation import scoring
+from brain_tumor.evaluation import explanations, intervals, scoring
 from brain_tumor.evaluation.storage import read_table
-from brain_tumor.experiments import tasks
+from brain_tumor.experiments import appraisal, tasks
 from brain_tumor.experiments.tasks import Task
 from brain_tumor.models import saved
 from brain_tumor.records import lookup, records
@@ -62,6 +63,8 @@ def of(folder: Path) -> dict[str, Any]:
         "tested_on": tested,
         "scores": _scores(folder, task),
         "reliability": _reliability(folder),
+        **_alone(folder),
+        **_explanation(folder),
         "weights_sha256": saved.read(folder)["weights_sha256"],
         "version": facts["environment"]["brain_tumor"],
         "intended": INTENDED,
@@ -76,6 +79,44 @@ def meaning(card: dict[str, Any], probability: float) -> str:
             between = f"from {row['from']:.1f} to {row['to']:.1f}"
             return f"Of {row['slices']} test slices with a highest probability {between}, {share:.0f} % held tumour."
     return ""
+
+
+def loss_alone(card: dict[str, Any]) -> str:
+    """What a slice that comes without its exam loses, in a sentence without its stop."""
+    loss = card["alone"]
+    return (
+        f"on {loss['patients']} test patients slices that came one by one had a mean Dice {loss['difference']:+.3f} "
+        f"({loss['low']:+.3f} to {loss['high']:+.3f}) from that of whole exams"
+    )
+
+
+def _alone(folder: Path) -> dict[str, Any]:
+    """``alone``: the mean Dice of test patients whose slices come one by one, less that of whole exams."""
+    try:
+        table = read_table(folder / appraisal.ALONE)
+    except FileError:
+        return {}
+    loss = intervals.paired(table.alone.to_numpy(), table.together.to_numpy(), np.mean)
+    return {"alone": {"patients": len(table), "difference": loss.difference, "low": loss.low, "high": loss.high}}
+
+
+def _explanation(folder: Path) -> dict[str, Any]:
+    """``explanation``: how well maps of where the network looked point at the tumour, in a sentence."""
+    try:
+        table = read_table(folder / appraisal.EXPLANATIONS)
+    except FileError:
+        return {}
+    scores = {str(name): rows for name, rows in table.groupby("map")}
+    controls = tuple(name for name in scores if name != appraisal.NETWORK)
+    rows = explanations.summary(scores, controls).set_index(["map", "measure"])
+    ours = rows.loc[appraisal.NETWORK]
+    best = rows.loc[ours.control["pointing"], "pointing"]
+    beats = bool((ours.more_low > 0).all())
+    sentence = (
+        f"On test patients the highest pixel of such a map lies in the tumour in {ours['mean']['pointing']:.0%} of slices; "
+        f"that of a map that knows nothing of the network ({ours.control['pointing']}) in {best['mean']:.0%}."
+    )
+    return {"explanation": sentence if beats else f"{sentence} So these maps are not shown to tell anything."}
 
 
 def _scores(folder: Path, task: Task) -> list[dict[str, Any]]:

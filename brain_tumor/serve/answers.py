@@ -21,7 +21,6 @@ from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.measures import measure
 from brain_tumor.inference.predict import BATCH, Prediction
 from brain_tumor.inference.predictor import Predictor
-from brain_tumor.models import levels
 from brain_tumor.records import card as cards
 from brain_tumor.report.figures import overlay
 from brain_tumor.report.pages import viewer
@@ -84,6 +83,8 @@ class Answer:
         notes = [note.partition(": ")[2] for note in self.exam.notes]
         if self.drawn:
             notes.append("this exam is drawn, not a patient's")
+        if self.exam.alone and "alone" in self.served.card:
+            notes.append(cards.loss_alone(self.served.card))
         verdict = self.served.predictor.familiarity and self.served.predictor.familiarity.check(self.exam)
         return notes + ([verdict.reason] if verdict and verdict.reason else [])
 
@@ -219,15 +220,9 @@ def _maps(predictor: Predictor, exam: Exam, finding: Finding, progress: Callable
     prepared = replace(exam, scaling=predictor.scaling(exam))
     for start in range(0, len(places), BATCH):
         some = places[start : start + BATCH]
-        maps[some] = explain.explain(predictor, replace(prepared, rows=exam.rows[some]), level=level_of(predictor)).maps
+        maps[some] = explain.explain(predictor, replace(prepared, rows=exam.rows[some])).maps
         progress(min(1.0, (start + BATCH) / len(places)))
     return maps
-
-
-def level_of(predictor: Predictor) -> str:
-    """The level that maps are made from: a U-Net's last but one on the way up, which notebook 11 found to point best."""
-    up = [level for level in levels.levels(predictor.model) if level.startswith("D")]
-    return up[-2] if len(up) > 1 else levels.deepest(predictor.model)
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from brain_tumor.errors import BrainTumorError, DataError, RunError
-from brain_tumor.experiments import familiar
+from brain_tumor.experiments import appraisal
 from brain_tumor.inference.cascade import Cascade
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.records import card as cards, package
@@ -50,7 +50,7 @@ def load(named: str = "") -> Served:
         BrainTumorError: there is none, or it is damaged.
     """
     folder, why = (package.find(named), "It was named when the server was started.") if named else _best()
-    predictor = familiar.load(folder)
+    predictor = appraisal.load(folder, whole=True)
     if not predictor.outlines:
         raise DataError(f"{folder.name}: tells slices and outlines nothing; the page needs a network that outlines")
     return Served(folder.name, Cascade(predictor), cards.of(folder), why)

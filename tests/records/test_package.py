@@ -11,7 +11,7 @@ import pytest
 
 from brain_tumor import files
 from brain_tumor.errors import ModelError
-from brain_tumor.experiments import familiar, run as experiment
+from brain_tumor.experiments import appraisal, run as experiment
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.records import card, package
@@ -30,7 +30,8 @@ def run(phantom_cohort, tmp_path_factory):
         )  # fmt: skip
         folder = experiment.train(recipe, phantom_cohort)
         experiment.evaluate(folder, phantom_cohort)
-        familiar.learn(folder, phantom_cohort)
+        appraisal.learn_looks(folder, phantom_cohort)
+        appraisal.measure(folder, phantom_cohort, Predictor.load(folder.path))
     return folder
 
 

@@ -1,0 +1,129 @@
+"""What a network must know of itself before strangers ask it: learnt once from the data of its run, and kept in its folder.
+
+What its training slices look like (``familiarity.npz``); what it loses on a slice that comes without its exam (``alone.csv``);
+and how well its maps point at the tumour (``explanations.csv``), both on its test patients.
+"""
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from brain_tumor import files
+from brain_tumor.data import intensity, owners
+from brain_tumor.data.cohort import Cohort
+from brain_tumor.errors import DataError, RunError
+from brain_tumor.evaluation import explanations, overlap
+from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments.part import Part
+from brain_tumor.inference import explain, familiarity
+from brain_tumor.inference.familiarity import Familiarity
+from brain_tumor.inference.intake import Exam
+from brain_tumor.inference.predictor import Predictor
+from brain_tumor.progress import Bar
+from brain_tumor.training.runs import DESCRIPTION, RunFolder
+
+ALONE, EXPLANATIONS = "alone.csv", "explanations.csv"
+NETWORK = "network"  # whose maps the others are controls of
+
+
+def load(folder: Path, whole: bool = False) -> Predictor:
+    """The predictor in a run's or a packed model's folder, which knows what is unlike its training slices.
+
+    Of a run that is asked for the first time this is learnt now: some twenty seconds on the LGG data. Where the data are not
+    here, the predictor does without.
+
+    Args:
+        whole: learn the other two as well; a minute or two more.
+
+    Raises:
+        ModelError, RunError: a file is missing or damaged, or the run did not finish.
+    """
+    if (folder / DESCRIPTION).is_file():
+        run = RunFolder(folder)
+        experiment.finished_recipe(run)
+        with contextlib.suppress(DataError, RunError):  # the training data are not here, or others are
+            _learn(run, whole)
+    return Predictor.load(folder)
+
+
+def _learn(run: RunFolder, whole: bool) -> None:
+    absent = [name for name in (familiarity.FILE, ALONE, EXPLANATIONS) if not (run.path / name).is_file()]
+    if not absent or (not whole and familiarity.FILE not in absent):
+        return
+    cohort = experiment.trained_cohort(run)
+    if familiarity.FILE in absent:
+        learn_looks(run, cohort)
+    if whole and len(absent) > absent.count(familiarity.FILE):
+        predictor = Predictor.load(run.path)
+        if predictor.outlines:
+            measure(run, cohort, predictor)
+
+
+def learn_looks(run: RunFolder, cohort: Cohort) -> Familiarity:
+    """Learn what training slices look like, and write it into the run's folder.
+
+    Raises:
+        RunError: the run did not finish, or was trained on other data.
+    """
+    part = experiment.part_of(run, cohort, "train")
+    patients = part.store.slices.case_id.map(owners.patient_of(part.store.cases)).to_numpy()
+    looks = familiarity.fit(part.store.images[part.rows], patients[part.rows])
+    looks.save(run.path)
+    return looks
+
+
+def measure(run: RunFolder, cohort: Cohort, predictor: Predictor) -> None:
+    """Measure on the test patients what a slice loses alone, and how well maps point, and write both into the run's folder.
+
+    Raises:
+        RunError: the run was trained on other data.
+    """
+    part = experiment.part_of(run, cohort, "test")
+    alone, scores = [], []
+    cases = part.store.slices.iloc[part.rows].groupby("case_id", sort=False)
+    with Bar("measuring what is answered of a slice alone, and where the network looks", len(cases)) as bar:
+        for case_id, slices in cases:
+            exam = _exam(part, str(case_id), slices)
+            masks = part.store.masks[slices.index.to_numpy()]
+            alone.append(_alone(predictor, exam, masks))
+            scores.append(_explained(predictor, exam, masks))
+            bar.advance()
+    for name, table in ((ALONE, pd.DataFrame(alone)), (EXPLANATIONS, pd.concat(scores))):
+        with files.atomic_path(run.path / name) as temporary:
+            table.to_csv(temporary, index=False)
+
+
+def _exam(part: Part, case_id: str, slices: pd.DataFrame) -> Exam:
+    rows = part.store.rows_of(case_id)
+    numbers = part.store.slices.slice.to_numpy()[rows]
+    asked = np.searchsorted(numbers, slices.slice.to_numpy())
+    return Exam(case_id, np.asarray(part.store.images[rows]), numbers, asked)
+
+
+def _alone(predictor: Predictor, exam: Exam, masks: np.ndarray) -> dict[str, object]:
+    """The Dice of a case whose slices come together, and of the same slices one by one."""
+    own = np.stack([intensity.scaling(exam.images[[row]], predictor.normalisation) for row in exam.rows])
+    exams = {"together": exam, "alone": replace(exam, scaling=own)}
+    return {"case_id": exam.name} | {
+        name: float(overlap.dice(*_counts(predictor.predict(one).masks(predictor.threshold) > 0, masks > 0)))
+        for name, one in exams.items()
+    }
+
+
+def _counts(predicted: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]:
+    return int((predicted & truth).sum()), int((predicted & ~truth).sum()), int((~predicted & truth).sum())
+
+
+def _explained(predictor: Predictor, exam: Exam, masks: np.ndarray) -> pd.DataFrame:
+    """The scores of the network's maps and of the controls on a case's slices with tumour."""
+    tumour = masks.any(axis=(1, 2))
+    some = replace(exam, rows=exam.rows[tumour], scaling=predictor.scaling(exam))
+    maps = {NETWORK: explain.explain(predictor, some).maps, **explain.controls(exam.images[some.rows], predictor.reference)}
+    tables = [
+        explanations.score(of_map, masks[tumour]).assign(map=name, case_id=exam.name, slice=some.asked)
+        for name, of_map in maps.items()
+    ]
+    return pd.concat(tables)[["map", *explanations.COLUMNS]]
