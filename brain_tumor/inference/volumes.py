@@ -13,7 +13,7 @@ import numpy as np
 from brain_tumor.data import nifti
 from brain_tumor.data.cohort import FLAIR, Spacing, reference_of, title_of
 from brain_tumor.data.memory import File
-from brain_tumor.data.readers.pairs import read_volume, to_bytes
+from brain_tumor.data.readers.volume import read_volume, to_bytes
 from brain_tumor.errors import DataError
 
 MOST_VOXELS = 1 << 27  # some ten times a BraTS exam's; more is a mistake or an attack

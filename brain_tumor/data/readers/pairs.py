@@ -3,13 +3,10 @@
 A slice is a picture of one to four channels; an exam may be a NIfTI volume instead, of which every axial plane is a slice.
 Nothing is asked of names and folders: a table says what belongs together (:mod:`brain_tumor.data.readers.pair_tables`).
 
-Intensities beyond 8 bits, which a volume may have, are windowed to 0..255: from the 0.5th percentile of the volume and channel to
-the 99.5th, the bounds at which nnU-Net clips CT (Isensee et al. 2021, doi 10.1038/s41592-020-01008-z). A volume of 8 bits stays
-as it is. Voxels that are no finite number are taken for background.
+Intensities beyond 8 bits are windowed to 0..255 (:mod:`brain_tumor.data.readers.volume`).
 """
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,13 +15,10 @@ import numpy as np
 
 from brain_tumor.data import intensity, nifti
 from brain_tumor.data.cohort import Case, Spacing, Volume
-from brain_tumor.data.memory import File
 from brain_tumor.data.picture import MODES, read_picture
+from brain_tumor.data.readers.volume import read_volume, to_bytes
 from brain_tumor.errors import DataError
 
-BYTE_PERCENTILES = (0.5, 99.5)
-MAX_VOXELS = 1 << 28  # 256 slices of 1024 x 1024; an MRI volume has some ten million
-MAX_SIDE, MAX_CHANNELS = 4096, 4
 FITS = ("pad", "resample")
 GRID_MM = 0.01  # how far two affines may lie apart at a corner: what rounding to float32 makes
 BINARY = ({0, 1}, {0, 255})
@@ -165,52 +159,12 @@ def read_pair(pair: Pair, choices: Choices) -> Planes:
     return Planes(images, masks, values, stated, windowed=bool(volume and not volume.is_byte))
 
 
-def read_volume(path: File, most: int = MAX_VOXELS) -> nifti.Volume:
-    """A volume of one to four channels; its size is checked in the header before a voxel is read.
-
-    Args:
-        most: voxels that are read.
-
-    Raises:
-        DataError: missing, damaged, no NIfTI, too large, of other axes, or of colours or complex numbers.
-    """
-
-    def check_size(shape: Sequence[int]) -> None:
-        if not shape or min(shape) < 1:
-            raise DataError(f"{path}: no voxels, its shape is {' x '.join(map(str, shape)) or 'empty'}")
-        if math.prod(map(int, shape)) > most or max(shape) > MAX_SIDE:
-            size = " x ".join(map(str, shape))
-            raise DataError(f"{path}: {size} voxels, more than the {most:,}, or {MAX_SIDE} a side, that are read")
-
-    try:
-        return nifti.read(path, check_size, channels=MAX_CHANNELS)
-    except DataError:
-        raise
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except Exception as error:  # a damaged file can make nibabel raise anything
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"{path}: no NIfTI volume, or a damaged one ({reason})") from None
-
-
 def channels_of(path: Path) -> int:
     """How many channels an image has, transparency left out."""
     if nifti.is_nifti(path):
         return read_volume(path).planes.shape[-1]
     pixels = read_picture(path, MODES)
     return 1 if pixels.ndim == 2 or pixels.shape[2] == 2 else 3
-
-
-def to_bytes(voxels: np.ndarray) -> np.ndarray:
-    """``(Z, H, W, C)`` of any numbers to uint8, each channel from its 0.5th percentile to its 99.5th."""
-    channels = []
-    for channel in np.moveaxis(voxels, -1, 0):
-        finite = np.isfinite(channel)
-        low, high = np.percentile(channel[finite], BYTE_PERCENTILES) if finite.any() else (0.0, 0.0)
-        scale = 255 / (high - low) if high > low else 0.0
-        scaled = (np.clip(np.where(finite, channel, low), low, high) - low) * scale
-        channels.append(np.rint(scaled).astype(np.uint8))
-    return np.stack(channels, axis=-1)
 
 
 def fit(planes: np.ndarray, choices: Choices) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from brain_tumor.data import nifti
-from brain_tumor.data.readers import pair_folders, pair_tables, pairs
+from brain_tumor.data.readers import pair_folders, pair_tables, pairs, volume as volume_reader
 from brain_tumor.data.readers.pairs import Choices, Pair
 from brain_tumor.errors import DataError
 
@@ -50,7 +50,7 @@ def test_volumes_come_out_alike_however_their_axes_lie(tmp_path, kind, ending):
     first[2, 0], first[0, 1], first[1, 2], first[3, 3] = 3, 1, 2, 1
     slices_first = save_volume(tmp_path / f"c{ending}", head.transpose(2, 0, 1), first, kind)
     for path in (upright, mirrored, slices_first):
-        volume = pairs.read_volume(path)
+        volume = volume_reader.read_volume(path)
         assert np.array_equal(volume.planes[..., 0], head.transpose(2, 1, 0))
         assert volume.spacing_mm == pytest.approx((3, 2, 1))
         assert np.allclose(volume.grid, np.diag([1, 2, 3, 1]))
@@ -59,7 +59,7 @@ def test_volumes_come_out_alike_however_their_axes_lie(tmp_path, kind, ending):
 def test_a_volume_that_does_not_say_how_it_lies_is_read_as_our_own_masks_are_written(tmp_path):
     mask = (noise(3, 4, 5) > 128).astype(np.uint8)
     nifti.write_mask(tmp_path / "m.nii.gz", mask, (5, 1, 1))
-    volume = pairs.read_volume(tmp_path / "m.nii.gz")
+    volume = volume_reader.read_volume(tmp_path / "m.nii.gz")
     assert np.array_equal(volume.planes[..., 0], mask)
     assert volume.grid is None and volume.spacing_mm == (5, 1, 1) and volume.is_byte
 
@@ -67,7 +67,7 @@ def test_a_volume_that_does_not_say_how_it_lies_is_read_as_our_own_masks_are_wri
 @pytest.mark.parametrize("shape", [(4, 5, 6, 2), (4, 5, 6, 1, 2)])
 def test_a_fourth_axis_is_of_channels(tmp_path, shape):
     path = save_volume(tmp_path / "a.nii", RNG.normal(size=shape).astype(np.float32), np.eye(4))
-    assert pairs.read_volume(path).planes.shape == (6, 5, 4, 2)
+    assert volume_reader.read_volume(path).planes.shape == (6, 5, 4, 2)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_fourth_axis_is_of_channels(tmp_path, shape):
 def test_other_volumes_are_refused(tmp_path, shape, kind, words):
     path = save_volume(tmp_path / "a.nii", np.zeros(shape, kind), np.eye(4))
     with pytest.raises(DataError, match=rf"a\.nii: .*{words}"):
-        pairs.read_volume(path)
+        volume_reader.read_volume(path)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_size_is_refused_by_the_header_before_voxels_are_read(tmp_path, field,
     path = tmp_path / "a.nii"
     path.write_bytes(header.binaryblock + b"\0" * 68)
     with pytest.raises(DataError, match=words):
-        pairs.read_volume(path)
+        volume_reader.read_volume(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no volume", b"\x1f\x8b cut"])
@@ -105,11 +105,11 @@ def test_damaged_volumes_are_refused_by_name(tmp_path, content):
     for name in ("a.nii", "a.nii.gz"):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=name):
-            pairs.read_volume(tmp_path / name)
+            volume_reader.read_volume(tmp_path / name)
     whole = save_volume(tmp_path / "b.nii.gz", noise(20, 20, 20), np.eye(4))
     whole.write_bytes(whole.read_bytes()[:3000])
     with pytest.raises(DataError, match=r"b\.nii\.gz: no NIfTI volume, or a damaged one"):
-        pairs.read_volume(whole)
+        volume_reader.read_volume(whole)
 
 
 def test_intensities_are_windowed_by_volume_and_channel():
