@@ -2,9 +2,10 @@
 
     .venv/bin/python benchmarks/serving.py [RUN] [--seconds 60] [--json benchmarks/measured/serving.json]
 
-A server is started by its command on this machine, with the best run of this home or the one that is named. One client sends 200
-slices; four clients send slices for a minute; 1,000 requests say whether memory grows; and the health of the server is asked while
-a volume is predicted. The network's own time is that of the same slice read and predicted in this process, before the server starts.
+A server is started by its command on this machine, with the best run of this home or the one that is named. One client sends
+200 slices; four clients send slices for a minute; 1,000 requests say whether memory grows; and the health of the server is asked
+while a volume is predicted. The network's own time is that of the same slice read and predicted in this process, before the server
+starts.
 """
 
 import argparse
@@ -94,6 +95,7 @@ def memory_mb(process: int) -> float:
 
 
 def p95(values: list[float]) -> float:
+    """The value that 95 % do not exceed."""
     return sorted(values)[int(0.95 * (len(values) - 1))]
 
 
@@ -150,6 +152,7 @@ def measure(port: int, process: int, seconds: float) -> dict:
 
 
 def main() -> None:
+    """Measure, print the ratios beside the aims, and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", nargs="?", default="")
     parser.add_argument("--seconds", type=float, default=60.0)

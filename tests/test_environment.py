@@ -37,6 +37,7 @@ IMPORTED_AS = {
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "pyyaml": "yaml",
+    "scikit-image": "skimage",
     "scikit-learn": "sklearn",
     "segmentation-models": "segmentation_models",
 }
