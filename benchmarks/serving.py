@@ -4,8 +4,8 @@
 
 A server is started by its command on this machine, with the best run of this home or the one that is named. One client sends
 200 slices; four clients send slices for a minute; 1,000 requests say whether memory grows; and the health of the server is asked
-while a volume is predicted. The network's own time is that of the same slice read and predicted in this process, before the server
-starts.
+while a volume is predicted. The network's own time is that of the same slice read and predicted in this process, before the
+server starts.
 """
 
 import argparse

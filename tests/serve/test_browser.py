@@ -122,11 +122,15 @@ def test_opacity_changes_the_picture_and_nothing_else(tab, tmp_path, files):
     tab.fill("[data-role=mask]", "0")
     plain = pixels(tab)
     assert plain != some and all(plain[i] == plain[i + 1] == plain[i + 2] for i in range(0, len(plain), 4)), "grey without layers"
+    tab.fill("[data-role=brightness]", "100")
+    dark = pixels(tab)
+    tab.fill("[data-role=brightness]", "200")
+    assert all(b == min(255, 2 * a) for a, b in zip(dark[0::4], pixels(tab)[0::4], strict=True))
+    tab.fill("[data-role=brightness]", "100")
     tab.fill("[data-role=map]", "100")
-    assert pixels(tab) != plain
+    assert pixels(tab) != dark
     tab.fill("[data-role=map]", "0")
-    tab.fill("[data-role=mask]", "45")
-    assert pixels(tab) == some
+    assert pixels(tab) == dark
 
 
 def test_a_bad_file_is_told_in_place(tab, tmp_path):

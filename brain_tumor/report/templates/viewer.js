@@ -31,7 +31,8 @@ class Viewer {
     this.whole = whole.getContext("2d", { willReadFrequently: true });
     this.whole.drawImage(this.picture, 0, 0);
     this.called = this.numbers.map((_, place) => this.share(place) > 0);
-    for (const role of ["slice", "mask", "map"]) {
+    this.part("brightness").value = 100 * this.gain();
+    for (const role of ["slice", "brightness", "mask", "map"]) {
       const input = this.part(role);
       if (input) input.addEventListener("input", () => this.draw());
     }
@@ -45,6 +46,19 @@ class Viewer {
     const left = (place % this.columns) * this.width;
     const top = Math.floor(place / this.columns) * this.height;
     return this.whole.getImageData(left, top, this.width, this.height);
+  }
+
+  // By how much the foremost slice must be brightened, so that all but its brightest pixels use the range of the screen.
+  gain() {
+    const { data } = this.pixels(this.place);
+    const counts = new Array(256).fill(0);
+    for (let i = 0; i < data.length; i += 4) counts[data[i]] += 1;
+    let [level, above] = [255, counts[255]];
+    while (level > 0 && above < data.length / 800) {
+      level -= 1;
+      above += counts[level];
+    }
+    return Math.min(4, Math.max(1, 235 / Math.max(level, 1)));
   }
 
   share(place) {
@@ -68,10 +82,11 @@ class Viewer {
     const threshold = Number(this.facts.threshold) * 255;
     const mask = this.opacity("mask");
     const layer = this.opacity("map");
+    const gain = this.opacity("brightness");
     let highest = 0;
     let count = 0;
     for (let i = 0; i < data.length; i += 4) {
-      const [grey, probability, second] = [data[i], data[i + 1], data[i + 2]];
+      const [grey, probability, second] = [Math.min(255, gain * data[i]), data[i + 1], data[i + 2]];
       highest = Math.max(highest, probability);
       const inside = probability > threshold;
       if (inside) count += 1;
