@@ -16,7 +16,7 @@ from brain_tumor.experiments import tasks
 from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.own import OwnCode
 from brain_tumor.experiments.recipe import Recipe
-from brain_tumor.models import freezing, saved, transfer, weights
+from brain_tumor.models import freezing, saved, transfer, unet, weights
 from brain_tumor.training import losses
 from brain_tumor.training.batches import SliceArrays, TrainingBatches
 from brain_tumor.training.stages import Sized
@@ -80,8 +80,11 @@ def material(recipe: Recipe, store: Store, split: splits.Split, model: keras.Mod
     labels = parts["train"].targets[parts["train"].rows]
     class_weights = losses.class_weights(labels) if recipe.balance == "weights" else None
     loss = own.loss or losses.make(recipe.loss, class_weights, tasks.of(recipe.TASK).losses)
-    if recipe.LEARNS_MASKS and model.output_shape[-1] > 1:
-        loss = losses.deeply(loss)
+    if recipe.LEARNS_MASKS:
+        of_slices = unet.has_slice_head(model)
+        if model.output_shape[-1] > 1 + of_slices:
+            loss = losses.deeply(loss)
+        loss = losses.with_slices(loss) if of_slices else loss
 
     def sized(model: keras.Model, parts: dict[str, SliceArrays]) -> Sized:
         def epoch_batches(epoch: int) -> TrainingBatches:

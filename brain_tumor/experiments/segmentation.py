@@ -57,6 +57,8 @@ def evaluate(part: Part, again: bool) -> Result:
             whole,
             spacings[prediction.case_id],
         )
+        if prediction.of_slices is not None:
+            tables = _told_by_slices(tables, prediction)
         cases.append(tables | {scoring.CEILING: _ceiling(prediction, masks_of_case[recipe.size], masks_of_case[store.size])})
     tables = scoring.stack(cases)
     train = part.train_rows
@@ -71,6 +73,13 @@ def evaluate(part: Part, again: bool) -> Result:
             tables[scoring.BOUNDARY_FLOORS] = pd.concat(outlines, ignore_index=True)
     facts = {"inference_seconds": round(sum(filter(None, seconds)), 1)} if None not in seconds else {}  # reading is none
     return Result(tables, facts)
+
+
+def _told_by_slices(tables: Tables, prediction: Prediction) -> Tables:
+    """The tables of a case with what the network itself says of whole slices, in place of their most probable pixel."""
+    of_slices = pd.Series(prediction.slice_probability, prediction.slice_numbers)
+    names = [name for name in (scoring.COUNTS, scoring.LARGEST) if name in tables]
+    return tables | {name: tables[name].assign(slice_probability=tables[name].slice.map(of_slices)) for name in names}
 
 
 def predictions(part: Part, again: bool = False) -> Iterator[tuple[Prediction, np.ndarray, float | None]]:

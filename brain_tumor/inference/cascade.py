@@ -40,7 +40,7 @@ class Cascade:
 
     Attributes:
         outliner: predicts masks.
-        detector: predicts a probability a slice; None: the most probable pixel of the outliner tells slices.
+        detector: predicts a probability a slice; None: the outliner tells slices, by its slice head or its most probable pixel.
         gated: nothing is outlined on a slice that the detector does not call.
 
     Raises:
@@ -67,7 +67,7 @@ class Cascade:
         outline = self.outliner.predict(exam)
         masks = outline.masks(self.outliner.threshold)
         if self.detector is None:
-            probability = (outline.native.max(axis=(1, 2)) / 255).astype(np.float32)
+            probability = outline.slice_probability.astype(np.float32)
             positive = masks.any(axis=(1, 2))
         else:
             probability = self.detector.predict(exam).probability

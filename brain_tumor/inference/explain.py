@@ -136,10 +136,11 @@ def counted(predictor: Predictor, batch: np.ndarray) -> np.ndarray:
     logits = np.asarray(predictor.network(batch), np.float32)
     if logits.ndim == 2:
         return np.ones_like(logits)
-    probabilities = decision.probabilities(logits)
+    probabilities = decision.probabilities(logits[..., :1])
     highest = probabilities.max(axis=(1, 2, 3), keepdims=True)
     region = np.where(highest > predictor.threshold, probabilities > predictor.threshold, probabilities == highest)
-    return (region / region.sum(axis=(1, 2, 3), keepdims=True)).astype(np.float32)
+    share = (region / region.sum(axis=(1, 2, 3), keepdims=True)).astype(np.float32)
+    return np.concatenate([share, np.zeros((*share.shape[:-1], logits.shape[-1] - 1), np.float32)], axis=-1)
 
 
 def _batches(images: np.ndarray, scaling: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from brain_tumor.evaluation import storage
 from brain_tumor.models import decision, settings
 
 Network = Callable[[np.ndarray], np.ndarray]  # images (B, S, S, C) float32 -> logits
+OF_SLICES = "of_slices"
 BATCH = 16  # always padded to this, so that a slice alone and a slice in a series give the same bits
 
 
@@ -27,27 +29,37 @@ class Prediction:
         slice_numbers: ``(Z,)`` int, the planes predicted.
         native: ``(Z, H, W)`` uint8, at the case's own size and shape.
         working: ``(Z, S, S)`` uint8, at the size the network worked at; of slices that are not square, padded to a square.
+        of_slices: ``(Z,)`` float32, that a slice holds tumour, of a network that answers this too; else None.
     """
 
     case_id: str
     slice_numbers: np.ndarray
     native: np.ndarray
     working: np.ndarray
+    of_slices: np.ndarray | None = None
 
     def masks(self, threshold: float) -> np.ndarray:
         """``(Z, H, W)`` uint8 in {0, 1}: where tumour is called, at the case's own size."""
         return (self.native > threshold * 255).astype(np.uint8)
 
+    @property
+    def slice_probability(self) -> np.ndarray:
+        """``(Z,)``: that a slice holds tumour; of a network that does not answer this, the highest probability of its pixels."""
+        return self.native.max(axis=(1, 2)) / 255 if self.of_slices is None else self.of_slices
+
     def table(self, threshold: float) -> pd.DataFrame:
         """A row a slice: the highest probability, and how many pixels are called tumour."""
-        highest, tumour = self.native.max(axis=(1, 2)) / 255, self.masks(threshold).sum(axis=(1, 2))
+        highest, tumour = self.slice_probability, self.masks(threshold).sum(axis=(1, 2))
         rows = pd.Index(self.slice_numbers, name="slice")
         return pd.DataFrame({"probability": highest.round(3), "tumour px": tumour}, index=rows)
 
     def save(self, folder: Path) -> None:
         """Write ``<case_id>.npz``: plain arrays, no pickle."""
         with files.atomic_path(folder / f"{self.case_id}.npz") as temporary:
-            np.savez_compressed(temporary, slice_numbers=self.slice_numbers, native=self.native, working=self.working)
+            content: dict[str, Any] = {"slice_numbers": self.slice_numbers, "native": self.native, "working": self.working}
+            if self.of_slices is not None:
+                content[OF_SLICES] = self.of_slices
+            np.savez_compressed(temporary, **content)
 
 
 def load_prediction(path: Path) -> Prediction:
@@ -58,7 +70,8 @@ def load_prediction(path: Path) -> Prediction:
     """
     try:
         with storage.arrays(path) as arrays:
-            return Prediction(path.stem, arrays["slice_numbers"], arrays["native"], arrays["working"])
+            planes = arrays["slice_numbers"], arrays["native"], arrays["working"]
+            return Prediction(path.stem, *planes, arrays.get(OF_SLICES))
     except FileError as error:
         raise DataError(
             f"{path}: not a stored prediction ({error.reason}); remove it, and scoring the run predicts this case anew"
@@ -78,15 +91,16 @@ def probabilities(
         rotation_tta: also run them turned by this many degrees either way.
 
     Returns:
-        ``(Z, S, S)`` or ``(Z,)`` float32 in [0, 1].
+        ``(Z, S, S)`` or ``(Z,)`` float32 in [0, 1]; of a network that answers for pixels and slices ``(Z, S, S, 2)``, the second
+        channel the same in every pixel but those that a turn has brought in.
     """
     answers = []
     for degrees in (0.0, rotation_tta, -rotation_tta) if rotation_tta else (0.0,):
         turned = _turned(images, degrees)
-        answers.append(_turned(_run(network, turned, scaling)[..., 0], -degrees))
+        answers.append(_turned(_run(network, turned, scaling), -degrees))
         if flip_tta:
-            mirrored = _run(network, turned[:, :, ::-1], scaling)[..., 0]
-            answers.append(_turned(mirrored[:, :, ::-1] if mirrored.ndim == 3 else mirrored, -degrees))
+            mirrored = _run(network, turned[:, :, ::-1], scaling)
+            answers.append(_turned(mirrored[:, :, ::-1] if mirrored.ndim > 1 else mirrored, -degrees))
     return np.mean(answers, axis=0)
 
 
@@ -101,7 +115,7 @@ def _turned(planes: np.ndarray, degrees: float) -> np.ndarray:
 
 @settings.fixed()
 def _run(network: Network, images: np.ndarray, scaling: np.ndarray) -> np.ndarray:
-    """The probabilities of each slice, from the network's logits, in batches of one fixed size."""
+    """The probabilities of each slice, from the network's logits, in batches of one fixed size; a lone channel is no axis."""
     answers = []
     for start in range(0, len(images), BATCH):
         of_these = scaling[start : start + BATCH] if scaling.ndim == 3 else scaling
@@ -109,7 +123,8 @@ def _run(network: Network, images: np.ndarray, scaling: np.ndarray) -> np.ndarra
         padded = np.zeros((BATCH, *batch.shape[1:]), np.float32)
         padded[: len(batch)] = batch
         answers.append(decision.probabilities(network(padded)[: len(batch)]))
-    return np.concatenate(answers)
+    whole = np.concatenate(answers)
+    return whole[..., 0] if whole.shape[-1] == 1 else whole
 
 
 def at_native_size(working: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -182,4 +182,8 @@ class Predictor:
         check_probabilities(answer, f"{exam.name}: the network's answer")  # NaN would be stored as "no tumour"
         if not self.outlines:
             return SlicePrediction(exam.name, exam.asked, answer)
-        return Prediction(exam.name, exam.asked, at_native_size(answer, exam.images.shape[1:3]), to_bytes(answer))
+        of_slices = None
+        if answer.ndim == 4:  # masks, and whether the slice holds tumour, the same in every pixel
+            middle = answer.shape[1] // 2
+            answer, of_slices = answer[..., 0], answer[:, middle, middle, -1].astype(np.float32)
+        return Prediction(exam.name, exam.asked, at_native_size(answer, exam.images.shape[1:3]), to_bytes(answer), of_slices)

@@ -10,7 +10,7 @@ from brain_tumor.errors import ModelError
 from brain_tumor.models.architectures import BACKBONES, RESNET_STRIDE, RESUNET_FILTERS, check_size, stride
 from brain_tumor.models.backbones import segmentation_models, with_batchnorm_momentum
 
-HEAD = "final_conv"
+HEAD, SLICE_HEAD = "final_conv", "slice_head"
 
 
 def unet(backbone: str, size: int, channels: int = 3, batchnorm_momentum: float = 0.99) -> keras.Model:
@@ -39,6 +39,7 @@ def resunet(
     batchnorm_momentum: float = 0.99,
     halved: bool = False,
     deep_supervision: int = 0,
+    slice_head: bool = False,
 ) -> keras.Model:
     """ResUNet: residual blocks down and up with skips, after Zhang 2018 (arXiv 1711.10684) and the popular Keras pattern.
 
@@ -51,6 +52,8 @@ def resunet(
             a U-Net spends on its largest planes; logits are of the full size all the same.
         deep_supervision: how many levels below the first give logits too while it trains, each a channel more of the output, so
             that the loss reaches them directly (Lee 2015, arXiv 1409.5185); :func:`for_use` takes them away.
+        slice_head: also answer whether the slice holds tumour, from the mean of its deepest features: a logit that is the last
+            channel of the output, the same in every pixel.
     """
     check_size(size, (1 + halved) * stride("resunet", filters))
     if deep_supervision and not 0 < deep_supervision < len(filters) - 1:
@@ -64,7 +67,7 @@ def resunet(
         x = _residual_block(x, width, batchnorm_momentum, f"encoder{level}")
         skips.append(x)
         x = keras.layers.MaxPooling2D(name=f"encoder{level}_pool")(x)
-    x = _residual_block(x, filters[-1], batchnorm_momentum, "bottleneck")
+    x = deepest = _residual_block(x, filters[-1], batchnorm_momentum, "bottleneck")
     for level, (width, skip) in reversed(list(enumerate(zip(filters[:-1], skips, strict=True), 1))):
         x = keras.layers.UpSampling2D(name=f"decoder{level}_up")(x)
         x = keras.layers.Concatenate(name=f"decoder{level}_skip")([x, skip])
@@ -74,16 +77,24 @@ def resunet(
     if halved:
         x = keras.layers.UpSampling2D(name="final_up")(x)
     logits = _head(x)
-    if coarser:
-        logits = keras.layers.Concatenate(dtype="float32", name="deep_logits")([logits, *coarser])
+    more = [*coarser, *([_slice_head(deepest, size)] if slice_head else [])]
+    if more:
+        logits = keras.layers.Concatenate(dtype="float32", name="logits")([logits, *more])
     return keras.Model(images, logits, name="resunet")
 
 
 def for_use(network: keras.Model) -> keras.Model:
     """The network without what only training needs: its own logits alone, from the very same layers."""
-    if network.output_shape[-1] == 1:
-        return network
-    return keras.Model(network.input, network.get_layer(HEAD).output, name=network.name)
+    logits = network.get_layer(HEAD).output
+    if has_slice_head(network):
+        of_slice = network.get_layer(f"{SLICE_HEAD}_plane").output
+        logits = keras.layers.Concatenate(dtype="float32", name="logits")([logits, of_slice])
+    return network if network.output_shape == logits.shape else keras.Model(network.input, logits, name=network.name)
+
+
+def has_slice_head(network: keras.Model) -> bool:
+    """Whether the last channel of its logits is of the whole slice."""
+    return any(layer.name == SLICE_HEAD for layer in network.layers)
 
 
 def _residual_block(x: keras.KerasTensor, filters: int, momentum: float, name: str) -> keras.KerasTensor:
@@ -103,6 +114,14 @@ def _residual_block(x: keras.KerasTensor, filters: int, momentum: float, name: s
 
 def _head(features: keras.KerasTensor) -> keras.KerasTensor:
     return keras.layers.Conv2D(1, 3, padding="same", dtype="float32", name=HEAD)(features)
+
+
+def _slice_head(features: keras.KerasTensor, size: int) -> keras.KerasTensor:
+    """A logit of the whole slice, in every pixel."""
+    x = keras.layers.GlobalAveragePooling2D(name=f"{SLICE_HEAD}_pool")(features)
+    x = keras.layers.Dense(1, dtype="float32", name=SLICE_HEAD)(x)
+    x = keras.layers.Reshape((1, 1, 1), dtype="float32", name=f"{SLICE_HEAD}_shape")(x)
+    return keras.layers.UpSampling2D(size, dtype="float32", name=f"{SLICE_HEAD}_plane")(x)
 
 
 def _coarse_head(features: keras.KerasTensor, factor: int, name: str) -> keras.KerasTensor:

@@ -199,6 +199,7 @@ def _in_parts(served: Served, exam: Exam, progress: Callable[[float], None]) -> 
         exam.asked,
         np.concatenate([finding.outline.native for finding in findings]),
         np.concatenate([finding.outline.working for finding in findings]),
+        None if findings[0].outline.of_slices is None else np.concatenate([finding.outline.of_slices for finding in findings]),
     )
     planes = exam.images[exam.rows][..., served.predictor.reference]
     return Finding(

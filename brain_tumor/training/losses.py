@@ -19,6 +19,7 @@ from brain_tumor.errors import DataError, ModelError
 Tensor = Any  # of either backend
 
 SMOOTH = 1.0  # pixels; keeps an all-empty batch finite
+SLICE_WEIGHT = 0.5  # of whole slices beside their pixels
 FOCAL_GAMMA = 2.0  # Lin 2017, arXiv 1708.02002
 EDGE_WEIGHT, EDGE_SHARE = 5.0, 0.12  # Wei 2020, arXiv 1911.11445: the weight, and the side of the window (31 of 256 px)
 TVERSKY_ALPHA, TVERSKY_GAMMA = 0.7, 0.75  # Abraham & Khan 2018, arXiv 1810.07842: misses weigh 0.7
@@ -73,6 +74,21 @@ def deeply(loss: Callable) -> Callable:
         return sum(weight * of_level for weight, of_level in zip(weights, losses, strict=True)) / sum(weights)
 
     return mean_loss
+
+
+def with_slices(loss: Callable) -> Callable:
+    """A mask's loss and the cross-entropy of whole slices: of the last channel, which says whether a slice holds tumour.
+
+    Args:
+        loss: of the truth and all channels but the last.
+    """
+
+    def both(truth: Tensor, logits: Tensor) -> Tensor:
+        tumour = keras.ops.max(keras.ops.cast(truth, logits.dtype), axis=(1, 2))
+        of_slice = keras.ops.mean(logits[..., -1:], axis=(1, 2))
+        return loss(truth, logits[..., :-1]) + SLICE_WEIGHT * bce(tumour, of_slice)
+
+    return both
 
 
 def focal_tversky(truth: Tensor, logit: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import special
 
@@ -141,3 +142,20 @@ def test_new_options_at_their_defaults_leave_a_recipes_identity():
     assert not {"weight_average", "balance"} & described.keys()
     assert set(described["augmentation"]) == {"flip", "rotation_degrees", "zoom", "gamma", "sequence_dropout"}
     assert not {"size", "cycles"} & described["stages"][0].keys()
+
+
+def test_a_network_with_a_slice_head_tells_slices_by_it(home, phantom_cohort):
+    both = (*FILTERS, ("slice_head", True))
+    recipe = SegmentationRecipe(**SMALL, stages=(Stage("all", 1),), model_arguments=both, flip_tta=True)
+    run = experiment.train(recipe, phantom_cohort)
+    experiment.evaluate(run, phantom_cohort)
+    counts = pd.read_csv(run.path / "counts.csv")
+    predictor = Predictor.load(run.path)
+    case_id = counts.case_id.iloc[0]
+    prediction = predictor.predict(predictor.exam(phantom_cohort[case_id]))
+    assert prediction.of_slices is not None and prediction.of_slices.shape == prediction.slice_numbers.shape
+    stored = predict.load_prediction(run.path / "predictions" / f"{case_id}.npz")
+    np.testing.assert_array_equal(stored.of_slices, prediction.of_slices)
+    table = counts[(counts.case_id == case_id) & (counts["size"] == counts["size"].max())].set_index("slice").slice_probability
+    np.testing.assert_allclose(table.loc[prediction.slice_numbers], prediction.of_slices, atol=1e-6)
+    assert not np.allclose(prediction.of_slices, prediction.native.max(axis=(1, 2)) / 255)

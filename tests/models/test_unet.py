@@ -181,3 +181,20 @@ def test_skips_carry_detail():
     change = np.abs(model.predict_on_batch(bright) - model.predict_on_batch(dark))[0, ..., 0]
     assert change[8, 8] > 0
     assert change[0, 0] == 0
+
+
+@pytest.mark.parametrize("deep_supervision", [0, 2])
+def test_a_slice_head_is_the_last_channel_and_stays_in_use(tmp_path, deep_supervision):
+    description = saved.describe("resunet", size=32, filters=(4, 8, 8, 8), slice_head=True, deep_supervision=deep_supervision)
+    network = saved.build(description)
+    images = np.random.default_rng(0).random((3, 32, 32, 3), np.float32)
+    logits = np.asarray(network(images))
+    assert logits.shape == (3, 32, 32, 2 + deep_supervision) and unet.has_slice_head(network)
+    assert (logits[..., -1] == logits[:, :1, :1, -1]).all() and len(np.unique(logits[:, 0, 0, -1])) == 3
+    for_use, shorter = saved.for_use(network, description)
+    answer = np.asarray(for_use(images))
+    assert answer.shape == (3, 32, 32, 2)
+    np.testing.assert_allclose(answer, logits[..., [0, -1]], atol=1e-6)
+    saved.save(for_use, shorter, tmp_path)
+    np.testing.assert_allclose(np.asarray(saved.load(tmp_path)(images)), answer, atol=1e-6)
+    assert not unet.has_slice_head(unet.resunet(32, filters=(4, 8)))

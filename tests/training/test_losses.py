@@ -199,3 +199,15 @@ def test_a_loss_is_found_by_name_or_refused():
         losses.make("mse")
     with pytest.raises(ModelError, match="unknown loss 'bce-dice' with class weights, expected one of bce, cce"):
         losses.make("bce-dice", (1.0, 1.0))
+
+
+def test_slices_add_their_own_cross_entropy():
+    rng = np.random.default_rng(0)
+    truth = np.zeros((3, 4, 4, 1), np.float32)
+    truth[1, 2, 2] = 1
+    logits = rng.normal(size=(3, 4, 4, 2)).astype(np.float32)
+    logits[..., 1] = np.array([-1.0, 2.0, 0.5])[:, None, None]
+    both = float(losses.with_slices(losses.bce_dice)(truth, logits))
+    of_slices = np.mean(np.log1p(np.exp([-1.0, -2.0, 0.5])))
+    alone = float(losses.bce_dice(keras.ops.convert_to_tensor(truth), keras.ops.convert_to_tensor(logits[..., :1])))
+    assert both == pytest.approx(alone + losses.SLICE_WEIGHT * of_slices, rel=1e-5)
