@@ -51,7 +51,7 @@ def load(folder: Path, whole: bool = False) -> Predictor:
 
 def _learn(run: RunFolder, whole: bool) -> None:
     absent = [name for name in (familiarity.FILE, ALONE, EXPLANATIONS) if not (run.path / name).is_file()]
-    if not absent or (not whole and familiarity.FILE not in absent):
+    if not absent or (not whole and (familiarity.FILE not in absent or run.facts("phantom")["phantom"])):
         return
     cohort = experiment.trained_cohort(run)
     if familiarity.FILE in absent:

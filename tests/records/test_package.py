@@ -8,6 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from brain_tumor import files
 from brain_tumor.errors import ModelError
@@ -151,6 +152,16 @@ def test_damaged_files_are_refused(packed, home, tmp_path):
     ):
         with pytest.raises(ModelError, match=words):
             package.get(str(source), sha256)
+
+
+def test_what_is_unlike_the_training_slices_is_predicted_on_request_only(run, tmp_path, command):
+    picture = tmp_path / "noise.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 80, 3), np.uint8)).save(picture)
+    out = tmp_path / "overlay.png"
+    assert command("predict", run.path, picture, "--out", out).refuses("noise: it looks unlike", "--anyway")
+    assert not out.exists()
+    answer = command("predict", run.path, picture, "--out", out, "--anyway")
+    assert answer.code == 0 and out.exists(), answer.err
 
 
 def test_the_commands(run, packed, home, tmp_path, command):

@@ -85,7 +85,7 @@ def randomised(
     whole = {exam.name: explain.explain(predictor, exam, method, level).maps for exam, _ in exams}
     rows = []
     for share in SHARES:
-        network = explain.randomised(predictor.model, saved.build(description), share)
+        network = explain.randomised(predictor.model, saved.build(description, description.get("precision", "float32")), share)
         forgetful = Predictor(network, **{name: getattr(predictor, name) for name in PREPARATION})
         for exam, _ in exams:
             maps = explain.explain(forgetful, exam, method, level).maps
