@@ -32,8 +32,8 @@ NETWORK = "network"  # whose maps the others are controls of
 def load(folder: Path, whole: bool = False) -> Predictor:
     """The predictor in a run's or a packed model's folder, which knows what is unlike its training slices.
 
-    Of a run that is asked for the first time this is learnt now: some twenty seconds on the LGG data. Where the data are not
-    here, the predictor does without.
+    Of a run that is asked for the first time this is learnt now: some twenty seconds on the LGG data. The predictor does without
+    it where the data are not here, and where they are drawn, unless all is asked for.
 
     Args:
         whole: learn the other two as well; a minute or two more.

@@ -85,8 +85,15 @@ def pixels(tab):
     )
 
 
-@pytest.mark.parametrize("tab", WINDOWS, indirect=True)
-@pytest.mark.parametrize("name", ["slice.png", "slice.jpg", "slice.tif", "exam.zip", "flair.nii.gz"])
+@pytest.mark.parametrize(
+    ("tab", "name"),
+    [
+        *(("desktop", name) for name in ("slice.png", "slice.jpg", "slice.tif", "exam.zip", "flair.nii.gz")),
+        ("dark", "exam.zip"),
+        ("phone", "exam.zip"),
+    ],
+    indirect=["tab"],
+)
 def test_uploads(tab, tmp_path, files, name):
     hand_in(tab, tmp_path, name, files[name])
     tab.wait_for_selector("[data-role=reading]:has-text('probability')")

@@ -60,7 +60,7 @@ if (waiting) {
     } catch {
       waiting.textContent = "The server cannot be reached; trying again.";
     }
-    setTimeout(ask, 400);
+    setTimeout(ask, 250);
   };
-  setTimeout(ask, 200);
+  setTimeout(ask, 100);
 }
