@@ -47,6 +47,7 @@ def of(folder: Path) -> dict[str, Any]:
     facts = lookup.run_facts(folder)
     recipe, parts = facts["recipe"], facts["parts"]
     task = tasks.of(recipe["task"])
+    scores = _scores(folder, task)
     members = f", {recipe['members']} networks averaged" if recipe.get("members", 1) > 1 else ""
     tested = {name: parts["test"][name] for name in ("patients", "slices", "tumour_slices")}
     return {
@@ -61,8 +62,8 @@ def of(folder: Path) -> dict[str, Any]:
         "split": recipe["split"],
         "trained_on": {name: parts["train"][name] for name in ("patients", "slices", "tumour_slices")},
         "tested_on": tested,
-        "scores": _scores(folder, task),
-        "reliability": _reliability(folder),
+        "scores": scores,
+        "reliability": _reliability(folder) if scores else [],
         **_alone(folder),
         **_explanation(folder),
         "weights_sha256": saved.read(folder)["weights_sha256"],
