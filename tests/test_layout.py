@@ -81,7 +81,7 @@ DATA_AND_WEIGHTS = {
     ".h5", ".hdf5", ".keras", ".pkl", ".pickle", ".pt", ".pth", ".onnx", ".safetensors",
 }  # fmt: skip
 FILE_BYTES = 1_500_000
-REPORTS_BYTES = 20_000_000
+REPORTS_BYTES = 30_000_000
 
 
 def name_of(module: Path) -> str:
