@@ -122,7 +122,7 @@ def _outline(answer: Any, exam: Any, predictor: Any, out: Path) -> Any:
     overlay.save_picture(picture, out)
     typer.echo(
         f"{name}: tumour called in {masks.any(axis=(1, 2)).sum()} of {len(numbers)} slices, "
-        f"{masks.sum():,} px of {images.shape[2]} x {images.shape[1]} a slice; "
+        f"{masks.sum():,} px in all, slices of {images.shape[2]} x {images.shape[1]}; "
         f"highest pixel probability {answer.native.max() / 255:.3f}"
     )
     typer.echo(f"overlay: {out}")

@@ -1,6 +1,7 @@
 """``brain-tumor serve``: a page and a JSON API for a person with one exam."""
 
 import secrets
+import socket
 from typing import Any
 
 import typer
@@ -8,7 +9,7 @@ import typer
 from brain_tumor.models.backend import load_keras
 
 LOOPBACK = "127.0.0.1"
-THREADS = 8  # that answer; one more predicts
+THREADS = 8  # that answer while others wait for their exams; one more predicts
 
 
 def serve(
@@ -37,6 +38,9 @@ def serve(
     token = secrets.token_urlsafe(24) if token == "new" else token
     if not (security.is_loopback(host) or token):
         raise DataError(f"--host {host}: others can reach this address, so give --token TOKEN, or --token new")
+    if token and not (token.isascii() and token.isprintable() and " " not in token):
+        raise DataError("--token: letters, digits and signs of ASCII without a space, or 'new'")
+    _check_free(host, port)
     load_keras()
     from brain_tumor.serve.app import create_app
 
@@ -44,13 +48,24 @@ def serve(
     served, stored = (None, _review(review)) if review else (_load(model), None)
     app = create_app(served, limits, token, ("localhost", "127.0.0.1", "::1", host), stored)
     server = waitress.create_server(
-        app, host=host, port=port, threads=THREADS, max_request_body_size=limits.upload_bytes + (1 << 20)
+        app, host=host, port=port, threads=THREADS + waiting, max_request_body_size=limits.upload_bytes + (1 << 20)
     )
-    typer.echo(f"open http://{'[::1]' if host == '::1' else host}:{server.effective_port}/   (Ctrl+C ends it)")
+    name = {"::1": "[::1]", "0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
+    typer.echo(f"open http://{name}:{server.effective_port}/   (Ctrl+C ends it)")
     if token:
         typer.echo(f"token: {token}")
     typer.echo("research use only, not for diagnosis")
     server.run()
+
+
+def _check_free(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened at, before a network is loaded."""
+    from brain_tumor.errors import DataError
+
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise DataError(f"--host {host} --port {port}: {error.strerror or error}") from None
 
 
 def _load(model: str) -> Any:

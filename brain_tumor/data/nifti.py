@@ -106,8 +106,8 @@ def read(
         raise DataError(f"{path}: no NIfTI file, or a damaged one")
     shape, number, proxy, kind = image.shape[:3], math.prod(image.shape[3:]), image.dataobj, image.get_data_dtype()
     if len(shape) not in (2, 3) or not 0 < number <= (channels or 1):
-        expected = f"and perhaps a fourth of at most {channels} channels" if channels else "one mask, not one a class"
-        raise DataError(f"{path}: {' x '.join(map(str, image.shape))} voxels, expected three axes: {expected}")
+        expected = f", and perhaps a fourth of at most {channels} channels" if channels else ": one mask, not one a class"
+        raise DataError(f"{path}: {' x '.join(map(str, image.shape))} voxels, expected three axes{expected}")
     check_size(image.shape)
     assert isinstance(proxy, ArrayProxy)
     if kind.fields or kind.kind not in "iuf":

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor import files
-from brain_tumor.data import intensity, owners
+from brain_tumor.data import channels, intensity, owners
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import DataError, RunError
 from brain_tumor.evaluation import explanations, overlap
@@ -105,11 +105,16 @@ def _exam(part: Part, case_id: str, slices: pd.DataFrame) -> Exam:
 
 def _alone(predictor: Predictor, exam: Exam, masks: np.ndarray) -> dict[str, object]:
     """The Dice of a case whose slices come together, and of the same slices one by one."""
-    own = np.stack([intensity.scaling(exam.images[[row]], predictor.normalisation) for row in exam.rows])
-    exams = {"together": exam, "alone": replace(exam, scaling=own)}
+    together = predictor.predict(exam).masks(predictor.threshold)
+    if predictor.channels in channels.WITH_NEIGHBOURS:  # which a slice alone has not
+        lone = [Exam(exam.name, exam.images[[row]], exam.slice_numbers[[row]], np.array([0]), alone=True) for row in exam.rows]
+        alone = np.concatenate([predictor.predict(one).masks(predictor.threshold) for one in lone])
+    else:
+        own = np.stack([intensity.scaling(exam.images[[row]], predictor.normalisation) for row in exam.rows])
+        alone = predictor.predict(replace(exam, scaling=own)).masks(predictor.threshold)
+    answers = {"together": together, "alone": alone}
     return {"case_id": exam.name} | {
-        name: float(overlap.dice(*_counts(predictor.predict(one).masks(predictor.threshold) > 0, masks > 0)))
-        for name, one in exams.items()
+        name: float(overlap.dice(*_counts(predicted > 0, masks > 0))) for name, predicted in answers.items()
     }
 
 

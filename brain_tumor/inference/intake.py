@@ -21,6 +21,8 @@ from brain_tumor.errors import DataError
 from brain_tumor.inference import volumes
 
 GREY = "one channel, taken as {} and given to all {}, as the LGG data does for missing sequences"
+EXPECTED = "pictures named exam_1.png, exam_2.png, ..., or NIfTI volumes named exam_flair.nii.gz"
+LARGEST = 2048  # pixels a side of a slice; MRI has 1024 at most, and all are padded to squares
 ALONE = "a slice without its exam, which this network takes into account: trust the answer less"
 MOST_FILES, MOST_BYTES = 2000, 1 << 29  # of a zip in memory; an exam of the LGG data has 88 slices at most, and 17 MB
 
@@ -97,6 +99,8 @@ def exam(
     if file.suffix.lower() == archive.ENDING and isinstance(file, MemoryFile):
         return _of_files(file, archive.members(file, MOST_FILES, MOST_BYTES), sequences, radiological)
     if nifti.is_nifti(file):
+        if volumes.is_labels(file):
+            raise DataError(f"{file}: its name says labels, expected the picture that they belong to")
         return _volumes(file, [file], sequences, radiological)
     if file.suffix.lower() not in PICTURES:
         raise DataError(f"{file}: no folder, no NIfTI volume, and no picture ({', '.join(PICTURES)})")
@@ -118,7 +122,10 @@ def _of_files(source: File, contents: Sequence[File], sequences: Sequence[str], 
     scans = [file for file in contents if nifti.is_nifti(file) and not volumes.is_labels(file)]
     if scans:
         return _volumes(source, scans, sequences, radiological)
+    if not any(file.suffix.lower() in PICTURES for file in contents):
+        raise DataError(f"{source}: no slices ({EXPECTED}); DICOM is not read, dcm2niix makes NIfTI of it")
     images, numbers = lgg.read_images(source, contents)
+    _check_size(images[0], str(source))
     name = source.stem if isinstance(source, MemoryFile) else source.name
     if images.ndim == 4:
         return _whole(name, images, numbers)
@@ -136,6 +143,10 @@ def _volumes(source: File, scans: Sequence[File], sequences: Sequence[str], radi
     if volume.missing:
         names = " and ".join(title_of(name) for name in volume.missing)
         notes.append(f"{source}: no {names}; {title_of(sequences[reference_of(sequences)])} stands in, as in the LGG data")
+    if volume.grid.affine is None:
+        notes.append(
+            f"{source}: it does not say where it lies, so its slices are taken as they are stored; check that they are upright"
+        )
     turned = radiological and volume.grid.affine is not None
     if turned:
         images = np.ascontiguousarray(images[:, ::-1, ::-1])
@@ -188,8 +199,11 @@ def _opaque(image: np.ndarray, sequences: int) -> np.ndarray:
 
 
 def _check_size(image: np.ndarray, source: str) -> None:
+    size = f"{source}: {image.shape[1]} x {image.shape[0]} pixels"
     if min(image.shape[:2]) < SMALLEST:
-        raise DataError(f"{source}: {image.shape[1]} x {image.shape[0]} pixels, expected at least {SMALLEST} x {SMALLEST}")
+        raise DataError(f"{size}, expected at least {SMALLEST} x {SMALLEST}")
+    if max(image.shape[:2]) > LARGEST:
+        raise DataError(f"{size}, expected at most {LARGEST} x {LARGEST}")
 
 
 def _check(image: np.ndarray, source: str) -> None:

@@ -139,8 +139,10 @@ class Predictor:
         """Refuse an exam that looks unlike what the network was trained on; nothing is refused where its folder does not say.
 
         Raises:
+            DataError: another number of channels than the network's.
             UnfamiliarError: the network's answer would mean nothing.
         """
+        self._check_channels(exam)
         verdict = self.familiarity and self.familiarity.check(exam)
         if verdict and verdict.refused:
             raise UnfamiliarError(f"{exam.name}: {verdict.reason}")
@@ -151,13 +153,16 @@ class Predictor:
         Raises:
             DataError: another number of channels than the network's.
         """
+        self._check_channels(exam)
+        images = channels.exam_inputs(exam.images, self.channels, self.reference)[exam.rows]
+        scaling = channels.arranged(self.scaling(exam), self.channels, self.reference)
+        return intensity.resize_images(intensity.pad_to_square(images), self.model.input_shape[1]), scaling
+
+    def _check_channels(self, exam: Exam) -> None:
         number, expected = exam.images.shape[-1], len(self.sequences)
         if number != expected:
             named = f"{expected} ({', '.join(self.sequences)})"
             raise DataError(f"{exam.name}: {number} channel{'s' * (number > 1)}, the network was trained on {named}")
-        images = channels.exam_inputs(exam.images, self.channels, self.reference)[exam.rows]
-        scaling = channels.arranged(self.scaling(exam), self.channels, self.reference)
-        return intensity.resize_images(intensity.pad_to_square(images), self.model.input_shape[1]), scaling
 
     def scaling(self, exam: Exam) -> np.ndarray:
         """``(4, C)`` float32: how an exam's sequences are brought to the scale that the network learnt with."""

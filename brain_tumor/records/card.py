@@ -76,9 +76,12 @@ def meaning(card: dict[str, Any], probability: float) -> str:
     """What a slice's highest probability was worth on test slices, in a sentence; ``""`` where that was not measured."""
     for row in card["reliability"]:
         if row["from"] <= probability <= row["to"] and row["slices"]:
-            share = 100 * row["tumour"] / row["slices"]
             between = f"from {row['from']:.1f} to {row['to']:.1f}"
-            return f"Of {row['slices']} test slices with a highest probability {between}, {share:.0f} % held tumour."
+            return (
+                f"Of the test patients' slices with a highest probability {between}, {row['tumour']} of {row['slices']} held "
+                "tumour. "
+                "All those patients had a tumour, so this says nothing about people in general."
+            )
     return ""
 
 

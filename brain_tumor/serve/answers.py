@@ -78,9 +78,32 @@ class Answer:
         return [title_of(name) for name in missing_sequences(self.exam.images, self.served.predictor.sequences)]
 
     @property
+    def nbytes(self) -> int:
+        """What is kept of it in memory, as far as it counts."""
+        arrays = self.exam.images, self.finding.masks, self.finding.outline.native, self.finding.outline.working, self.maps
+        return sum(array.nbytes for array in arrays if array is not None)
+
+    @property
+    def turned_about(self) -> bool | None:
+        """Whether the left of a slice is the patient's right; None where the exam does not say."""
+        if self.exam.grid is None or self.exam.grid.affine is None:
+            return None
+        return self.exam.grid.turned
+
+    def patient_side(self, side: str | None) -> str | None:
+        """The patient's side of a side of the picture; None where the exam does not say."""
+        if side is None or self.turned_about is None:
+            return None
+        other = {"left": "right", "right": "left"}
+        return other.get(side, side) if self.turned_about else side
+
+    @property
     def notes(self) -> list[str]:
         """What a person should know of this answer."""
         notes = [note.partition(": ")[2] for note in self.exam.notes]
+        if self.missing and not any("given to all" in note or "stands in" in note for note in notes):
+            reference = self.served.predictor.sequences[self.served.predictor.reference]
+            notes.append(f"without {' and '.join(self.missing)}: {title_of(reference)} stands in")
         if self.drawn:
             notes.append("this exam is drawn, not a patient's")
         if self.exam.alone and "alone" in self.served.card:
@@ -103,7 +126,9 @@ class Answer:
         regions = {region["slice"]: region for region in measures["regions"]}
         empty = {"pixels": 0, "area_mm2": 0.0 if self.exam.spacing_mm else None, "box": None, "centre": None, "side": None}
         slices = [
-            {"slice": number, "probability": round(float(probability), 4), "called": bool(positive)} | regions.get(number, empty)
+            {"slice": number, "probability": round(float(probability), 4), "called": bool(positive)}
+            | regions.get(number, empty)
+            | {"patient_side": self.patient_side(regions.get(number, empty)["side"])}
             for number, probability, positive in zip(
                 self.numbers.tolist(), self.finding.probability, self.finding.positive, strict=True
             )

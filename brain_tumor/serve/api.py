@@ -32,10 +32,7 @@ def add(app: Flask, served: Served, worker: Worker) -> None:
         mask = request.args.get("mask", "none")
         if mask not in MASKS:
             raise Refusal(400, "bad_option", f"mask={mask[:40]!r}; expected one of {', '.join(MASKS)}.")
-        upload = request.files.get("exam")
-        if upload is None or not upload.filename:
-            raise Refusal(400, "no_file", "No file was sent; send one as the form field 'exam'.")
-        file = uploads.received(upload.filename, upload.read())
+        file = uploads.of_form(request.files.getlist("exam"), worker.limits.upload_bytes)
         result = worker.answer(partial(answer, file, served, maps=False))
         if mask == "png" and len(result.numbers) > 1:
             raise Refusal(400, "bad_option", "mask=png is of a lone slice; take mask=nifti for an exam.")
@@ -90,6 +87,8 @@ def _list(of: dict[str, Any]) -> dict[str, Any]:
 
 TEXT, WHOLE, NUMBER, FLAG = {"type": "string"}, {"type": "integer"}, {"type": "number"}, {"type": "boolean"}
 PERHAPS = {"type": ["number", "null"]}
+SIDES = ("left", "right", "middle", None)
+AS_SHOWN = "of the slice as the page shows it"  # a mask is returned in the exam's own space
 SCORE = _object(name=TEXT, value=NUMBER, low=PERHAPS, high=PERHAPS, floor=PERHAPS)
 SLICE = _object(
     slice=WHOLE,
@@ -97,9 +96,10 @@ SLICE = _object(
     called=FLAG,
     pixels=WHOLE,
     area_mm2=PERHAPS,
-    box={"type": ["array", "null"], "items": WHOLE, "description": "top, left, bottom, right; the last two just outside"},
-    centre={"type": ["array", "null"], "items": NUMBER, "description": "row, column"},
-    side={"enum": ["left", "right", "middle", None], "description": "of the head, as the picture shows it"},
+    box={"type": ["array", "null"], "items": WHOLE, "description": f"top, left, bottom, right {AS_SHOWN}; the last two outside"},
+    centre={"type": ["array", "null"], "items": NUMBER, "description": f"row, column {AS_SHOWN}"},
+    side={"enum": [*SIDES], "description": f"of the head {AS_SHOWN}"},
+    patient_side={"enum": [*SIDES], "description": "of the patient; null where the exam does not say"},
 )
 SCHEMAS = {
     "Refusal": _object(error=_object(code=TEXT, message=TEXT)),

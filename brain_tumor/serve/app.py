@@ -19,8 +19,9 @@ from brain_tumor.serve.review import Review
 from brain_tumor.serve.served import Served
 from brain_tumor.serve.work import Job, Worker
 
-CODES = {400: "bad_request", 404: "not_found", 405: "method", 413: "too_large", 415: "unsupported"}
+CODES = {400: "bad_request", 404: "not_found", 405: "method", 413: "too_large", 415: "unsupported", 500: "failed"}
 FILE_FIELD = "exam"
+FORM_BYTES = 1 << 16  # of a form around its file
 
 
 def create_app(
@@ -39,7 +40,7 @@ def create_app(
         review: stored predictions to look at.
     """
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = limits.upload_bytes
+    app.config["MAX_CONTENT_LENGTH"] = limits.upload_bytes + FORM_BYTES
     app.config["MAX_FORM_PARTS"] = 10
     app.json.sort_keys = False  # type: ignore[attr-defined]
     security.guard(app, token, set(hosts), limits)
@@ -88,16 +89,19 @@ def _add_shared(app: Flask, token: str) -> None:
         status = error.code or 500
         if status == 413:
             most = app.config["MAX_CONTENT_LENGTH"] >> 20
-            return refuse(Refusal(413, "too_large", f"More than {most} MB; hand over one exam at a time."))
+            return refuse(Refusal(413, "too_large", f"More than {most} MB, or more than a form with one file."))
         return refuse(Refusal(status, CODES.get(status, "refused"), str(error.description)))
 
 
 def _add_pages(app: Flask, served: Served, worker: Worker, limits: Limits) -> None:
     drawn = samples.draw(served)
+    first = next(iter(drawn.values()), None)  # compiles the network before somebody waits for it
+    warm = worker.submit(partial(answer, first.file, served, drawn=True)) if first else None
 
     @app.get("/readyz")
     def readyz() -> dict:
-        return {"status": "ready", "model": served.name, "waiting": worker.waiting}
+        ready = warm is None or warm.ended.is_set()
+        return {"status": "ready" if ready else "starting", "model": served.name, "waiting": worker.waiting}
 
     @app.get("/")
     def landing() -> str:
@@ -109,10 +113,7 @@ def _add_pages(app: Flask, served: Served, worker: Worker, limits: Limits) -> No
 
     @app.post("/predict")
     def predict() -> AnyResponse:
-        upload = request.files.get(FILE_FIELD)
-        if upload is None or not upload.filename:
-            raise Refusal(400, "no_file", "No file was sent; choose one exam.")
-        file = uploads.received(upload.filename, upload.read())
+        file = uploads.of_form(request.files.getlist(FILE_FIELD), limits.upload_bytes)
         job = worker.submit(partial(answer, file, served), keep=True)
         return redirect(url_for("exam", key=job.key), 303)
 

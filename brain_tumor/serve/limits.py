@@ -13,6 +13,7 @@ class Limits:
         seconds: that an exam may take, waiting included.
         answers: that the page can ask for, the newest ones.
         answer_seconds: for how long.
+        answer_bytes: that they may hold together.
         per_minute: predictions that one address may ask for in a minute; 0 for any number.
     """
 
@@ -21,6 +22,7 @@ class Limits:
     seconds: float = 300.0
     answers: int = 24
     answer_seconds: float = 900.0
+    answer_bytes: int = 1 << 29
     per_minute: int = 0
 
 

@@ -27,7 +27,7 @@ HEADERS = {
 }
 COOKIE = "brain-tumor-token"
 OPEN = {"healthz", "readyz", "login", "static", "viewer_script"}  # asked for without a token
-MINUTE = 60.0
+MINUTE, RETRY_SECONDS = 60.0, "30"
 
 
 def is_loopback(host: str) -> bool:
@@ -65,6 +65,8 @@ def guard(app: Flask, token: str, hosts: set[str], limits: Limits) -> None:
     def harden(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers[name] = value
+        if response.status_code in (429, 503):
+            response.headers["Retry-After"] = RETRY_SECONDS
         return response
 
 
@@ -109,4 +111,7 @@ def _from_elsewhere(request: Request) -> bool:
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         return True
     origin = request.headers.get("Origin")
-    return bool(origin) and urlsplit(str(origin)).netloc != request.host
+    try:
+        return bool(origin) and urlsplit(str(origin)).netloc != request.host
+    except ValueError:  # no address at all
+        return True

@@ -1,6 +1,9 @@
 """An upload as a file in memory, known by its bytes: whatever its name says, only the decoder of its content reads it."""
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
+
+from werkzeug.datastructures import FileStorage
 
 from brain_tumor.data.memory import GZIP, MemoryFile
 from brain_tumor.serve.limits import Refusal
@@ -18,6 +21,25 @@ KINDS = (
 )
 EXPECTED = "a PNG, JPEG or TIFF picture, a NIfTI volume, or a zip of one exam's slices or volumes"
 LONGEST_NAME = 80
+
+
+def of_form(sent: Sequence[FileStorage], most: int) -> MemoryFile:
+    """The one file of a form, of at most so many bytes.
+
+    Raises:
+        Refusal: none or several were sent, or it is empty, too large or of another kind.
+    """
+    named = [upload for upload in sent if upload.filename]
+    if not named:
+        raise Refusal(400, "no_file", "No file was sent; send one as the form field 'exam'.")
+    if len(named) > 1:
+        raise Refusal(400, "several_files", f"{len(named)} files were sent; zip the slices of one exam.")
+    content = named[0].read()
+    if len(content) > most:
+        raise Refusal(
+            413, "too_large", f"{len(content) / 1e6:,.1f} MB, expected at most {most / 1e6:,.1f}; hand over one exam at a time."
+        )
+    return received(str(named[0].filename), content)
 
 
 def received(name: str, content: bytes) -> MemoryFile:

@@ -12,6 +12,7 @@ from typing import Any
 from brain_tumor.errors import BrainTumorError, UnfamiliarError
 from brain_tumor.serve.limits import Limits, Refusal
 
+SWEEP_SECONDS = 20.0  # after which old answers are looked for where nothing else happens
 Progress = Callable[[float], None]
 
 
@@ -34,6 +35,11 @@ class Job:
         self.refusal: Refusal | None = None
         self.ended = threading.Event()
 
+    @property
+    def size(self) -> int:
+        """The bytes that its answer holds."""
+        return getattr(self.answer, "nbytes", 0)
+
     def progress(self, share: float) -> None:
         """Note how much is done; stop where it takes too long.
 
@@ -53,7 +59,7 @@ class Job:
         except Refusal as refusal:
             self.refusal = refusal
         except UnfamiliarError as error:
-            self.refusal = Refusal(422, "unfamiliar", f"Not judged: {error}.")
+            self.refusal = Refusal(422, "unfamiliar", f"{error}.")
         except BrainTumorError as error:
             self.refusal = Refusal(422, "unreadable", f"{error}.")
         except MemoryError:
@@ -62,6 +68,7 @@ class Job:
             traceback.print_exc()
             self.refusal = Refusal(500, "failed", "This exam could not be predicted; the fault is ours, and it was written down.")
         finally:
+            del self.compute  # with the upload that it holds
             self.share = 1.0
             self.ended.set()
 
@@ -124,9 +131,11 @@ class Worker:
         return job
 
     def forget(self, key: str) -> None:
-        """Drop a kept answer."""
+        """Drop a kept answer; an exam that is not predicted yet never will be."""
         with self._lock:
-            self._answers.pop(key, None)
+            job = self._answers.pop(key, None)
+        if job:
+            job.deadline = 0.0
 
     @property
     def waiting(self) -> int:
@@ -135,12 +144,21 @@ class Worker:
 
     def _forget_old(self) -> None:
         oldest = time.monotonic() - self.limits.answer_seconds
+        size = sum(job.size for job in self._answers.values())
         for key, job in list(self._answers.items()):
-            if len(self._answers) > self.limits.answers or job.born < oldest:
+            crowded = len(self._answers) > self.limits.answers or (size > self.limits.answer_bytes and len(self._answers) > 1)
+            if crowded or job.born < oldest:
+                size -= job.size
                 del self._answers[key]
 
     def _work(self) -> None:
         while True:
-            job = self._waiting.get()
-            job.run()
-            del job  # its upload is not held until the next one comes
+            try:
+                job = self._waiting.get(timeout=min(SWEEP_SECONDS, self.limits.answer_seconds))
+            except queue.Empty:
+                pass
+            else:
+                job.run()
+                del job  # its upload is not held until the next one comes
+            with self._lock:  # also where nobody asks for anything
+                self._forget_old()

@@ -4,6 +4,7 @@ import base64
 import io
 
 import jsonschema
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,6 +12,7 @@ from PIL import Image
 from brain_tumor.data import nifti
 from brain_tumor.data.memory import MemoryFile
 from brain_tumor.serve import api
+from brain_tumor.serve.answers import answer
 from brain_tumor.serve.limits import Limits
 
 
@@ -98,3 +100,18 @@ def test_other_methods_and_addresses(client):
 def test_health(client):
     assert client.get("/healthz").json == {"status": "ok"}
     assert client.get("/readyz").json == {"status": "ready", "model": "bright", "waiting": 0}
+
+
+def test_sides_of_the_picture_and_of_the_patient(served):
+    planes = np.zeros((4, 64, 64), np.uint8)  # rows from the back, columns from the patient's left
+    planes[:, 8:56, 8:56] = 60
+    planes[1:3, 20:30, 12:22] = 255
+
+    def sides(affine):
+        image = nib.Nifti1Image(planes.transpose(2, 1, 0), affine)
+        result = answer(MemoryFile("x_flair.nii", image.to_bytes()), served, lambda share: None, drawn=True)
+        rows = [row for row in result.to_json()["slices"] if row["called"]]
+        return {(row["side"], row["patient_side"]) for row in rows}
+
+    assert sides(np.diag([1.0, 1.0, 4.0, 1.0])) == {("right", "left")}, "seen from the feet"
+    assert sides(None) == {("left", None)}, "nobody knows how it lies"

@@ -124,7 +124,9 @@ BROKEN = {
     "zip of a bomb": zipped({"a_1.png": png_of(60_000, 60_000)}),
     "zip of one pixel": zipped({"a_1.png": picture(GREY[:1, :1])}), "zip of numbers": zipped({"1.png": PNG, "2.png": PNG}),
     "zip of folders": zipped({"a/": b"", "b/": b""}), "zip of long names": zipped({"a" * 60000 + "_1.png": PNG}),
-    "png cut in its header": PNG[:20], "tiff of jpeg": TIFF[:8] + JPEG,
+    "png cut in its header": PNG[:20], "png long": picture(np.resize(GREY, (20, 3000))), "nii four channels": volume_of((4, 20,
+    20, 4)),
+    "nii of labels": NII, "tiff of jpeg": TIFF[:8] + JPEG,
     "zip stored": zipped({"a_1.png": PNG}, zipfile.ZIP_STORED)[:-30], "zip lzma": zipped({"a_1.png": PNG[:50]}, zipfile.ZIP_LZMA),
 }  # fmt: skip
 

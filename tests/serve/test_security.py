@@ -24,7 +24,9 @@ def test_another_name_is_refused(client):
     assert client.get("/", headers={"Host": "127.0.0.1:8000"}).status_code == 200
 
 
-@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}])
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://["}, {"Sec-Fetch-Site": "cross-site"}]
+)
 def test_a_page_of_another_site_sends_nothing(client, files, headers):
     data = {"exam": (io.BytesIO(files["slice.png"]), "a.png")}
     assert client.post("/predict", data=data, headers=headers).status_code == 403
@@ -56,6 +58,7 @@ def test_one_address_asks_so_often(make_client, files, send):
     client = make_client(Limits(per_minute=2))
     statuses = [send(client, "a.png", files["slice.png"]).status_code for _ in range(4)]
     assert statuses == [200, 200, 429, 429]
+    assert send(client, "a.png", files["slice.png"]).headers["Retry-After"] == "30"
 
 
 @pytest.mark.parametrize(

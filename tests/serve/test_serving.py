@@ -80,6 +80,9 @@ def test_health_answers_while_an_exam_is_predicted_and_a_full_queue_refuses(star
 
     monkeypatch.setattr(api, "answer", slow)
     port = start(Limits(waiting=1))
+    gate.set()
+    wait_until(lambda: b'"status":"ready"' in health(port, "/readyz"))
+    gate.clear()
     with ThreadPoolExecutor(3) as clients:
         first = clients.submit(ask, port, "a.png", files["slice.png"])
         wait_until(lambda: b'"waiting":0' in health(port, "/readyz"))

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -83,3 +84,41 @@ def test_names_cannot_be_guessed():
     worker = Worker(Limits())
     keys = {worker.submit(lambda progress: 1, keep=True).key for _ in range(5)}
     assert len(keys) == 5 and all(len(key) >= 20 for key in keys)
+
+
+def test_answers_are_forgotten_where_nobody_asks_for_anything():
+    class Answer:
+        nbytes = 10
+
+    worker = Worker(Limits(answer_seconds=0.05))
+    job = worker.submit(lambda progress: Answer(), keep=True)
+    assert job.ended.wait(10)
+    gone = weakref.ref(job.answer)
+    del job
+    for _ in range(500):
+        if gone() is None:
+            return
+        time.sleep(0.01)
+    raise AssertionError("still there")
+
+
+def test_answers_that_hold_too_much_make_room():
+    class Answer:
+        nbytes = 60
+
+    worker = Worker(Limits(answer_bytes=100))
+    jobs = [worker.submit(lambda progress: Answer(), keep=True) for _ in range(3)]
+    assert all(job.ended.wait(10) for job in jobs)
+    worker.answer(lambda progress: 1)
+    assert worker.find(jobs[2].key) is jobs[2]
+    with pytest.raises(Refusal):
+        worker.find(jobs[0].key)
+
+
+def test_what_is_forgotten_is_not_predicted():
+    worker, gate, asked = Worker(Limits()), threading.Event(), []
+    worker.submit(lambda progress: gate.wait(10))
+    job = worker.submit(lambda progress: asked.append(1), keep=True)
+    worker.forget(job.key)
+    gate.set()
+    assert job.ended.wait(10) and asked == [] and not hasattr(job, "compute")

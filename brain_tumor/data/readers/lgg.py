@@ -13,7 +13,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from brain_tumor.data import patients, text, tree
 from brain_tumor.data.archive import unpacked
 from brain_tumor.data.cohort import Case, Cohort, Volume
 from brain_tumor.data.memory import File
-from brain_tumor.data.picture import PICTURES, read_mask, read_picture
+from brain_tumor.data.picture import MODES, PICTURES, read_mask, read_picture
 from brain_tumor.errors import DataError, DataWarning
 
 SEQUENCES = ("pre", "flair", "post")
@@ -97,7 +97,7 @@ def read_images(folder: File, contents: Iterable[File] | None = None) -> tuple[n
     """
     exams = _exams(tree.contents(Path(folder)) if contents is None else contents)  # type: ignore[arg-type]
     if len(exams) != 1:
-        names = f"expected one (names such as {folder.name}_1.tif)"
+        names = f"expected one (names such as {PurePath(folder.name).stem}_1.tif)"
         cases = {case for case, _ in exams}
         if exams and len(cases) == 1:
             raise DataError(
@@ -107,7 +107,9 @@ def read_images(folder: File, contents: Iterable[File] | None = None) -> tuple[n
     numbered = sorted(next(iter(exams.values())).items())
     images = []
     for _, path in numbered:
-        images.append(read_picture(path, ("L", "RGB")))
+        pixels = read_picture(path, MODES)
+        transparent = pixels.ndim == 3 and pixels.shape[2] in (2, 4)
+        images.append((pixels[..., :3] if pixels.shape[2] == 4 else pixels[..., 0]) if transparent else pixels)
         if images[-1].shape != images[0].shape:
             raise DataError(f"{path}: {_size(images[-1])} pixels, but the case's first slice has {_size(images[0])}")
     return np.stack(images), np.array([number for number, _ in numbered])

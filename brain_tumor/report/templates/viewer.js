@@ -30,7 +30,8 @@ class Viewer {
     whole.height = this.picture.height;
     this.whole = whole.getContext("2d", { willReadFrequently: true });
     this.whole.drawImage(this.picture, 0, 0);
-    this.called = this.numbers.map((_, place) => this.share(place) > 0);
+    this.called = this.numbers.map((_, place) => this.share(place, 1, Number(this.facts.threshold) * 255) > 0);
+    this.layered = this.numbers.map((_, place) => this.share(place, 2, 127) > 0);
     this.part("brightness").value = 100 * this.gain();
     for (const role of ["slice", "brightness", "mask", "map"]) {
       const input = this.part(role);
@@ -61,11 +62,11 @@ class Viewer {
     return Math.min(4, Math.max(1, 235 / Math.max(level, 1)));
   }
 
-  share(place) {
+  // How many pixels of a slice have more than a limit in a channel.
+  share(place, channel, limit) {
     const { data } = this.pixels(place);
-    const threshold = Number(this.facts.threshold) * 255;
     let count = 0;
-    for (let i = 1; i < data.length; i += 4) if (data[i] > threshold) count += 1;
+    for (let i = channel; i < data.length; i += 4) if (data[i] > limit) count += 1;
     return count;
   }
 
@@ -92,8 +93,8 @@ class Viewer {
       if (inside) count += 1;
       const over = (layer * second) / 255;
       for (let channel = 0; channel < 3; channel += 1) {
-        let value = grey + (LAYER[channel] - grey) * over;
-        if (inside) value += (MASK[channel] - value) * mask;
+        let value = inside ? grey + (MASK[channel] - grey) * mask : grey;
+        value += (LAYER[channel] - value) * over;
         data[i + channel] = value;
       }
     }
@@ -111,8 +112,12 @@ class Viewer {
     if (!bar) return;
     const pen = bar.getContext("2d");
     const step = bar.width / this.numbers.length;
-    pen.fillStyle = `rgb(${MASK.join(",")})`;
-    this.called.forEach((tumour, place) => { if (tumour) pen.fillRect(place * step, 0, Math.max(step, 1), bar.height); });
+    const lines = [[this.called, MASK], [this.layered, LAYER]].slice(0, "bars" in this.facts ? 2 : 1);
+    lines.forEach(([marks, colour], line) => {
+      pen.fillStyle = `rgb(${colour.join(",")})`;
+      const height = bar.height / lines.length;
+      marks.forEach((mark, place) => { if (mark) pen.fillRect(place * step, line * height, Math.max(step, 1), height - 1); });
+    });
   }
 
   step(places) {

@@ -35,7 +35,8 @@ if (form) {
       }
       const page = new DOMParser().parseFromString(request.responseText, "text/html");
       const words = page.querySelector(".verdict");
-      status.textContent = words ? words.textContent : `The server refused it (${request.status}).`;
+      const refused = request.status === 413 ? "The file is too large for this server." : `The server refused it (${request.status}).`;
+      status.textContent = words ? words.textContent : refused;
     });
     request.addEventListener("error", () => { status.textContent = "The server cannot be reached."; });
     status.textContent = "Sending";
