@@ -83,6 +83,13 @@ def read_picture(path: File, modes: tuple[str, ...]) -> np.ndarray:
     return _read(path, modes, as_stored=False)
 
 
+def opaque(pixels: np.ndarray) -> np.ndarray:
+    """Without transparency, the last of two or four channels: how much shines through is no part of an exam."""
+    if pixels.ndim == 2 or pixels.shape[2] not in (2, 4):
+        return pixels
+    return pixels[..., :3] if pixels.shape[2] == 4 else pixels[..., 0]
+
+
 def read_mask(path: File) -> np.ndarray:
     """Decode a mask file, ``(H, W)`` uint8 as stored: its values are labels, so nothing is converted. Raises as above."""
     return _read(path, MASK_MODES, as_stored=True)

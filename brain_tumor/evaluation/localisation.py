@@ -38,7 +38,7 @@ def locate(probability: np.ndarray, truth: np.ndarray, threshold: float = 0.5) -
     if probability.shape != truth.shape:
         raise DataError(f"prediction {probability.shape} and truth {truth.shape} differ in shape")
     rows = [
-        _point(plane, mask) | _extent("predicted", plane > threshold * 255) | _extent("truth", mask > 0)
+        _point(plane, mask) | extent("predicted", plane > threshold * 255) | extent("truth", mask > 0)
         for plane, mask in zip(probability, truth, strict=True)
     ]
     table = pd.DataFrame(rows, index=pd.RangeIndex(len(rows), name="plane"), columns=list(COLUMNS))
@@ -63,7 +63,8 @@ def middle_of(plateau: np.ndarray) -> tuple[int, int]:
     return int(row), int(column)
 
 
-def _extent(side: str, mask: np.ndarray) -> dict:
+def extent(side: str, mask: np.ndarray) -> dict:
+    """``side_px``, and of a mask ``(H, W)`` that is not empty its box and centre, under the names of :data:`COLUMNS`."""
     rows, columns = np.nonzero(mask)
     values: dict = {"px": len(rows)}
     if len(rows):

@@ -16,13 +16,12 @@ from brain_tumor.data import channels, intensity, owners
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import DataError, RunError
 from brain_tumor.evaluation import explanations, overlap
-from brain_tumor.experiments import run as experiment
-from brain_tumor.experiments.part import Part
+from brain_tumor.experiments import run as experiment, segmentation
 from brain_tumor.inference import explain, familiarity
 from brain_tumor.inference.familiarity import Familiarity
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predictor import Predictor
-from brain_tumor.progress import Bar
+from brain_tumor.progress import tracked
 from brain_tumor.training.runs import DESCRIPTION, RunFolder
 
 ALONE, EXPLANATIONS = "alone.csv", "explanations.csv"
@@ -83,49 +82,37 @@ def measure(run: RunFolder, cohort: Cohort, predictor: Predictor) -> None:
     """
     part = experiment.part_of(run, cohort, "test")
     alone, scores = [], []
-    cases = part.store.slices.iloc[part.rows].groupby("case_id", sort=False)
-    with Bar("measuring what is answered of a slice alone, and where the network looks", len(cases)) as bar:
-        for case_id, slices in cases:
-            exam = _exam(part, str(case_id), slices)
-            masks = part.store.masks[slices.index.to_numpy()]
-            alone.append(_alone(predictor, exam, masks))
-            scores.append(_explained(predictor, exam, masks))
-            bar.advance()
+    cases = part.store.slices.iloc[part.rows].case_id.nunique()
+    for exam in tracked(segmentation.exams(part), "measuring slices that come alone, and where the network looks", cases):
+        masks = part.store.masks[part.store.rows_of(exam.name).start + exam.rows]
+        alone.append(_alone(predictor, exam, masks))
+        scores.append(_explained(predictor, exam, masks))
     for name, table in ((ALONE, pd.DataFrame(alone)), (EXPLANATIONS, pd.concat(scores))):
         with files.atomic_path(run.path / name) as temporary:
             table.to_csv(temporary, index=False)
 
 
-def _exam(part: Part, case_id: str, slices: pd.DataFrame) -> Exam:
-    rows = part.store.rows_of(case_id)
-    numbers = part.store.slices.slice.to_numpy()[rows]
-    asked = np.searchsorted(numbers, slices.slice.to_numpy())
-    return Exam(case_id, np.asarray(part.store.images[rows]), numbers, asked)
-
-
 def _alone(predictor: Predictor, exam: Exam, masks: np.ndarray) -> dict[str, object]:
     """The Dice of a case whose slices come together, and of the same slices one by one."""
-    together = predictor.predict(exam).masks(predictor.threshold)
+    together = predictor.predict(exam).native
     if predictor.channels in channels.WITH_NEIGHBOURS:  # which a slice alone has not
         lone = [Exam(exam.name, exam.images[[row]], exam.slice_numbers[[row]], np.array([0]), alone=True) for row in exam.rows]
-        alone = np.concatenate([predictor.predict(one).masks(predictor.threshold) for one in lone])
+        alone = np.concatenate([predictor.predict(one).native for one in lone])
     else:
         own = np.stack([intensity.scaling(exam.images[[row]], predictor.normalisation) for row in exam.rows])
-        alone = predictor.predict(replace(exam, scaling=own)).masks(predictor.threshold)
-    answers = {"together": together, "alone": alone}
-    return {"case_id": exam.name} | {
-        name: float(overlap.dice(*_counts(predicted > 0, masks > 0))) for name, predicted in answers.items()
+        alone = predictor.predict(replace(exam, scaling=own)).native
+    counts = {
+        name: overlap.count(native, masks, predictor.threshold) for name, native in (("together", together), ("alone", alone))
     }
-
-
-def _counts(predicted: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]:
-    return int((predicted & truth).sum()), int((predicted & ~truth).sum()), int((~predicted & truth).sum())
+    return {"case_id": exam.name} | {
+        name: float(overlap.dice(*table[["tp", "fp", "fn"]].sum())) for name, table in counts.items()
+    }
 
 
 def _explained(predictor: Predictor, exam: Exam, masks: np.ndarray) -> pd.DataFrame:
     """The scores of the network's maps and of the controls on a case's slices with tumour."""
     tumour = masks.any(axis=(1, 2))
-    some = replace(exam, rows=exam.rows[tumour], scaling=predictor.scaling(exam))
+    some = replace(exam, rows=exam.rows[tumour])
     maps = {NETWORK: explain.explain(predictor, some).maps, **explain.controls(exam.images[some.rows], predictor.reference)}
     tables = [
         explanations.score(of_map, masks[tumour]).assign(map=name, case_id=exam.name, slice=some.asked)

@@ -5,7 +5,6 @@ know nothing of the network. Of a classifier the logit of tumour is explained; o
 pixels that it calls tumour (Vinogradova 2020, arXiv 2002.11434), or of its most probable pixel where it calls none.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -14,7 +13,7 @@ import numpy as np
 
 from brain_tumor.data import intensity
 from brain_tumor.inference.intake import Exam
-from brain_tumor.inference.predict import BATCH
+from brain_tumor.inference.predict import batches
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.models import decision, levels, settings
 
@@ -84,7 +83,7 @@ def usual_level(predictor: Predictor) -> str:
 def _activated(predictor: Predictor, images: np.ndarray, scaling: np.ndarray, level: str, squared: bool) -> np.ndarray:
     """``(n, S, S)`` float32 from the features of a level, each weighted by what it does to the answer; negative ones left out."""
     sensitivity, maps = predictor.sensitivity(level), []
-    for batch, count in _batches(images, scaling):
+    for batch, count in batches(images, scaling):
         features, gradients = sensitivity(batch, counted(predictor, batch))
         weights = _positive_weights(features, gradients) if squared else gradients.mean(axis=(1, 2), keepdims=True)
         maps.append(np.maximum((weights * features).sum(axis=-1), 0)[:count])
@@ -111,7 +110,7 @@ def _occluded(predictor: Predictor, images: np.ndarray, scaling: np.ndarray) -> 
         hidden = np.repeat(image[None], len(places) ** 2, axis=0)
         for patch, (top, left) in enumerate((top, left) for top in places for left in places):
             hidden[patch, top : top + side, left : left + side] = image.mean(axis=(0, 1))
-        whole = next(batch for batch, _ in _batches(image[None], scaling))
+        whole = next(batch for batch, _ in batches(image[None], scaling))
         weights = counted(predictor, whole)[:1]
         answer = _answers(predictor, image[None], scaling, weights)
         losses = answer - _answers(predictor, hidden, scaling, weights)
@@ -126,7 +125,7 @@ def _occluded(predictor: Predictor, images: np.ndarray, scaling: np.ndarray) -> 
 @settings.fixed()
 def _answers(predictor: Predictor, images: np.ndarray, scaling: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """``(n,)``: the counted logits of each slice."""
-    answers = [(predictor.network(batch) * weights)[:count] for batch, count in _batches(images, scaling)]
+    answers = [(predictor.network(batch) * weights)[:count] for batch, count in batches(images, scaling)]
     return np.concatenate(answers).reshape(len(images), -1).sum(axis=1)
 
 
@@ -141,15 +140,6 @@ def counted(predictor: Predictor, batch: np.ndarray) -> np.ndarray:
     region = np.where(highest > predictor.threshold, probabilities > predictor.threshold, probabilities == highest)
     share = (region / region.sum(axis=(1, 2, 3), keepdims=True)).astype(np.float32)
     return np.concatenate([share, np.zeros((*share.shape[:-1], logits.shape[-1] - 1), np.float32)], axis=-1)
-
-
-def _batches(images: np.ndarray, scaling: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-    """Batches of one fixed size, normalised, and how many of their slices are real."""
-    for start in range(0, len(images), BATCH):
-        batch = intensity.normalise(images[start : start + BATCH], scaling)
-        padded = np.zeros((BATCH, *batch.shape[1:]), np.float32)
-        padded[: len(batch)] = batch
-        yield padded, len(batch)
 
 
 def _to_one(maps: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from brain_tumor.data.cache import SMALLEST
 from brain_tumor.data.cohort import Case, Spacing, reference_of, title_of
 from brain_tumor.data.fingerprints import is_blank
 from brain_tumor.data.memory import File, MemoryFile
-from brain_tumor.data.picture import MODES, PICTURES, read_picture
+from brain_tumor.data.picture import MODES, PICTURES, opaque, read_picture
 from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 from brain_tumor.inference import volumes
@@ -192,10 +192,8 @@ def grey_note(sequences: Sequence[str]) -> str:
 
 
 def _opaque(image: np.ndarray, sequences: int) -> np.ndarray:
-    """Without its last channel where that is transparency: how much of a screenshot shines through is no part of an exam."""
-    if image.ndim == 3 and image.shape[2] in (2, 4) and image.shape[2] != sequences:
-        return image[..., :3] if image.shape[2] == 4 else image[..., 0]
-    return image
+    """Without its last channel where that is transparency, which it is unless a network takes as many sequences."""
+    return image if image.ndim == 3 and image.shape[2] == sequences else opaque(image)
 
 
 def _check_size(image: np.ndarray, source: str) -> None:

@@ -63,14 +63,14 @@ def measure(images: np.ndarray, masks: np.ndarray, numbers: np.ndarray, spacing_
         spacing_mm: the size of a voxel, slice distance first.
     """
     pixel = spacing_mm[1] * spacing_mm[2] if spacing_mm else None
-    table = localisation.locate(masks.astype(np.uint8) * 255, masks)
     regions = []
-    for plane, row in zip(images, table.assign(slice=numbers).to_dict("records"), strict=True):
-        if pixels := int(row["truth_px"]):
-            top, left, bottom, right = (int(row[f"truth_{name}"]) for name in localisation.BOX)
-            centre = float(row["truth_centre_row"]), float(row["truth_centre_column"])
+    for number, plane, mask in zip(numbers.tolist(), images, masks, strict=True):
+        extent = localisation.extent("truth", mask)
+        if pixels := extent["truth_px"]:
+            top, left, bottom, right = (extent[f"truth_{name}"] for name in localisation.BOX)
+            row, column = (float(extent[f"truth_{name}"]) for name in localisation.CENTRE)
             area = round(pixels * pixel, 1) if pixel else None
-            regions.append(Region(int(row["slice"]), pixels, area, (top, left, bottom, right), centre, side(plane, centre[1])))
+            regions.append(Region(number, pixels, area, (top, left, bottom, right), (row, column), side(plane, column)))
     voxels = sum(region.pixels for region in regions)
     ml = round(voxels * pixel * spacing_mm[0] / 1000, 2) if pixel and spacing_mm else None
     return Measures(len(masks), tuple(regions), voxels, ml)

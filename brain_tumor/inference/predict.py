@@ -1,6 +1,6 @@
 """Whole cases in, probabilities out: at the size the network works at, and back at the case's own size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,15 +116,18 @@ def _turned(planes: np.ndarray, degrees: float) -> np.ndarray:
 @settings.fixed()
 def _run(network: Network, images: np.ndarray, scaling: np.ndarray) -> np.ndarray:
     """The probabilities of each slice, from the network's logits, in batches of one fixed size; a lone channel is no axis."""
-    answers = []
+    whole = np.concatenate([decision.probabilities(network(batch)[:count]) for batch, count in batches(images, scaling)])
+    return whole[..., 0] if whole.shape[-1] == 1 else whole
+
+
+def batches(images: np.ndarray, scaling: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Slices in batches of one fixed size, normalised, and how many of each batch are real; the rest is 0."""
     for start in range(0, len(images), BATCH):
         of_these = scaling[start : start + BATCH] if scaling.ndim == 3 else scaling
         batch = intensity.normalise(images[start : start + BATCH], of_these)
         padded = np.zeros((BATCH, *batch.shape[1:]), np.float32)
         padded[: len(batch)] = batch
-        answers.append(decision.probabilities(network(padded)[: len(batch)]))
-    whole = np.concatenate(answers)
-    return whole[..., 0] if whole.shape[-1] == 1 else whole
+        yield padded, len(batch)
 
 
 def at_native_size(working: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -97,7 +97,7 @@ class Answer:
         other = {"left": "right", "right": "left"}
         return other.get(side, side) if self.turned_about else side
 
-    @property
+    @cached_property
     def notes(self) -> list[str]:
         """What a person should know of this answer."""
         notes = [note.partition(": ")[2] for note in self.exam.notes]
@@ -169,9 +169,9 @@ class Answer:
         """The mask of the whole exam as ``.nii.gz``, in the exam's own space where the exam tells it."""
         return nifti.mask_bytes(self.finding.masks, self.exam.spacing_mm, self.exam.grid)
 
-    def mask_png(self, place: int | None = None) -> bytes:
-        """One slice's mask, 0 and 255, at its own size."""
-        return _png(self.finding.masks[self.foremost if place is None else place] * 255)
+    def mask_png(self) -> bytes:
+        """The foremost slice's mask, 0 and 255, at its own size."""
+        return _png(self.finding.masks[self.foremost] * 255)
 
     @cached_property
     def sprite(self) -> Sprite:

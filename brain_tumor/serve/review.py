@@ -12,13 +12,12 @@ from flask import Flask, Response, render_template, send_file
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation import overlap
+from brain_tumor.experiments.segmentation import PREDICTIONS
 from brain_tumor.inference import stored
 from brain_tumor.inference.predict import load_prediction
 from brain_tumor.report.pages import viewer
 from brain_tumor.report.pages.viewer import Sprite
 from brain_tumor.serve.limits import Refusal
-
-PREDICTIONS = "predictions"
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,12 @@ class Review:
         rows = []
         for case_id in self.cases:
             _, _, truth, probability = self.load(case_id)
-            predicted, tumour = probability > self.threshold * 255, truth > 0
-            dice = overlap.dice((predicted & tumour).sum(), (predicted & ~tumour).sum(), (~predicted & tumour).sum())
-            real, hit = tumour.any(axis=(1, 2)), predicted.any(axis=(1, 2))
-            rows.append({"case_id": case_id, "dice": float(dice), "tumour": int(real.sum()), "missed": int((real & ~hit).sum())})
+            counts = overlap.count(probability, truth, self.threshold)
+            dice = overlap.dice(*counts[["tp", "fp", "fn"]].sum())
+            real, silent = counts.tp + counts.fn > 0, counts.tp + counts.fp == 0
+            rows.append(
+                {"case_id": case_id, "dice": float(dice), "tumour": int(real.sum()), "missed": int((real & silent).sum())}
+            )
         return pd.DataFrame(rows).sort_values("dice")
 
     def add(self, app: Flask) -> None:

@@ -22,7 +22,7 @@ from brain_tumor.data import patients, text, tree
 from brain_tumor.data.archive import unpacked
 from brain_tumor.data.cohort import Case, Cohort, Volume
 from brain_tumor.data.memory import File
-from brain_tumor.data.picture import MODES, PICTURES, read_mask, read_picture
+from brain_tumor.data.picture import MODES, PICTURES, opaque, read_mask, read_picture
 from brain_tumor.errors import DataError, DataWarning
 
 SEQUENCES = ("pre", "flair", "post")
@@ -107,9 +107,7 @@ def read_images(folder: File, contents: Iterable[File] | None = None) -> tuple[n
     numbered = sorted(next(iter(exams.values())).items())
     images = []
     for _, path in numbered:
-        pixels = read_picture(path, MODES)
-        transparent = pixels.ndim == 3 and pixels.shape[2] in (2, 4)
-        images.append((pixels[..., :3] if pixels.shape[2] == 4 else pixels[..., 0]) if transparent else pixels)
+        images.append(opaque(read_picture(path, MODES)))
         if images[-1].shape != images[0].shape:
             raise DataError(f"{path}: {_size(images[-1])} pixels, but the case's first slice has {_size(images[0])}")
     return np.stack(images), np.array([number for number, _ in numbered])

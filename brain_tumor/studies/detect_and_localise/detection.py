@@ -63,11 +63,6 @@ def gated(counts: pd.DataFrame, detected: pd.DataFrame) -> pd.DataFrame:
     return counts.where(pd.Series(keep, counts.index), overlap.all_empty(counts))
 
 
-def patient_dice(counts: pd.DataFrame) -> pd.Series:
-    """The Dice of each patient's volume, at native size."""
-    return overlap.per_case(counts[counts["size"] == counts["size"].max()]).dice
-
-
 def joint_table(variants: Mapping[str, pd.DataFrame], against: str) -> tuple[pd.DataFrame, dict[str, Comparison]]:
     """What outlines are worth with and without a detector before them.
 

@@ -1,6 +1,7 @@
 """Maps of where networks look, on real masks: scored on patients of a test part, their level chosen on a validation part."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from brain_tumor.evaluation import explanations
+from brain_tumor.experiments import segmentation
 from brain_tumor.experiments.part import Part
 from brain_tumor.inference import explain
 from brain_tumor.inference.intake import Exam
@@ -26,14 +28,14 @@ def tumour_exams(part: Part, per_case: int, cases: int = 0) -> list[tuple[Exam, 
         per_case: slices of each, spread over the tumour.
         cases: how many; 0 for all.
     """
-    slices = part.store.slices.iloc[part.rows]
     answers = []
-    for case_id, rows in slices[slices.tumour_px > 0].groupby("case_id", sort=False):
-        of_case = part.store.rows_of(str(case_id))
-        asked = rows.index.to_numpy()[np.unique(np.linspace(0, len(rows) - 1, per_case).round().astype(int))]
-        numbers = part.store.slices.slice.to_numpy()[of_case]
-        exam = Exam(str(case_id), np.asarray(part.store.images[of_case]), numbers, asked - of_case.start)
-        answers.append((exam, np.asarray(part.store.masks[asked])))
+    for exam in segmentation.exams(part):
+        masks = np.asarray(part.store.masks[part.store.rows_of(exam.name).start + exam.rows])
+        tumour = np.flatnonzero(masks.any(axis=(1, 2)))
+        if len(tumour):
+            asked = tumour[np.unique(np.linspace(0, len(tumour) - 1, per_case).round().astype(int))]
+            # Whichever network is asked brings the slices to its own scale.
+            answers.append((replace(exam, rows=exam.rows[asked], scaling=None), masks[asked]))
     return answers[: cases or None]
 
 
