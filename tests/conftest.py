@@ -3,6 +3,8 @@
 import contextlib
 import importlib.util
 import io
+import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,8 @@ import pytest
 from PIL import Image
 
 from brain_tumor.data.phantom import open_phantom
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.hookimpl(tryfirst=True)  # before unmarked tests are left out
@@ -190,3 +194,21 @@ def shared_command():
         return Answer(code, out.getvalue(), err.getvalue())
 
     return run
+
+
+@pytest.fixture(scope="module")  # its event loop must not outlive its file: others run notebooks
+def browser():
+    """A headless Chromium; without it tests of pages are skipped aloud, and fail where ``CI=true``."""
+    missing = "" if CHROMIUM else "Chromium (apt-get install chromium)"
+    if importlib.util.find_spec("playwright") is None:
+        missing = "the Python package playwright"
+    if missing:
+        needed = os.environ.get("CI") == "true"
+        (pytest.fail if needed else pytest.skip)(f"NO BROWSER, no page was opened: {missing} is missing")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox does not work for root, whom containers run as.
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield chromium
+        chromium.close()

@@ -4,37 +4,14 @@ Needs Chromium (Debian: ``apt-get install chromium``) and playwright. Without th
 ``CI=true``.
 """
 
-import importlib.util
-import os
-import shutil
-
 import pytest
 
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import records
 from brain_tumor.report.pages import page, run as run_page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PUBLISHED = [path for path in (CHECKOUT / "reports").rglob("*.html") if "local" not in path.parts and path.name != page.DEMO]
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium."""
-    missing = "" if CHROMIUM else "Chromium (apt-get install chromium)"
-    if importlib.util.find_spec("playwright") is None:
-        missing = "the Python package playwright"
-    if missing:
-        needed = os.environ.get("CI") == "true"
-        (pytest.fail if needed else pytest.skip)(f"NO BROWSER, reports were not opened: {missing} is missing")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # Chromium's own sandbox does not work for root, whom containers run as.
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
-        yield chromium
-        chromium.close()
 
 
 def opened(browser, path, viewport):

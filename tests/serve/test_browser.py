@@ -3,9 +3,6 @@
 Needs Chromium and playwright. Without them these tests are skipped, but fail where ``CI=true``.
 """
 
-import importlib.util
-import os
-import shutil
 import threading
 
 import pytest
@@ -14,29 +11,11 @@ import waitress
 from brain_tumor.serve.app import create_app
 from brain_tumor.serve.limits import Limits
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WINDOWS = {
     "desktop": {"viewport": {"width": 1280, "height": 800}},
     "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True},
 }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium."""
-    missing = "" if CHROMIUM else "Chromium (apt-get install chromium)"
-    if importlib.util.find_spec("playwright") is None:
-        missing = "the Python package playwright"
-    if missing:
-        needed = os.environ.get("CI") == "true"
-        (pytest.fail if needed else pytest.skip)(f"NO BROWSER, the pages were not opened: {missing} is missing")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
-        yield chromium
-        chromium.close()
 
 
 def started(app):
