@@ -55,7 +55,7 @@ def stubbed(store, home, threshold=0.5):
             made.append(recipe.split)
             run.update(
                 status="finished", recipe=recipe.to_json(), training_seconds=60.0, parameters=7, precision="float32",
-                encoder=None,
+                encoder=None, phantom=store.cohort.phantom, parts={"test": {"slices": len(split.rows("test", store.slices))}},
                 **experiment.content(recipe, store, split),
             )  # fmt: skip
             split.save(run.path / "split.json")

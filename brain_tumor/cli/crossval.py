@@ -51,10 +51,13 @@ def cross_validate(recipe: Recipe, folds: int | None, unit: str, workers: int | 
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.evaluation import wording
     from brain_tumor.experiments import crossval
+    from brain_tumor.records import crossval as crossval_record
     from brain_tumor.report.pages import crossval as crossval_page
 
     with resumable.stoppable():
-        folder = crossval.cross_validate(recipe, open_cohort(recipe.cohort), unit, folds, resumable.tell_of("fold"), workers)
+        folder = crossval.cross_validate(
+            recipe, open_cohort(recipe.cohort), unit, folds, resumable.tell_of("fold"), workers, crossval_record.kept
+        )
     facts = crossval.read(folder)
     title = wording.titled(folder.name, facts["phantom"])
     print_sections(title, f"{facts['folds']} folds by {unit}", crossval_page.of_folder(folder))

@@ -54,6 +54,7 @@ def report(
 
 
 def _report_crossval(name: str, publish: bool) -> None:
+    from brain_tumor.experiments import crossval
     from brain_tumor.paths import readable
     from brain_tumor.records import crossval as crossval_record, records
     from brain_tumor.report.pages import crossval as crossval_page, page, readme
@@ -61,6 +62,11 @@ def _report_crossval(name: str, publish: bool) -> None:
     folder = crossval_record.find(name, recorded=publish)
     if not publish:
         typer.echo(f"report: {readable(crossval_page.local_page(folder))}")
+        return
+    if crossval.read(folder)["status"] != "finished":
+        for each in crossval_record.commit_folds(folder):
+            typer.echo(f"record of a fold: {readable(each)}")
+        typer.echo("the same cross-validation goes on from these, on any machine; its page comes when all folds are scored")
         return
     record = folder if folder.resolve().parent == records.records_folder() else crossval_record.commit_crossval(folder)
     typer.echo(f"record: {readable(record)}")

@@ -2,7 +2,8 @@
 
 A fold is an ordinary run on a named split, trained and scored as any other, in turn or side by side. Beside the runs a folder of
 its own gathers them: ``crossval.json`` (what was asked, which runs answer, how far they are) and the tables of
-:mod:`brain_tumor.experiments.out_of_fold`. A killed fold resumes as its run does; finished ones are taken as they are.
+:mod:`brain_tumor.experiments.out_of_fold`. A killed fold resumes as its run does; finished ones are taken as they are, those of a
+record too: a cross-validation may go on at another machine, which has no more than what git keeps of the first.
 """
 
 from collections import deque
@@ -30,6 +31,7 @@ from brain_tumor.training.runs import RunFolder, environment, now
 
 DESCRIPTION = "crossval.json"
 OnFold = Callable[[int, int, RunFolder], None]
+Kept = Callable[[Recipe, str], RunFolder | None]
 
 
 def cross_validate(
@@ -39,6 +41,7 @@ def cross_validate(
     folds: int | None = None,
     on_fold: OnFold | None = None,
     workers: int | None = None,
+    kept: Kept | None = None,
 ) -> Path:
     """Train and score every fold that is not yet, then gather them; a finished cross-validation is returned as it is.
 
@@ -49,6 +52,8 @@ def cross_validate(
         on_fold: told the fold's number, how many there are, and its run, before the fold is begun or taken.
         workers: how many folds are trained side by side (:mod:`brain_tumor.experiments.jobs`); None for the number with which
             this was begun, else for what fits (:mod:`brain_tumor.experiments.capacity`).
+        kept: a fold's recipe and the data hash -> the record of its scored run, None where there is none; asked for folds that
+            have no run in this home. Records hold no predictions, so a cross-validation with such a fold stores none.
 
     Returns:
         Its folder.
@@ -59,12 +64,12 @@ def cross_validate(
     """
     store, task, recipe = open_store(cohort), tasks.of(recipe.TASK), on(recipe, cohort)
     names = splits.fold_names(unit, folds, store.cases, store.slices)
-    of_folds = [_fold(number, replace(recipe, split=name), store) for number, name in enumerate(names, 1)]
+    of_folds = [_fold(number, replace(recipe, split=name), store, kept) for number, name in enumerate(names, 1)]
     folder = runs_folder() / crossval_name(recipe, unit, len(names), store)
     started, begun = now(), None
     if (folder / DESCRIPTION).is_file():
         earlier = read(folder)
-        if earlier["status"] == "finished" and all((folder / name).is_file() for name in tables(task)):
+        if earlier["status"] == "finished" and all((folder / name).is_file() for name in _tables(task, of_folds)):
             return folder
         started, begun = earlier["started"], earlier.get("workers", 1)  # earlier versions trained in turn
     workers = capacity.workers([fold.recipe for fold in of_folds], cohort, workers, begun)
@@ -92,7 +97,7 @@ def cross_validate(
             _train_in_turn(work, on_fold)
         runs = [fold.run for fold in of_folds]
         gathered = out_of_fold.gather(runs, task, store, unit)
-        if task.predictions:
+        if stored.PREDICTIONS in _tables(task, of_folds):
             out_of_fold.write_predictions(folder / stored.PREDICTIONS, runs, gathered[task.main], store, recipe.size)
         scoring.write(gathered, folder)
         ending = "finished"
@@ -107,12 +112,13 @@ def cross_validate(
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold, numbered from 1, with the recipe that names its split."""
+    """One fold, numbered from 1, with the recipe that names its split; its run is a record where ``recorded``."""
 
     number: int
     recipe: Recipe
     split: splits.Split
     run: RunFolder
+    recorded: bool = False
 
     @property
     def facts(self) -> dict:
@@ -132,7 +138,7 @@ class Fold:
         """Whether scoring the run left all that is gathered from it."""
         task = tasks.of(self.recipe.TASK)
         needed = [task.main, scoring.FLOORS]
-        if task.predictions:
+        if task.predictions and not self.recorded:
             cases = sorted({key.split("/")[0] for key in self.split.test})
             needed += [f"{segmentation.PREDICTIONS}/{case_id}.npz" for case_id in cases]
         return self.facts["status"] == "scored" and all((self.run.path / name).is_file() for name in needed)
@@ -195,6 +201,9 @@ def _train_side_by_side(work: Work, workers: int, on_fold: OnFold | None) -> Non
 
 def _train(work: Work, fold: Fold) -> None:
     """Train and score a fold, as far as that is not done, in whatever process."""
+    if fold.recorded:
+        work.note("running")
+        return
     if fold.run.status != "finished":
         settings.clear_session()  # else each fold's network stays in memory beside the next
     train(fold.recipe, work.cohort, on_start=lambda _run: work.note("running"))
@@ -215,6 +224,11 @@ def tables(task: Task) -> tuple[str, ...]:
     """The files, besides its description, that every finished cross-validation holds; those of earlier versions hold no more."""
     more = [stored.PREDICTIONS] if task.predictions else []
     return (task.main, scoring.FLOORS, scoring.CASES, scoring.SCORES, out_of_fold.FOLD_SCORES, *more)
+
+
+def _tables(task: Task, of_folds: list[Fold]) -> tuple[str, ...]:
+    """Of :func:`tables`, those that these folds can give."""
+    return tuple(name for name in tables(task) if name != stored.PREDICTIONS or not any(fold.recorded for fold in of_folds))
 
 
 def read(folder: Path) -> dict:
@@ -241,5 +255,7 @@ def _shared(recipe: Recipe) -> dict:
     return {name: value for name, value in recipe.to_json().items() if name != "split"}
 
 
-def _fold(number: int, recipe: Recipe, store: Store) -> Fold:
-    return Fold(number, recipe, make_split(recipe, store), run_folder(recipe, store))
+def _fold(number: int, recipe: Recipe, store: Store, kept: Kept | None) -> Fold:
+    run, split = run_folder(recipe, store), make_split(recipe, store)
+    record = kept(recipe, store.data_hash) if kept and not run.exists else None
+    return Fold(number, recipe, split, record or run, bool(record))

@@ -1,8 +1,10 @@
 """The record of a cross-validation: what is kept of it in git, as of a run (:mod:`brain_tumor.records.records`).
 
-The tables that were gathered over its folds, and their training histories.
+The tables that were gathered over its folds, and their training histories. Until all folds are scored, each has a record of its
+own, as any run: from these it goes on where the runs are gone (:func:`kept`).
 """
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +18,7 @@ from brain_tumor.evaluation.storage import read_table
 from brain_tumor.experiments import crossval, run as experiment, tasks
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.inference import stored
-from brain_tumor.paths import runs_folder
+from brain_tumor.paths import reports_folder, runs_folder
 from brain_tumor.records import lookup, records, upgrade
 from brain_tumor.training.runs import HISTORY, RunFolder, all_runs
 
@@ -30,6 +32,24 @@ def recorded_on(recipe: Recipe, cohort: Cohort, unit: str, folds: int | None) ->
         return None
     recipe = experiment.on(recipe, cohort)
     return lookup.find_crossval(recipe, unit, folds, cohort.name, open_store(cohort).data_hash)
+
+
+def kept(recipe: Recipe, data_hash: str) -> RunFolder | None:
+    """The record of a fold's run, which a cross-validation may take for the run; None where there is none of today's version."""
+    record = records.recorded(recipe, data_hash)
+    return record if record and lookup.is_current(record.description) else None
+
+
+def commit_folds(folder: Path) -> list[Path]:
+    """Keep the records of those folds of an unfinished cross-validation that are scored; returns them all.
+
+    Raises:
+        RunError: it is of the phantom, or a run is damaged.
+    """
+    facts = lookup.crossval_facts(folder)
+    scored = [fold["run"] for fold in facts["runs"] if fold["status"] == "scored"]
+    runs = [_fold_run(folder, name) for name in scored]
+    return [run.path if isinstance(run, lookup.Record) else records.commit_record(run) for run in runs]
 
 
 def is_crossval(name: str) -> bool:
@@ -86,7 +106,7 @@ def commit_crossval(folder: Path) -> Path:
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
         raise RunError(f"{folder}: no {absent[0]}; give its command again")
-    runs = [RunFolder(folder.parent / fold["run"]) for fold in facts["runs"]]
+    runs = [_fold_run(folder, fold["run"]) for fold in facts["runs"]]
     described = [run.description for run in runs]
     history = pd.concat([run.history.assign(fold=fold) for fold, run in enumerate(runs, 1)], ignore_index=True)
     shared = {name: described[0].get(name) for name in SHARED}
@@ -100,6 +120,9 @@ def commit_crossval(folder: Path) -> Path:
                 table = table[table.floor != floors.ALL_EMPTY]
             table.round(records.DECIMALS).to_csv(temporary / name, index=False)
     records.keep_weights(shared["encoder"])
+    for run in runs:
+        if not (reports_folder() / "runs" / f"{run.path.name}.html").is_file():  # this record now holds the fold's tables
+            shutil.rmtree(records.records_folder() / run.path.name, ignore_errors=True)
     return record
 
 
@@ -112,9 +135,15 @@ def histories(folder: Path) -> dict[str, pd.DataFrame]:
     """Each fold's history, of a cross-validation here or of a record: the fold's split -> a row an epoch."""
     of_folds = crossval.read(folder)["runs"]
     if not (folder / HISTORY).is_file():
-        return {fold["split"]: RunFolder(folder.parent / fold["run"]).history for fold in of_folds}
+        return {fold["split"]: _fold_run(folder, fold["run"]).history for fold in of_folds}
     names = {fold["fold"]: fold["split"] for fold in of_folds}
     return {names[fold]: rows.drop(columns="fold") for fold, rows in lookup.history(folder).groupby("fold")}
+
+
+def _fold_run(folder: Path, name: str) -> RunFolder:
+    """A fold's run: beside the cross-validation's folder, else its record."""
+    run, record = RunFolder(folder.parent / name), lookup.Record(records.records_folder() / name)
+    return record if record.exists and not run.exists else run
 
 
 def all_records() -> list[Path]:

@@ -14,6 +14,7 @@ from brain_tumor.data import opening, splits
 from brain_tumor.errors import RunError
 from brain_tumor.experiments import crossval, out_of_fold, run as experiment, tasks
 from brain_tumor.experiments.crossval import cross_validate
+from brain_tumor.models import saved
 from brain_tumor.records import crossval as crossval_record, lookup, records
 from brain_tumor.report.pages import crossval as crossval_page, page, readme
 
@@ -79,7 +80,7 @@ def test_the_recorded_command_repeats_all_of_it(validated, reports, stubs, comma
     monkeypatch.chdir(reports.parent)
     monkeypatch.setattr(opening, "open_cohort", lambda name: name)
 
-    def repeat(recipe, cohort, unit, folds, on_fold, workers):
+    def repeat(recipe, cohort, unit, folds, *_more):
         repeated.append(crossval.crossval_name(recipe, unit, folds, store))
         names = splits.fold_names(unit, folds, store.cases, store.slices)
         repeated.extend(experiment.run_folder(replace(recipe, split=name), store).path.name for name in names)
@@ -132,6 +133,59 @@ def test_the_phantom_and_the_unfinished_are_never_recorded(validated, reports):
     with pytest.raises(RunError, match="damaged"):
         crossval_record.commit_crossval(folder)
     assert not reports.exists()
+
+
+@pytest.mark.parametrize("task", ["segmentation", "classification"])
+def test_on_a_new_machine_it_goes_on_from_the_records_of_its_folds(stubs, tmp_path, reports, monkeypatch, task):
+    store = stubs.table_store(SITES, phantom=False)
+    recipe = replace(stubs.RECIPES[task], cohort="lgg")
+    homes = [tmp_path / name for name in ("whole", "first", "second")]
+    with stubs.stubbed(store, homes[0]):
+        whole = cross_validate(recipe, store.cohort, folds=3)
+        names = [fold["run"] for fold in crossval.read(whole)["runs"]]
+    with stubs.stubbed(store, homes[1]) as made, monkeypatch.context() as patch:
+        train = crossval.train
+
+        def stop(of_fold, *more, **named):
+            if of_fold.split == "fold-3-of-3":
+                raise KeyboardInterrupt
+            return train(of_fold, *more, **named)
+
+        patch.setattr(crossval, "train", stop)
+        patch.setattr(saved, "read", lambda _folder: {})  # stubs have no model
+        with pytest.raises(KeyboardInterrupt):
+            cross_validate(recipe, store.cohort, folds=3)
+        for run in (homes[1] / "runs").glob("*/run.json"):
+            for name in tasks.of(task).tables:  # the stubs leave out what cross-validations do not read
+                if not (run.parent / name).is_file():
+                    (run.parent / name).write_text("case_id,slice\n")
+        folds = crossval_record.commit_folds(homes[1] / "runs" / whole.name)
+    assert [path.name for path in folds] == names[:2]
+    with stubs.stubbed(store, homes[2]) as made:
+        untouched = {path: path.stat().st_mtime_ns for path in (reports / "records").rglob("*")}
+        again = cross_validate(recipe, store.cohort, folds=3, kept=crossval_record.kept)
+        assert made == ["fold-3-of-3"]
+        assert [fold["status"] for fold in crossval.read(again)["runs"]] == ["scored"] * 3
+        assert untouched == {path: path.stat().st_mtime_ns for path in (reports / "records").rglob("*")}
+        for name in (tasks.of(task).main, "floors.csv", "scores.csv", "fold_scores.csv"):
+            pd.testing.assert_frame_equal(pd.read_csv(again / name), pd.read_csv(whole / name), atol=1e-6)
+        assert not (again / "predictions.npz").exists()
+        made.clear()
+        assert cross_validate(recipe, store.cohort, folds=3, kept=crossval_record.kept) == again
+        record = crossval_record.commit_crossval(again)
+    assert made == []
+    assert sorted(path.name for path in (reports / "records").iterdir()) == [record.name], "records of its folds stayed"
+    assert crossval_record.histories(record).keys() == {"fold-1-of-3", "fold-2-of-3", "fold-3-of-3"}
+
+
+def test_a_fold_that_was_prepared_otherwise_is_trained_again(stubs, tmp_path, reports):
+    store = stubs.table_store(SITES, phantom=False)
+    folder = reports / "records" / "older"
+    recipe = replace(stubs.RECIPES["segmentation"], cohort="lgg", split="fold-1-of-2")
+    facts = {"recipe": recipe.to_json(), "data_hash": store.data_hash, "status": "finished", "phantom": False}
+    files.write_json(folder / "run.json", facts)
+    assert records.recorded(recipe, store.data_hash).path == folder
+    assert crossval_record.kept(recipe, store.data_hash) is None
 
 
 def test_a_page_tells_scores_folds_and_who_was_never_tested(validated, reports):
