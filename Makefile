@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 BRAIN_TUMOR := $(BIN)/brain-tumor
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 PYTEST_ARGS ?=
-EXTRAS ?= train,cpu,jax,sweep,serve,notebooks,dev
+EXTRAS ?= train,cpu,jax,sweep,serve,mha,notebooks,dev
 
 # What constraints.txt says of the machine that its versions were tried on, in the words of the machine at hand.
 MACHINE = import platform, sys; print('\# For Python %d.%d on %s %s' % (*sys.version_info[:2], platform.system(), platform.machine()))

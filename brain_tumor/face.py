@@ -57,7 +57,9 @@ def cross_validate(
         workers: how many are trained side by side; None for as many as cores and memory hold.
     """
     record = crossval_record.recorded_on(recipe, cohort, unit, folds)
-    return Folds(record or crossval.cross_validate(recipe, cohort, unit, folds, workers=workers, kept=crossval_record.kept))
+    return Folds(
+        record or crossval.cross_validate(recipe, cohort, unit, folds, workers=workers, record=crossval_record.fold_record)
+    )
 
 
 def open_run(recipe: Recipe, cohort: Cohort) -> "Run | None":

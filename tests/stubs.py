@@ -40,7 +40,7 @@ def table_store(sites, data_hash="d" * 64, phantom=True):
     cases = slices.groupby("case_id").agg(site=("site", "first"), slices=("slice", "size"))
     cases["never_tested"] = cases.site == "EZ"
     cohort = Cohort("phantom" if phantom else "lgg", Path("nowhere"), ("pre", "flair", "post"), (), phantom)
-    return Store(cohort, Path("nowhere"), NATIVE, np.empty(0), np.empty(0), slices, cases, {}, data_hash)
+    return Store(cohort, Path("nowhere"), NATIVE, np.empty(0), np.empty(0), np.empty(0), slices, cases, {}, data_hash)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ PYPROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-
 PROJECT, SETUPTOOLS = PYPROJECT["project"], PYPROJECT["tool"]["setuptools"]
 CONDA_TEXT = (CHECKOUT / "environment.yml").read_text(encoding="utf-8")
 CONSTRAINTS = (CHECKOUT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-CONDA_EXTRAS = ("train", "cpu", "jax", "sweep", "serve", "notebooks", "dev")  # what `make env` installs
+CONDA_EXTRAS = ("train", "cpu", "jax", "sweep", "serve", "mha", "notebooks", "dev")  # what `make env` installs
 PIP_LIST = next(entry["pip"] for entry in yaml.safe_load(CONDA_TEXT)["dependencies"] if isinstance(entry, dict))
 
 CORE = [Requirement(line) for line in PROJECT["dependencies"]]

@@ -56,7 +56,7 @@ def cross_validate(recipe: Recipe, folds: int | None, unit: str, workers: int | 
 
     with resumable.stoppable():
         folder = crossval.cross_validate(
-            recipe, open_cohort(recipe.cohort), unit, folds, resumable.tell_of("fold"), workers, crossval_record.kept
+            recipe, open_cohort(recipe.cohort), unit, folds, resumable.tell_of("fold"), workers, crossval_record.fold_record
         )
     facts = crossval.read(folder)
     title = wording.titled(folder.name, facts["phantom"])

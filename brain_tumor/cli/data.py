@@ -53,6 +53,10 @@ def add(
     masks: Path = typer.Option(
         None, metavar="DIR", help="the folder of their masks, of the same names, perhaps with _mask behind."
     ),
+    brats: Path = typer.Option(None, metavar="DIR", help="Or a folder of BraTS or Decathlon exams: NIfTI of four sequences."),
+    labels: str = typer.Option("", help="With --brats, where files cannot tell: labels of 2013, 2017, 2023, 2024 or decathlon."),
+    fill_missing: bool = typer.Option(False, "--fill-missing", help="With --brats: FLAIR stands in for a missing sequence."),
+    resample_to: str = typer.Option("", metavar="SEQUENCE", help="With --brats: bring sequences onto the grid of this one."),
     pattern: str = typer.Option(
         None, help="With --images: (?P<patient>...) and perhaps (?P<slice>...), (?P<case>...), (?P<site>...) in an image's path."
     ),
@@ -69,7 +73,7 @@ def add(
         False, "--each-image-a-patient", help="Nobody says whose an image is: you say that each is of another person."
     ),
 ) -> None:
-    """Make a cohort of your own images and masks, or labels. They are read where they lie; nothing is copied."""
+    """Make a cohort of your own images and masks, or labels, or of BraTS exams. They are read where they lie, and not copied."""
     from brain_tumor.data import register
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.data.readers import pair_folders, pair_tables
@@ -77,8 +81,17 @@ def add(
     from brain_tumor.errors import DataError
 
     register.check_name(name)
+    if brats:
+        if table or images or masks or pattern or label or positive or sequences or fit or size or each_image_a_patient:
+            raise DataError(f"data add {name}: --brats goes with --labels, --fill-missing and --resample-to alone")
+        _add_exams(name, brats, labels, fill_missing, resample_to)
+        return
+    if labels or fill_missing or resample_to:
+        raise DataError(f"data add {name}: --labels, --fill-missing and --resample-to go with --brats DIR")
     if (table is None) == (images is None or masks is None) or (table and (images or masks or pattern)):
-        raise DataError(f"data add {name}: expected --table FILE, or --images DIR --masks DIR with --pattern REGEX")
+        raise DataError(
+            f"data add {name}: expected --table FILE, or --images DIR --masks DIR with --pattern REGEX, or --brats DIR"
+        )
     pairs = pair_tables.read_table(table) if table else pair_folders.read_folders(images, masks, pattern)
     if each_image_a_patient:
         pairs = pair_tables.alone(pairs)
@@ -89,6 +102,26 @@ def add(
     for note in surveyed.notes:
         typer.echo(note)
     typer.echo(f"{folder}: {_extent(cohort)}, of {', '.join(cohort.sequences)}")
+    typer.echo(f"next: brain-tumor data profile {name}")
+
+
+def _add_exams(name: str, folder: Path, labels: str, fill_missing: bool, resample_to: str) -> None:
+    """Make a cohort of a folder of BraTS exams, all of which can be read; else say of each why not, and write nothing."""
+    from brain_tumor.data import brats, register
+    from brain_tumor.data.opening import open_cohort
+    from brain_tumor.data.readers.brats import Choices
+    from brain_tumor.errors import DataError
+
+    surveyed = brats.survey(folder, Choices(labels, fill_missing, resample_to))
+    if surveyed.refusals:
+        for line in brats.first_lines(surveyed.refusals):
+            typer.echo(line, err=True)
+        raise DataError(f"{folder}: {len(surveyed.refusals)} exams cannot be read; mend them, or move them elsewhere")
+    register.register_exams(name, surveyed)
+    cohort = open_cohort(name)
+    for note in surveyed.notes:
+        typer.echo(note)
+    typer.echo(f"{cohort.root}: {_extent(cohort)}, of {', '.join(cohort.sequences)}, regions {', '.join(cohort.regions)}")
     typer.echo(f"next: brain-tumor data profile {name}")
 
 

@@ -2,7 +2,8 @@
 
 Built once, in parallel, atomically; found again by the fingerprint of its source (file names, sizes, times, inodes), so a changed
 source is rebuilt and an unchanged one reopens without reading a pixel. The folder holds plain files: ``images.npy
-(N, S, S, C)``, ``masks.npy (N, S, S)``, ``slices.csv`` (a row a slice) and ``meta.json``.
+(N, S, S, C)``, ``masks.npy (N, S, S)``, ``slices.csv`` (a row a slice) and ``meta.json``; of a cohort of several regions also
+``depths.npy (N, S, S)``.
 """
 
 import hashlib
@@ -28,6 +29,7 @@ from brain_tumor.progress import Bar
 
 READERS = 4  # threads; TIFF decoding releases the interpreter, and more than a few only hold memory
 SMALLEST = 16  # px; a smaller picture is no MRI slice
+IMAGES, MASKS, DEPTHS = "images.npy", "masks.npy", "depths.npy"
 LAYOUT = 3  # raise when the store's files change meaning, so that old stores are rebuilt
 
 
@@ -40,7 +42,9 @@ class Store:
         folder: where the store lies.
         size: their height and width in pixels. Slices that are not square lie padded with background to a square, natively too.
         images: ``(N, size, size, C)`` uint8 memory map, cases in order, slices ascending.
-        masks: ``(N, size, size)`` uint8 memory map in {0, 1}.
+        masks: ``(N, size, size)`` uint8 memory map in {0, 1}: the outermost region.
+        depths: ``(N, size, size)`` uint8 memory map: in how many of the cohort's regions each pixel lies; ``masks`` itself
+            where there is one region.
         slices: a row a slice: ``case_id, site, slice, tumour_px`` (at native size).
         cases: a row a case, indexed by ``case_id``: ``site, slices, tumour_slices, missing`` (sequences,
             joined by ``+``), ``patient``.
@@ -53,6 +57,7 @@ class Store:
     size: int
     images: np.ndarray
     masks: np.ndarray
+    depths: np.ndarray
     slices: pd.DataFrame
     cases: pd.DataFrame
     scalings: dict[str, np.ndarray]
@@ -121,15 +126,16 @@ def _open(cohort: Cohort, folder: Path) -> Store:
     cases["patient"] = [patients[case_id] for case_id in cases.index]
     cases["never_tested"] = cases.site.isin(cohort.never_tested_sites)
     slices = pd.read_csv(folder / "slices.csv", keep_default_na=False, dtype={"case_id": str, "site": str})  # some are digits
-    images = np.load(folder / "images.npy", mmap_mode="r")
-    masks = np.load(folder / "masks.npy", mmap_mode="r")
+    images = np.load(folder / IMAGES, mmap_mode="r")
+    masks = np.load(folder / MASKS, mmap_mode="r")
+    depths = masks if len(cohort.regions) == 1 else np.load(folder / DEPTHS, mmap_mode="r")
     nothing = images[:0]  # the others look at no pixel
     same = {
         method: intensity.scaling(nothing, method) for method in intensity.NORMALISATIONS if method not in intensity.OF_VOLUMES
     }
     scalings = {method: np.repeat(scaling[None], len(cases), axis=0) for method, scaling in same.items()}
     scalings |= {method: np.array(meta["scalings"][method], np.float32) for method in intensity.OF_VOLUMES}
-    return Store(cohort, folder, images.shape[1], images, masks, slices, cases, scalings, meta["data_hash"])
+    return Store(cohort, folder, images.shape[1], images, masks, depths, slices, cases, scalings, meta["data_hash"])
 
 
 def _build_native(cohort: Cohort, folder: Path) -> None:
@@ -140,8 +146,8 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
     scalings: dict[str, list] = {method: [] for method in intensity.OF_VOLUMES}
     with ExitStack() as stack:
         bar = stack.enter_context(Bar(f"caching {cohort.name}", len(cohort)))
-        writers: list[_ArrayWriter] = []
-        for case, (images, masks) in _read_ahead(cohort):
+        writers: dict[str, _ArrayWriter] = {}
+        for case, (images, depths) in _read_ahead(cohort):
             if not writers:
                 shape = images.shape[1:]
                 if min(shape[:2]) < SMALLEST:
@@ -150,14 +156,16 @@ def _build_native(cohort: Cohort, folder: Path) -> None:
                 if shape[2:] != (len(cohort.sequences),):
                     named = f"{len(cohort.sequences)} ({', '.join(cohort.sequences)})"
                     raise DataError(f"{case.sources[0]}: {images.shape[-1]} channels, the cohort {cohort.name} has {named}")
-                for name, rest in (("images.npy", shape[2:]), ("masks.npy", ())):
-                    square = (cohort.n_slices, max(shape[:2]), max(shape[:2]), *rest)
-                    writers.append(stack.enter_context(_ArrayWriter(folder / name, square)))
+                for name in _arrays(cohort):
+                    square = (cohort.n_slices, max(shape[:2]), max(shape[:2]), *(shape[2:] if name == IMAGES else ()))
+                    writers[name] = stack.enter_context(_ArrayWriter(folder / name, square))
             if images.shape[1:] != shape:
                 raise DataError(f"{case.sources[0]}: slices of {images.shape[1:]}, the first case has {shape}")
-            for writer, planes in zip(writers, (images, masks), strict=True):
-                writer.append(intensity.pad_to_square(planes))
-            for content in (case.case_id.encode(), images.data, masks.data):
+            masks = (depths > 0).astype(np.uint8)
+            for name, planes in ((IMAGES, images), (MASKS, masks), (DEPTHS, depths)):
+                if name in writers:
+                    writers[name].append(intensity.pad_to_square(planes))
+            for content in (case.case_id.encode(), images.data, depths.data):
                 digest.update(content)
             for method, of_method in scalings.items():
                 of_method.append(intensity.scaling(images, method).tolist())
@@ -199,19 +207,27 @@ def _read_ahead(cohort: Cohort) -> Iterator[tuple[Case, Volume]]:
                 future.cancel()
 
 
+def _arrays(cohort: Cohort) -> tuple[str, ...]:
+    """The arrays of a cohort's store."""
+    return (IMAGES, MASKS, DEPTHS) if len(cohort.regions) > 1 else (IMAGES, MASKS)
+
+
 def _build_resized(native: Store, size: int, folder: Path) -> None:
     """Resize the native store case by case; its tables, which speak of native pixels, are copied."""
-    shapes = (size, size, native.images.shape[-1]), (size, size)
-    with (
-        Bar(f"resizing {native.cohort.name} to {size}", len(native.cohort)) as bar,
-        _ArrayWriter(folder / "images.npy", (native.cohort.n_slices, *shapes[0])) as images,
-        _ArrayWriter(folder / "masks.npy", (native.cohort.n_slices, *shapes[1])) as masks,
-    ):
+    channels = native.images.shape[-1]
+    with ExitStack() as stack:
+        bar = stack.enter_context(Bar(f"resizing {native.cohort.name} to {size}", len(native.cohort)))
+        writers = {}
+        for name in _arrays(native.cohort):
+            shape = (native.cohort.n_slices, size, size, *((channels,) if name == IMAGES else ()))
+            writers[name] = stack.enter_context(_ArrayWriter(folder / name, shape))
         for case in native.cohort:
             rows = native.rows_of(case.case_id)
-            # Mapped anew for each case: a map that lives on would count every page read as our memory.
-            images.append(intensity.resize_images(np.load(native.folder / "images.npy", mmap_mode="r")[rows], size))
-            masks.append(intensity.resize_masks(np.load(native.folder / "masks.npy", mmap_mode="r")[rows], size))
+            for name, writer in writers.items():
+                # Mapped anew for each case: a map that lives on would count every page read as our memory.
+                planes = np.load(native.folder / name, mmap_mode="r")[rows]
+                resize = intensity.resize_images if name == IMAGES else intensity.resize_masks
+                writer.append(resize(planes, size))
             bar.advance(note=case.case_id)
     for name in ("slices.csv", "meta.json"):
         shutil.copy(native.folder / name, folder / name)

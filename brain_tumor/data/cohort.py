@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Volume = tuple[np.ndarray, np.ndarray]
 Spacing = tuple[float, float, float]  # mm: slice distance, height and width
 
-COHORTS = ("lgg", "phantom")  # those that every home has a name for; a person's own come besides
+COHORTS = ("lgg", "phantom", "phantombrats")  # those that every home has a name for; a person's own come besides
 FLAIR = "flair"  # the sequence on which a glioma and the swelling around it show best
 
 TITLES = {"pre": "pre-contrast", FLAIR: "FLAIR", "post": "post-contrast"}
@@ -57,7 +57,8 @@ class Case:
         sources: every file that :meth:`load` reads, in a stable order.
         clinical: one value a clinical field, ``None`` where the source left it blank.
         spacing_mm: the size of a voxel, slice distance first; None where the source does not tell.
-        reader: turns this case into ``images (Z, H, W, C) uint8`` and ``masks (Z, H, W) uint8 in {0, 1}``.
+        reader: turns this case into ``images (Z, H, W, C) uint8`` and ``masks (Z, H, W) uint8 in {0, 1}``; of a cohort of several
+            regions, a mask holds in how many of them a voxel lies (:mod:`brain_tumor.data.labels`).
     """
 
     case_id: str
@@ -70,7 +71,7 @@ class Case:
     spacing_mm: Spacing | None = None
 
     def load(self) -> Volume:
-        """Read the exam: ``images (Z, H, W, C) uint8`` and ``masks (Z, H, W) uint8 in {0, 1}``."""
+        """Read the exam: what ``reader`` gives."""
         return self.reader(self)
 
 
@@ -88,6 +89,7 @@ class Cohort:
         never_tested_sites: sites too small to hold out; their patients are always in training.
         notes: what a person should know of the folder that was read, a line each.
         outlined: masks are outlines. False: only slices are labelled, and a mask is its whole slice, or nothing.
+        regions: the names of the nested regions that its masks tell apart, the outermost first; of BraTS WT, TC and ET.
         choices: how its sources are read, where a person chose that; ``""`` where there is one way.
         caution: what a person should know wherever a split or a score is of this cohort, in one sentence.
     """
@@ -101,6 +103,7 @@ class Cohort:
     never_tested_sites: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     outlined: bool = True
+    regions: tuple[str, ...] = ("tumour",)
     choices: str = ""
     caution: str = ""
 

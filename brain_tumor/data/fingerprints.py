@@ -104,6 +104,12 @@ def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
     return np.packbits(bits, axis=1).view(np.uint64)[:, 0]
 
 
+def slice_digests(images: np.ndarray, masks: np.ndarray) -> list[tuple[str, str]]:
+    """The SHA-256 of each slice's image and mask, in order: what a manifest lists."""
+    pairs = zip(images, masks, strict=True)
+    return [tuple(hashlib.sha256(plane.tobytes()).hexdigest() for plane in pair) for pair in pairs]  # type: ignore[misc]
+
+
 def identical_pairs(digests: np.ndarray) -> np.ndarray:
     """``(P, 2)`` int: every pair ``i < j`` of the same, not empty digest."""
     order = np.argsort(digests, kind="stable")

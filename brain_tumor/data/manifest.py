@@ -16,7 +16,9 @@ import numpy as np
 
 from brain_tumor.data import text
 from brain_tumor.data.cohort import Case, Cohort
+from brain_tumor.data.fingerprints import slice_digests
 from brain_tumor.data.picture import read_mask, read_picture
+from brain_tumor.data.readers.brats import ExamReader
 from brain_tumor.data.readers.pairs import PairReader
 from brain_tumor.errors import DataError
 from brain_tumor.progress import Bar
@@ -103,6 +105,8 @@ def _check_case(case: Case, listed: Hashes) -> tuple[int, list[str]]:
     """How many slices of a case are as listed, and a line for each picture that is not."""
     if isinstance(case.reader, PairReader):
         return _check_pairs(case, case.reader, listed)
+    if isinstance(case.reader, ExamReader):
+        return _check_exam(case, listed)
     agreeing, lines = 0, []
     for number, image, mask in zip(case.slice_numbers, case.sources[0::2], case.sources[1::2], strict=True):
         expected = listed.get((case.case_id, number))
@@ -134,6 +138,23 @@ def _check_pairs(case: Case, reader: PairReader, listed: Hashes) -> tuple[int, l
                     lines.append(f"{path}: pixels differ from the manifest")
             agreeing += sum(digest == other for digest, other in zip(digests, expected, strict=False))
     return agreeing, lines
+
+
+def _check_exam(case: Case, listed: Hashes) -> tuple[int, list[str]]:
+    """The same of a BraTS exam."""
+    try:
+        digests = slice_digests(*case.load())
+    except DataError as error:
+        return 0, [str(error)]
+    expected = [listed.get((case.case_id, number), ("", "")) for number in case.slice_numbers]
+    if len(digests) != len(expected):
+        return 0, [f"{case.case_id}: {len(digests)} slices, the manifest lists {len(expected)}"]
+    pairs = list(zip(digests, expected, strict=True))
+    listed_pairs = [(digest, other) for digest, other in pairs if any(other)]
+    kinds = enumerate(("images differ", "labels differ"))
+    differing = [words for kind, words in kinds if any(digest[kind] != other[kind] for digest, other in listed_pairs)]
+    agreeing = sum(digest == other for digest, other in pairs)
+    return agreeing, [f"{case.case_id}: its {words} from the manifest" for words in differing]
 
 
 def _read_image(path: Path) -> np.ndarray:

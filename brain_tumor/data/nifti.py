@@ -7,7 +7,7 @@ import gzip
 import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,9 @@ ENDINGS = (".nii", ".nii.gz")
 MAX_OFFSET = 1 << 24  # bytes before the voxels: the header and its extensions
 # Read by class, so that no other format is opened, whatever a file says of itself; where and how each class is marked.
 MAGIC: dict[type[Nifti1Image], tuple[int, bytes]] = {Nifti2Image: (4, b"n+2\0"), Nifti1Image: (344, b"n+1\0")}
+SMALLEST_VOXEL = 1e-9  # cubic mm
 LONGEST_HEADER = 544  # bytes, of NIfTI 2
+GRID_MM = 0.01  # how far corners of two volumes on one grid may lie apart: what rounding to float32 makes
 BYTE = 1 / 255  # the scale of a file whose integers are probabilities, 255 = 1
 
 
@@ -49,6 +51,21 @@ class Volume:
     grid: np.ndarray | None
     spacing_mm: Spacing | None
     is_byte: bool
+
+    def lies_like(self, other: "Volume") -> bool:
+        """Whether the planes of both are of one shape, and each voxel of one lies where the same voxel of the other does."""
+        if self.planes.shape[:3] != other.planes.shape[:3] or (self.grid is None) != (other.grid is None):
+            return False
+        if self.grid is None or other.grid is None:
+            return True
+        corners = np.array([[0, 0, 0, 1], [*reversed(self.planes.shape[:3]), 1]]).T
+        return np.allclose(self.grid @ corners, other.grid @ corners, rtol=1e-4, atol=GRID_MM)
+
+    @property
+    def extent(self) -> str:
+        """Its grid in words: ``240 x 240 x 155 voxels of 1 x 1 x 1 mm``."""
+        size = " x ".join(map(str, self.planes.shape[2::-1])) + " voxels"
+        return size + (f" of {' x '.join(f'{length:.3g}' for length in reversed(self.spacing_mm))} mm" if self.spacing_mm else "")
 
 
 @dataclass(frozen=True)
@@ -119,16 +136,55 @@ def read(
     voxels = voxels.reshape(*shape, *[1] * (3 - len(shape)), number)
     stated = bool(image.header["sform_code"] or image.header["qform_code"])
     affine = np.asarray(image.affine, float) if stated else None
+    if affine is not None and not (np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > SMALLEST_VOXEL):
+        raise DataError(f"{path}: its affine does not say where its voxels lie (it is singular, or no numbers)")
     lengths = tuple(float(length) for length in (*image.header.get_zooms(), 1.0)[:3])
-    known = min(lengths) > 0 and (stated or lengths != (1.0, 1.0, 1.0))  # 1 mm is what stands there where nobody knows
+    is_byte = kind == np.uint8 and (proxy.slope, proxy.inter) == (1, 0)
+    volume = turned(voxels, affine, lengths, like, bytes_of_one, is_byte)
+    return volume if channels else replace(volume, planes=volume.planes[..., 0])
+
+
+def read_extent(path: Path) -> tuple[int, Spacing | None]:
+    """How many axial slices a file on a disk has, and its spacing, without reading a voxel.
+
+    Raises:
+        DataError: no NIfTI file.
+    """
+    image = _on_disk(path)
+    if image is None or len(image.shape) < 3:
+        raise DataError(f"{path}: no NIfTI volume")
+    stated = bool(image.header["sform_code"] or image.header["qform_code"])
+    affine = np.asarray(image.affine, float) if stated else None
+    # A volume of the same axes that holds nothing: the turns are those of the real one.
+    empty = turned(np.broadcast_to(np.uint8(0), (*image.shape[:3], 1)), affine, image.header.get_zooms()[:3])
+    return len(empty.planes), empty.spacing_mm
+
+
+def turned(
+    voxels: np.ndarray,
+    affine: np.ndarray | None,
+    lengths: Sequence[float],
+    like: np.ndarray | None = None,
+    bytes_of_one: bool = False,
+    is_byte: bool = False,
+) -> Volume:
+    """Voxels ``(x, y, z, C)`` as they are stored, turned to planes ``(Z, H, W, C)``.
+
+    Args:
+        affine: of the voxels; None where the file does not tell where they lie.
+        lengths: mm, of a voxel along each axis as stored.
+        like, bytes_of_one, is_byte: as of :func:`read` and :class:`Volume`.
+    """
+    lengths, shape = tuple(map(float, lengths)), voxels.shape[:3]
+    # 1 mm is what stands there where nobody knows.
+    known = min(lengths) > 0 and (affine is not None or lengths != (1.0, 1.0, 1.0))
     turned_by = like if affine is None else affine
     if turned_by is not None:
         voxels, lengths = _upright(voxels, turned_by, lengths)
     grid = None if affine is None else affine @ _turn_back(affine, shape)
     planes = np.ascontiguousarray(voxels.transpose(2, 1, 0, 3))
-    is_byte = kind == np.uint8 and (proxy.slope, proxy.inter) == (1, 0)
     spacing = (lengths[2], lengths[1], lengths[0]) if known else None
-    return Volume(planes if channels else planes[..., 0], bytes_of_one, affine, grid, spacing, is_byte)
+    return Volume(planes, bytes_of_one, affine, grid, spacing, is_byte)
 
 
 def _on_disk(path: Path) -> Nifti1Image | None:

@@ -4,7 +4,7 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
-from brain_tumor.data import phantom, register
+from brain_tumor.data import phantom, phantom_brats, register
 from brain_tumor.data.cohort import COHORTS, Cohort
 from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError, DataWarning
@@ -17,7 +17,7 @@ def lgg_folder() -> Path:
 
 
 def open_cohort(name: str) -> Cohort:
-    """The cohort ``lgg``, ``phantom`` or one of your own of this home; the phantom is drawn on first use.
+    """The cohort ``lgg``, ``phantom``, ``phantombrats`` or one of your own of this home; phantoms are drawn on first use.
 
     Warns where splits and scores of the cohort have to be taken with caution (:attr:`brain_tumor.data.cohort.Cohort.caution`).
 
@@ -25,7 +25,7 @@ def open_cohort(name: str) -> Cohort:
         DataError: another name; LGG data that is not here yet or damaged; your own, whose files are not where they were.
     """
     if name in COHORTS:
-        return open_lgg() if name == "lgg" else phantom.open_phantom()
+        return {"lgg": open_lgg, "phantom": phantom.open_phantom, phantom_brats.NAME: phantom_brats.open_phantom}[name]()
     cohort = register.open_registered(name)
     if cohort.caution:
         warnings.warn(cohort.caution, DataWarning, stacklevel=2)

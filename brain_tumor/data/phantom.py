@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from brain_tumor import files
+from brain_tumor.data.brush import paint, smooth_noise, soft_edge
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
@@ -126,13 +127,23 @@ def draw_case(
 
     ``peak_px`` is the tumour's area on its largest slice, ``share`` the part of the slices it is to be seen on.
     """
-    smooth = functools.partial(_smooth_noise, rng, shape)
+    images, tumour, *_ = draw_head(rng, site, shape, peak_px, share)
+    return images, tumour.astype(np.uint8)
+
+
+def draw_head(
+    rng: np.random.Generator, site: str, shape: tuple[int, int], peak_px: float, share: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """An exam with what it is drawn from, all ``(Z, S, S)`` but its images: images, tumour, how far inside the tumour a voxel
+    lies, brain, ventricles; masks are bool.
+    """
+    smooth = functools.partial(smooth_noise, rng, shape)
     head = _anatomy(rng, smooth, shape, SITES[site][4])
     tumour, inside = _lesion(rng, smooth, shape, head, peak_px, share)
     images = np.zeros((shape[0], shape[1], shape[1], 3), np.float32)
     _paint_head(rng, smooth, images, head)
     _paint_lesion(rng, smooth, images, tumour, inside)
-    return _scan(rng, smooth, images, site), tumour.astype(np.uint8)
+    return _scan(rng, smooth, images, site), tumour, inside, head.brain > 0, head.ventricle > 0
 
 
 def _anatomy(rng: np.random.Generator, smooth: Smooth, shape: tuple[int, int], half_width: float) -> SimpleNamespace:
@@ -173,38 +184,38 @@ def _anatomy(rng: np.random.Generator, smooth: Smooth, shape: tuple[int, int], h
 
 def _paint_head(rng: np.random.Generator, smooth: Smooth, images: np.ndarray, head: SimpleNamespace) -> None:
     """Everything but the tumour, from the scalp inwards."""
-    soft = functools.partial(_soft, width=max(0.023, 3 / images.shape[1]))
+    soft = functools.partial(soft_edge, width=max(0.023, 3 / images.shape[1]))
     u, v, level, brain, texture = head.u, head.v, head.level, head.brain, smooth(24, 4)
-    _paint(images, soft(head.outer), FAT, 1 + 0.10 * texture)
-    _paint(images, soft(head.outer - 0.035 - 0.03 * head.base + 0.012 * smooth(8, 3)), BONE)
-    face = _soft(head.base - 0.1, 0.3) * soft(head.outer - 0.05) * _soft(smooth(14, 5) - 0.3, 0.5)
-    _paint(images, face, FACE, 1 + 0.3 * texture)
+    paint(images, soft(head.outer), FAT, 1 + 0.10 * texture)
+    paint(images, soft(head.outer - 0.035 - 0.03 * head.base + 0.012 * smooth(8, 3)), BONE)
+    face = soft_edge(head.base - 0.1, 0.3) * soft(head.outer - 0.05) * soft_edge(smooth(14, 5) - 0.3, 0.5)
+    paint(images, face, FACE, 1 + 0.3 * texture)
     eyes = 0.14 - np.hypot(np.abs(u) - 0.25, v + 0.5) - 1.2 * np.abs(level - 0.27)
-    _paint(images, soft(eyes) * soft(-brain) * soft(head.outer), FAT, 0.6 + 0.2 * texture)
-    _paint(images, soft(eyes - 0.025) * soft(-brain) * soft(head.outer), EYE)
+    paint(images, soft(eyes) * soft(-brain) * soft(head.outer), FAT, 0.6 + 0.2 * texture)
+    paint(images, soft(eyes - 0.025) * soft(-brain) * soft(head.outer), EYE)
 
-    _paint(images, soft(brain + 0.02), FLUID)
-    _paint(images, soft(brain), WHITE, 1 + 0.05 * texture)
+    paint(images, soft(brain + 0.02), FLUID)
+    paint(images, soft(brain), WHITE, 1 + 0.05 * texture)
     fold = np.abs(smooth(round(rng.uniform(24, 30)), max(3, len(images) // 2)))
-    near_cortex = _soft(0.11 + 0.05 * smooth(8, 3) - brain, 0.08)
-    grey = np.maximum(_soft(0.055 + 0.02 * smooth(20, 5) - brain, 0.03), near_cortex * _soft(0.5 - fold, 0.3))
+    near_cortex = soft_edge(0.11 + 0.05 * smooth(8, 3) - brain, 0.08)
+    grey = np.maximum(soft_edge(0.055 + 0.02 * smooth(20, 5) - brain, 0.03), near_cortex * soft_edge(0.5 - fold, 0.3))
     nuclei = 0.09 - np.hypot((np.abs(head.midline) - 0.19) * 1.3, v - head.v0 - 0.02) - 0.8 * np.abs(level - 0.5)
-    _paint(images, np.maximum(grey, 0.7 * _soft(nuclei, 0.05)) * soft(brain), GREY, 1 + 0.04 * texture)
-    sulci = near_cortex * _soft(rng.uniform(0.10, 0.22) - fold, 0.25) * _soft(smooth(10, 4) + 0.3, 1.0)
-    _paint(images, 0.9 * sulci * soft(brain), FLUID)
-    falx = _soft(0.012 - np.abs(head.midline), 0.012) * _soft(np.abs(v - head.v0) - 0.24 + 0.6 * (level > 0.7), 0.05)
-    _paint(images, 0.8 * falx * (level > 0.3) * soft(brain + 0.02), FLUID)
+    paint(images, np.maximum(grey, 0.7 * soft_edge(nuclei, 0.05)) * soft(brain), GREY, 1 + 0.04 * texture)
+    sulci = near_cortex * soft_edge(rng.uniform(0.10, 0.22) - fold, 0.25) * soft_edge(smooth(10, 4) + 0.3, 1.0)
+    paint(images, 0.9 * sulci * soft(brain), FLUID)
+    falx = soft_edge(0.012 - np.abs(head.midline), 0.012) * soft_edge(np.abs(v - head.v0) - 0.24 + 0.6 * (level > 0.7), 0.05)
+    paint(images, 0.8 * falx * (level > 0.3) * soft(brain + 0.02), FLUID)
 
     # The mimics. Bright as tumour on FLAIR: ventricle rims with caps at the horns, and white-matter spots.
     near = rng.uniform(0.005, 0.02) + 0.02 * head.along**2 + 0.012 * smooth(10, 4)
-    rim = _soft(near + head.ventricle, 0.04) * _soft(1.3 - head.along**2, 0.6) * (head.reach > 0) * rng.uniform(0.4, 1.0)
-    spots = _soft(smooth(22, len(images)) - rng.uniform(2.6, 3.2), 0.5) * _soft(brain - 0.12, 0.05)
-    _paint(images, np.maximum(rim, 0.8 * spots) * soft(brain), RIM)
-    _paint(images, soft(head.ventricle), FLUID)
+    rim = soft_edge(near + head.ventricle, 0.04) * soft_edge(1.3 - head.along**2, 0.6) * (head.reach > 0) * rng.uniform(0.4, 1.0)
+    spots = soft_edge(smooth(22, len(images)) - rng.uniform(2.6, 3.2), 0.5) * soft_edge(brain - 0.12, 0.05)
+    paint(images, np.maximum(rim, 0.8 * spots) * soft(brain), RIM)
+    paint(images, soft(head.ventricle), FLUID)
     # Bright on the other sequences only: old blood, and vessels after contrast.
-    _paint(images, _soft(smooth(18, len(images)) - rng.uniform(2.5, 3.0), 0.4) * _soft(brain - 0.05, 0.05), BLEED)
-    vessel = _soft(0.05 - np.abs(smooth(13, 4)), 0.06) * _soft(smooth(7, 4) - 0.7, 0.3) * _soft(0.35 - brain, 0.1)
-    _paint(images, 0.9 * vessel * soft(brain), VESSEL)
+    paint(images, soft_edge(smooth(18, len(images)) - rng.uniform(2.5, 3.0), 0.4) * soft_edge(brain - 0.05, 0.05), BLEED)
+    vessel = soft_edge(0.05 - np.abs(smooth(13, 4)), 0.06) * soft_edge(smooth(7, 4) - 0.7, 0.3) * soft_edge(0.35 - brain, 0.1)
+    paint(images, 0.9 * vessel * soft(brain), VESSEL)
 
 
 def _lesion(
@@ -244,9 +255,11 @@ def _paint_lesion(rng: np.random.Generator, smooth: Smooth, images: np.ndarray, 
     change = rng.uniform(0.14, 0.40) * member * (1 + 0.25 * smooth(12, 5) + 0.12 * smooth(30, 6))
     images += change[..., None] * np.array([-0.35, 1.0, -0.30], np.float32)
     if rng.random() < 0.3:
-        _paint(images, 0.8 * _soft(inside - rng.uniform(0.9, 1.2), 0.2) * member, FLUID)
+        paint(images, 0.8 * soft_edge(inside - rng.uniform(0.9, 1.2), 0.2) * member, FLUID)
     if rng.random() < 0.35:
-        _paint(images, 0.8 * member * _soft(0.25 - np.abs(inside - 0.45), 0.2) * _soft(smooth(8, 4), 0.5) * tumour, ENHANCED)
+        paint(
+            images, 0.8 * member * soft_edge(0.25 - np.abs(inside - 0.45), 0.2) * soft_edge(smooth(8, 4), 0.5) * tumour, ENHANCED
+        )
 
 
 def _scan(rng: np.random.Generator, smooth: Smooth, images: np.ndarray, site: str) -> np.ndarray:
@@ -260,33 +273,6 @@ def _scan(rng: np.random.Generator, smooth: Smooth, images: np.ndarray, site: st
     grain = rng.standard_normal((2, *images.shape), dtype=np.float32) * np.float32(noise)
     images = np.hypot(images + grain[0], grain[1]) * gains
     return np.clip(images * 255, 0, 255).astype(np.uint8)
-
-
-def _smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cells: int, layers: int) -> np.ndarray:
-    """``(Z, S, S)`` float32 of mean 0 and deviation 1, changing over ``1 / cells`` of a plane and ``1 / layers`` of the depth."""
-    n, size = shape
-    coarse = rng.standard_normal((layers + 1, cells + 3, cells + 3), dtype=np.float32)
-    planes = np.stack([cv2.resize(plane, (size, size), interpolation=cv2.INTER_CUBIC) for plane in coarse])
-    place = np.linspace(0, layers, n, dtype=np.float32)[:, None, None]
-    below = np.minimum(place.astype(int), layers - 1)
-    share = place - below.astype(np.float32)
-    field = planes[below.ravel()] * (1 - share) + planes[below.ravel() + 1] * share
-    field /= np.hypot(1 - share, share)  # else noise would fade between two layers
-    return (field - field.mean()) / field.std()
-
-
-def _soft(depth: np.ndarray, width: float) -> np.ndarray:
-    """Membership 0 to 1 of a signed depth, half at the boundary."""
-    return np.clip(depth / width + 0.5, 0, 1)
-
-
-def _paint(images: np.ndarray, member: np.ndarray, colour: tuple[float, ...], texture: np.ndarray | None = None) -> None:
-    """Blend a tissue into ``images (Z, S, S, C)`` in place, where it is at all: most tissues fill little of the volume."""
-    place = np.flatnonzero(member)
-    pixels = images.reshape(-1, images.shape[-1])
-    colours = np.array(colour, np.float32) * (1 if texture is None else texture.ravel()[place, None])
-    before = pixels[place]
-    pixels[place] = before + member.ravel()[place, None] * (colours - before)
 
 
 def _write_clinical(path: Path, names: list[str], rng: np.random.Generator) -> None:

@@ -63,6 +63,7 @@ def profile(store: Store) -> dict:
             f"all_but_{reference}": sorted(all_missing),
         },
         "tumour_area_px": _spread(areas) | {f"under_{limit}": int((areas < limit).sum()) for limit in SMALL_AREAS},
+        **({"regions": _regions(store)} if len(store.cohort.regions) > 1 else {}),
         "tumour_contiguous_in_z": sum(shape["contiguous"] for shape in shapes.values()),
         "tumour_with_gaps_in_z": sorted(case_id for case_id, shape in shapes.items() if not shape["contiguous"]),
         "more_than_one_component": {case_id: shape["components"] for case_id, shape in shapes.items() if shape["components"] > 1},
@@ -102,6 +103,10 @@ def table(facts: dict) -> list[tuple[str, str]]:
         for name, cases in missing.items()
         if len(missing) > 1  # one sequence cannot stand for another
     ]
+    regions = [
+        (f"region {name}, voxels an exam", f"{_range(row['voxels'])}; {row['exams_without']} exams without")
+        for name, row in facts.get("regions", {}).items()
+    ]
     return [
         _owners(facts),
         *([("spacing, mm (slices, height, width)", _spacings(facts["spacing_mm"]))] if facts["spacing_mm"] else []),
@@ -112,6 +117,7 @@ def table(facts: dict) -> list[tuple[str, str]]:
         ("tumour slices a patient", _range(facts["tumour_slices_per_patient"])),
         *sites,
         *sequences,
+        *regions,
         *(shapes if facts["outlined"] else [("masks", "none: slices have labels")]),
         ("blank clinical fields", ", ".join(blanks) or "none"),
         ("copies of the tree in the source", str(facts["copies_of_the_tree"])),
@@ -131,6 +137,17 @@ def _owners(facts: dict) -> tuple[str, str]:
 def _spacings(spacings: list) -> str:
     more = f" and {len(spacings) - 3} more" if len(spacings) > 3 else ""
     return "; ".join(" x ".join(f"{size:g}" for size in spacing) for spacing in spacings[:3]) + more
+
+
+def _regions(store: Store) -> dict[str, dict]:
+    """Of each region how many voxels it has in the exams that have it, and how many have none."""
+    depths = [np.bincount(store.depths[store.rows_of(case_id)].ravel(), minlength=256) for case_id in store.cases.index]
+    voxels = np.array(depths)[:, ::-1].cumsum(axis=1)[:, ::-1]  # [exam, d]: voxels in d regions or more
+    regions = {}
+    for place, name in enumerate(store.cohort.regions, 1):
+        present = voxels[voxels[:, place] > 0, place]
+        regions[name] = {"exams_without": len(voxels) - len(present), "voxels": _spread(pd.Series(present))}
+    return regions
 
 
 def _shape_of_case(masks: np.ndarray) -> dict:

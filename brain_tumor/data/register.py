@@ -1,33 +1,36 @@
 """The cohorts of your own in this home: plain files that say where images and masks lie. No pixel is copied.
 
-``data/cohorts/NAME/`` holds ``cohort.json`` (what was chosen), ``pairs.csv`` (every file, with patient, case and slice) and
-``manifest.csv`` (the SHA-256 of every slice, by which ``brain-tumor data check NAME`` compares).
+``data/cohorts/NAME/`` holds ``cohort.json`` (what was chosen), ``pairs.csv`` (every file, with patient, case and slice; of BraTS
+exams ``exams.json``) and ``manifest.csv`` (the SHA-256 of every slice, by which ``brain-tumor data check NAME`` compares).
 """
 
 import csv
 import re
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brain_tumor import files
 from brain_tumor.data.cohort import COHORTS, Case, Cohort
+from brain_tumor.data.readers import brats, brats_files
 from brain_tumor.data.readers.pairs import Choices, Pair, PairReader
 from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
 
 if TYPE_CHECKING:  # a cohort is opened by all, and added by few
+    from brain_tumor.data.brats import Survey as ExamSurvey
     from brain_tumor.data.readers.pair_tables import PairTable
     from brain_tumor.data.survey import Survey
 
-DESCRIPTION, PAIRS, MANIFEST = "cohort.json", "pairs.csv", "manifest.csv"
+DESCRIPTION, PAIRS, EXAMS, MANIFEST = "cohort.json", "pairs.csv", "exams.json", "manifest.csv"
+MANIFEST_COLUMNS = ("patient", "slice", "image_sha256", "mask_sha256")
 # Short, and without - and _ that would run into what names of runs and caches have behind it.
 NAME = re.compile(r"[a-z][a-z0-9]{1,31}")
 # Words with a meaning here, and names of devices that no file of Windows may have.
-RESERVED = {*COHORTS, "brats", "pairs", "folders", "mri4", "zip", "all", "none", "local", "con", "prn", "aux", "nul"}
+RESERVED = {*COHORTS, "pairs", "folders", "mri4", "zip", "all", "none", "local", "con", "prn", "aux", "nul"}
 COLUMNS = ("image", "mask", "label", "patient", "case", "slice", "depth", "site", "spacing")
 ALONE = "each image counts as a patient of its own (--each-image-a-patient): if a patient has several, scores are too good"
 UNKNOWN = "nobody says whose its images are, so no split of it can be made"
@@ -61,7 +64,23 @@ def register(
     folder = _folder(name)
     with files.atomic_folder(folder) as temporary:
         _write(temporary / PAIRS, COLUMNS, (_cells(pair) for pair in survey.pairs))
-        _write(temporary / MANIFEST, ("patient", "slice", "image_sha256", "mask_sha256"), survey.rows)
+        _write(temporary / MANIFEST, MANIFEST_COLUMNS, survey.rows)
+        files.write_json(temporary / DESCRIPTION, description)
+    return folder
+
+
+def register_exams(name: str, survey: "ExamSurvey") -> Path:
+    """Write the files of a cohort of BraTS exams, and return their folder.
+
+    Raises:
+        DataError: as of :func:`check_name`.
+    """
+    check_name(name)
+    description = {"name": name, "source": str(survey.source.absolute()), **asdict(survey.choices), "notes": list(survey.notes)}
+    folder = _folder(name)
+    with files.atomic_folder(folder) as temporary:
+        files.write_json(temporary / EXAMS, {"exams": [brats_files.to_json(exam) for exam in survey.exams]})
+        _write(temporary / MANIFEST, MANIFEST_COLUMNS, survey.rows)
         files.write_json(temporary / DESCRIPTION, description)
     return folder
 
@@ -106,6 +125,8 @@ def open_registered(name: str) -> Cohort:
         raise DataError(
             f"unknown cohort {name!r}, expected {known()}, or your own: brain-tumor data add {_example(name)} --table pairs.csv"
         )
+    if (folder / EXAMS).is_file():
+        return _open_exams(name, folder)
     try:
         facts = files.read_json(folder / DESCRIPTION, ("sequences", "outlined", "each_image_a_patient", "notes"))
         shape = facts["shape"] and (int(facts["shape"][0]), int(facts["shape"][1]))
@@ -116,12 +137,8 @@ def open_registered(name: str) -> Cohort:
         if not pairs:
             raise ValueError("no pairs")
     except (OSError, KeyError, TypeError, ValueError) as error:
-        reason = getattr(error, "reason", "") or error
-        raise DataError(f"{folder}: damaged ({reason}); brain-tumor data remove {name}, then add it again") from None
-    lost = next((path for pair in pairs for path in pair.sources if not path.is_file()), None)
-    if lost:
-        advice = f"bring it back, or: brain-tumor data remove {name}, and add it again from where the files are now"
-        raise DataError(f"{lost}: no such file; it was there when the cohort {name!r} was added; {advice}")
+        raise _damaged(folder, name, error) from None
+    _check_present((path for pair in pairs for path in pair.sources), name)
     cases = tuple(_case(list(of_case), choices) for _, of_case in groupby(pairs, key=lambda pair: pair.case))
     caution = _caution(cases, facts["each_image_a_patient"])
     return Cohort(
@@ -135,6 +152,31 @@ def open_registered(name: str) -> Cohort:
         choices=files.sha256_json([asdict(choices), [_cells(pair)[2:] for pair in pairs]]),
         caution=caution and f"cohort {name}: {caution}",
     )
+
+
+def _open_exams(name: str, folder: Path) -> Cohort:
+    try:
+        facts = files.read_json(folder / DESCRIPTION, ("labels", "fill_missing", "resample_to", "notes"))
+        choices = brats.Choices(*(facts[field] for field in ("labels", "fill_missing", "resample_to")))
+        exams = [brats_files.from_json(values) for values in files.read_json(folder / EXAMS, ("exams",))["exams"]]
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(folder, name, error) from None
+    _check_present((path for exam in exams for path in exam.sources), name)
+    cohort = brats.cohort_of(name, folder, exams, choices, notes=facts["notes"])
+    caution = _caution(cohort.cases, each_image_a_patient=False)
+    return replace(cohort, caution=caution and f"cohort {name}: {caution}")
+
+
+def _damaged(folder: Path, name: str, error: Exception) -> DataError:
+    reason = getattr(error, "reason", "") or error
+    return DataError(f"{folder}: damaged ({reason}); brain-tumor data remove {name}, then add it again")
+
+
+def _check_present(paths: Iterable[Path], name: str) -> None:
+    lost = next((path for path in paths if not path.is_file()), None)
+    if lost:
+        advice = f"bring it back, or: brain-tumor data remove {name}, and add it again from where the files are now"
+        raise DataError(f"{lost}: no such file; it was there when the cohort {name!r} was added; {advice}")
 
 
 def source_of(name: str) -> str:

@@ -31,7 +31,7 @@ from brain_tumor.training.runs import RunFolder, environment, now
 
 DESCRIPTION = "crossval.json"
 OnFold = Callable[[int, int, RunFolder], None]
-Kept = Callable[[Recipe, str], RunFolder | None]
+Record = Callable[[Recipe, str], RunFolder | None]
 
 
 def cross_validate(
@@ -41,7 +41,7 @@ def cross_validate(
     folds: int | None = None,
     on_fold: OnFold | None = None,
     workers: int | None = None,
-    kept: Kept | None = None,
+    record: Record | None = None,
 ) -> Path:
     """Train and score every fold that is not yet, then gather them; a finished cross-validation is returned as it is.
 
@@ -52,7 +52,7 @@ def cross_validate(
         on_fold: told the fold's number, how many there are, and its run, before the fold is begun or taken.
         workers: how many folds are trained side by side (:mod:`brain_tumor.experiments.jobs`); None for the number with which
             this was begun, else for what fits (:mod:`brain_tumor.experiments.capacity`).
-        kept: a fold's recipe and the data hash -> the record of its scored run, None where there is none; asked for folds that
+        record: a fold's recipe and the data hash -> the record of its scored run, None where there is none; asked for folds that
             have no run in this home. Records hold no predictions, so a cross-validation with such a fold stores none.
 
     Returns:
@@ -64,7 +64,7 @@ def cross_validate(
     """
     store, task, recipe = open_store(cohort), tasks.of(recipe.TASK), on(recipe, cohort)
     names = splits.fold_names(unit, folds, store.cases, store.slices)
-    of_folds = [_fold(number, replace(recipe, split=name), store, kept) for number, name in enumerate(names, 1)]
+    of_folds = [_fold(number, replace(recipe, split=name), store, record) for number, name in enumerate(names, 1)]
     folder = runs_folder() / crossval_name(recipe, unit, len(names), store)
     started, begun = now(), None
     if (folder / DESCRIPTION).is_file():
@@ -255,7 +255,7 @@ def _shared(recipe: Recipe) -> dict:
     return {name: value for name, value in recipe.to_json().items() if name != "split"}
 
 
-def _fold(number: int, recipe: Recipe, store: Store, kept: Kept | None) -> Fold:
+def _fold(number: int, recipe: Recipe, store: Store, record: Record | None) -> Fold:
     run, split = run_folder(recipe, store), make_split(recipe, store)
-    record = kept(recipe, store.data_hash) if kept and not run.exists else None
-    return Fold(number, recipe, split, record or run, bool(record))
+    recorded = record(recipe, store.data_hash) if record and not run.exists else None
+    return Fold(number, recipe, split, recorded or run, bool(recorded))

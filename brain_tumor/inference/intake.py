@@ -17,6 +17,7 @@ from brain_tumor.data.fingerprints import is_blank
 from brain_tumor.data.memory import File, MemoryFile
 from brain_tumor.data.picture import MODES, PICTURES, opaque, read_picture
 from brain_tumor.data.readers import lgg
+from brain_tumor.data.sequences import is_labels
 from brain_tumor.errors import DataError
 from brain_tumor.inference import volumes
 
@@ -99,7 +100,7 @@ def exam(
     if file.suffix.lower() == archive.ENDING and isinstance(file, MemoryFile):
         return _of_files(file, archive.members(file, MOST_FILES, MOST_BYTES), sequences, radiological)
     if nifti.is_nifti(file):
-        if volumes.is_labels(file):
+        if is_labels(file):
             raise DataError(f"{file}: its name says labels, expected the picture that they belong to")
         return _volumes(file, [file], sequences, radiological)
     if file.suffix.lower() not in PICTURES:
@@ -119,7 +120,7 @@ def is_exam_folder(path: Path) -> bool:
 
 def _of_files(source: File, contents: Sequence[File], sequences: Sequence[str], radiological: bool) -> Exam:
     """An exam that lies in several files: a NIfTI volume a sequence, or a picture a slice."""
-    scans = [file for file in contents if nifti.is_nifti(file) and not volumes.is_labels(file)]
+    scans = [file for file in contents if nifti.is_nifti(file) and not is_labels(file)]
     if scans:
         return _volumes(source, scans, sequences, radiological)
     if not any(file.suffix.lower() in PICTURES for file in contents):

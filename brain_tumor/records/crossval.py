@@ -1,7 +1,7 @@
 """The record of a cross-validation: what is kept of it in git, as of a run (:mod:`brain_tumor.records.records`).
 
 The tables that were gathered over its folds, and their training histories. Until all folds are scored, each has a record of its
-own, as any run: from these it goes on where the runs are gone (:func:`kept`).
+own, as any run: from these it goes on where the runs are gone (:func:`fold_record`).
 """
 
 import shutil
@@ -34,7 +34,7 @@ def recorded_on(recipe: Recipe, cohort: Cohort, unit: str, folds: int | None) ->
     return lookup.find_crossval(recipe, unit, folds, cohort.name, open_store(cohort).data_hash)
 
 
-def kept(recipe: Recipe, data_hash: str) -> RunFolder | None:
+def fold_record(recipe: Recipe, data_hash: str) -> RunFolder | None:
     """The record of a fold's run, which a cross-validation may take for the run; None where there is none of today's version."""
     record = records.recorded(recipe, data_hash)
     return record if record and lookup.is_current(record.description) else None

@@ -108,7 +108,7 @@ def asked_for(monkeypatch):
     """What is cross-validated, as ``(recipe, unit, folds, workers)``; nothing is trained."""
     calls = []
 
-    def stop(recipe, cohort, unit, folds, on_fold, workers, kept):
+    def stop(recipe, cohort, unit, folds, on_fold, workers, record):
         calls.append((recipe, unit, folds, workers))
         raise RunError("that was enough")
 

@@ -388,7 +388,7 @@ def test_export_to_a_full_disk(home, tree, command, tmp_path, monkeypatch):
 
 
 def test_an_unknown_cohort_is_refused_by_name():
-    with pytest.raises(DataError, match="unknown cohort 'brats', expected lgg or phantom"):
+    with pytest.raises(DataError, match="unknown cohort 'brats', expected lgg, phantom or phantombrats"):
         opening.open_cohort("brats")
 
 

@@ -9,7 +9,7 @@ import pytest
         (("--cohort", "phantom", "--cells", "3,99"), ("no cell '99'", "expected some of 1, 2")),
         (("--cohort", "phantom", "--cells", ""), ("no cell ''", "expected some of 1, 2")),
         (("--cohort", "phantom", "--cells", ","), ("no cell ','", "expected some of 1, 2")),
-        (("--cohort", "brats"), ("brats", "lgg or phantom")),
+        (("--cohort", "brats"), ("brats", "lgg, phantom or phantombrats")),
     ],
     ids=["cell", "empty", "comma", "cohort"],
 )

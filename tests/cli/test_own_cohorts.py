@@ -372,7 +372,9 @@ def test_a_name_is_taken_once_and_forgotten_with_its_caches(pictures, command, h
     assert "forgotten" in command("data", "remove", "ours").out
     assert not list((home / "data" / "cache").glob("ours-*")) and (pictures / "images" / "P1_0.png").is_file()
     assert command("data", "remove", "ours").refuses("no cohort 'ours'")
-    assert command("data", "profile", "ours").refuses("unknown cohort 'ours', expected lgg or phantom", "data add ours")
+    assert command("data", "profile", "ours").refuses(
+        "unknown cohort 'ours', expected lgg, phantom or phantombrats", "data add ours"
+    )
 
 
 def test_a_source_that_moved_is_refused_with_what_to_do(pictures, command):
@@ -506,7 +508,7 @@ def test_boundaries_are_in_mm_where_each_case_has_a_spacing(volumes, pictures, c
 
 def test_a_cohort_that_is_not_here_is_refused_with_those_that_are(pictures, command):
     command("data", "add", "ours", "--table", pictures / "pairs.csv")
-    words = ("unknown cohort 'theirs'", "lgg, phantom or ours", "data add theirs")
+    words = ("unknown cohort 'theirs'", "lgg, phantom, phantombrats or ours", "data add theirs")
     assert command("train", "segmentation", "--cohort", "theirs").refuses(*words)
     assert command("audit", "ratio-20", "--cohort", "theirs").refuses(*words)
     assert command("train", "segmentation", "--cohort", "ours").refuses("source-004", "fold-1-of-5 or ratio-20")

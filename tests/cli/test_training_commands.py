@@ -130,7 +130,7 @@ def test_predict_refuses_in_one_line(trained_home, command, tmp_path):
     ("options", "words"),
     [
         (["--size", "98"], ["98", "multiple"]),
-        (["--cohort", "mars"], ["'mars'", "lgg or phantom", "data add mars"]),
+        (["--cohort", "mars"], ["'mars'", "lgg, phantom or phantombrats", "data add mars"]),
         (["--split", "source-004"], ["source-004", "15"]),
         (["--split", "halves"], ["halves"]),
         (["--split", "nowhere.json"], ["nowhere.json"]),

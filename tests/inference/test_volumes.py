@@ -7,10 +7,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from brain_tumor.data import nifti
+from brain_tumor.data import nifti, sequences
 from brain_tumor.data.memory import MemoryFile, beginning
 from brain_tumor.errors import DataError
-from brain_tumor.inference import intake, volumes
+from brain_tumor.inference import intake
 
 # A voxel a corner, so that every turn and flip shows; R, A, S are the axes of a NIfTI world.
 RAS = np.random.default_rng(0).integers(1, 200, (40, 36, 6)).astype(np.uint8)
@@ -65,12 +65,12 @@ def test_sequences_are_told_by_their_names(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "sequence"),
-    [("a_t1.nii", "pre"), ("BraTS-t1n.nii.gz", "pre"), ("TCGA-DU-7294_fla.nii.gz", "flair"), ("x-t1ce.nii", "post"), ("t2f.nii",
+    [("a_t1.nii", "t1"), ("BraTS-t1n.nii.gz", "t1"), ("TCGA-DU-7294_fla.nii.gz", "flair"), ("x-t1ce.nii", "t1ce"), ("t2f.nii",
     "flair"),
-     ("t2w.nii", "t2"), ("case_0000.nii", None), ("post_t1.nii.gz", "pre")],
+     ("t2w.nii", "t2"), ("case_0000.nii", None), ("post_t1.nii.gz", "t1")],
 )  # fmt: skip
 def test_names(name, sequence):
-    assert volumes.sequence_of(MemoryFile(name, b"")) == sequence
+    assert sequences.kind_of_file(MemoryFile(name, b"")) == sequence
 
 
 def test_a_missing_sequence_is_stood_in_for_and_told(tmp_path):
@@ -83,7 +83,7 @@ def test_a_missing_sequence_is_stood_in_for_and_told(tmp_path):
 
 def test_a_volume_that_is_not_flair_is_refused_by_its_name(tmp_path):
     stored_as("RAS").to_filename(tmp_path / "x_t1.nii.gz")
-    with pytest.raises(DataError, match="its name says pre, and this network needs FLAIR"):
+    with pytest.raises(DataError, match="its name says t1, and this network needs FLAIR"):
         intake.exam(tmp_path / "x_t1.nii.gz")
 
 

@@ -163,7 +163,7 @@ def test_on_a_new_machine_it_goes_on_from_the_records_of_its_folds(stubs, tmp_pa
     assert [path.name for path in folds] == names[:2]
     with stubs.stubbed(store, homes[2]) as made:
         untouched = {path: path.stat().st_mtime_ns for path in (reports / "records").rglob("*")}
-        again = cross_validate(recipe, store.cohort, folds=3, kept=crossval_record.kept)
+        again = cross_validate(recipe, store.cohort, folds=3, record=crossval_record.fold_record)
         assert made == ["fold-3-of-3"]
         assert [fold["status"] for fold in crossval.read(again)["runs"]] == ["scored"] * 3
         assert untouched == {path: path.stat().st_mtime_ns for path in (reports / "records").rglob("*")}
@@ -171,7 +171,7 @@ def test_on_a_new_machine_it_goes_on_from_the_records_of_its_folds(stubs, tmp_pa
             pd.testing.assert_frame_equal(pd.read_csv(again / name), pd.read_csv(whole / name), atol=1e-6)
         assert not (again / "predictions.npz").exists()
         made.clear()
-        assert cross_validate(recipe, store.cohort, folds=3, kept=crossval_record.kept) == again
+        assert cross_validate(recipe, store.cohort, folds=3, record=crossval_record.fold_record) == again
         record = crossval_record.commit_crossval(again)
     assert made == []
     assert sorted(path.name for path in (reports / "records").iterdir()) == [record.name], "records of its folds stayed"
@@ -185,7 +185,7 @@ def test_a_fold_that_was_prepared_otherwise_is_trained_again(stubs, tmp_path, re
     facts = {"recipe": recipe.to_json(), "data_hash": store.data_hash, "status": "finished", "phantom": False}
     files.write_json(folder / "run.json", facts)
     assert records.recorded(recipe, store.data_hash).path == folder
-    assert crossval_record.kept(recipe, store.data_hash) is None
+    assert crossval_record.fold_record(recipe, store.data_hash) is None
 
 
 def test_a_page_tells_scores_folds_and_who_was_never_tested(validated, reports):

@@ -8,19 +8,18 @@ Intensities beyond 8 bits are windowed to 0..255 (:mod:`brain_tumor.data.readers
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
 from brain_tumor.data import intensity, nifti
 from brain_tumor.data.cohort import Case, Spacing, Volume
+from brain_tumor.data.fingerprints import slice_digests
 from brain_tumor.data.picture import MODES, read_picture
-from brain_tumor.data.readers.volume import read_volume, to_bytes
+from brain_tumor.data.readers.volume import images_of, read_volume
 from brain_tumor.errors import DataError
 
 FITS = ("pad", "resample")
-GRID_MM = 0.01  # how far two affines may lie apart at a corner: what rounding to float32 makes
 BINARY = ({0, 1}, {0, 255})
 
 
@@ -96,8 +95,7 @@ class Planes:
 
     def digests(self) -> list[tuple[str, str]]:
         """The SHA-256 of each slice's image and mask, in order."""
-        pairs = zip(self.images, self.masks, strict=True)
-        return [(sha256(image.tobytes()).hexdigest(), sha256(mask.tobytes()).hexdigest()) for image, mask in pairs]
+        return slice_digests(self.images, self.masks)
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,7 @@ def read_pair(pair: Pair, choices: Choices) -> Planes:
     volume = None
     if pair.slice is None:
         volume = read_volume(pair.image)
-        images = volume.planes if volume.is_byte else to_bytes(volume.planes)
+        images = images_of(volume)
     else:
         images = _picture(pair.image, len(choices.sequences))[None]
     if images.shape[-1] != len(choices.sequences):
@@ -229,10 +227,8 @@ def _volume_mask(path: Path, image: nifti.Volume) -> np.ndarray:
         raise DataError(
             f"{path}: of image and mask only one says how its voxels lie; write the mask with the header of its image"
         )
-    if mask.grid is not None and image.grid is not None and mask.planes.shape[:3] == image.planes.shape[:3]:
-        corners = np.array([[0, 0, 0, 1], [*reversed(image.planes.shape[:3]), 1]]).T
-        if not np.allclose(mask.grid @ corners, image.grid @ corners, rtol=1e-4, atol=GRID_MM):
-            raise DataError(f"{path}: lies elsewhere than its image (their affines differ); resample the mask onto the image")
+    if mask.planes.shape[:3] == image.planes.shape[:3] and not mask.lies_like(image):
+        raise DataError(f"{path}: lies elsewhere than its image (their affines differ); resample the mask onto the image")
     return mask.planes
 
 

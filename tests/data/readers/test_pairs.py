@@ -116,12 +116,12 @@ def test_intensities_are_windowed_by_volume_and_channel():
     voxels = np.linspace(-1000, 3000, 2000).reshape(2, 20, 50, 1) * np.array([1, 10])
     voxels[0, 0, 0] = np.nan, np.inf
     voxels[1, 1, 1] = 1e9  # one hot voxel must not make the rest black
-    windowed = pairs.to_bytes(voxels)
+    windowed = volume_reader.to_bytes(voxels)
     assert windowed.dtype == np.uint8 and windowed.min() == 0 and windowed.max() == 255
     assert windowed[0, 0, 0].tolist() == [0, 0]
     assert abs(int(windowed[1, 0, 0, 0]) - 127) <= 1
     assert np.abs(windowed[..., 0].astype(int) - windowed[..., 1]).max() <= 1
-    assert pairs.to_bytes(np.full((1, 4, 4, 1), 7.0)).max() == 0
+    assert volume_reader.to_bytes(np.full((1, 4, 4, 1), 7.0)).max() == 0
 
 
 def test_eight_bits_stay_as_they_are(tmp_path):
