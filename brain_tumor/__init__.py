@@ -41,6 +41,7 @@ _MODULES = {
     "inference.predictor": ("Predictor",),
     "records.sidecar": ("Sidecar",),
     "experiments.recipe": ("Segmentation", "Classification"),
+    "experiments.volumes_recipe": ("Volumes",),
     "experiments.run": ("build", "split_of"),
     "face": ("train", "cross_validate", "open_run", "Run", "Folds", "Scores", "Prediction"),
 }

@@ -112,6 +112,26 @@ def watched(title: str, total: int, done: Callable[[], int], stream: IO[str] | N
             bar.advance(done() - bar.task.completed)
 
 
+class Steps:
+    """Steps of a known number: each call counts one, and tells a listener the share that is done."""
+
+    def __init__(self, total: int, listener: Callable[[float], None] | None = None):
+        self.total, self.done, self.listener = max(1, total), 0, listener
+
+    def __call__(self) -> None:
+        """Count one step."""
+        self.done += 1
+        if self.listener:
+            self.listener(min(1.0, self.done / self.total))
+
+
+@contextlib.contextmanager
+def shares(title: str) -> Iterator[Callable[[float], None]]:
+    """A bar in hundredths, moved by the share that is done."""
+    with Bar(title, 100) as bar:
+        yield lambda share: bar.advance(round(100 * share) - bar.task.completed)
+
+
 def tracked(items: Iterable, title: str, total: int | None = None) -> Iterator:
     """Iterate over ``items`` behind a bar."""
     if total is None:

@@ -8,6 +8,7 @@ import typer
 from brain_tumor import files
 from brain_tumor.cli import recipe_options, resumable
 from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe
+from brain_tumor.experiments.volumes_recipe import VolumesRecipe
 from brain_tumor.models.backend import load_keras
 
 app = typer.Typer(help="Train and score every fold, then gather what was predicted out of fold; the same command again resumes.")
@@ -42,6 +43,13 @@ def segmentation(recipe: Recipe, folds: Folds = None, unit: Unit = "patient", wo
 @recipe_options.takes(ClassificationRecipe, but=("split",))
 def classification(recipe: Recipe, folds: Folds = None, unit: Unit = "patient", workers: resumable.Workers = None) -> None:
     """Cross-validate a slice classifier. Prints each fold's run, then the scores over all patients."""
+    cross_validate(recipe, folds, unit, workers)
+
+
+@app.command()
+@recipe_options.takes(VolumesRecipe, but=("split",))
+def volumes(recipe: Recipe, folds: Folds = None, unit: Unit = "patient", workers: resumable.Workers = None) -> None:
+    """Cross-validate a network of volumes. Prints each fold's run, then the scores over all patients."""
     cross_validate(recipe, folds, unit, workers)
 
 

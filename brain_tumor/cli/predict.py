@@ -22,12 +22,18 @@ def predict(
         None,
         help="Also write the mask: a slice's as .png or .tif, 0 and 255; a case's as a folder of .tif, or one .nii.gz, 0 and 1.",
     ),
+    labels: str = typer.Option("2023", help="Of a network of several regions: whose numbers the mask has, such as 2017 or 2023."),
     anyway: bool = typer.Option(False, "--anyway", help="Predict what looks unlike the training slices, too."),
 ) -> None:
     """Outline the tumour in one slice or one case, or tell which slices show one. Research use only: not for diagnosis."""
     from brain_tumor.cli import outputs
+    from brain_tumor.data import nifti
+    from brain_tumor.data.labels import CONVENTIONS
+    from brain_tumor.errors import DataError, UnfamiliarError
     from brain_tumor.inference import intake
 
+    if labels not in CONVENTIONS:
+        raise DataError(f"--labels {labels}: expected one of {', '.join(CONVENTIONS)}")
     path = Path(what)
     is_file = path.exists() or path.suffix.lower() in intake.PICTURES or intake.is_exam_folder(path)
     is_case = not is_file or intake.is_exam_folder(path)
@@ -35,7 +41,6 @@ def predict(
     outputs.check(overlay, _mask_output(mask, is_case), inputs=[path] if is_file else [])
 
     load_keras()
-    from brain_tumor.errors import DataError, UnfamiliarError
     from brain_tumor.experiments import appraisal
     from brain_tumor.experiments.run import trained_cohort
     from brain_tumor.inference.predictor import Predictor
@@ -67,7 +72,8 @@ def predict(
     if predictor.outlines:
         masks = _outline(answer, exam, predictor, out)
         if mask:
-            _write_masks(mask, masks, exam, is_case)
+            numbered = answer.inner is not None and nifti.is_nifti(mask)  # pictures hold the outermost region alone
+            _write_masks(mask, _numbered(answer, predictor, labels) if numbered else masks, exam, is_case)
     else:
         _classify(answer, predictor.threshold)
     typer.echo(f"research use only, not for diagnosis; run {folder.name}")
@@ -100,6 +106,17 @@ def _write_masks(path: Path, masks: Any, exam: Any, is_case: bool) -> None:
         for number, plane in zip(exam.asked, masks, strict=True):
             overlay.save_picture(plane * 255, path / f"{exam.name}_{number}_mask.tif" if is_case else path)
     typer.echo(f"mask: {path}")
+
+
+def _numbered(answer: Any, predictor: Any, labels: str) -> Any:
+    """The regions that a network tells apart, in the numbers of a convention, which are said."""
+    from brain_tumor.data.labels import CONVENTIONS, labels as numbers
+
+    convention = CONVENTIONS[labels]
+    typer.echo(
+        f"labels: {', '.join(f'{number} {tissue}' for number, tissue in convention.labels.items())} ({convention.used_by})"
+    )
+    return numbers(answer.depths(predictor.threshold), convention)
 
 
 def _classify(answer: Any, threshold: float) -> None:

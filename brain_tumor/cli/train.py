@@ -7,6 +7,7 @@ import typer
 
 from brain_tumor.cli import recipe_options, resumable
 from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe
+from brain_tumor.experiments.volumes_recipe import VolumesRecipe
 from brain_tumor.models.backend import load_keras
 
 app = typer.Typer(help="Train a network; an interrupted run resumes when the same command is given again.")
@@ -34,6 +35,13 @@ def segmentation(recipe: Recipe) -> None:
 @recipe_options.takes(ClassificationRecipe)
 def classification(recipe: Recipe) -> None:
     """Train a slice classifier: is there tumour in this slice? Prints the run's name."""
+    train_recipe(recipe)
+
+
+@app.command()
+@recipe_options.takes(VolumesRecipe)
+def volumes(recipe: Recipe) -> None:
+    """Train a network of three dimensions: which voxels lie in which region. Prints the run's name."""
     train_recipe(recipe)
 
 

@@ -206,7 +206,7 @@ def _in_memory(file: MemoryFile, check_size: Callable[[Sequence[int]], None]) ->
 
 
 def write_mask(path: Path, mask: np.ndarray, spacing_mm: Spacing | None = None, grid: Grid | None = None) -> None:
-    """Write a mask ``(Z, H, W)`` in {0, 1} as uint8 of 0 and 1, atomically.
+    """Write a mask ``(Z, H, W)`` of 0 and 1, or of the labels of several regions, as uint8, atomically.
 
     Args:
         path: ``.nii`` or ``.nii.gz``.

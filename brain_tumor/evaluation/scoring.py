@@ -16,15 +16,17 @@ SLICES = "slices.csv"
 COUNTS, LARGEST, FLOORS, SLICE_FLOORS = "counts.csv", "counts_largest.csv", "floors.csv", "slice_floors.csv"
 CEILING, LOCALISATION, BOUNDARY_FLOORS = "ceiling.csv", "localisation.csv", "boundary_floors.csv"
 BOUNDARY, BOUNDARY_SLICES, PIXELS, CASES = "boundary.csv", "boundary_slices.csv", "pixels.csv", "cases.csv"
+REGIONS, REGION_FLOORS, REGION_CASES = "regions.csv", "region_floors.csv", "region_cases.csv"
 # What follows from them.
 SCORES, BOUNDARY_SCORES, SUBGROUPS = "scores.csv", "boundary_scores.csv", "subgroups.csv"
+REGION_SCORES = "region_scores.csv"
 DETECTION, CALIBRATION = "detection.csv", "calibration.csv"
-FOLLOWING = (SCORES, BOUNDARY_SCORES, SUBGROUPS, DETECTION, CALIBRATION)
+FOLLOWING = (SCORES, REGION_SCORES, BOUNDARY_SCORES, SUBGROUPS, DETECTION, CALIBRATION)
 OUTLINES = {BOUNDARY: "cases, 3-D", BOUNDARY_SLICES: "tumour slices, 2-D"}  # what the boundary scores are of
 
 NAMES = (
     SLICES, COUNTS, LARGEST, FLOORS, SLICE_FLOORS, CEILING, LOCALISATION, BOUNDARY, BOUNDARY_SLICES, BOUNDARY_FLOORS, PIXELS,
-    CASES, SCORES, BOUNDARY_SCORES, SUBGROUPS, DETECTION, CALIBRATION,
+    CASES, SCORES, BOUNDARY_SCORES, SUBGROUPS, DETECTION, CALIBRATION, REGIONS, REGION_FLOORS, REGION_CASES, REGION_SCORES,
 )  # fmt: skip
 
 Tables = dict[str, pd.DataFrame]

@@ -47,9 +47,9 @@ def workers(recipes: Sequence[Recipe], cohort: Cohort, asked: int | None = None,
     return min(asked or begun or _fitting(recipes, cohort), len(recipes))
 
 
-def training_memory(recipe: Recipe, sequences: int) -> int:
+def training_memory(recipe: Recipe, sequences: int, regions: int = 1) -> int:
     """An estimate in bytes of what a process takes that trains and scores this recipe, on a cohort of so many sequences."""
-    network = build(recipe, sequences)
+    network = build(recipe, sequences, regions)
     outputs = sum(math.prod(layer.output.shape[1:]) for layer in network.layers)
     return round(BYTES + BYTES_OF_A_PARAMETER * network.count_params() + BYTES_OF_AN_OUTPUT * recipe.batch_size * outputs)
 
@@ -74,9 +74,9 @@ def _fitting(recipes: Sequence[Recipe], cohort: Cohort) -> int:
     cores = usable_cores()
     if cores == 1 or pixels < WORTHWHILE_PIXELS or backend.machine()["accelerators"]:  # which several processes share badly
         return 1
-    sequences = len(cohort.sequences)
-    networks = {(of.model, of.batch_size, str(of.network_arguments(sequences))): of for of in recipes}
-    memory = max(training_memory(recipe, sequences) for recipe in networks.values())
+    shape = len(cohort.sequences), len(cohort.regions)
+    networks = {(of.model, of.batch_size, str(of.network_arguments(*shape))): of for of in recipes}
+    memory = max(training_memory(recipe, *shape) for recipe in networks.values())
     settings.clear_session()
     return max(1, min(cores, available_memory() // memory))
 

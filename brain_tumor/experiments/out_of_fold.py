@@ -26,7 +26,7 @@ from brain_tumor.training.runs import RunFolder
 
 FOLD_SCORES = "fold_scores.csv"
 SLICE = ["case_id", "slice"]
-OF_CASES = (scoring.BOUNDARY, scoring.BOUNDARY_FLOORS)  # rows are cases, in other tables slices
+OF_CASES = (scoring.BOUNDARY, scoring.BOUNDARY_FLOORS, scoring.REGION_CASES)  # rows are cases, in other tables slices
 SORTED = ("floor", "case_id", "size", "slice")
 
 

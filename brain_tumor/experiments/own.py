@@ -46,10 +46,12 @@ class OwnCode:
             facts[f"callback {number}"] = _of_code(type(callback))
         return facts
 
-    def check(self, size: int, channels: int, masks: bool, resized: bool = False) -> None:
+    def check(self, sides: tuple[int, ...], channels: int, outputs: int, resized: bool = False) -> None:
         """Refuse a network of other inputs or outputs than the recipe needs.
 
         Args:
+            sides: height and width of what it takes, of a volume its planes before them.
+            outputs: logits a pixel; 0: one logit a slice.
             resized: a stage trains at another size, at which only networks of this package can be built.
 
         Raises:
@@ -59,7 +61,7 @@ class OwnCode:
             return
         if resized:
             raise ModelError(f"your network {self.model.name!r} has one size, so no stage can name another")
-        expected = (None, size, size, channels), ((None, size, size, 1) if masks else (None, 1))
+        expected = (None, *sides, channels), ((None, *sides, outputs) if outputs else (None, 1))
         shapes = tuple(self.model.input_shape), tuple(self.model.output_shape)
         if shapes != expected:
             raise ModelError(

@@ -53,8 +53,11 @@ def network(recipe: Recipe, cohort: Cohort, split: splits.Split, number_format: 
         ModelError: it does not fit the cohort, the weights or the recipe's stages.
     """
     sequences = len(cohort.sequences)
-    description = saved.describe(recipe.model, **recipe.network_arguments(sequences))
-    own.check(recipe.size, count(recipe.channels, sequences), recipe.LEARNS_MASKS, any(stage.size for stage in recipe.stages))
+    arguments = recipe.network_arguments(sequences, len(cohort.regions))
+    description = saved.describe(recipe.model, **arguments)
+    sides = (*[arguments[name] for name in ("depth",) if name in arguments], arguments["size"], arguments["size"])
+    outputs = arguments.get("regions", 1) if recipe.LEARNS_MASKS else 0
+    own.check(sides, count(recipe.channels, sequences), outputs, any(stage.size for stage in recipe.stages))
     keras.utils.set_random_seed(recipe.seed)
     model = own.model or saved.build(description, number_format)
     if own.model:
@@ -77,22 +80,31 @@ def material(recipe: Recipe, store: Store, split: splits.Split, model: keras.Mod
         DataError: too few slices for a batch, or not all that the recipe needs.
     """
     parts = _parts(recipe, store, split)
-    labels = parts["train"].targets[parts["train"].rows]
-    class_weights = losses.class_weights(labels) if recipe.balance == "weights" else None
+    train = parts(0)["train"]
+    class_weights = losses.class_weights(train.targets[train.rows]) if recipe.balance == "weights" else None
     loss = own.loss or losses.make(recipe.loss, class_weights, tasks.of(recipe.TASK).losses)
     if recipe.LEARNS_MASKS:
-        of_slices = unet.has_slice_head(model)
-        if model.output_shape[-1] > 1 + of_slices:
-            loss = losses.deeply(loss)
+        of_slices, regions = unet.has_slice_head(model), len(store.cohort.regions) if recipe.LEARNS_REGIONS else 1
+        if regions > 1:
+            loss = losses.by_region(loss, regions)
+        if model.output_shape[-1] > regions + of_slices:
+            loss = losses.deeply(loss, regions)
         loss = losses.with_slices(loss) if of_slices else loss
 
-    def sized(model: keras.Model, parts: dict[str, SliceArrays]) -> Sized:
+    def sized(model: keras.Model, parts: Callable[[int], dict[str, SliceArrays]]) -> Sized:
         def epoch_batches(epoch: int) -> TrainingBatches:
             return TrainingBatches(
-                parts["train"], recipe.batch_size, recipe.augmentation, recipe.seed, epoch, recipe.balance, own.augmentation
+                parts(epoch)["train"],
+                recipe.batch_size,
+                recipe.augmentation,
+                recipe.seed,
+                epoch,
+                recipe.balance,
+                own.augmentation,
             )
 
-        return Sized(model, epoch_batches, parts["validation"] if len(parts["validation"].rows) else None)
+        validation = parts(0)["validation"]
+        return Sized(model, epoch_batches, validation if len(validation.rows) else None)
 
     def at_size(size: int) -> Sized:
         other = replace(recipe, size=size)
@@ -104,10 +116,13 @@ def material(recipe: Recipe, store: Store, split: splits.Split, model: keras.Mod
     return Material(own_size, at_size, loss, class_weights)
 
 
-def _parts(recipe: Recipe, store: Store, split: splits.Split) -> dict[str, SliceArrays]:
-    """The slices of each part of a split as the recipe's network takes them, with what is learnt of each."""
+def _parts(recipe: Recipe, store: Store, split: splits.Split) -> Callable[[int], dict[str, SliceArrays]]:
+    """An epoch's number -> of each part of a split what the recipe's network takes, with what is learnt of it."""
+    if parts := tasks.of(recipe.TASK).parts:
+        return parts(recipe, store, split)
     inputs, scalings = network_inputs(recipe, store)
     targets = tasks.of(recipe.TASK).targets(recipe, store)
     patients = pd.factorize(store.slices.case_id.map(owners.patient_of(store.cases)))[0]
     facts = (inputs.sequences, inputs.stand_in, inputs.planes, patients)
-    return {part: SliceArrays(inputs, targets, scalings, split.rows(part, store.slices), *facts) for part in splits.PARTS}
+    whole = {part: SliceArrays(inputs, targets, scalings, split.rows(part, store.slices), *facts) for part in splits.PARTS}
+    return lambda _epoch: whole

@@ -65,9 +65,11 @@ class Recipe:
     LOSSES: ClassVar[tuple[str, ...]] = ()
     NEW_LAYERS: ClassVar[str] = ""  # the group of layers for which no weights are learnt elsewhere
     LEARNS_MASKS: ClassVar[bool] = False  # so the way in which masks are resized is part of a run's identity
+    LEARNS_REGIONS: ClassVar[bool] = False  # every region of a cohort, and not the outermost alone
     balance: ClassVar[str] = "none"
     rotation_tta: ClassVar[float] = 0.0
     members: ClassVar[int] = 1
+    accumulate: ClassVar[int] = 1
 
     cohort: str = setting("lgg", "Whose exams: lgg, phantom, or a cohort of your own (brain-tumor data add).")
     split: str = setting("source-004", SPLIT_HELP)
@@ -108,15 +110,20 @@ class Recipe:
         own = dict(self.model_arguments)
         if twice := [name for name in OF_THE_RECIPE if name in own]:
             raise ModelError(f"model argument {twice[0]!r}: other fields of a recipe say this")
-        for size in {self.size, *(stage.size for stage in self.stages if stage.size)}:
+        for size in {*self.input_sizes, *(stage.size for stage in self.stages if stage.size)}:
             check_size(size, stride(self.model, **{name: own[name] for name in ("filters",) if name in own}))
         if not self.stages or not any(stage.epochs for stage in self.stages):
             raise ModelError("a recipe without an epoch, expected at least one stage of at least one")
         if bool(self.mask_from) != (self.channels == "sequences+mask"):
             raise ModelError(f"channels {self.channels!r} with mask_from {self.mask_from!r}: 'sequences+mask' needs it, no other")
 
-    def network_arguments(self, sequences: int) -> dict[str, Any]:
-        """What the network for a cohort of so many sequences is built with.
+    @property
+    def input_sizes(self) -> tuple[int, ...]:
+        """Heights and widths of what the network takes."""
+        return (self.size,)
+
+    def network_arguments(self, sequences: int, regions: int = 1) -> dict[str, Any]:
+        """What the network for a cohort of so many sequences and regions is built with.
 
         Three channels are left out, which is every network's default, as before their number could be said.
         """
@@ -197,9 +204,9 @@ class ClassificationRecipe(Recipe):
         if self.model == "plain" and not self.input_batchnorm:
             raise ModelError("model 'plain' has no BatchNorm to take away")
 
-    def network_arguments(self, sequences: int) -> dict[str, Any]:
+    def network_arguments(self, sequences: int, regions: int = 1) -> dict[str, Any]:
         """As of every recipe; a first BatchNorm is left unsaid, as before it could be left out."""
-        return super().network_arguments(sequences) | ({} if self.input_batchnorm else {"input_batchnorm": False})
+        return super().network_arguments(sequences, regions) | ({} if self.input_batchnorm else {"input_batchnorm": False})
 
 
 R = TypeVar("R", bound=Recipe)

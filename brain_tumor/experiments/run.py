@@ -74,7 +74,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         parts={part: _part_size(split, part, store) for part in splits.PARTS},
         encoder=network.encoder,
         class_weights=material.class_weights,
-        effective_batch=recipe.batch_size,  # slices a step on all processes together, of which there is one (row 004.43)
+        effective_batch=recipe.batch_size * recipe.accumulate,  # slices or patches a step, on all processes (row 004.43)
         environment=environment(),
         own_code=own.facts(),
         **facts,
@@ -94,6 +94,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
             callbacks=own.callbacks,
             at_size=material.at_size,
             average=recipe.weight_average,
+            accumulate=recipe.accumulate,
         )
         model, description = saved.for_use(network.model, network.description)
         saved.save(model, description | {"precision": number_format, "predictor": _predictor(recipe, cohort)}, run.path)
@@ -185,9 +186,9 @@ def make_split(recipe: Recipe, store: Store) -> splits.Split:
     return splits.named(recipe.split, store.cases, store.slices, recipe.validation, recipe.split_seed)
 
 
-def build(recipe: Recipe, sequences: int = 3) -> keras.Model:
-    """The untrained network of a recipe, for a cohort of so many sequences."""
-    return saved.build(saved.describe(recipe.model, **recipe.network_arguments(sequences)))
+def build(recipe: Recipe, sequences: int = 3, regions: int = 1) -> keras.Model:
+    """The untrained network of a recipe, for a cohort of so many sequences and regions."""
+    return saved.build(saved.describe(recipe.model, **recipe.network_arguments(sequences, regions)))
 
 
 def split_of(recipe: Recipe, cohort: Cohort) -> splits.Split:
@@ -289,6 +290,8 @@ def _predictor(recipe: Recipe, cohort: Cohort) -> dict[str, Any]:
     prepared = {name: values[name] for name in ("normalisation", "channels", "flip_tta", "threshold")}
     if recipe.rotation_tta:
         prepared["rotation_tta"] = recipe.rotation_tta
+    if recipe.LEARNS_REGIONS:
+        prepared |= {"size": recipe.size, "regions": list(cohort.regions)}
     return prepared | {"cohort": cohort.name, "sequences": list(cohort.sequences), "reference": cohort.reference}
 
 

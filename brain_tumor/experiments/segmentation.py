@@ -43,7 +43,7 @@ def evaluate(part: Part, again: bool) -> Result:
     truth = {size: open_store(part.cohort, size).masks for size in (recipe.size, store.size)}
     whole = whole_cases(store, part.rows)
     cases, seconds = [], []
-    spacings, unit = _spacings(part.cohort)
+    spacing_of, unit = spacings(part.cohort)
     for prediction, rows, spent in predictions(part, again):
         seconds.append(spent)
         masks_of_case = {size: of_size[rows] for size, of_size in truth.items()}
@@ -55,7 +55,7 @@ def evaluate(part: Part, again: bool) -> Result:
             masks_of_case,
             recipe.threshold,
             whole,
-            spacings[prediction.case_id],
+            spacing_of[prediction.case_id],
         )
         if prediction.of_slices is not None:
             tables = _told_by_slices(tables, prediction)
@@ -66,7 +66,7 @@ def evaluate(part: Part, again: bool) -> Result:
     tables[scoring.SCORES] = segmentation.score(tables, recipe.threshold)
     if part.name == "test":
         tables[scoring.SLICE_FLOORS] = classification.image_free(store.slices, train, part.rows)
-        boundaries = segmentation.floor_boundaries(_floors_by_case(floor_masks, store, part.rows, spacings), whole)
+        boundaries = segmentation.floor_boundaries(_floors_by_case(floor_masks, store, part.rows, spacing_of), whole)
         tables |= segmentation.judge(tables, boundaries, part.cohort.fields, store.size, recipe.threshold, unit)
         if whole:
             outlines = [rows.assign(floor=name) for name, rows in boundaries[scoring.BOUNDARY].items()]
@@ -111,7 +111,7 @@ def exams(part: Part) -> Iterator[Exam]:
 
 def fold_tables(tables: Tables, store: Store) -> Tables:
     """What a cross-validation has besides: boundary in 3-D, subgroups and slice detection, as far as the folds have them."""
-    return segmentation.judge_folds(tables, store.cohort.fields, SegmentationRecipe().threshold, _spacings(store.cohort)[1])
+    return segmentation.judge_folds(tables, store.cohort.fields, SegmentationRecipe().threshold, spacings(store.cohort)[1])
 
 
 def image_free(store: Store, size: int, train: np.ndarray, rows: np.ndarray) -> pd.DataFrame:
@@ -127,7 +127,7 @@ def _floors(store: Store, size: int, train: np.ndarray, rows: np.ndarray) -> tup
     return pd.concat(tables, ignore_index=True), predicted[store.size]
 
 
-def _spacings(cohort: Cohort) -> tuple[dict[str, Spacing], str]:
+def spacings(cohort: Cohort) -> tuple[dict[str, Spacing], str]:
     """Each case's spacing and the unit of boundary distances: mm where it is known of all, else pixels."""
     known = all(case.spacing_mm for case in cohort)
     return {case.case_id: (known and case.spacing_mm) or PIXELS_APART for case in cohort}, "mm" if known else "px"

@@ -5,20 +5,23 @@ used. Training, evaluation, cross-validation, records and reports then take it l
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from brain_tumor.data.cache import Store
+from brain_tumor.data.splits import Split
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import classification as labels, scoring, segmentation as outlines
 from brain_tumor.evaluation.scoring import Tables
-from brain_tumor.experiments import classification, recipe, segmentation
+from brain_tumor.experiments import classification, recipe, segmentation, volumes
 from brain_tumor.experiments.part import Part, Result
 from brain_tumor.experiments.recipe import Recipe
+from brain_tumor.experiments.volumes_recipe import VolumesRecipe
 from brain_tumor.training import losses
+from brain_tumor.training.batches import SliceArrays
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Task:
         gathered: tables that a cross-validation stacks besides, of those that every fold has.
         fold_tables: the stacked tables, with those floors alone that every fold has, and the native store -> tables that follow.
         predictions: a run stores what it predicted, case by case, which a cross-validation then merges.
+        parts: recipe, native store and split -> a function of an epoch's number that gives what is learnt from in this epoch, of
+            each part of the split; None: every slice with its target, in every epoch.
     """
 
     recipe: type[Recipe]
@@ -64,6 +69,7 @@ class Task:
     gathered: tuple[str, ...] = ()
     fold_tables: Callable[[Tables, Store], Tables] | None = None
     predictions: bool = False
+    parts: Callable[[Recipe, Store, Split], Callable[[int], dict[str, SliceArrays]]] | None = None
 
     @property
     def name(self) -> str:
@@ -107,7 +113,15 @@ CLASSIFICATION = Task(
     slice_floors=scoring.FLOORS,
     fold_tables=classification.fold_tables,
 )
-TASKS: dict[str, Task] = {task.name: task for task in (SEGMENTATION, CLASSIFICATION)}
+VOLUMES = replace(
+    SEGMENTATION,
+    recipe=VolumesRecipe,
+    evaluate=volumes.evaluate,
+    gathered=(*SEGMENTATION.gathered, scoring.REGIONS, scoring.REGION_CASES, scoring.REGION_FLOORS),
+    fold_tables=volumes.fold_tables,
+    parts=volumes.parts,
+)
+TASKS: dict[str, Task] = {task.name: task for task in (SEGMENTATION, CLASSIFICATION, VOLUMES)}
 
 
 def of(name: str) -> Task:

@@ -4,6 +4,7 @@ A network for masks tells slices too, by its most probable pixel. Which of the t
 helps, is measured in notebook 11.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,13 +59,16 @@ class Cascade:
         if self.detector and tuple(self.detector.sequences) != tuple(self.outliner.sequences):
             raise ModelError("the two networks of a cascade were trained on other sequences")
 
-    def predict(self, exam: Exam) -> Finding:
+    def predict(self, exam: Exam, progress: Callable[[float], None] | None = None) -> Finding:
         """Tell and outline the slices that are asked for.
+
+        Args:
+            progress: called with the share of the outline that is done; it may raise.
 
         Raises:
             DataError: another number of channels than the networks'.
         """
-        outline = self.outliner.predict(exam)
+        outline = self.outliner.predict(exam, progress)
         masks = outline.masks(self.outliner.threshold)
         if self.detector is None:
             probability = outline.slice_probability.astype(np.float32)

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor import files
-from brain_tumor.data import intensity
+from brain_tumor.data import intensity, labels
 from brain_tumor.errors import DataError, FileError
 from brain_tumor.evaluation import storage
 from brain_tumor.models import decision, settings
 
 Network = Callable[[np.ndarray], np.ndarray]  # images (B, S, S, C) float32 -> logits
-OF_SLICES = "of_slices"
+OF_SLICES, INNER = "of_slices", "inner"
 BATCH = 16  # always padded to this, so that a slice alone and a slice in a series give the same bits
 
 
@@ -29,6 +29,8 @@ class Prediction:
         slice_numbers: ``(Z,)`` int, the planes predicted.
         native: ``(Z, H, W)`` uint8, at the case's own size and shape.
         working: ``(Z, S, S)`` uint8, at the size the network worked at; of slices that are not square, padded to a square.
+        inner: ``(Z, H, W, R - 1)`` uint8 at the case's own size, of a network that tells nested regions apart: those inside the
+            outermost, which ``native`` is of; else None.
         of_slices: ``(Z,)`` float32, that a slice holds tumour, of a network that answers this too; else None.
     """
 
@@ -37,10 +39,18 @@ class Prediction:
     native: np.ndarray
     working: np.ndarray
     of_slices: np.ndarray | None = None
+    inner: np.ndarray | None = None
 
     def masks(self, threshold: float) -> np.ndarray:
         """``(Z, H, W)`` uint8 in {0, 1}: where tumour is called, at the case's own size."""
         return (self.native > threshold * 255).astype(np.uint8)
+
+    def depths(self, threshold: float) -> np.ndarray:
+        """``(Z, H, W)`` uint8: in how many nested regions each voxel is called."""
+        if self.inner is None:
+            return self.masks(threshold)
+        masks = [self.masks(threshold), *(np.moveaxis(self.inner, -1, 0) > threshold * 255)]
+        return labels.nested(masks)
 
     @property
     def slice_probability(self) -> np.ndarray:
@@ -59,6 +69,8 @@ class Prediction:
             content: dict[str, Any] = {"slice_numbers": self.slice_numbers, "native": self.native, "working": self.working}
             if self.of_slices is not None:
                 content[OF_SLICES] = self.of_slices
+            if self.inner is not None:
+                content[INNER] = self.inner
             np.savez_compressed(temporary, **content)
 
 
@@ -71,15 +83,25 @@ def load_prediction(path: Path) -> Prediction:
     try:
         with storage.arrays(path) as arrays:
             planes = arrays["slice_numbers"], arrays["native"], arrays["working"]
-            return Prediction(path.stem, *planes, arrays.get(OF_SLICES))
+            return Prediction(path.stem, *planes, arrays.get(OF_SLICES), arrays.get(INNER))
     except FileError as error:
         raise DataError(
             f"{path}: not a stored prediction ({error.reason}); remove it, and scoring the run predicts this case anew"
         ) from None
 
 
+def passes(slices: int, flip_tta: bool, rotation_tta: float) -> int:
+    """How many batches :func:`probabilities` runs."""
+    return -(-slices // BATCH) * (2 if flip_tta else 1) * (3 if rotation_tta else 1)
+
+
 def probabilities(
-    network: Network, images: np.ndarray, scaling: np.ndarray, flip_tta: bool = False, rotation_tta: float = 0.0
+    network: Network,
+    images: np.ndarray,
+    scaling: np.ndarray,
+    flip_tta: bool = False,
+    rotation_tta: float = 0.0,
+    step: Callable[[], None] | None = None,
 ) -> np.ndarray:
     """Run slices that already have the network's size and channels.
 
@@ -89,6 +111,7 @@ def probabilities(
         scaling: ``(4, C)`` float32, the exam's; or ``(Z, 4, C)``, one a slice.
         flip_tta: also run the slices mirrored left and right, and take the mean of all answers.
         rotation_tta: also run them turned by this many degrees either way.
+        step: called after each batch, :func:`passes` times.
 
     Returns:
         ``(Z, S, S)`` or ``(Z,)`` float32 in [0, 1]; of a network that answers for pixels and slices ``(Z, S, S, 2)``, the second
@@ -97,9 +120,9 @@ def probabilities(
     answers = []
     for degrees in (0.0, rotation_tta, -rotation_tta) if rotation_tta else (0.0,):
         turned = _turned(images, degrees)
-        answers.append(_turned(_run(network, turned, scaling), -degrees))
+        answers.append(_turned(_run(network, turned, scaling, step), -degrees))
         if flip_tta:
-            mirrored = _run(network, turned[:, :, ::-1], scaling)
+            mirrored = _run(network, turned[:, :, ::-1], scaling, step)
             answers.append(_turned(mirrored[:, :, ::-1] if mirrored.ndim > 1 else mirrored, -degrees))
     return np.mean(answers, axis=0)
 
@@ -114,9 +137,14 @@ def _turned(planes: np.ndarray, degrees: float) -> np.ndarray:
 
 
 @settings.fixed()
-def _run(network: Network, images: np.ndarray, scaling: np.ndarray) -> np.ndarray:
+def _run(network: Network, images: np.ndarray, scaling: np.ndarray, step: Callable[[], None] | None) -> np.ndarray:
     """The probabilities of each slice, from the network's logits, in batches of one fixed size; a lone channel is no axis."""
-    whole = np.concatenate([decision.probabilities(network(batch)[:count]) for batch, count in batches(images, scaling)])
+    answers = []
+    for batch, count in batches(images, scaling):
+        answers.append(decision.probabilities(network(batch)[:count]))
+        if step:
+            step()
+    whole = np.concatenate(answers)
     return whole[..., 0] if whole.shape[-1] == 1 else whole
 
 

@@ -5,7 +5,7 @@ is decided; beside it lie the weights. Command line, notebooks and evaluation al
 the same bits from each. A predictor is loaded once; its first call compiles the network for one fixed batch, later ones are hot.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +21,11 @@ from brain_tumor.data.memory import File
 from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError, ModelError, UnfamiliarError
 from brain_tumor.evaluation.calibration import check_probabilities
-from brain_tumor.inference import familiarity as looks, intake
+from brain_tumor.inference import familiarity as looks, intake, sliding
 from brain_tumor.inference.intake import Exam
-from brain_tumor.inference.predict import Network, Prediction, at_native_size, probabilities, to_bytes
+from brain_tumor.inference.predict import Network, Prediction, at_native_size, passes, probabilities, to_bytes
 from brain_tumor.models import backend, levels, saved, settings
+from brain_tumor.progress import Steps
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Predictor:
         reference: the channel that ``flair`` and ``neighbours`` are of, and in which slices are drawn.
         others: more networks, prepared alike, whose answers are averaged with this one's.
         familiarity: what its training slices look like; None where the folder does not say.
+        size: of a network of volumes, the height and width to which slices are brought before patches are cut; 0 of others.
+        regions: the names of the nested regions that it tells apart, the outermost first.
     """
 
     model: keras.Model
@@ -76,6 +79,8 @@ class Predictor:
     rotation_tta: float = 0.0
     others: Sequence["Predictor"] = ()
     familiarity: looks.Familiarity | None = None
+    size: int = 0
+    regions: Sequence[str] = ("tumour",)
 
     @classmethod
     def load(cls, folder: Path | str, model: keras.Model | None = None) -> "Predictor":
@@ -119,12 +124,18 @@ class Predictor:
     @property
     def outlines(self) -> bool:
         """Whether it predicts masks, and not a probability a slice."""
-        return len(self.model.output_shape) == 4
+        return len(self.model.output_shape) > 2
+
+    @property
+    def of_volumes(self) -> bool:
+        """Whether it takes volumes, and so always looks at whole exams."""
+        return len(self.model.output_shape) == 5
 
     @property
     def by_exam(self) -> bool:
         """Whether its answer for a slice depends on the other slices of the exam."""
-        return self.normalisation in intensity.OF_VOLUMES or self.channels in channels.WITH_NEIGHBOURS
+        of_volume = self.normalisation in intensity.OF_VOLUMES or self.channels in channels.WITH_NEIGHBOURS
+        return of_volume or self.of_volumes
 
     @property
     def radiological(self) -> bool:
@@ -148,15 +159,17 @@ class Predictor:
             raise UnfamiliarError(f"{exam.name}: {verdict.reason}")
 
     def inputs(self, exam: Exam) -> tuple[np.ndarray, np.ndarray]:
-        """What the network is given of the slices that are asked for: ``(n, S, S, C)`` uint8, and their scaling ``(4, C)``.
+        """What the network is given of the slices that are asked for: ``(n, S, S, C)`` uint8, and their scaling ``(4, C)``; of a
+        network of volumes, all slices.
 
         Raises:
             DataError: another number of channels than the network's.
         """
         self._check_channels(exam)
-        images = channels.exam_inputs(exam.images, self.channels, self.reference)[exam.rows]
+        rows = np.arange(len(exam.images)) if self.of_volumes else exam.rows
+        images = channels.exam_inputs(exam.images, self.channels, self.reference)[rows]
         scaling = channels.arranged(self.scaling(exam), self.channels, self.reference)
-        return intensity.resize_images(intensity.pad_to_square(images), self.model.input_shape[1]), scaling
+        return intensity.resize_images(intensity.pad_to_square(images), self.size or self.model.input_shape[1]), scaling
 
     def _check_channels(self, exam: Exam) -> None:
         number, expected = exam.images.shape[-1], len(self.sequences)
@@ -168,10 +181,13 @@ class Predictor:
         """``(4, C)`` float32: how an exam's sequences are brought to the scale that the network learnt with."""
         return intensity.scaling(exam.images, self.normalisation) if exam.scaling is None else exam.scaling
 
-    def predict(self, exam: Exam) -> Any:
+    def predict(self, exam: Exam, progress: Callable[[float], None] | None = None) -> Any:
         """Predict the slices that are asked for, at the exam's own size.
 
         Slices that are not square are padded for the network, and the answer is cut back.
+
+        Args:
+            progress: called with the share that is done; it may raise.
 
         Returns:
             A :class:`~brain_tumor.inference.predict.Prediction` of a network for masks, else a :class:`SlicePrediction`.
@@ -181,9 +197,11 @@ class Predictor:
         """
         images, scaling = self.inputs(exam)
         networks = [self.network, *(other.network for other in self.others)]
-        answer = np.mean(
-            [probabilities(network, images, scaling, self.flip_tta, self.rotation_tta) for network in networks], axis=0
-        )
+        if self.of_volumes:
+            return self._predict_volume(exam, images, scaling, networks, progress)
+        how = (self.flip_tta, self.rotation_tta)
+        step = Steps(len(networks) * passes(len(images), *how), progress)
+        answer = np.mean([probabilities(network, images, scaling, *how, step) for network in networks], axis=0)
         check_probabilities(answer, f"{exam.name}: the network's answer")  # NaN would be stored as "no tumour"
         if not self.outlines:
             return SlicePrediction(exam.name, exam.asked, answer)
@@ -192,3 +210,21 @@ class Predictor:
             middle = answer.shape[1] // 2
             answer, of_slices = answer[..., 0], answer[:, middle, middle, -1].astype(np.float32)
         return Prediction(exam.name, exam.asked, at_native_size(answer, exam.images.shape[1:3]), to_bytes(answer), of_slices)
+
+    def _predict_volume(
+        self,
+        exam: Exam,
+        images: np.ndarray,
+        scaling: np.ndarray,
+        networks: Sequence[Network],
+        progress: Callable[[float], None] | None,
+    ) -> Prediction:
+        """The answer of a network of volumes, for every region."""
+        patch = self.model.input_shape[1:4]
+        step = Steps(len(networks) * sliding.passes(images.shape[:3], patch), progress)
+        answers = [sliding.probabilities(network, images, scaling, patch, self.flip_tta, step) for network in networks]
+        answer = (np.mean(answers, axis=0) if len(answers) > 1 else answers[0])[exam.rows]
+        check_probabilities(answer, f"{exam.name}: the network's answer")
+        outermost, *inside = (at_native_size(plane, exam.images.shape[1:3]) for plane in np.moveaxis(answer, -1, 0))
+        inner = np.stack(inside, axis=-1) if inside else None
+        return Prediction(exam.name, exam.asked, outermost, to_bytes(answer[..., 0]), inner=inner)

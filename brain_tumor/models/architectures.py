@@ -5,6 +5,7 @@ from brain_tumor.errors import ModelError
 BACKBONES = ("resnet18", "resnet34", "resnet50")
 SEGMENTATION = (*(f"unet-{backbone}" for backbone in BACKBONES), "resunet")
 CLASSIFICATION = (*BACKBONES, "plain")
+VOLUMES = ("resunet3d", *(f"unet3d-{backbone}" for backbone in BACKBONES))
 PRECISIONS = ("float32", "mixed_bfloat16")
 RESNET_STRIDE = 32  # a ResNet halves its input five times
 PLAIN_STRIDE = 4  # the plain network halves it twice
@@ -17,7 +18,7 @@ def stride(architecture: str, filters: tuple[int, ...] = RESUNET_FILTERS) -> int
     """The number that the input's height and width must be a multiple of.
 
     Args:
-        architecture: a name of :data:`SEGMENTATION` or :data:`CLASSIFICATION`.
+        architecture: a name of :data:`SEGMENTATION`, :data:`CLASSIFICATION` or :data:`VOLUMES`; of the last, height and width.
         filters: of a ResUNet: the width of each level.
 
     Raises:
@@ -25,7 +26,9 @@ def stride(architecture: str, filters: tuple[int, ...] = RESUNET_FILTERS) -> int
     """
     if not isinstance(filters, tuple | list) or not all(isinstance(width, int) and width > 0 for width in filters) or not filters:
         raise ModelError(f"filters {filters!r}, expected the width of each level, such as {RESUNET_FILTERS}")
-    return {"resunet": 2 ** (len(filters) - 1), "plain": PLAIN_STRIDE}.get(architecture, RESNET_STRIDE)
+    return {"resunet": 2 ** (len(filters) - 1), "resunet3d": 2 ** (len(filters) - 1), "plain": PLAIN_STRIDE}.get(
+        architecture, RESNET_STRIDE
+    )
 
 
 def check_size(size: int, stride: int) -> None:

@@ -12,12 +12,14 @@ import keras
 
 from brain_tumor import files
 from brain_tumor.errors import FileError, ModelError
-from brain_tumor.models import classifier, settings, unet
-from brain_tumor.models.architectures import CLASSIFICATION, SEGMENTATION
+from brain_tumor.models import classifier, settings, unet, unet3d
+from brain_tumor.models.architectures import CLASSIFICATION, SEGMENTATION, VOLUMES
 
 CONSTRUCTORS: dict[str, Callable[..., keras.Model]] = {
     "unet": unet.unet,
     "resunet": unet.resunet,
+    "unet3d": unet3d.unet3d,
+    "resunet3d": unet3d.resunet3d,
     "classifier": classifier.classifier,
     "plain": classifier.plain,
 }
@@ -30,7 +32,7 @@ MEMBERS = "members"  # of a folder that holds several models, each in a folder o
 
 
 def describe(architecture: str, **arguments: Any) -> dict:
-    """``unet-resnet18``, ``resunet``, ``resnet18`` or ``plain`` as ``{"constructor": ..., "arguments": {...}}``.
+    """``unet-resnet18``, ``resunet``, ``resnet18``, ``plain`` or ``resunet3d`` as ``{"constructor": ..., "arguments": {...}}``.
 
     What is said of BatchNorm is left out of the description of ``plain``, which has none: a caller may ask every architecture
     with the same words, and what is written is what was built.
@@ -42,8 +44,9 @@ def describe(architecture: str, **arguments: Any) -> dict:
         return {"constructor": "plain", "arguments": {k: v for k, v in arguments.items() if k not in OF_BATCHNORM}}
     if architecture in CLASSIFICATION:
         return {"constructor": "classifier", "arguments": {"backbone": architecture, **arguments}}
-    if architecture not in SEGMENTATION:
-        raise ModelError(f"unknown model {architecture!r}, expected one of {', '.join((*SEGMENTATION, *CLASSIFICATION))}")
+    known = (*SEGMENTATION, *CLASSIFICATION, *VOLUMES)
+    if architecture not in known:
+        raise ModelError(f"unknown model {architecture!r}, expected one of {', '.join(known)}")
     name, _, backbone = architecture.partition("-")
     return {"constructor": name, "arguments": {**({"backbone": backbone} if backbone else {}), **arguments}}
 

@@ -115,6 +115,17 @@ def boundary_table(scores: pd.DataFrame) -> pd.DataFrame:
     return worded(rows)
 
 
+def region_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Every measure of every nested region (:func:`brain_tumor.evaluation.regions.score`)."""
+    rows = []
+    for row in scores.itertuples():
+        far = row.measure.startswith("HD")
+        cells = {"region": row.region, "measure": row.measure}
+        cells |= _judged(row, "score", lower_is_better=far, decimals=1 if far else 3)
+        rows.append(cells | {"exams without": f"{row.without} of {row.patients}"})
+    return worded(rows)
+
+
 def subgroup_table(groups: pd.DataFrame) -> pd.DataFrame:
     """One kind of subgroup, a row a group (:mod:`brain_tumor.evaluation.subgroups`); a group without slices has no score."""
     return _group_table(groups, lambda row: _judged(row, "Dice", row.dice))

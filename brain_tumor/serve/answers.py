@@ -18,8 +18,7 @@ from brain_tumor.errors import DataError
 from brain_tumor.inference import explain
 from brain_tumor.inference.cascade import Finding
 from brain_tumor.inference.intake import Exam
-from brain_tumor.inference.measures import measure
-from brain_tumor.inference.predict import BATCH, Prediction
+from brain_tumor.inference.predict import BATCH
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.records import card as cards
 from brain_tumor.report.figures import overlay
@@ -206,34 +205,9 @@ def answer(file: MemoryFile, served: Served, progress: Callable[[float], None], 
     if not drawn:
         predictor.check(exam)
     progress(0.1)
-    finding = _in_parts(served, exam, lambda share: progress(0.1 + share * (0.6 if maps else 0.85)))
+    finding = served.cascade.predict(exam, lambda share: progress(0.1 + share * (0.6 if maps else 0.85)))
     where = _maps(predictor, exam, finding, lambda share: progress(0.7 + share * 0.25)) if maps else None
     return Answer(exam, finding, served, where, time.monotonic() - started, drawn)
-
-
-def _in_parts(served: Served, exam: Exam, progress: Callable[[float], None]) -> Finding:
-    """The answer for all slices, a batch at a time: the same bits as all at once, since batches are the same."""
-    prepared = replace(exam, scaling=served.predictor.scaling(exam))
-    findings = []
-    for start in range(0, len(exam.rows), BATCH):
-        findings.append(served.cascade.predict(replace(prepared, rows=exam.rows[start : start + BATCH])))
-        progress(min(1.0, (start + BATCH) / len(exam.rows)))
-    masks = np.concatenate([finding.masks for finding in findings])
-    outline = Prediction(
-        exam.name,
-        exam.asked,
-        np.concatenate([finding.outline.native for finding in findings]),
-        np.concatenate([finding.outline.working for finding in findings]),
-        None if findings[0].outline.of_slices is None else np.concatenate([finding.outline.of_slices for finding in findings]),
-    )
-    planes = exam.images[exam.rows][..., served.predictor.reference]
-    return Finding(
-        np.concatenate([finding.probability for finding in findings]),
-        np.concatenate([finding.positive for finding in findings]),
-        outline,
-        masks,
-        measure(planes, masks, exam.asked, exam.spacing_mm),
-    )
 
 
 def _maps(predictor: Predictor, exam: Exam, finding: Finding, progress: Callable[[float], None]) -> np.ndarray | None:

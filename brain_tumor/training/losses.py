@@ -62,16 +62,35 @@ def _soft_dice(truth: Tensor, logit: Tensor) -> Tensor:
     return (2 * hit + SMOOTH) / (keras.ops.sum(truth) + keras.ops.sum(probability) + SMOOTH)
 
 
-def deeply(loss: Callable) -> Callable:
-    """Deep supervision: the mean loss of a network's own logits, its first channel, and of those of coarser levels, its others.
+def deeply(loss: Callable, regions: int = 1) -> Callable:
+    """Deep supervision: the mean loss of a network's own logits, its first channels, and of those of coarser levels, its others.
 
     A level weighs half as much as the one above it (nnU-Net, Isensee 2021, doi 10.1038/s41592-020-01008-z).
+
+    Args:
+        regions: channels of a level.
     """
 
     def mean_loss(truth: Tensor, logits: Tensor) -> Tensor:
-        weights = [0.5**level for level in range(logits.shape[-1])]
-        losses = [loss(truth, logits[..., level : level + 1]) for level in range(logits.shape[-1])]
+        levels = range(logits.shape[-1] // regions)
+        weights = [0.5**level for level in levels]
+        losses = [loss(truth, logits[..., level * regions : (level + 1) * regions]) for level in levels]
         return sum(weight * of_level for weight, of_level in zip(weights, losses, strict=True)) / sum(weights)
+
+    return mean_loss
+
+
+def by_region(loss: Callable, regions: int) -> Callable:
+    """The mean loss of nested regions, each a channel of logits and a mask of its own (nnU-Net's for BraTS, Isensee 2020,
+    arXiv 2011.00848).
+
+    Args:
+        loss: of a mask in {0, 1} and one channel. The truth says in how many regions each voxel lies.
+    """
+
+    def mean_loss(truth: Tensor, logits: Tensor) -> Tensor:
+        masks = [keras.ops.cast(truth > region, logits.dtype) for region in range(regions)]
+        return sum(loss(mask, logits[..., region : region + 1]) for region, mask in enumerate(masks)) / regions
 
     return mean_loss
 
@@ -177,14 +196,19 @@ def make(name: str, weights: tuple[float, ...] | None = None, known: Mapping[str
 
 def dice_hits(truth: Tensor, logit: Tensor) -> Tensor:
     """``(B,)``: tumour pixels that the network calls tumour, which it does above logit 0 (probability one half)."""
-    positive = keras.ops.cast(logit[..., :1] > 0, "float32")
-    return keras.ops.sum(keras.ops.cast(truth, "float32") * positive, axis=(1, 2, 3))
+    real, positive = _outermost(truth, logit)
+    return keras.ops.sum(real * positive, axis=tuple(range(1, len(real.shape))))
 
 
 def dice_area(truth: Tensor, logit: Tensor) -> Tensor:
     """``(B,)``: pixels called tumour plus pixels that are tumour; twice the hits over this is the epoch's pooled Dice."""
-    both = keras.ops.cast(truth, "float32") + keras.ops.cast(logit[..., :1] > 0, "float32")
-    return keras.ops.sum(both, axis=(1, 2, 3))
+    real, positive = _outermost(truth, logit)
+    return keras.ops.sum(real + positive, axis=tuple(range(1, len(real.shape))))
+
+
+def _outermost(truth: Tensor, logit: Tensor) -> tuple[Tensor, Tensor]:
+    """Where tumour is, and where it is called, of whatever region; float32 in {0, 1}."""
+    return keras.ops.cast(truth > 0.5, "float32"), keras.ops.cast(logit[..., :1] > 0, "float32")
 
 
 def accuracy(truth: Tensor, logits: Tensor) -> Tensor:

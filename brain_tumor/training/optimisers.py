@@ -69,8 +69,8 @@ class FusedAdamW(keras.optimizers.AdamW):
 class OneCycleAdamW(_CycledMomentum, FusedAdamW):
     """AdamW (Loshchilov 2019, arXiv 1711.05101) with learning rate and first beta from one :class:`OneCycle`."""
 
-    def __init__(self, cycle: OneCycle, weight_decay: float = 1e-2, name: str = "one_cycle_adamw"):
-        super().__init__(learning_rate=cycle, weight_decay=weight_decay, name=name)
+    def __init__(self, cycle: OneCycle, weight_decay: float = 1e-2, name: str = "one_cycle_adamw", **more: Any):
+        super().__init__(learning_rate=cycle, weight_decay=weight_decay, name=name, **more)
         self.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
 
     @property
@@ -86,9 +86,9 @@ class OneCycleAdamW(_CycledMomentum, FusedAdamW):
 class OneCycleSGD(_CycledMomentum, keras.optimizers.SGD):
     """SGD with learning rate and momentum from one :class:`OneCycle`, its decay decoupled as AdamW's is."""
 
-    def __init__(self, cycle: OneCycle, weight_decay: float = 1e-2, name: str = "one_cycle_sgd"):
+    def __init__(self, cycle: OneCycle, weight_decay: float = 1e-2, name: str = "one_cycle_sgd", **more: Any):
         # Any momentum but 0 makes Keras keep a velocity for each variable; what it is in a step, the cycle decides.
-        super().__init__(learning_rate=cycle, momentum=MOMENTUM_HIGH, weight_decay=weight_decay, name=name)
+        super().__init__(learning_rate=cycle, momentum=MOMENTUM_HIGH, weight_decay=weight_decay, name=name, **more)
         self.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
@@ -124,6 +124,7 @@ def make(
     momentum: float = 0.5,
     weight_decay: float = 1e-2,
     layer_decay: float = 1.0,
+    accumulate: int = 1,
 ) -> keras.optimizers.Optimizer:
     """The optimiser of a stage; words and numbers are checked by :class:`brain_tumor.training.plan.Stage`.
 
@@ -139,18 +140,21 @@ def make(
         weight_decay: decoupled, of either optimiser: a step takes ``rate * weight_decay`` of each kernel.
         layer_decay: a layer at depth d trains, and decays, at ``rate * layer_decay ** (5 - d)`` (003.05); at 1 one optimiser
             does for all.
+        accumulate: batches whose mean gradient makes a step; a network with BatchNorm still sees one batch at a time.
     """
     shares = [layer_decay ** (DEPTHS - 1 - level) for level in range(DEPTHS)]
+
+    gathered: dict[str, Any] = {"gradient_accumulation_steps": accumulate} if accumulate > 1 else {}
 
     def one(share: float) -> keras.Optimizer:
         peak = float(rate * share)
         if schedule == "1cycle":
-            return {"adamw": OneCycleAdamW, "sgd": OneCycleSGD}[name](OneCycle(peak, steps, pct_start), weight_decay)
+            return {"adamw": OneCycleAdamW, "sgd": OneCycleSGD}[name](OneCycle(peak, steps, pct_start), weight_decay, **gathered)
         moving = {"cyclical": Cyclical(peak, steps, cycles), "rising": Rising(peak, factor)}.get(schedule, peak)
         if name == "adamw":
-            optimiser = FusedAdamW(moving, weight_decay)
+            optimiser = FusedAdamW(moving, weight_decay, **gathered)
         else:
-            optimiser = keras.optimizers.SGD(moving, float(momentum), weight_decay=weight_decay)
+            optimiser = keras.optimizers.SGD(moving, float(momentum), weight_decay=weight_decay, **gathered)
         optimiser.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
         return optimiser
 

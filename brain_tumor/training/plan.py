@@ -67,20 +67,26 @@ class Stage:
         """Refuse what cannot be trained, before a run is begun with it."""
         check(self, f"stage {self.name!r}: ")
 
-    def make_optimiser(self, steps: int) -> "keras.optimizers.Optimizer":
-        """A fresh one, whose cycle is as long as the stage; ``steps`` an epoch."""
+    def make_optimiser(self, steps: int, accumulate: int = 1) -> "keras.optimizers.Optimizer":
+        """A fresh one, whose cycle is as long as the stage.
+
+        Args:
+            steps: batches an epoch.
+            accumulate: batches that make a step together.
+        """
         from brain_tumor.training import optimisers
 
         return optimisers.make(
             self.optimiser,
             self.max_lr,
-            self.epochs * steps,
+            max(1, self.epochs * steps // accumulate),
             schedule=self.schedule,
             pct_start=self.pct_start,
             cycles=self.cycles,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
             layer_decay=self.layer_decay,
+            accumulate=accumulate,
         )
 
 

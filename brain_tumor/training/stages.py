@@ -50,6 +50,7 @@ def train(
     on_device: bool | None = None,
     at_size: Callable[[int], Sized] | None = None,
     average: float = 0.0,
+    accumulate: int = 1,
 ) -> list[dict]:
     """Train ``model`` in place, resuming from the run's checkpoint if it has one.
 
@@ -66,6 +67,7 @@ def train(
         at_size: the network, as it is built, and the slices of a stage that names a size.
         average: the momentum of a moving average of the weights, which ``model`` gets at the end; 0 for none. The history is of
             the weights as they train.
+        accumulate: batches whose gradients make a step together; the schedule counts such steps.
 
     Returns:
         The history, a dict an epoch.
@@ -113,7 +115,7 @@ def train(
                 if without_encoder:
                     network, runner = features.head(model), loop
                 freezing.train_only(here.model, stage.part)
-                optimiser = stage.make_optimiser(steps)
+                optimiser = stage.make_optimiser(steps, accumulate)
                 loop.prepare(here.model, network, optimiser, loss, metrics)
                 if done > first:
                     run.restore_optimiser(here.model)

@@ -501,9 +501,9 @@ def test_boundaries_are_in_mm_where_each_case_has_a_spacing(volumes, pictures, c
 
     command(*add_volumes(volumes, "--label", "1"))
     command("data", "add", "ours", "--table", pictures / "pairs.csv")
-    spacings, unit = segmentation._spacings(opening.open_cohort("ourgbm"))
+    spacings, unit = segmentation.spacings(opening.open_cohort("ourgbm"))
     assert unit == "mm" and set(spacings.values()) == {(5, 1, 1)}
-    assert segmentation._spacings(opening.open_cohort("ours")) == (dict.fromkeys(["P1", "P2", "P3", "P4"], (1, 1, 1)), "px")
+    assert segmentation.spacings(opening.open_cohort("ours")) == (dict.fromkeys(["P1", "P2", "P3", "P4"], (1, 1, 1)), "px")
 
 
 def test_a_cohort_that_is_not_here_is_refused_with_those_that_are(pictures, command):

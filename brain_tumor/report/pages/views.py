@@ -11,7 +11,7 @@ from brain_tumor.experiments import tasks
 from brain_tumor.records import lookup
 from brain_tumor.report import tables
 from brain_tumor.report.figures.drawing import Drawing
-from brain_tumor.report.pages import classification, plain, segmentation
+from brain_tumor.report.pages import classification, plain, segmentation, volumes
 from brain_tumor.report.pages.sections import Section
 
 
@@ -49,6 +49,7 @@ def _view(module: ModuleType, scores: Callable, cases: Callable) -> View:
 PLAIN = _view(plain, tables.plain_table, plain.in_words)
 VIEWS: dict[str, View] = {
     tasks.SEGMENTATION.name: _view(segmentation, tables.score_table, tables.case_table),
+    tasks.VOLUMES.name: _view(volumes, tables.score_table, tables.case_table),
     tasks.CLASSIFICATION.name: _view(classification, tables.measure_table, tables.detection_case_table),
 }
 

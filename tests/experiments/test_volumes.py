@@ -1,0 +1,201 @@
+"""A network of volumes is trained, scored by region, cross-validated and asked like any other network."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import brain_tumor as bt
+from brain_tumor.data import phantom_brats
+from brain_tumor.data.cache import open_store
+from brain_tumor.errors import DataError, ModelError
+from brain_tumor.evaluation import intervals, scoring
+from brain_tumor.experiments import crossval, prepare, run as experiment
+from brain_tumor.experiments.own import NONE
+from brain_tumor.inference.predict import load_prediction
+from brain_tumor.inference.predictor import Predictor
+from brain_tumor.report.pages import sections, views, volumes as volumes_page
+from brain_tumor.training.plan import Stage
+
+RECIPE = bt.Volumes(
+    cohort=phantom_brats.NAME, split="ratio-33", size=32, patch=16, planes=4, patches=2, batchnorm_momentum=0.9, epochs=2,
+    flip_tta=False, precision="float32", model_arguments=(("filters", (4, 8, 8)), ("planar", 1)),
+)  # fmt: skip
+
+
+class Place:
+    """A home in which a network of volumes was trained and scored on the phantom."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.cohort = phantom_brats.open_phantom(6, (8, 32))
+        self.run = experiment.train(RECIPE, self.cohort)
+        self.scores = experiment.evaluate(self.run, self.cohort)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("volumes")
+        patch.setenv("BRAIN_TUMOR_HOME", str(folder))
+        patch.setattr(intervals, "RESAMPLES", 100)
+        patch.setattr(phantom_brats.open_phantom, "__defaults__", (6, (8, 32), 0, "2023"))
+        yield Place(folder)
+
+
+def test_a_run_scores_every_region_with_interval_and_floor(place):
+    table = pd.read_csv(place.run.path / scoring.REGION_SCORES)
+    assert set(table.region) == {"WT", "TC", "ET"} and table.value.notna().all()
+    assert table[table.measure == "Dice, patient mean"].floor.notna().all()
+    counts = pd.read_csv(place.run.path / scoring.REGIONS)
+    whole = counts[counts.region == "WT"][["case_id", "slice", "tp", "fp", "fn", "tn"]].reset_index(drop=True)
+    outermost = pd.read_csv(place.run.path / scoring.COUNTS)
+    outermost = outermost[outermost["size"] == 32][["case_id", "slice", "tp", "fp", "fn", "tn"]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(whole, outermost)
+    facts = place.run.description
+    assert facts["recipe"]["task"] == "volumes" and facts["effective_batch"] == 2 and len(place.run.history) == 2
+
+
+def test_truth_of_regions_is_counted_as_the_store_holds_it(place):
+    counts, store = pd.read_csv(place.run.path / scoring.REGIONS), open_store(place.cohort)
+    for case_id, rows in counts.groupby("case_id"):
+        depths = store.depths[store.rows_of(case_id)]
+        for number, name in enumerate(("WT", "TC", "ET")):
+            of_region = rows[rows.region == name]
+            assert (of_region.tp + of_region.fn).tolist() == (depths > number).sum((1, 2)).tolist()
+
+
+def test_its_page_has_a_section_of_regions(place):
+    parts = {section.title: section for section in views.sections_of(place.run.path)}
+    assert list(parts)[:3] == [sections.PATIENTS, sections.SCORES, volumes_page.REGIONS]
+    assert len(parts[volumes_page.REGIONS].table) == 15
+
+
+def test_the_folder_alone_predicts_the_stored_bits(place):
+    predictor = Predictor.load(place.run.path)
+    assert predictor.of_volumes and predictor.by_exam and predictor.outlines and predictor.regions == ["WT", "TC", "ET"]
+    stored = load_prediction(sorted((place.run.path / "predictions").glob("*.npz"))[0])
+    shares = []
+    answer = predictor.predict(predictor.exam(place.cohort[stored.case_id]), shares.append)
+    assert np.array_equal(answer.native, stored.native) and np.array_equal(answer.inner, stored.inner)
+    assert answer.inner.shape == (8, 32, 32, 2) and shares[-1] == 1.0 and shares == sorted(shares)
+    depths = answer.depths(0.5)
+    assert np.array_equal(depths > 0, answer.masks(0.5)) and depths.max() <= 3
+
+
+def test_a_folder_of_files_is_predicted_as_the_case_is(place):
+    predictor, case = Predictor.load(place.run.path), place.cohort.cases[0]
+    exam = predictor.exam(case.sources[0].parent)
+    answer = predictor.predict(exam)
+    assert np.array_equal(answer.native, predictor.predict(predictor.exam(case)).native)
+    assert exam.grid is not None and exam.spacing_mm == case.spacing_mm
+
+
+def test_the_command_line_trains_scores_and_writes_labels_in_the_exams_own_space(place, command, tmp_path):
+    import nibabel
+
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(RECIPE.to_json()))
+    trained = command("train", "--recipe", path)
+    assert trained.code == 0 and str(place.run.path) in trained.out, trained.err
+    scored = command("evaluate", place.run.path.name)
+    assert scored.code == 0 and "enhancing tumour" in scored.out, scored.err
+    folder = place.cohort.cases[0].sources[0].parent
+    words = ("--out", tmp_path / "sheet.png", "--mask", tmp_path / "seg.nii.gz", "--anyway")
+    answer = command("predict", place.run.path.name, folder, *words)
+    assert answer.code == 0, answer.err
+    written, truth = (nibabel.load(each) for each in (tmp_path / "seg.nii.gz", next(folder.glob("*seg.nii.gz"))))
+    assert np.array_equal(written.affine, truth.affine) and written.shape == truth.shape
+    predictor = Predictor.load(place.run.path)
+    depths = predictor.predict(predictor.exam(folder)).depths(0.5)
+    values = np.array([0, 2, 1, 3])[depths]  # as BraTS 2023 numbers them
+    assert np.array_equal(np.asarray(written.dataobj), predictor.exam(folder).grid.restored(values))
+
+
+def test_an_interrupted_training_goes_on_bit_for_bit(place, tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path))
+    cohort = phantom_brats.open_phantom()
+
+    class Stopped(Exception):
+        pass
+
+    from brain_tumor.training.runs import RunFolder
+
+    save = RunFolder.save_checkpoint
+
+    def stop(run, *arguments, **more):
+        save(run, *arguments, **more)
+        raise Stopped
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(RunFolder, "save_checkpoint", stop)
+        experiment.train(RECIPE, cohort)
+    run = experiment.train(RECIPE, cohort)
+    assert run.path.name == place.run.path.name
+    assert (run.path / "model.json").read_text() == (place.run.path / "model.json").read_text()  # with the hash of its weights
+
+
+def test_folds_gather_regions(place, monkeypatch):
+    recipe = replace(RECIPE, stages=(Stage("all", 1),))
+    folder = crossval.cross_validate(recipe, place.cohort, folds=2, workers=1)
+    table = pd.read_csv(folder / scoring.REGION_SCORES)
+    assert set(table.region) == {"WT", "TC", "ET"} and (table.patients == 6).all()
+    assert table[table.measure == "Dice, patient mean"].floor.notna().all()
+
+
+def test_a_cohort_of_one_region_needs_no_tables_of_regions(place, phantom_cohort):
+    recipe = replace(RECIPE, cohort="phantom", stages=(Stage("all", 1),), model="resunet3d")
+    run = experiment.train(recipe, phantom_cohort)
+    experiment.evaluate(run, phantom_cohort)
+    assert not (run.path / scoring.REGIONS).exists() and (run.path / scoring.BOUNDARY_SCORES).is_file()
+
+
+def test_gathered_gradients_are_those_of_the_whole_batch_with_groups(place):
+    """Two batches of one patch make the step that one batch of two patches makes, where the norm is by groups."""
+    import keras
+
+    store = open_store(place.cohort)
+
+    def weights(batch_size, accumulate):
+        recipe = replace(
+            RECIPE, batch_size=batch_size, accumulate=accumulate, norm="group", loss="bce",
+            stages=(Stage("all", 1, optimiser="sgd", schedule="constant", momentum=0.0, weight_decay=0.0),),
+        )  # fmt: skip
+        split = experiment.make_split(recipe, store)
+        network = prepare.network(recipe, place.cohort, split, "float32", NONE)
+        material = prepare.material(recipe, store, split, network.model, "float32", NONE)
+        optimiser = recipe.stages[0].make_optimiser(8, accumulate)
+        network.model.compile(optimiser, material.loss, jit_compile=False)
+        arrays = material.own_size.epoch_batches(0).arrays
+        images, targets, scalings = arrays.take(np.arange(2))
+        from brain_tumor.data.intensity import normalise
+
+        inputs, truth = normalise(images, scalings), targets[..., None].astype(np.float32)
+        for start in range(0, 2, batch_size):
+            network.model.train_on_batch(inputs[start : start + batch_size], truth[start : start + batch_size])
+        return [keras.ops.convert_to_numpy(variable) for variable in network.model.weights]
+
+    for one, other in zip(weights(2, 1), weights(1, 2), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"patch": 64}, "patch 64 of slices of size 32"),
+        ({"channels": "flair"}, "takes channels 'sequences'"),
+        ({"patch": 18}, "18"),
+    ],
+)
+def test_recipes_that_cannot_be_trained_are_refused(changes, words):
+    with pytest.raises(ModelError, match=words):
+        replace(RECIPE, **changes)
+
+
+def test_a_depth_that_the_network_cannot_halve_and_a_split_of_slices_are_refused(place):
+    with pytest.raises(ModelError, match="5 planes, expected a multiple of 2"):
+        experiment.train(replace(RECIPE, planes=5), place.cohort)
+    with pytest.raises(DataError, match="deals slices, and volumes are learnt from whole exams"):
+        experiment.train(replace(RECIPE, split="slice-fold-1-of-2"), place.cohort)
