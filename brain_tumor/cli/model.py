@@ -1,4 +1,4 @@
-"""``brain-tumor model``: a trained model in one file, packed and taken."""
+"""``brain-tumor model``: a trained model in one file, packed and taken; and its weights for another network to begin with."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import typer
 
 from brain_tumor.models.backend import load_keras
 
-app = typer.Typer(no_args_is_help=True, help="Pack a trained model into one file, and take one that was packed.")
+app = typer.Typer(no_args_is_help=True, help="Pack a trained model into one file, take one that was packed, hand its weights on.")
 
 
 @app.command()
@@ -47,3 +47,19 @@ def get(
             f"{score['name']}: {score['value']:.3f} ({score['low']:.3f} to {score['high']:.3f}), floor {score['floor']:.3f}"
         )
     typer.echo(f"{card['intended']}\nnext: brain-tumor serve --model {card['name']}")
+
+
+@app.command()
+def weights(
+    run: str = typer.Argument(help="A finished run that outlines tumours: its name, the beginning of it, or its folder."),
+    name: str = typer.Argument(help="What to call the file: letters, digits, - and _."),
+) -> None:
+    """Keep a network's weights for another to begin with: --weights NAME.npz, of the same network or of the one of volumes."""
+    load_keras()
+    from brain_tumor.experiments import hand_on
+    from brain_tumor.paths import readable
+    from brain_tumor.training.runs import find_run
+
+    path, patients = hand_on.keep(find_run(run), name)
+    typer.echo(f"{readable(path)}: learnt from {patients} patients, so no network that is tested on one of them takes it")
+    typer.echo(f"next: brain-tumor train volumes --weights {path.name}")

@@ -1,7 +1,8 @@
 """Weights of a whole network, encoder and decoder, that another network of the same build begins with.
 
 They lie in an NPZ file, an array a variable, named by layer and variable; its record, a JSON file beside it, says whose images
-they were learnt from. A network that is tested on one of those patients refuses them.
+they were learnt from. A network that is tested on one of those patients refuses them. A network of volumes takes the weights of
+the network of slices that it is made of (:mod:`brain_tumor.models.inflate`).
 """
 
 from collections.abc import Collection
@@ -12,6 +13,7 @@ import numpy as np
 
 from brain_tumor import files
 from brain_tumor.errors import FileError, ModelError
+from brain_tumor.models import inflate
 from brain_tumor.models.unet import HEAD
 from brain_tumor.paths import readable
 
@@ -24,19 +26,20 @@ def record_file(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def save(model: keras.Model, path: Path, record: dict) -> None:
+def save(model: keras.Model, path: Path, record: dict, head: bool = False) -> None:
     """Write the weights of all layers but the head, then their record.
 
     Args:
+        head: write the head too, which has learnt.
         record: JSON values to keep with them: ``normalisation`` (what the inputs were) and ``patients`` (whose images).
     """
     with files.atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **{name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()})
+        np.savez(stream, **{name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model, head).items()})
     files.write_json(record_file(path), record | {"sha256": files.sha256_file(path)})
 
 
 def load(model: keras.Model, path: Path, normalisation: str, held_out: Collection[str] = ()) -> dict:
-    """Give a network the weights of a file, in place; its head is left as it is.
+    """Give a network the weights of a file, in place; its head is left as it is where the file has none.
 
     Args:
         normalisation: what the network's inputs are.
@@ -61,14 +64,16 @@ def load(model: keras.Model, path: Path, normalisation: str, held_out: Collectio
         raise ModelError(f"{readable(path)}: expects inputs normalised as {record['normalisation']!r}, not {normalisation!r}")
     if seen := sorted(set(record["patients"]) & set(held_out)):
         raise ModelError(f"{readable(path)}: learnt from images of {len(seen)} held-out patients, such as {seen[0]}")
-    variables = _variables(model)
     with np.load(path, allow_pickle=False) as arrays:
         shapes = {name: arrays[name].shape for name in arrays.files}
-        if shapes != {name: tuple(variable.shape) for name, variable in variables.items()}:
-            odd = sorted(shapes.keys() ^ variables.keys()) or ["the shapes of its weights"]
+        variables = _variables(model, head=any(name.startswith(f"{HEAD}/") for name in shapes))
+        # A network of volumes that normalises by groups has no moving statistics.
+        odd = sorted(name for name in shapes.keys() ^ variables.keys() if not (name in shapes and "moving_" in name))
+        odd += [name for name, variable in variables.items() if name in shapes and not _fits(shapes[name], tuple(variable.shape))]
+        if odd:
             raise ModelError(f"{readable(path)}: of another network than {model.name!r}; {odd[0]} differs")
         for name, variable in variables.items():
-            variable.assign(arrays[name])
+            variable.assign(inflate.fitted(arrays[name], tuple(variable.shape)))
     facts = {"source": "file", "file": path.name, "sha256": digest, "layers": len({name.split("/")[0] for name in shapes})}
     return facts | {
         "scalars": int(sum(np.prod(shape) for shape in shapes.values())),
@@ -78,11 +83,20 @@ def load(model: keras.Model, path: Path, normalisation: str, held_out: Collectio
     }
 
 
-def _variables(model: keras.Model) -> dict[str, keras.Variable]:
-    """Every weight of a network by layer and name, but for those of heads."""
+def _fits(flat: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a weight is that of the network, or of the network of slices that one of volumes is made of."""
+    return (
+        shape == flat
+        or (len(shape) == 5 and shape[1:-1] == flat[:-1] and shape[-1] % flat[-1] == 0)
+        or (len(flat) == 1 and shape[-1] % flat[0] == 0 and len(shape) == 1)
+    )
+
+
+def _variables(model: keras.Model, head: bool = False) -> dict[str, keras.Variable]:
+    """Every weight of a network by layer and name, but for those of coarser heads and, unless asked for, of the head."""
     return {
         f"{layer.name}/{variable.name}": variable
         for layer in model.layers
-        if layer.name != HEAD and not layer.name.startswith(("deep", "reconstructed"))
+        if (head or layer.name != HEAD) and not layer.name.startswith(("deep", "reconstructed"))
         for variable in layer.weights
     }

@@ -33,7 +33,7 @@ def test_hidden_patches_are_black_and_what_is_behind_them_is_asked_for(phantom_c
 
     store = open_store(phantom_cohort)
     split = experiment.make_split(recipe(), store)
-    arrays = prepare._parts(recipe(), store, split)["train"]
+    arrays = prepare._parts(recipe(), store, split)(0)["train"]
     plain = TrainingBatches(arrays, 8, NONE, 0, 0)[1][0]
     images, truth = reconstruct.HiddenBatches(TrainingBatches(arrays, 8, NONE, 0, 0))[1]
     hidden = truth[..., 3:]

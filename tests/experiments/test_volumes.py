@@ -114,6 +114,21 @@ def test_the_command_line_trains_scores_and_writes_labels_in_the_exams_own_space
     assert np.array_equal(np.asarray(written.dataobj), predictor.exam(folder).grid.restored(values))
 
 
+def test_a_network_of_volumes_begins_with_one_of_slices(place, command):
+    flat = bt.Segmentation(
+        cohort=phantom_brats.NAME, split="ratio-33", model="resunet", size=32, epochs=1, precision="float32", batch_size=8,
+        model_arguments=(("filters", (4, 8, 8)),),
+    )  # fmt: skip
+    run = experiment.train(flat, place.cohort)
+    answer = command("model", "weights", run.path.name, "slices")
+    assert answer.code == 0 and "learnt from 4 patients" in answer.out, answer.err
+    deep = experiment.train(replace(RECIPE, weights="slices.npz", stages=(Stage("all", 1),)), place.cohort)
+    assert deep.description["encoder"]["layers"] > 10
+    with pytest.raises(ModelError, match="held-out patients"):
+        experiment.train(replace(RECIPE, weights="slices.npz", split="fold-1-of-2"), place.cohort)
+    assert command("model", "weights", run.path.name, "../x").refuses("expected letters, digits")
+
+
 def test_an_interrupted_training_goes_on_bit_for_bit(place, tmp_path, monkeypatch):
     monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path))
     cohort = phantom_brats.open_phantom()
