@@ -45,13 +45,15 @@ def open_lgg() -> Cohort:
 
 
 def open_or_phantom(name: str) -> tuple[Cohort, str]:
-    """The cohort of that name, or the phantom where the LGG data is not here; and a sentence, for a notebook, that says which."""
+    """The cohort of that name, or the phantom where ``lgg`` or ``brats`` is not here; and a sentence that says which."""
     absent = name == "lgg" and not lgg_folder().is_dir()
-    cohort = open_cohort("phantom" if absent else name)
+    without_exams = name == "brats" and name not in register.names()
+    cohort = open_cohort("phantom" if absent else phantom_brats.NAME if without_exams else name)
     size = f"{len(cohort)} patients, {cohort.n_slices:,} slices"
     if not cohort.phantom:
         return cohort, f"Cohort {cohort.name}: {size}."
     why = "the LGG data is not here (brain-tumor data get lgg --from FOLDER), so " if absent else ""
+    why = "no BraTS exams are here (brain-tumor data add brats --brats FOLDER), so " if without_exams else why
     return cohort, f"PHANTOM, not patients: {why}everything below is synthetic, {size}."
 
 

@@ -56,7 +56,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         folders = [run_folder(member, store, own) for member in members.recipes(recipe)]
         workers = members.train(recipe, cohort, train, folders, on_start, own)
         return members.gather(folders, recipe, run, split, facts | {"workers": workers})
-    number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision)
+    number_format = run.description["precision"] if run.exists else precision.resolve(recipe.precision, recipe.LEARNS_REGIONS)
     network = prepare.network(recipe, cohort, split, number_format, own)
     if network.encoder:
         facts["encoder_hash"] = network.encoder["sha256"]
@@ -110,7 +110,7 @@ def find_rate(recipe: Recipe, cohort: Cohort, own: OwnCode = NONE) -> finder.Swe
         DataError, SplitError, ModelError: the recipe does not fit the cohort.
     """
     recipe = on(recipe, cohort)
-    store, number_format = open_store(cohort), precision.resolve(recipe.precision)
+    store, number_format = open_store(cohort), precision.resolve(recipe.precision, recipe.LEARNS_REGIONS)
     split = make_split(recipe, store)
     model = prepare.network(recipe, cohort, split, number_format, own).model
     material = prepare.material(recipe, store, split, model, number_format, own)

@@ -13,17 +13,21 @@ PROBE_SIDE, PROBE_REPEATS, PROBE_TURNS = 1024, 3, 4
 WORTHWHILE_GAIN = 1.2  # below this the coarser numbers are not worth it
 
 
-def resolve(precision: str = "auto") -> str:
+def resolve(precision: str = "auto", of_volumes: bool = False) -> str:
     """The number format that ``precision`` means on this machine.
 
     ``auto`` is ``mixed_bfloat16`` where matrix products are :data:`WORTHWHILE_GAIN` times as fast in it, else ``float32``. They
     are timed once for each machine and each version of Keras and its backend; later calls read what the home remembers
     (:mod:`brain_tumor.models.memory`), so that a busy machine cannot change a run. What ``brain-tumor bench --remember`` found
-    of whole training steps goes first. JAX on a processor is always ``float32``.
+    of whole training steps goes first. JAX on a processor is always ``float32``, and so are networks of volumes on any processor:
+    there TensorFlow's gradient of a Conv3D kernel in bfloat16 is now and then no number (seen with TensorFlow 2.21, oneDNN).
+
+    Args:
+        of_volumes: the network is one of volumes.
     """
     if precision == "auto":
         machine = backend.machine()
-        if machine["backend"] == "jax" and not machine["accelerators"]:
+        if not machine["accelerators"] and (machine["backend"] == "jax" or of_volumes):
             return "float32"
         return _remembered(machine) or _measure_once(machine)
     if precision not in PRECISIONS:

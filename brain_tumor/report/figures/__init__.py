@@ -22,6 +22,7 @@ from brain_tumor.report.figures.evaluation import (
     plot_spread,
     plot_subgroups,
 )
+from brain_tumor.report.figures.regions import plot_agreement, plot_regions, show_exam
 from brain_tumor.report.figures.scores import plot_case_scores, plot_dice_by_area, plot_protocols
 from brain_tumor.report.figures.slices import (
     best_median_worst,
@@ -35,6 +36,7 @@ from brain_tumor.report.figures.training import plot_cycle, plot_history, plot_r
 
 __all__ = [
     "best_median_worst",
+    "plot_agreement",
     "plot_architecture",
     "plot_boundary",
     "plot_case_scores",
@@ -48,6 +50,7 @@ __all__ = [
     "plot_precision_recall",
     "plot_protocols",
     "plot_rates",
+    "plot_regions",
     "plot_reliability",
     "plot_roc",
     "plot_slices_by_site",
@@ -59,6 +62,7 @@ __all__ = [
     "plot_volume_by_code",
     "show_case",
     "show_errors",
+    "show_exam",
     "show_gallery",
     "show_picture",
     "show_predictions",
