@@ -1,11 +1,13 @@
 """``brain-tumor train``: from a recipe on the command line, or in a file, to a finished run folder."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from brain_tumor.cli import recipe_options, resumable
+from brain_tumor.errors import RunError
 from brain_tumor.experiments.recipe import ClassificationRecipe, Recipe, SegmentationRecipe
 from brain_tumor.experiments.volumes_recipe import VolumesRecipe
 from brain_tumor.models.backend import load_keras
@@ -17,8 +19,15 @@ app = typer.Typer(help="Train a network; an interrupted run resumes when the sam
 def train(
     context: typer.Context,
     recipe: Path = typer.Option(None, help="Train the recipe in this JSON file: a recipe, or a run's or record's run.json."),
+    hosts: str = typer.Option("", metavar="HOST[:PORT],...", help="Train on several processes, one a host (JAX); needs --rank."),
+    rank: int = typer.Option(None, min=0, help="Which of --hosts this process is, from 0; all see the same home."),
 ) -> None:
-    """Train a network; an interrupted run resumes when the same command is given again."""
+    """Train a network; an interrupted run resumes when the same command is given again.
+
+    Processes that Slurm or SageMaker starts find each other by themselves.
+    """
+    if hosts:
+        _say(hosts, rank)
     if recipe_options.is_from_file(context, recipe):
         load_keras()
         train_recipe(recipe_options.from_file(recipe))
@@ -53,13 +62,39 @@ def train_recipe(recipe: Recipe) -> Any:
     """
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.experiments import run as experiment
+    from brain_tumor.training import parallel
 
-    with resumable.stoppable():
+    world = _join()
+    with resumable.stoppable(), parallel.guard():
         run = experiment.train(recipe, open_cohort(recipe.cohort), on_start=_describe)
+    if world.rank:
+        return run
     minutes = run.description["training_seconds"] / 60
     typer.echo(f"finished in {minutes:.1f} minutes: {run.path}")
     typer.echo(f"next: brain-tumor evaluate {run.path.name}")
     return run
+
+
+def _join() -> Any:
+    """Join the processes that train together, where there are several."""
+    from brain_tumor.training import parallel
+
+    world = parallel.world_of(os.environ)
+    parallel.begin(world)
+    return world
+
+
+def _say(hosts: str, rank: int | None) -> None:
+    """Say in the variables that Keras itself knows which processes train together.
+
+    Raises:
+        RunError: it is not said which of them this is.
+    """
+    names = [name.strip() for name in hosts.split(",") if name.strip()]
+    if rank is None or rank >= len(names):
+        raise RunError(f"--hosts {hosts}: which of them is this process? Say --rank 0 to {len(names) - 1}")
+    values = {"JOB_ADDRESSES": ",".join(names), "NUM_PROCESSES": str(len(names)), "PROCESS_ID": str(rank)}
+    os.environ.update({f"KERAS_DISTRIBUTION_{name}": value for name, value in values.items()})
 
 
 def _describe(run: Any) -> None:

@@ -23,7 +23,7 @@ Spacing = tuple[float, float, float]  # mm: slice distance, height and width
 COHORTS = ("lgg", "phantom", "phantombrats")  # those that every home has a name for; a person's own come besides
 FLAIR = "flair"  # the sequence on which a glioma and the swelling around it show best
 
-TITLES = {"pre": "pre-contrast", FLAIR: "FLAIR", "post": "post-contrast"}
+TITLES = {"pre": "pre-contrast", FLAIR: "FLAIR", "post": "post-contrast", "t1": "T1", "t1ce": "T1ce", "t2": "T2"}
 
 
 def title_of(sequence: str) -> str:

@@ -17,7 +17,7 @@ from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.own import OwnCode
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.models import freezing, saved, transfer, unet, weights
-from brain_tumor.training import losses
+from brain_tumor.training import losses, parallel
 from brain_tumor.training.batches import SliceArrays, TrainingBatches
 from brain_tumor.training.stages import Sized
 
@@ -101,6 +101,7 @@ def material(recipe: Recipe, store: Store, split: splits.Split, model: keras.Mod
                 epoch,
                 recipe.balance,
                 own.augmentation,
+                parallel.share(),
             )
 
         validation = parts(0)["validation"]

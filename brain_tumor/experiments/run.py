@@ -24,7 +24,7 @@ from brain_tumor.experiments.part import Part
 from brain_tumor.experiments.recipe import Recipe, identity
 from brain_tumor.models import freezing, precision, saved, settings
 from brain_tumor.paths import runs_folder
-from brain_tumor.training import features, finder
+from brain_tumor.training import features, finder, parallel
 from brain_tumor.training.runs import ANEW, TRAINED, RunFolder, environment, now
 from brain_tumor.training.stages import train as train_stages
 
@@ -63,6 +63,8 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         if run.exists:
             check_content(run, facts)
     material = prepare.material(recipe, store, split, network.model, number_format, own)
+    parallel.check_batch(recipe.batch_size)
+    run = parallel.folder(run)
     with run.under_way(
         started=run.description["started"] if run.exists else now(),
         recipe=recipe.to_json(),
@@ -79,8 +81,9 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         own_code=own.facts(),
         **facts,
     ):
-        split.save(run.path / SPLIT)
-        if on_start:
+        if parallel.share()[0] == 0:
+            split.save(run.path / SPLIT)
+        if on_start and run.exists:
             on_start(run)
         train_stages(
             network.model,
@@ -90,14 +93,16 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
             run,
             material.own_size.validation,
             task.metrics,
-            on_features=features.represents(recipe.augmentation),
+            on_features=features.represents(recipe.augmentation) and not parallel.active(),
             callbacks=own.callbacks,
             at_size=material.at_size,
             average=recipe.weight_average,
             accumulate=recipe.accumulate,
         )
         model, description = saved.for_use(network.model, network.description)
-        saved.save(model, description | {"precision": number_format, "predictor": _predictor(recipe, cohort)}, run.path)
+        if parallel.share()[0] == 0:
+            with parallel.alone():
+                saved.save(model, description | {"precision": number_format, "predictor": _predictor(recipe, cohort)}, run.path)
     run.drop_checkpoints()
     return run
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -96,6 +96,13 @@ class Draw(NamedTuple):
     lesions: np.ndarray | None = None
 
 
+def _of(drawn: Any, rows: slice) -> Any:
+    """What was drawn for some slices of a batch: of each array these rows; numbers hold for all."""
+    if isinstance(drawn, np.ndarray):
+        return drawn[rows]
+    return type(drawn)(*(_of(part, rows) for part in drawn)) if isinstance(drawn, tuple) else drawn
+
+
 class TrainingBatches:
     """One epoch: shuffled, augmented, whole batches only (what is left over changes with every epoch); made ahead of use.
 
@@ -104,6 +111,8 @@ class TrainingBatches:
             slices stay out this epoch, those of a small one come again. Of masks the classes are slices with and without tumour.
             ``none`` and ``weights`` draw each slice at most once.
         own: an augmentation of the user's, called after ours (:class:`brain_tumor.experiments.own.OwnCode`).
+        share: which part of each batch is made, and of how many parts (:mod:`brain_tumor.training.parallel`). All parts together
+            are the batch, whatever their number.
 
     Raises:
         DataError: too few slices for one batch; or ``sampling`` of a part that holds a single class.
@@ -118,13 +127,14 @@ class TrainingBatches:
         epoch: int,
         balance: str = "none",
         own: Callable | None = None,
+        share: tuple[int, int] = (0, 1),
     ):
         if len(arrays.rows) < batch_size:
             raise DataError(f"{len(arrays.rows)} training slices do not fill one batch of {batch_size}")
         if balance not in BALANCES:
             raise DataError(f"unknown balance {balance!r}, expected one of {', '.join(BALANCES)}")
         self.arrays, self.batch_size, self.augmentation = arrays, batch_size, augmentation
-        self.seed, self.epoch, self.own = seed, epoch, own
+        self.seed, self.epoch, self.own, self.share = seed, epoch, own, share
         generator = np.random.default_rng([seed, epoch])
         if balance == "sampling":
             self.order = _balanced(arrays, len(arrays.rows) // batch_size * batch_size, generator)
@@ -158,7 +168,9 @@ class TrainingBatches:
         return Draw(rows, matrices, intensity, warp, lesions)
 
     def _make(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        draw = self.draw(index)
+        part, parts = self.share
+        size = self.batch_size // parts
+        draw = _of(self.draw(index), slice(part * size, (part + 1) * size)) if parts > 1 else self.draw(index)
         images, targets, scalings = self.arrays.take(draw.rows)
         if draw.lesions is not None:
             images, targets = copy_paste.apply(images, targets, scalings, draw.lesions, self.arrays)

@@ -49,11 +49,18 @@ def prepare(
         metrics: what is watched beside the loss, each a number a slice.
     """
     for network in {model, trained}:
-        # Keras would wrap the metrics in the first step; TensorFlow traces a step anew that has made variables.
-        watched = [keras.metrics.MeanMetricWrapper(metric, metric.__name__) for metric in metrics]
-        # On a processor XLA halves the speed of these networks, and compiles for a minute.
-        network.compile(optimiser, loss, metrics=watched, jit_compile=_accelerated())
+        make_ready(network, loss, metrics, optimiser)
     optimiser.build(trained.trainable_variables)
+
+
+def make_ready(
+    network: keras.Model, loss: Callable, metrics: Sequence[Callable], optimiser: keras.optimizers.Optimizer | None = None
+) -> None:
+    """Compile a network; without an optimiser, to be measured only."""
+    # Keras would wrap the metrics in the first step; TensorFlow traces a step anew that has made variables.
+    watched = [keras.metrics.MeanMetricWrapper(metric, metric.__name__) for metric in metrics]
+    # On a processor XLA halves the speed of these networks, and compiles for a minute.
+    network.compile(optimiser or "sgd", loss, metrics=watched, jit_compile=_accelerated())
 
 
 def _accelerated() -> bool | str:

@@ -7,6 +7,7 @@ killed run continues exactly where its last whole epoch ended, on features as on
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -15,7 +16,7 @@ import numpy as np
 from brain_tumor.errors import RunError
 from brain_tumor.models import backend, freezing, settings
 from brain_tumor.progress import Bar
-from brain_tumor.training import features, loop
+from brain_tumor.training import features, loop, parallel
 from brain_tumor.training.averages import Averages
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
 from brain_tumor.training.plan import Stage
@@ -123,14 +124,18 @@ def train(
                 validation_batches = None if here.validation is None else ValidationBatches(here.validation, example.batch_size)
                 if without_encoder:
                     batches_of, validation_batches = features.batches(model, epoch_batches, example, validation)
+                evaluate = runner.evaluate
+                if parallel.active() and validation_batches is not None:
+                    evaluate = parallel.Apart(here.model, partial(loop.make_ready, loss=loss, metrics=metrics)).evaluate
                 if averages:
                     averages.follow(here.model)
                 for epoch in range(max(first, done), last):
                     batches = batches_of(epoch)
                     history.append(
-                        _epoch(runner, network, stage, epoch, total, batches, validation_batches, bar, listed, averages)
+                        _epoch(runner, network, stage, epoch, total, batches, validation_batches, bar, listed, averages, evaluate)
                     )
-                    run.save_checkpoint(here.model, epoch + 1, history, averages)
+                    with parallel.alone():  # one process writes, and Keras makes variables when it does
+                        run.save_checkpoint(here.model, epoch + 1, history, averages)
                 if here.model is not model:
                     model.set_weights(here.model.get_weights())
             first = last
@@ -175,6 +180,7 @@ def _epoch(
     bar: Bar,
     callbacks: keras.callbacks.CallbackList,
     averages: Averages | None,
+    evaluate: Callable[[keras.Model, ValidationBatches], dict[str, float]],
 ) -> dict:
     """One pass over the training part, and one over the validation part."""
     started, logs = time.monotonic(), []
@@ -184,7 +190,7 @@ def _epoch(
         bar.advance(note=f"epoch {epoch + 1}/{total}  loss {float(step['loss']):.4f}")
     row: dict[str, Any] = {"epoch": epoch + 1, "stage": stage.name, **loop.means(logs)}
     if validation is not None:
-        row |= {f"validation_{name}": value for name, value in runner.evaluate(model, validation).items()}
+        row |= {f"validation_{name}": value for name, value in evaluate(model, validation).items()}
     losses = [row[name] for name in ("loss", "validation_loss") if name in row]
     if not all(math.isfinite(loss) for loss in losses):
         values = ", ".join(map(str, losses))
