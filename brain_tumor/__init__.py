@@ -7,13 +7,13 @@ The map, from the ground up; imports go only downward (``tests/test_layout.py`` 
 ``files``           atomic writes, hashes, locks
 ``progress``        bars with what is left
 ``paths``           where datasets, runs and reports lie
-``data/``           cohorts, readers, phantom, cache, splits: arrays and tables, no Keras
+``data/``           cohorts, readers, labels and regions, phantoms, cache, splits: arrays and tables, no Keras
 ``evaluation/``     Dice by name, floors, boundary, calibration, intervals: tables in, numbers out, no Keras
 ``leakage/``        the split auditor: patients on both sides, copies, neighbours
 ``predictions/``    anybody's predictions: paired with masks, given patients, counted and scored; no Keras
-``models/``         backbones, U-Nets, classifier, weights, freezing, settings: Keras, knows no data
-``training/``       batches, augmentation, losses, optimisers, stages, pretraining, run folders
-``inference/``      exams from files or arrays; predictions at native size; cascade, explanations, what is too unlike
+``models/``         backbones, U-Nets, their inflation to volumes, classifier, weights, freezing: Keras, knows no data
+``training/``       batches, patches, augmentation, losses, optimisers, stages, several processes, run folders
+``inference/``      exams from files or arrays; predictions of slices and volumes; cascade, explanations, what is unlike
 ``experiments/``    recipes, tasks, runs: train, predict, count, score, cross-validate, search; the ladder of budgets
 ``records/``        what git keeps of runs: commit, find, read; sidecars of reports
 ``report/``         ``figures/`` and ``pages/``: notebook to self-contained HTML, run pages, index, README block
