@@ -67,7 +67,13 @@ KERAS = {"keras", "tensorflow", "jax", "segmentation_models", "classification_mo
 BACKENDS = {"tensorflow", "jax"}
 # Modules that need one backend: whoever uses one imports it where it is used. The first two name the backend itself.
 OF_ONE_BACKEND = {"models/on_tensorflow.py", "models/on_jax.py", "models/fast.py", "training/resident.py"}
-BACKEND_MODULES = {"models/backend.py", "models/on_tensorflow.py", "models/on_jax.py", "training/parallel.py"}
+BACKEND_MODULES = {
+    "models/backend.py",
+    "models/on_tensorflow.py",
+    "models/on_jax.py",
+    "training/parallel.py",
+    "training/mirrored.py",
+}
 SIDE_BY_SIDE = {  # nothing with files
     "experiments/jobs.py": {"joblib.Parallel", "joblib.cpu_count", "joblib.delayed", "joblib.parallel_config"}
 }

@@ -93,7 +93,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
             run,
             material.own_size.validation,
             task.metrics,
-            on_features=features.represents(recipe.augmentation) and not parallel.active(),
+            on_features=features.represents(recipe.augmentation) and not parallel.shares(),
             callbacks=own.callbacks,
             at_size=material.at_size,
             average=recipe.weight_average,

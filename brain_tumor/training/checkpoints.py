@@ -35,7 +35,7 @@ class Checkpoint:
         """Write the state of a compiled model after ``epoch`` epochs: the whole folder, or nothing."""
         with files.atomic_folder(self.path) as temporary:
             model.save_weights(temporary / WEIGHTS)
-            arrays = {f"v{i}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(model.optimizer.variables)}
+            arrays = {f"v{i}": np.asarray(keras.ops.convert_to_tensor(v)) for i, v in enumerate(model.optimizer.variables)}
             np.savez(temporary / OPTIMISER, **arrays)
             if averages:
                 np.savez(temporary / AVERAGES, allow_pickle=False, **averages.to_arrays())

@@ -1,7 +1,8 @@
-"""Training over several devices of a machine and over several processes of one or many machines, on JAX.
+"""Training over several devices of a machine and over several processes of one or many machines, on JAX; on TensorFlow over the
+GPUs of one machine (:mod:`brain_tumor.training.mirrored`).
 
-Keras's own engine does it: ``keras.distribution.DataParallel``. Every process has all weights and a share of each batch; a step
-is one computation over the whole batch, so loss, gradients and BatchNorm are those of a single process, to rounding.
+On JAX Keras's own engine does it: ``keras.distribution.DataParallel``. Every process has all weights and a share of each batch; a
+step is one computation over the whole batch, so loss, gradients and BatchNorm are those of a single process, to rounding.
 
 A run is one run: the first process writes its folder, the others read it. All of them need the same home, on one disk or a shared
 one, and the same recipe. What Keras leaves to us is done here: each process makes its own rows of each batch, no row twice and
@@ -22,7 +23,7 @@ import keras
 
 from brain_tumor.errors import ModelError, RunError
 from brain_tumor.models import backend
-from brain_tumor.training import loop
+from brain_tumor.training import loop, mirrored
 from brain_tumor.training.runs import RunFolder
 
 PORT = 7654  # of the first process, where nobody says another
@@ -88,6 +89,8 @@ def begin(world: World) -> None:
     if backend.name() != "jax":
         if world.processes > 1:
             raise RunError(f"{world.processes} processes train together on JAX alone: KERAS_BACKEND=jax")
+        if mirrored.gpus() > 1:
+            mirrored.begin()
         return
     if world.processes > 1:
         import jax
@@ -105,8 +108,13 @@ def begin(world: World) -> None:
 
 
 def active() -> bool:
-    """Whether batches are shared among devices."""
+    """Whether Keras shares batches among devices, which it does on JAX."""
     return keras.distribution.distribution() is not None
+
+
+def shares() -> bool:
+    """Whether batches are shared among devices, on either backend."""
+    return active() or mirrored.current() is not None
 
 
 def share() -> tuple[int, int]:
@@ -124,7 +132,9 @@ def check_batch(size: int) -> None:
     Raises:
         ModelError: naming both numbers.
     """
+    several = mirrored.current()
     devices = len(keras.distribution.list_devices()) if active() else 1
+    devices = int(several.strategy.num_replicas_in_sync) if several else devices
     if size % devices:
         raise ModelError(f"batch_size {size} on {devices} devices: a batch is shared evenly, expected a multiple of {devices}")
 

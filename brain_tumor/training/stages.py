@@ -16,7 +16,7 @@ import numpy as np
 from brain_tumor.errors import RunError
 from brain_tumor.models import backend, freezing, settings
 from brain_tumor.progress import Bar
-from brain_tumor.training import features, loop, parallel
+from brain_tumor.training import features, loop, mirrored, parallel
 from brain_tumor.training.averages import Averages
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
 from brain_tumor.training.plan import Stage
@@ -77,7 +77,9 @@ def train(
         RunError: the loss is no longer a number.
         ModelError: a stage's part is not in the network, or features cannot represent the augmentation; nothing is written.
     """
-    own_size = Sized(model, epoch_batches, validation)
+    own_size, several = Sized(model, epoch_batches, validation), mirrored.current(metrics)
+    if several:
+        several.synchronise(model)
     example = epoch_batches(0)
     steps = len(example)
     short = [on_features and features.suffice(model, stage.part) for stage in stages]
@@ -85,10 +87,10 @@ def train(
         features.check(example.augmentation)
     counts = [freezing.train_only(model, stage.part) for stage in stages]
     facts = zip(stages, counts, short, strict=True)
-    on_images = _runner(own_size, example, callbacks, on_device)
+    on_images = several or _runner(own_size, example, callbacks, on_device)
     run.update(
         stages=[{"name": s.name, "part": s.part, "trainable": n, "features": on} for s, n, on in facts],
-        batches="host" if on_images is loop else "device",
+        batches="host" if on_images in (loop, several) else "device",
     )
     averages = Averages(model, average) if average else None
     done, history = run.read_checkpoint()
@@ -99,7 +101,7 @@ def train(
         if averages:
             run.restore_averages(averages)
     total = sum(stage.epochs for stage in stages)
-    twin = backend.faster(model)
+    twin = model if several else backend.faster(model)
     first = 0
     listed = loop.callback_list(callbacks, model, total)
     listed.on_train_begin()
@@ -111,8 +113,10 @@ def train(
                 if stage.size and at_size:
                     here = at_size(stage.size)
                     here.model.set_weights(model.get_weights())
-                    network = backend.faster(here.model)
-                    runner = _runner(here, here.epoch_batches(first), callbacks, on_device)
+                    network = here.model if several else backend.faster(here.model)
+                    runner = several or _runner(here, here.epoch_batches(first), callbacks, on_device)
+                    if several:
+                        several.synchronise(here.model)
                 if without_encoder:
                     network, runner = features.head(model), loop
                 freezing.train_only(here.model, stage.part)
@@ -195,6 +199,6 @@ def _epoch(
     if not all(math.isfinite(loss) for loss in losses):
         values = ", ".join(map(str, losses))
         raise RunError(f"the loss became {values} in epoch {epoch + 1}; a lower max_lr than {stage.max_lr:g} may help")
-    row |= {"learning_rate": float(model.optimizer.learning_rate), "seconds": round(time.monotonic() - started, 2)}
+    row |= {"learning_rate": float(1 * model.optimizer.learning_rate), "seconds": round(time.monotonic() - started, 2)}
     callbacks.on_epoch_end(epoch, row)
     return row
