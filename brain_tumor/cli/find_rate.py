@@ -33,10 +33,10 @@ def classification(recipe: Recipe, plot: Plot = None) -> None:
 
 def _find(recipe: Recipe, plot: Path | None) -> None:
     from brain_tumor.data.opening import open_cohort
-    from brain_tumor.experiments import run as experiment
+    from brain_tumor.experiments import rate
 
     with resumable.stoppable("nothing was written"):
-        sweep = experiment.find_rate(recipe, open_cohort(recipe.cohort))
+        sweep = rate.find_rate(recipe, open_cohort(recipe.cohort))
     if plot:
         from brain_tumor.report import figures
 

@@ -22,9 +22,9 @@ from brain_tumor.experiments.members import SPLIT
 from brain_tumor.experiments.own import NONE, OwnCode
 from brain_tumor.experiments.part import Part
 from brain_tumor.experiments.recipe import Recipe, identity
-from brain_tumor.models import freezing, precision, saved, settings
+from brain_tumor.models import precision, saved, settings
 from brain_tumor.paths import runs_folder
-from brain_tumor.training import features, finder, parallel
+from brain_tumor.training import features, parallel
 from brain_tumor.training.runs import ANEW, TRAINED, RunFolder, environment, now
 from brain_tumor.training.stages import train as train_stages
 
@@ -105,22 +105,6 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
                 saved.save(model, description | {"precision": number_format, "predictor": _predictor(recipe, cohort)}, run.path)
     run.drop_checkpoints()
     return run
-
-
-@settings.fixed()
-def find_rate(recipe: Recipe, cohort: Cohort, own: OwnCode = NONE) -> finder.Sweep:
-    """The losses of a recipe's network at learning rates that rise, with the slices that it would be trained on.
-
-    Raises:
-        DataError, SplitError, ModelError: the recipe does not fit the cohort.
-    """
-    recipe = on(recipe, cohort)
-    store, number_format = open_store(cohort), precision.resolve(recipe.precision, recipe.LEARNS_REGIONS)
-    split = make_split(recipe, store)
-    model = prepare.network(recipe, cohort, split, number_format, own).model
-    material = prepare.material(recipe, store, split, model, number_format, own)
-    freezing.train_only(model, recipe.stages[0].part)
-    return finder.sweep(model, material.loss, material.own_size.epoch_batches, recipe.stages[0])
 
 
 def evaluate(

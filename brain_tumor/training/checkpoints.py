@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -35,7 +36,8 @@ class Checkpoint:
         """Write the state of a compiled model after ``epoch`` epochs: the whole folder, or nothing."""
         with files.atomic_folder(self.path) as temporary:
             model.save_weights(temporary / WEIGHTS)
-            arrays = {f"v{i}": np.asarray(keras.ops.convert_to_tensor(v)) for i, v in enumerate(model.optimizer.variables)}
+            variables = enumerate(model.optimizer.variables)
+            arrays: dict[str, Any] = {f"v{i}": np.asarray(keras.ops.convert_to_tensor(v)) for i, v in variables}
             np.savez(temporary / OPTIMISER, **arrays)
             if averages:
                 np.savez(temporary / AVERAGES, allow_pickle=False, **averages.to_arrays())

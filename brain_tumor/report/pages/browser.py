@@ -56,9 +56,9 @@ class Browser:
         sheets = {"slices": _uri(_sheet(self.images, columns), "JPEG")}
         sheets |= {name: _uri(_coloured(_sheet(depths, columns)), "PNG") for name, depths in self.layers.items()}
         key = "v" + sha256("".join(sheets.values()).encode()).hexdigest()[:8]
-        shown = SCALE / max(height, width)
-        size = f"{round(width * shown)}px;height:{round(height * shown)}px"
-        whole = f"{round(columns * width * shown)}px {round(math.ceil(len(self.images) / columns) * height * shown)}px"
+        factor = SCALE / max(height, width)
+        size = f"{round(width * factor)}px;height:{round(height * factor)}px"
+        whole = f"{round(columns * width * factor)}px {round(math.ceil(len(self.images) / columns) * height * factor)}px"
         rules = [
             f".{key} .strip{{display:flex;gap:4px;overflow-x:auto;scroll-snap-type:x proximity;max-width:100%}}",
             f".{key} figure{{margin:0;flex:none;scroll-snap-align:start;font-size:.8rem}}",
@@ -74,7 +74,7 @@ class Browser:
                 box = f'<input type="checkbox" id="{key}{number}"{" checked" * (number == 1)}>'
                 boxes.append(f'{box}<label for="{key}{number}">{name}</label> ')
         figures = [
-            self._figure(place, columns, (height * shown, width * shown), len(sheets)) for place in range(len(self.images))
+            self._figure(place, columns, (height * factor, width * factor), len(sheets)) for place in range(len(self.images))
         ]
         legend = "".join(
             f'<span class="box" style="background:{colour}"></span>{name}, {labels.TITLES.get(name, name)}'
@@ -86,8 +86,8 @@ class Browser:
             f'<div class="strip" tabindex="0" role="group" aria-label="{words}">{"".join(figures)}</div></div>'
         )
 
-    def _figure(self, place: int, columns: int, shown: tuple[float, float], sheets: int) -> str:
-        left, top = -(place % columns) * shown[1], -(place // columns) * shown[0]
+    def _figure(self, place: int, columns: int, tile: tuple[float, float], sheets: int) -> str:
+        left, top = -(place % columns) * tile[1], -(place // columns) * tile[0]
         layers = "".join(
             f'<i class="l{number}" style="background-position:{left:.2f}px {top:.2f}px"></i>' for number in range(sheets)
         )
