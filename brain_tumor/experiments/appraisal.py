@@ -57,7 +57,7 @@ def _learn(run: RunFolder, whole: bool) -> None:
         learn_looks(run, cohort)
     if whole and len(absent) > absent.count(familiarity.FILE):
         predictor = Predictor.load(run.path)
-        if predictor.outlines:
+        if predictor.outlines and not predictor.of_volumes:  # which look at no slice alone
             measure(run, cohort, predictor)
 
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from brain_tumor.data import intensity
+from brain_tumor.errors import ModelError
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predict import batches
 from brain_tumor.inference.predictor import Predictor
@@ -52,9 +53,11 @@ def explain(predictor: Predictor, exam: Exam, method: str = "grad-cam", level: s
 
     Raises:
         DataError: another number of channels than the network's.
-        ModelError: the network has no such level.
+        ModelError: the network has no such level, or takes volumes.
         ValueError: an unknown method.
     """
+    if predictor.of_volumes:
+        raise ModelError("maps are made of networks of slices, and this one takes volumes")
     if method not in METHODS:
         raise ValueError(f"method {method!r}, expected one of {', '.join(METHODS)}")
     images, scaling = predictor.inputs(exam)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from brain_tumor.data import nifti
+from brain_tumor.data import labels, nifti
 from brain_tumor.data.cohort import missing_sequences, title_of
 from brain_tumor.data.memory import MemoryFile
 from brain_tumor.errors import DataError
@@ -79,7 +79,8 @@ class Answer:
     @property
     def nbytes(self) -> int:
         """What is kept of it in memory, as far as it counts."""
-        arrays = self.exam.images, self.finding.masks, self.finding.outline.native, self.finding.outline.working, self.maps
+        outline = self.finding.outline
+        arrays = self.exam.images, self.finding.masks, outline.native, outline.working, outline.inner, self.maps
         return sum(array.nbytes for array in arrays if array is not None)
 
     @property
@@ -165,8 +166,22 @@ class Answer:
         return answer
 
     def mask_nifti(self) -> bytes:
-        """The mask of the whole exam as ``.nii.gz``, in the exam's own space where the exam tells it."""
-        return nifti.mask_bytes(self.finding.masks, self.exam.spacing_mm, self.exam.grid)
+        """The mask of the whole exam as ``.nii.gz``, in the exam's own space where the exam tells it.
+
+        Of a network that tells several regions apart it holds the labels of BraTS 2023.
+        """
+        depths = self.finding.outline.depths(self.served.predictor.threshold)
+        planes = self.finding.masks if self.core is None else labels.labels(depths, labels.CONVENTIONS["2023"])
+        return nifti.mask_bytes(planes, self.exam.spacing_mm, self.exam.grid)
+
+    @property
+    def core(self) -> np.ndarray | None:
+        """``(n, H, W)`` float: 1 where the innermost region is called, less in those around it; None of a lone region."""
+        inner = self.finding.outline.inner
+        if inner is None:
+            return None
+        depths = self.finding.outline.depths(self.served.predictor.threshold).astype(np.float32)
+        return np.maximum(depths - 1, 0) / inner.shape[-1]
 
     def mask_png(self) -> bytes:
         """The foremost slice's mask, 0 and 255, at its own size."""
@@ -175,7 +190,7 @@ class Answer:
     @cached_property
     def sprite(self) -> Sprite:
         """All slices for the viewer."""
-        return viewer.sprite(self.planes, self.finding.outline.native, self.maps)
+        return viewer.sprite(self.planes, self.finding.outline.native, self.core if self.maps is None else self.maps)
 
     def sheet(self) -> bytes:
         """The outlines over the slices, for a page without scripts and for the report; of many, those around the foremost."""
@@ -206,6 +221,7 @@ def answer(file: MemoryFile, served: Served, progress: Callable[[float], None], 
         predictor.check(exam)
     progress(0.1)
     finding = served.cascade.predict(exam, lambda share: progress(0.1 + share * (0.6 if maps else 0.85)))
+    maps = maps and not predictor.of_volumes
     where = _maps(predictor, exam, finding, lambda share: progress(0.7 + share * 0.25)) if maps else None
     return Answer(exam, finding, served, where, time.monotonic() - started, drawn)
 

@@ -214,3 +214,29 @@ def test_a_depth_that_the_network_cannot_halve_and_a_split_of_slices_are_refused
         experiment.train(replace(RECIPE, planes=5), place.cohort)
     with pytest.raises(DataError, match="deals slices, and volumes are learnt from whole exams"):
         experiment.train(replace(RECIPE, split="slice-fold-1-of-2"), place.cohort)
+
+
+def test_the_page_answers_a_zip_of_an_exam_with_labels_and_without_a_map(place, tmp_path):
+    import io
+    import zipfile
+
+    from brain_tumor.data import nifti
+    from brain_tumor.data.memory import MemoryFile
+    from brain_tumor.inference import explain
+    from brain_tumor.serve import answers
+    from brain_tumor.serve.served import load
+
+    folder, stream = place.cohort.cases[0].sources[0].parent, io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.write(path, path.name)
+    served = load(str(place.run.path))
+    answer = answers.answer(MemoryFile("exam.zip", stream.getvalue()), served, lambda _share: None, drawn=True)
+    assert answer.maps is None and answer.core.shape == (8, 32, 32)
+    (tmp_path / "m.nii.gz").write_bytes(answer.mask_nifti())
+    planes = nifti.read(tmp_path / "m.nii.gz", lambda _shape: None).planes
+    depths = answer.finding.outline.depths(0.5)
+    assert np.array_equal(planes[:, ::-1, ::-1], np.array([0, 2, 1, 3])[depths])
+    assert answer.sprite.count == 8 and answer.to_json()["exam"]["slices"] == 8
+    with pytest.raises(ModelError, match="maps are made of networks of slices"):
+        explain.explain(served.predictor, answer.exam)
