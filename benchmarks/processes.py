@@ -3,8 +3,9 @@
     .venv/bin/python benchmarks/processes.py [--rounds 2] [--steps 12] [--size 128] [--json measured/processes.json]
 
 Both train the same recipe on JAX, each process with the same batch of its own, and rounds of the two take turns. Efficiency is
-the slices a second of two processes over twice those of one. What a step of two takes longer is communication, here over the loopback
-device. From it, and from the size of the weights, a model says what more hosts would give. It is a model, not a measurement.
+the slices a second of two processes over twice those of one. What a step of two takes longer is communication, here over the
+loopback device. From it, and from the size of the weights, a model says what more hosts would give. It is a model, not a
+measurement.
 """
 
 import argparse
