@@ -20,7 +20,8 @@ GIGABYTE = 10**9
 
 def cohort(n_slices, reader=open_phantom):
     """What is asked of a cohort here."""
-    return SimpleNamespace(n_slices=n_slices, sequences=("pre", "flair", "post"), cases=(SimpleNamespace(reader=reader),))
+    cases = (SimpleNamespace(reader=reader),)
+    return SimpleNamespace(n_slices=n_slices, sequences=("pre", "flair", "post"), regions=("tumour",), cases=cases)
 
 
 LARGE = cohort(3929)
@@ -38,7 +39,7 @@ def machine(monkeypatch):
         monkeypatch.setattr(capacity, "usable_cores", lambda: cores)
         monkeypatch.setattr(capacity, "available_memory", lambda: memory)
         monkeypatch.setattr(capacity.backend, "machine", lambda: {"accelerators": list(accelerators)})
-        monkeypatch.setattr(capacity, "training_memory", lambda recipe, sequences: 2 * GIGABYTE)
+        monkeypatch.setattr(capacity, "training_memory", lambda recipe, *_shape: 2 * GIGABYTE)
 
     return of
 
@@ -62,7 +63,7 @@ def test_as_many_as_cores_and_memory_hold_but_one_on_an_accelerator(machine, cor
 
 def test_the_largest_of_several_trainings_decides(machine, monkeypatch):
     machine(4, 7 * GIGABYTE)
-    monkeypatch.setattr(capacity, "training_memory", lambda recipe, sequences: recipe.batch_size // 8 * GIGABYTE)
+    monkeypatch.setattr(capacity, "training_memory", lambda recipe, *_shape: recipe.batch_size // 8 * GIGABYTE)
     assert capacity.workers([replace(RECIPES[0], batch_size=size) for size in (8, 16, 24, 8)], LARGE) == 2
 
 

@@ -128,7 +128,7 @@ def test_every_function_that_draws_pixels_is_called_show():
     }
     assert {name for name in figures.__all__ if name.startswith("show_")} == drawn_from_pixels - {"best_median_worst"}
     assert drawn_from_pixels == {
-        "show_gallery", "show_picture", "show_sequences", "show_case", "show_predictions", "show_errors",
+        "show_gallery", "show_picture", "show_sequences", "show_case", "show_predictions", "show_errors", "show_exam",
         "best_median_worst",
     }  # fmt: skip
 

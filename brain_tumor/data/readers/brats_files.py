@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from brain_tumor.data import labels, nifti, sequences
+from brain_tumor.data import labels, nifti, sequences, tree
 from brain_tumor.data.cohort import FLAIR, Spacing
 from brain_tumor.data.readers import metaimage
 from brain_tumor.errors import DataError
@@ -109,7 +109,8 @@ def from_json(values: dict) -> Exam:
 def _of_names(folder: Path) -> list[Exam]:
     """Exams whose files say in their names what they hold."""
     groups: dict[tuple[Path, str], dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    for path in sorted(path for path in folder.rglob("*") if path.name.lower().endswith(ENDINGS) and path.is_file()):
+    everything = [path for paths in tree.walk(folder).folders.values() for path in paths]
+    for path in sorted(path for path in everything if path.name.lower().endswith(ENDINGS)):
         kind = TRUTH if sequences.is_labels(path) else sequences.kind_of_file(path)
         if kind is None:
             continue
@@ -156,9 +157,7 @@ def _of_decathlon(images: Path) -> list[Exam]:
     """Exams in ``imagesTr``, four channels in a file or a file a channel, with their segmentations in ``labelsTr``."""
     by_channel: dict[str, dict[str, Path]] = defaultdict(dict)
     whole: dict[str, Path] = {}
-    for path in sorted(images.iterdir()):
-        if not nifti.is_nifti(path) or path.name.startswith("."):
-            continue
+    for path in filter(nifti.is_nifti, tree.contents(images)):
         of_channel = CHANNEL.fullmatch(nifti.stem(path))
         if of_channel and int(of_channel[2]) < len(OF_DECATHLON):
             by_channel[of_channel[1]][OF_DECATHLON[int(of_channel[2])]] = path

@@ -22,11 +22,12 @@ from brain_tumor.report.figures.evaluation import (
     plot_spread,
     plot_subgroups,
 )
-from brain_tumor.report.figures.regions import plot_agreement, plot_regions, show_exam
+from brain_tumor.report.figures.regions import plot_agreement, plot_regions
 from brain_tumor.report.figures.scores import plot_case_scores, plot_dice_by_area, plot_protocols
 from brain_tumor.report.figures.slices import (
     best_median_worst,
     show_case,
+    show_exam,
     show_gallery,
     show_picture,
     show_predictions,

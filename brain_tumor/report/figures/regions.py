@@ -1,48 +1,15 @@
-"""Pictures and plots of nested regions: the sequences of one patient with them, and what a network scores in each."""
+"""Nested regions: their colours, what a network scores in each, and how far several segmentations agree."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.patches import Patch
 
 from brain_tumor.data import labels
-from brain_tumor.data.cache import Store
-from brain_tumor.data.cohort import title_of
-from brain_tumor.report.figures.drawing import GREY, INK, ORANGE, PURPLE, SERIES, SKY, WIDTH_INCHES, Drawing, tidy
+from brain_tumor.report.figures.drawing import GREY, INK, ORANGE, PURPLE, SERIES, SKY, Drawing, tidy
 
 COLOURS = (SKY, ORANGE, PURPLE)  # of regions, the outermost first
 OPACITY = 0.65
-PANEL_TITLE_INCHES = 0.55
-
-
-def show_exam(store: Store, case_id: str, number: int | None = None) -> Drawing:
-    """One slice in all its sequences, and the expert's regions over the reference sequence (row 001.11).
-
-    Args:
-        number: the slice, as the table of slices numbers it; None for the one with the largest tumour.
-    """
-    rows = store.rows_of(case_id)
-    row = rows.start + int(store.masks[rows].sum(axis=(1, 2)).argmax()) if number is None else None
-    row = int(store.rows_at(case_id, np.array(number))) if row is None else row
-    names = [*map(title_of, store.cohort.sequences), "expert's regions"]
-    phantom = store.cohort.phantom
-    alt = f"{'Phantom, not a patient. ' * phantom}One slice: {', '.join(names)}."
-    drawing = Drawing(WIDTH_INCHES / len(names) + PANEL_TITLE_INCHES, alt, "phantom" if phantom else "patients")
-    panels = drawing.subplots(1, len(names), squeeze=False)[0]
-    for axes, channel, name in zip(panels, [*range(len(names) - 1), store.cohort.reference], names, strict=True):
-        axes.imshow(store.images[row, ..., channel], cmap="gray", vmin=0, vmax=255)
-        axes.set_title(name, fontsize=9, color=INK)
-        axes.axis("off")
-    panels[-1].imshow(coloured(store.depths[row]))
-    handles = [
-        Patch(color=colour, label=f"{name}, {labels.TITLES.get(name, name)}")
-        for name, colour in zip(store.cohort.regions, COLOURS, strict=False)
-    ]
-    drawing.legend(handles=handles, loc="outside lower right", ncols=len(handles), fontsize=8.5, frameon=False)
-    if phantom:
-        drawing.text(0.005, 0.02, "phantom, not a patient", fontsize=8.5, color=INK)
-    return drawing
 
 
 def coloured(depths: np.ndarray) -> np.ndarray:

@@ -8,13 +8,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
+from brain_tumor.data import labels
 from brain_tumor.data.cache import Store
 from brain_tumor.data.cohort import title_of
 from brain_tumor.evaluation import overlap
 from brain_tumor.report.figures.drawing import INK, PREDICTED, TRUTH, WIDTH_INCHES, Drawing, patient_label
+from brain_tumor.report.figures.regions import COLOURS, coloured
 
 TITLE_INCHES = 0.25
+LEGEND_INCHES = 0.55  # with a title
 MONTAGE_COLUMNS, MIN_COLUMNS = 8, 3
 
 
@@ -48,6 +52,35 @@ def show_sequences(store: Store, case_id: str, number: int) -> Drawing:
     for axes, channel, name in zip(panels, range(len(names)), names, strict=False):
         _draw(axes, store.images[row, ..., channel], name)
     _draw(panels[-1], store.images[row, ..., store.cohort.reference], "expert outline", truth=store.masks[row])
+    return drawing
+
+
+def show_exam(store: Store, case_id: str, number: int | None = None) -> Drawing:
+    """One slice in all its sequences, and the expert's regions over the reference sequence (row 001.11).
+
+    Args:
+        number: the slice, as the table of slices numbers it; None for the one with the largest tumour.
+    """
+    rows = store.rows_of(case_id)
+    row = rows.start + int(store.masks[rows].sum(axis=(1, 2)).argmax()) if number is None else None
+    row = int(store.rows_at(case_id, np.array(number))) if row is None else row
+    names = [*map(title_of, store.cohort.sequences), "expert's regions"]
+    phantom = store.cohort.phantom
+    alt = f"{'Phantom, not a patient. ' * phantom}One slice: {', '.join(names)}."
+    drawing = Drawing(WIDTH_INCHES / len(names) + LEGEND_INCHES, alt, "phantom" if phantom else "patients")
+    panels = drawing.subplots(1, len(names), squeeze=False)[0]
+    for axes, channel, name in zip(panels, [*range(len(names) - 1), store.cohort.reference], names, strict=True):
+        axes.imshow(store.images[row, ..., channel], cmap="gray", vmin=0, vmax=255)
+        axes.set_title(name, fontsize=9, color=INK)
+        axes.axis("off")
+    panels[-1].imshow(coloured(store.depths[row]))
+    handles = [
+        Patch(color=colour, label=f"{name}, {labels.TITLES.get(name, name)}")
+        for name, colour in zip(store.cohort.regions, COLOURS, strict=False)
+    ]
+    drawing.legend(handles=handles, loc="outside lower right", ncols=len(handles), fontsize=8.5, frameon=False)
+    if phantom:
+        drawing.text(0.005, 0.02, "phantom, not a patient", fontsize=8.5, color=INK)
     return drawing
 
 
