@@ -51,27 +51,35 @@ def facts_of(process):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """What one process, two devices and two processes made of the same recipe: facts and weights."""
-    homes = {name: tmp_path_factory.mktemp(name) for name in ("alone", "devices", "processes")}
+    """What one process and two processes made of the same recipe: facts and weights."""
+    homes = {name: tmp_path_factory.mktemp(name) for name in ("alone", "processes")}
     first = start(homes["alone"], 4, 2)
     facts = {"alone": [facts_of(first)]}
-    for name in ("devices", "processes"):  # the phantom is drawn and resized once
-        shutil.copytree(homes["alone"] / "data", homes[name] / "data")
+    shutil.copytree(homes["alone"] / "data", homes["processes"] / "data")  # the phantom is drawn and resized once
     port = free_port()
     pair = [start(homes["processes"], 4, 2, rank=rank, processes=2, port=port) for rank in (0, 1)]
     facts["processes"] = [facts_of(process) for process in pair]
-    facts["devices"] = [facts_of(start(homes["devices"], 4, 2, devices=2))]
     return facts, {name: np.load(home / "weights.npy") for name, home in homes.items()}
 
 
-@pytest.mark.parametrize("name", ["devices", "processes"])
-def test_they_learn_what_one_process_learns(trained, name):
-    facts, weights = trained
-    assert [each["devices"] for each in facts[name]] == [2] * len(facts[name])
-    for each in facts[name]:
+def assert_alike(facts, alone, weights):
+    for each in facts:
+        assert each["devices"] == 2
         for measure in ("loss", "dice", "validation_loss", "validation_dice"):
-            np.testing.assert_allclose(each["history"][measure], facts["alone"][0]["history"][measure], atol=1e-5)
-    np.testing.assert_allclose(weights[name], weights["alone"], atol=1e-5)
+            np.testing.assert_allclose(each["history"][measure], alone["history"][measure], atol=1e-5)
+    np.testing.assert_allclose(*weights, atol=1e-5)
+
+
+def test_two_processes_learn_what_one_learns(trained):
+    facts, weights = trained
+    assert_alike(facts["processes"], facts["alone"][0], (weights["processes"], weights["alone"]))
+
+
+@pytest.mark.long
+def test_two_devices_of_a_process_learn_what_one_learns(trained, tmp_path):
+    facts, weights = trained
+    shared = facts_of(start(tmp_path, 4, 2, devices=2))
+    assert_alike([shared], facts["alone"][0], (np.load(tmp_path / "weights.npy"), weights["alone"]))
 
 
 def test_each_row_of_a_batch_is_made_by_one_process(trained):
