@@ -45,6 +45,7 @@ def place(tmp_path_factory):
         yield Place(folder)
 
 
+@pytest.mark.backend
 def test_a_run_scores_every_region_with_interval_and_floor(place):
     table = pd.read_csv(place.run.path / scoring.REGION_SCORES)
     assert set(table.region) == {"WT", "TC", "ET"} and table.value.notna().all()
@@ -73,6 +74,7 @@ def test_its_page_has_a_section_of_regions(place):
     assert len(parts[volumes_page.REGIONS].table) == 15
 
 
+@pytest.mark.backend
 def test_the_folder_alone_predicts_the_stored_bits(place):
     predictor = Predictor.load(place.run.path)
     assert predictor.of_volumes and predictor.by_exam and predictor.outlines and predictor.regions == ["WT", "TC", "ET"]
