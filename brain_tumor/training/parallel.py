@@ -126,6 +126,14 @@ def share() -> tuple[int, int]:
     return jax.process_index(), jax.process_count()
 
 
+def wait() -> None:
+    """Wait until every process is here, so that none reads what the first one has not written yet."""
+    if share()[1] > 1:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices("brain-tumor")
+
+
 def check_batch(size: int) -> None:
     """Refuse a batch that the devices cannot share evenly.
 
