@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from brain_tumor.data import splits
+from brain_tumor.data import labels, splits
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.splits import Split
 from brain_tumor.errors import DataError
@@ -33,14 +33,11 @@ def parts(recipe: Recipe, store: Store, split: Split) -> Callable[[int], dict[st
     volumes = {part: _volumes(recipe, working, areas, split, part) for part in splits.PARTS}
     size = (recipe.planes, recipe.patch, recipe.patch)
 
-    def of_epoch(epoch: int) -> dict[str, SliceArrays]:
-        numbers = {"train": epoch, "validation": patches.VALIDATION, "test": patches.VALIDATION}
-        return {
-            part: patches.draw(of_part, size, recipe.patches, recipe.foreground, [recipe.seed, numbers[part], len(size)])
-            for part, of_part in volumes.items()
-        }
+    def drawn(part: str, number: int) -> SliceArrays:
+        return patches.draw(volumes[part], size, recipe.patches, recipe.foreground, [recipe.seed, number, len(size)])
 
-    return of_epoch
+    same = {part: drawn(part, patches.VALIDATION) for part in splits.PARTS if part != "train"}
+    return lambda epoch: same | {"train": drawn("train", epoch)}
 
 
 def evaluate(part: Part, again: bool) -> Result:
@@ -95,7 +92,7 @@ def _floors(part: Part, names: Sequence[str]) -> pd.DataFrame:
     """The counts of what predictors that read no image say of every region."""
     store, tables = part.store, []
     for place, region in enumerate(names):
-        masks = (store.depths > place).astype(np.uint8)
+        masks = labels.region(store.depths, place)
         rows = store.slices.iloc[part.rows]
         for floor, predicted in floors.segmentation(store.slices, masks, part.train_rows, part.rows).items():
             if predicted is not None:

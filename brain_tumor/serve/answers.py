@@ -170,8 +170,9 @@ class Answer:
 
         Of a network that tells several regions apart it holds the labels of BraTS 2023.
         """
-        depths = self.finding.outline.depths(self.served.predictor.threshold)
-        planes = self.finding.masks if self.core is None else labels.labels(depths, labels.CONVENTIONS["2023"])
+        outline, planes = self.finding.outline, self.finding.masks
+        if outline.inner is not None:
+            planes = labels.labels(outline.depths(self.served.predictor.threshold), labels.CONVENTIONS["2023"])
         return nifti.mask_bytes(planes, self.exam.spacing_mm, self.exam.grid)
 
     @property

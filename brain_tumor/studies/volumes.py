@@ -59,7 +59,7 @@ def agreement(folder: Path, convention: str, region: int = 0) -> tuple[pd.DataFr
     masks, refusals = {}, []
     for path in sorted(folder.glob("*.nii.gz")):
         try:
-            volume = brats.read_file(path, channels=False)
+            volume = brats.read_labels(path)
             meaning = labels.tell(labels.values_of(volume.planes, path.name), path.name, (convention,))
             masks[path.name.removesuffix(".nii.gz")] = labels.depths(volume.planes, meaning) > region
         except brats.DataError as error:

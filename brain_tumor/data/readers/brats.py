@@ -140,18 +140,13 @@ def read_exam(exam: Exam, choices: Choices) -> Scans:
     return Scans(np.stack(images, axis=-1), depths, grid, convention)
 
 
-def read_file(path: Path, channels: bool = True) -> nifti.Volume:
-    """A NIfTI or MetaImage volume; its size is checked before a voxel is read.
-
-    Args:
-        channels: of False, the planes have no channel axis: it is a segmentation.
+def read_labels(path: Path) -> nifti.Volume:
+    """A segmentation, whose planes ``(Z, H, W)`` have no channel axis.
 
     Raises:
-        DataError: as of :func:`brain_tumor.data.readers.volume.read_volume`.
+        DataError: as of :func:`brain_tumor.data.readers.volume.read_volume`; or several numbers a voxel.
     """
     volume = read_volume(path)
-    if channels:
-        return volume
     if volume.planes.shape[-1] != 1:
         raise DataError(f"{path}: {volume.planes.shape[-1]} channels, expected a segmentation with one number a voxel")
     return replace(volume, planes=volume.planes[..., 0])
@@ -161,11 +156,11 @@ def _volumes(exam: Exam) -> dict[str, nifti.Volume]:
     """The volume of each sequence that there is, one channel each."""
     if exam.channels:
         path = next(iter(exam.images.values()))
-        volume = read_file(path)
+        volume = read_volume(path)
         if volume.planes.shape[-1] != len(exam.channels):
             raise DataError(f"{path}: {volume.planes.shape[-1]} channels, expected {', '.join(exam.channels)}")
         return {name: replace(volume, planes=volume.planes[..., [place]]) for place, name in enumerate(exam.channels)}
-    volumes = {name: read_file(path) for name, path in exam.images.items()}
+    volumes = {name: read_volume(path) for name, path in exam.images.items()}
     for name, volume in volumes.items():
         if volume.planes.shape[-1] != 1:
             raise DataError(f"{exam.images[name]}: {volume.planes.shape[-1]} channels, expected one")
@@ -189,7 +184,7 @@ def _truth(exam: Exam, onto: nifti.Volume, choices: Choices) -> tuple[np.ndarray
     """In how many regions each voxel lies, and the convention in which the file says so."""
     if exam.truth is None:
         return None, None
-    volume = read_file(exam.truth, channels=False)
+    volume = read_labels(exam.truth)
     values = labels.values_of(volume.planes, exam.truth)
     convention = labels.tell(values, exam.truth, (choices.labels,) if choices.labels else exam.conventions)
     if volume.lies_like(onto):

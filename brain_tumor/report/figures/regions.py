@@ -12,12 +12,10 @@ COLOURS = (SKY, ORANGE, PURPLE)  # of regions, the outermost first
 OPACITY = 0.65
 
 
-def coloured(depths: np.ndarray) -> np.ndarray:
+def coloured(depths: np.ndarray, opacity: float = OPACITY) -> np.ndarray:
     """``(H, W, 4)`` float: the colour of the innermost region of each pixel of ``depths (H, W)``; clear where there is none."""
-    palette = np.zeros((len(COLOURS) + 1, 4))
-    for depth, colour in enumerate(COLOURS, 1):
-        palette[depth] = (*(part / 255 for part in bytes.fromhex(colour[1:])), OPACITY)
-    return palette[np.minimum(depths, len(COLOURS))]
+    colours = [(*(part / 255 for part in bytes.fromhex(colour[1:])), opacity) for colour in COLOURS]
+    return np.array([(0.0,) * 4, *colours])[np.minimum(depths, len(COLOURS))]
 
 
 def plot_regions(scores: Mapping[str, pd.DataFrame], measure: str = "Dice, patient mean") -> Drawing:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from brain_tumor.data import labels
 from brain_tumor.report.figures.drawing import PIXELS_MIME
-from brain_tumor.report.figures.regions import COLOURS
+from brain_tumor.report.figures.regions import COLOURS, coloured
 
 ALPHA = 120  # of 255
 SCALE = 320  # pixels a slice is shown at, a side
@@ -54,7 +54,9 @@ class Browser:
         height, width = self.images.shape[1:]
         columns = math.ceil(math.sqrt(len(self.images)))
         sheets = {"slices": _uri(_sheet(self.images, columns), "JPEG")}
-        sheets |= {name: _uri(_coloured(_sheet(depths, columns)), "PNG") for name, depths in self.layers.items()}
+        sheets |= {
+            name: _uri(_to_bytes(coloured(_sheet(depths, columns), ALPHA / 255)), "PNG") for name, depths in self.layers.items()
+        }
         key = "v" + sha256("".join(sheets.values()).encode()).hexdigest()[:8]
         factor = SCALE / max(height, width)
         size = f"{round(width * factor)}px;height:{round(height * factor)}px"
@@ -103,12 +105,9 @@ def _sheet(planes: np.ndarray, columns: int) -> np.ndarray:
     return padded.reshape(rows, columns, *planes.shape[1:]).swapaxes(1, 2).reshape(rows * planes.shape[1], -1)
 
 
-def _coloured(depths: np.ndarray) -> np.ndarray:
-    """``(H, W, 4)`` uint8: the colour of the innermost region, half transparent."""
-    palette = np.zeros((256, 4), np.uint8)
-    for depth, colour in enumerate(COLOURS, 1):
-        palette[depth] = (*bytes.fromhex(colour[1:]), ALPHA)
-    return palette[depths]
+def _to_bytes(colours: np.ndarray) -> np.ndarray:
+    """Shares of 1 as uint8."""
+    return np.rint(255 * colours).astype(np.uint8)
 
 
 def _uri(pixels: np.ndarray, kind: str) -> str:

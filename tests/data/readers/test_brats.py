@@ -166,7 +166,7 @@ def test_other_grids_are_refused_or_resampled(tmp_path):
     assert "--resample-to flair" in str(refusal.value)
     scans = read_exam(exam, Choices(resample_to="t2f"))
     assert scans.images.shape == (5, 18, 20, 4)
-    there, own = scans.images[:, ::2, ::2, 0].astype(int), brats.read_file(tmp_path / "x" / "t1n.nii.gz")
+    there, own = scans.images[:, ::2, ::2, 0].astype(int), brats.read_volume(tmp_path / "x" / "t1n.nii.gz")
     expected = brats.images_of(own)[:, ::-1, ::-1, 0]
     assert np.abs(there[:, :, 1:] - expected[:, :, 1:]).mean() < 40  # voxels of one place, between which it is linear
     small = read_exam(exam, Choices(resample_to="t1n"))
