@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from brain_tumor.evaluation import intervals
+from brain_tumor.records import lookup
 from brain_tumor.studies.ingredients import figures, final, peers
 
 
@@ -50,3 +51,23 @@ def test_each_patient_is_drawn_with_and_without_the_hospital(cases):
     drawing = figures.plot_gap(cases, cases.assign(dice=cases.dice - 0.1))
     assert "-0.100" in drawing.alt
     assert [text.get_text() for text in drawing.axes[0].get_legend().get_texts()] == ["CS, -0.100", "DU, -0.100"]
+
+
+def test_rungs_are_told_from_their_records_without_data_or_network():
+    paths = {path.name: path for path in lookup.all_records() if (path / final.AT_SIZE.format(128)).is_file()}
+    runs = {name: lookup.Record(path) for name, path in paths.items()}
+    scores = final.rung_scores(runs, None, 128)
+    assert runs and scores.run.tolist() == [name for name in runs for _ in range(2)]
+    for name, path in paths.items():
+        of_slices, of_patients = (row for _, row in scores[scores.run == name].iterrows())
+        assert (of_slices.protocol, of_slices["size"]) == (final.SLICES, 128)
+        assert (of_patients.protocol, of_patients["size"]) == (final.PATIENTS, 256)
+        assert of_patients.dice == pytest.approx(pd.read_csv(path / "cases.csv").dice.mean())
+        working = pd.read_csv(path / "scores.csv").set_index(["protocol", "size"]).loc[(final.SLICES, 192)]
+        assert of_slices.dice == pytest.approx(working.dice, abs=0.01)  # another size, the same masks
+        assert of_slices.floor == pytest.approx(working.floor)  # no slice becomes empty or full by being resized
+    table = final.rung_table(scores)
+    assert list(table.index) == list(runs)
+    drawing = figures.plot_rungs(scores, {final.SLICES: ("source 004", 0.868)})
+    assert f"{scores.dice[scores.protocol == final.PATIENTS].max():.3f}" in drawing.alt
+    assert "source 004, 0.868" in [text.get_text() for text in drawing.axes[0].texts]

@@ -1,7 +1,7 @@
-"""The recipe that the ingredients led to, out of fold: all patients, those who chose nothing, and each hospital left out."""
+"""The recipe that the ingredients led to: each rung on test patients, all patients out of fold, and each hospital left out."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,13 +9,15 @@ import pandas as pd
 from brain_tumor.data import intensity
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.evaluation import intervals, overlap, scoring, wording
+from brain_tumor.evaluation import intervals, overlap, protocols, scoring, wording
 from brain_tumor.evaluation.intervals import Comparison
 from brain_tumor.experiments import run as experiment, segmentation
+from brain_tumor.records import lookup, records
 from brain_tumor.report import tables
 from brain_tumor.training.runs import RunFolder
 
 AT_SIZE = "counts_at_{}.csv"  # beside a run's other tables, so that its record has it too
+SLICES, PATIENTS = "slice, empty = 1", "patient mean"  # source 004's Dice, and ours
 ALL, CHOSE, APART = "all patients", "who chose the recipe", "who chose nothing"
 
 
@@ -74,6 +76,42 @@ def counts_at(run: RunFolder, cohort: Cohort, size: int) -> pd.DataFrame:
             counted.append(overlap.count(planes, masks[rows], part.recipe.threshold).assign(**where))
         scoring.write({name: pd.concat(counted)[list(overlap.COLUMNS)]}, run.path)
     return scoring.read_counts(run.path, name)
+
+
+def rung_scores(runs: Mapping[str, RunFolder], cohort: Cohort, size: int) -> pd.DataFrame:
+    """What each rung reached on its test part: the Dice over slices at ``size``, and the patient mean at native size.
+
+    Args:
+        runs: what to call it -> the scored run, or its record.
+        size: at which slices are counted.
+
+    Returns:
+        Two rows a run: ``run, protocol, size, dice, low, high, floor, minutes``, minutes of training.
+    """
+    rows = []
+    for name, run in runs.items():
+        native = records.scores_of(run.path)
+        native = native[native["size"] == native["size"].max()].assign(protocol_at=PATIENTS)
+        smaller = protocols.score(counts_at(run, cohort, size)).assign(protocol_at=SLICES)
+        scores = pd.concat([smaller, native])
+        scores = scores[scores.protocol == scores.protocol_at]
+        rows.append(scores.assign(run=name, minutes=lookup.run_facts(run.path)["training_seconds"] / 60))
+    return pd.concat(rows, ignore_index=True)[["run", "protocol", "size", "dice", "low", "high", "floor", "minutes"]]
+
+
+def rung_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """:func:`rung_scores` in words, a row a run."""
+    return tables.worded(
+        {
+            "rung": name,
+            "minutes": f"{rows.minutes.iloc[0]:.0f}",
+            **{
+                f"{row.protocol}, {row.size} px": f"{row.dice:.3f} ({row.low:.3f} to {row.high:.3f}), floor {row.floor:.3f}"
+                for row in rows.itertuples()
+            },
+        }
+        for name, rows in scores.groupby("run", sort=False)
+    )
 
 
 def gap(within: pd.DataFrame, left_out: pd.DataFrame) -> Comparison:
