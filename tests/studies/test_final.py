@@ -1,5 +1,7 @@
 """The final recipe out of fold: groups of patients, the gap of a hospital left out, and what others report."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,6 +68,8 @@ def test_rungs_are_told_from_their_records_without_data_or_network():
         working = pd.read_csv(path / "scores.csv").set_index(["protocol", "size"]).loc[(final.SLICES, 192)]
         assert of_slices.dice == pytest.approx(working.dice, abs=0.01)  # another size, the same masks
         assert of_slices.floor == pytest.approx(working.floor)  # no slice becomes empty or full by being resized
+    assert final.times_scored(SimpleNamespace(name="lgg"), "source-004") >= len(runs)
+    assert final.times_scored(SimpleNamespace(name="lgg"), "no such split") == 0
     table = final.rung_table(scores)
     assert list(table.index) == list(runs)
     drawing = figures.plot_rungs(scores, {final.SLICES: ("source 004", 0.868)})

@@ -114,6 +114,12 @@ def rung_table(scores: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def times_scored(cohort: Cohort, split: str) -> int:
+    """How many recorded networks were scored on the test part of a split: the more, the less unseen it is."""
+    facts = [lookup.run_facts(path) for path in lookup.all_records()]
+    return sum((each["recipe"]["cohort"], each["recipe"]["split"]) == (cohort.name, split) for each in facts)
+
+
 def gap(within: pd.DataFrame, left_out: pd.DataFrame) -> Comparison:
     """What a patient loses when no patient of the same hospital was learnt from: left out minus within, paired.
 
