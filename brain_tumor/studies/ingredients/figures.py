@@ -103,6 +103,7 @@ def plot_rungs(scores: pd.DataFrame, marks: Mapping[str, tuple[str, float]]) -> 
             )
         axes.set_yticks(places, rows.run)
         axes.set_xlim(0, 1)
+        axes.set_ylim(-0.6, len(rows) - 0.4)
     drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", frameon=False, fontsize=8.5, ncols=3)
     return drawing
 

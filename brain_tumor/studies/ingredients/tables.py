@@ -55,13 +55,18 @@ def _difference(row: pd.Series) -> str:
     return f"{row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
 
 
-def plan_table(plan: Plan, ingredients: Sequence[Ingredient]) -> pd.DataFrame:
+def base_in_words(plan: Plan) -> str:
+    """The recipe that ingredients are laid onto."""
+    return f"The base: {_in_words(plan.base)}."
+
+
+def plan_table(ingredients: Sequence[Ingredient]) -> pd.DataFrame:
     """A row an ingredient: what it changes, what it is laid onto, where it comes from."""
     return tables.worded(
         {
             "ingredient": item.name,
             "onto": item.onto or "–",
-            "changes": _in_words(item.changes if item.onto else plan.base) or f"{item.reconstructs} epochs of filling in",
+            "changes": (_in_words(item.changes) or f"{item.reconstructs} epochs of filling in") if item.onto else "–",
             "where it comes from": item.source or "–",
         }
         for item in ingredients
