@@ -1,14 +1,16 @@
 """How well training scales over processes: one process on one core against two processes on a core each, in one sitting.
 
-    .venv/bin/python benchmarks/processes.py [--rounds 2] [--steps 12] [--size 128] [--json measured/processes.json]
+    .venv/bin/python benchmarks/processes.py [--rounds 2] [--steps 12] [--batch 8 --batch 64] [--json measured/processes.json]
 
 Both train the same recipe on JAX, each process with the same batch of its own, and rounds of the two take turns. Efficiency is
 the slices a second of two processes over twice those of one. What a step of two takes longer is communication, here over the
-loopback device. From it, and from the size of the weights, a model says what more hosts would give. It is a model, not a
+loopback device: a message for each gradient and some for each BatchNorm, as many whatever the batch. So efficiency grows with the
+batch of a process. From it, and from the size of the weights, a model says what more hosts would give. It is a model, not a
 measurement.
 """
 
 import argparse
+import itertools
 import json
 import os
 import socket
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 MODELS = ("unet-resnet18", "resunet")
-EACH = 8  # slices of a batch, a process
+BATCHES = (8, 64)  # slices of a process
 WARM = 2  # steps that compile
 HOSTS, GIGABITS = (2, 4, 8, 16), (10, 25, 100)
 BYTES = 4  # of a float32 gradient
@@ -33,7 +35,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def run(model: str, processes: int, steps: int, size: int) -> list[dict[str, Any]]:
+def run(model: str, batch: int, processes: int, steps: int, size: int) -> list[dict[str, Any]]:
     """Train a few steps in so many processes, each pinned to a core; what each measured."""
     port, cores = free_port(), sorted(os.sched_getaffinity(0))
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "NPROC": "1", "BRAIN_TUMOR_QUIET": "1"}
@@ -44,6 +46,8 @@ def run(model: str, processes: int, steps: int, size: int) -> list[dict[str, Any
             __file__,
             "--worker",
             model,
+            "--batch",
+            str(batch),
             "--steps",
             str(steps),
             "--size",
@@ -60,7 +64,7 @@ def run(model: str, processes: int, steps: int, size: int) -> list[dict[str, Any
     return [json.loads(answer.splitlines()[-1]) for answer in answers]
 
 
-def work(model: str, steps: int, size: int, core: int) -> None:
+def work(model: str, batch: int, steps: int, size: int, core: int) -> None:
     """One process: seconds of each step after the first ones, and how many weights the network has."""
     os.sched_setaffinity(0, {core})
     from brain_tumor.models.backend import load_keras
@@ -78,7 +82,7 @@ def work(model: str, steps: int, size: int, core: int) -> None:
     parallel.begin(world)
     cohort = open_phantom()
     recipe = SegmentationRecipe(
-        cohort="phantom", split="ratio-20", model=model, size=size, batch_size=EACH * world.processes, precision="float32"
+        cohort="phantom", split="ratio-20", model=model, size=size, batch_size=batch * world.processes, precision="float32"
     )
     with settings.fixed():
         store = open_store(cohort)
@@ -118,29 +122,33 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--batch", type=int, action="append", help=f"slices of a process; may repeat; {BATCHES} by default")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--worker", choices=MODELS, help=argparse.SUPPRESS)
     parser.add_argument("--core", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        work(options.worker, options.steps, options.size, options.core)
+        work(options.worker, options.batch[0], options.steps, options.size, options.core)
         return
     results = []
-    for model in MODELS:
+    for model, batch in itertools.product(MODELS, options.batch or BATCHES):
         rates: dict[int, list[float]] = {1: [], 2: []}
         weights = 0
         for _ in range(options.rounds):
             for processes, rate in rates.items():
-                measured = run(model, processes, options.steps, options.size)
+                measured = run(model, batch, processes, options.steps, options.size)
                 step = max(statistics.median(each["seconds"]) for each in measured)
-                rate.append(EACH * processes / step)
+                rate.append(batch * processes / step)
                 weights = measured[0]["weights"]
         alone, together = (statistics.median(rates[processes]) for processes in (1, 2))
         efficiency = together / (2 * alone)
-        row = {"model": model, "size": options.size, "batch a process": EACH, "weights": weights, "rates": rates}
-        row |= {"efficiency": round(efficiency, 3), "modelled": modelled(EACH / alone, 2 * EACH / together, weights)}
+        row = {"model": model, "size": options.size, "batch a process": batch, "weights": weights, "rates": rates}
+        row |= {"efficiency": round(efficiency, 3), "modelled": modelled(batch / alone, 2 * batch / together, weights)}
         results.append(row)
-        print(f"{model}: one process {alone:.1f} slices/s, two {together:.1f}, efficiency {efficiency:.2f}", flush=True)
+        print(
+            f"{model}, {batch} slices each: one process {alone:.1f} slices/s, two {together:.1f}, efficiency {efficiency:.2f}",
+            flush=True,
+        )
     if options.json:
         options.json.write_text(json.dumps({"processes": results}, indent=1) + "\n")
 
