@@ -23,7 +23,7 @@ def ladder(
     ] = 0,
     workers: resumable.Workers = None,
 ) -> None:
-    """Train and score the best segmentation that a budget allows; the same command again resumes."""
+    """Train and score the segmentation recipe of notebook 08 for a fixed number of steps; the same command again resumes."""
     load_keras()
     from brain_tumor.cli.console import print_sections
     from brain_tumor.data.opening import open_cohort

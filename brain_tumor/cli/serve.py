@@ -13,7 +13,9 @@ THREADS = 8  # that answer while others wait for their exams; one more predicts
 
 
 def serve(
-    model: str = typer.Option("", metavar="RUN", help="A run or a packed model; by default the best finished run here."),
+    model: str = typer.Option(
+        "", metavar="RUN", help="A run or a packed model; by default the finished run with the best test score."
+    ),
     host: str = typer.Option(LOOPBACK, help="The address to listen at; any but this machine's own wants a token."),
     port: int = typer.Option(8000, min=0, max=65535, help="0 for any free port."),
     token: str = typer.Option("", help="What every request must bring; 'new' draws one and prints it."),

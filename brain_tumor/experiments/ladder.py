@@ -13,8 +13,9 @@ from brain_tumor.errors import ModelError
 from brain_tumor.experiments.recipe import SegmentationRecipe, from_options
 from brain_tumor.experiments.run import make_split
 
-# What gained on the training patients of source-004, out of fold (notebook 08): brightness measured inside the head, as many
-# slices with tumour as without, lesions of other patients, 192 px, and a longer training. Two networks learn side by side.
+# From notebook 08, out of fold on the training patients of source-004: as many slices with tumour as without, 192 px and a longer
+# training gain for sure, brightness measured inside the head and lesions of other patients perhaps. Two networks learn side by
+# side, which was not judged by itself.
 RECIPE: Mapping[str, Any] = {
     "model": "resunet",
     "size": 192,
@@ -48,10 +49,10 @@ class Rung:
 RUNGS = {
     rung.name: rung
     for rung in (
-        Rung("ladder-15m", 3600, RECIPE, "about 15 minutes of two quiet cores"),
-        Rung("ladder-1h", 11000, RECIPE, "about 50 minutes of two quiet cores"),
+        Rung("ladder-15m", 3600, RECIPE, "3,600 steps of each network: 15 to 17 minutes of two cores"),
+        Rung("ladder-1h", 11000, RECIPE, "11,000 steps of each network: 50 to 90 minutes of two cores"),
         # Copies of lesions are made on the host, which an accelerator would wait for.
-        Rung("ladder-gpu", 22000, {**RECIPE, "copy_paste": 0.0}, "about 8 minutes of one H100, compiling included"),
+        Rung("ladder-gpu", 22000, {**RECIPE, "copy_paste": 0.0}, "22,000 steps of each network, for a GPU"),
     )
 }
 

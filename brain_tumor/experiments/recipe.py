@@ -88,7 +88,7 @@ class Recipe:
     precision: str = setting("auto", "auto measures the machine once.", choices=("auto", *PRECISIONS))
     seed: int = setting(0, "Initial weights, shuffling, augmentation.", low=0, high=LARGEST_SEED)
     weights: str = setting(
-        "none", "none, imagenet, mri4 (both of encoders), or a file that brain-tumor pretrain wrote.", since="0.2"
+        "none", "none, imagenet or mri4 (encoders), or a file of brain-tumor pretrain or model weights.", since="0.2"
     )
     channels: str = setting("sequences", "The channels that the network takes.", choices=CHANNELS, since="0.2")
     weight_average: float = setting(
