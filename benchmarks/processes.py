@@ -41,20 +41,8 @@ def run(model: str, batch: int, processes: int, steps: int, size: int) -> list[d
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "NPROC": "1", "BRAIN_TUMOR_QUIET": "1"}
     started = []
     for rank in range(processes):
-        words = [
-            sys.executable,
-            __file__,
-            "--worker",
-            model,
-            "--batch",
-            str(batch),
-            "--steps",
-            str(steps),
-            "--size",
-            str(size),
-            "--core",
-            str(cores[rank]),
-        ]
+        values = {"worker": model, "batch": batch, "steps": steps, "size": size, "core": cores[rank]}
+        words = [sys.executable, __file__, *(f"--{name}={value}" for name, value in values.items())]
         own = {"JOB_ADDRESSES": f"127.0.0.1:{port}", "NUM_PROCESSES": str(processes), "PROCESS_ID": str(rank)}
         variables = {f"KERAS_DISTRIBUTION_{name}": value for name, value in own.items()} if processes > 1 else {}
         started.append(subprocess.Popen(words, env=environment | variables, stdout=subprocess.PIPE, text=True))

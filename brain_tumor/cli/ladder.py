@@ -33,7 +33,9 @@ def ladder(
 
     opened = open_cohort(cohort)
     recipe = rungs.recipe(rung, opened, "fold-1-of-5" if unit else split, seed)
-    typer.echo(f"{rung}: {rungs.RUNGS[rung].needs}, {'a fold' if unit else 'scoring not counted'}")
+    budget = rungs.RUNGS[rung]
+    counted = "a fold" if unit else "scoring not counted"
+    typer.echo(f"{rung}: {budget.needs}, {counted}; {budget.steps:,} steps of each network")
     if unit:
         crossval.cross_validate(recipe, folds, unit, workers)
         return

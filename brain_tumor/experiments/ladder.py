@@ -37,7 +37,7 @@ class Rung:
         name: what the command line calls it.
         steps: of training, of each member.
         options: of the recipe (:func:`brain_tumor.experiments.recipe.Segmentation`).
-        needs: what it takes, in words.
+        needs: what its steps take, in words.
     """
 
     name: str
@@ -49,10 +49,10 @@ class Rung:
 RUNGS = {
     rung.name: rung
     for rung in (
-        Rung("ladder-15m", 3600, RECIPE, "3,600 steps of each network: 15 to 17 minutes of two cores"),
-        Rung("ladder-1h", 11000, RECIPE, "11,000 steps of each network: 50 to 90 minutes of two cores"),
+        Rung("ladder-15m", 3600, RECIPE, "15 to 17 minutes of two cores"),
+        Rung("ladder-1h", 11000, RECIPE, "50 to 90 minutes of two cores"),
         # Copies of lesions are made on the host, which an accelerator would wait for.
-        Rung("ladder-gpu", 22000, {**RECIPE, "copy_paste": 0.0}, "22,000 steps of each network, for a GPU"),
+        Rung("ladder-gpu", 22000, {**RECIPE, "copy_paste": 0.0}, "for a GPU"),
     )
 }
 

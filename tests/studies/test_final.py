@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brain_tumor import face
 from brain_tumor.evaluation import intervals
 from brain_tumor.records import lookup
+from brain_tumor.report.figures import plot_protocols
 from brain_tumor.studies.ingredients import figures, final, peers
 
 
@@ -57,8 +59,8 @@ def test_each_patient_is_drawn_with_and_without_the_hospital(cases):
 
 def test_rungs_are_told_from_their_records_without_data_or_network():
     paths = {path.name: path for path in lookup.all_records() if (path / final.AT_SIZE.format(128)).is_file()}
-    runs = {name: lookup.Record(path) for name, path in paths.items()}
-    scores = final.rung_scores(runs, None, 128)
+    runs = {name: face.Run(lookup.Record(path), None) for name, path in paths.items()}
+    scores = final.rung_scores(runs, 128)
     assert runs and scores.run.tolist() == [name for name in runs for _ in range(2)]
     for name, path in paths.items():
         of_slices, of_patients = (row for _, row in scores[scores.run == name].iterrows())
@@ -72,6 +74,6 @@ def test_rungs_are_told_from_their_records_without_data_or_network():
     assert final.times_scored(SimpleNamespace(name="lgg"), "no such split") == 0
     table = final.rung_table(scores)
     assert list(table.index) == list(runs)
-    drawing = figures.plot_rungs(scores, {final.SLICES: ("source 004", 0.868)})
+    drawing = plot_protocols(dict(list(scores.groupby("run", sort=False))), {final.SLICES: ("source 004", 0.868)})
     assert f"{scores.dice[scores.protocol == final.PATIENTS].max():.3f}" in drawing.alt
     assert "source 004, 0.868" in [text.get_text() for text in drawing.axes[0].texts]

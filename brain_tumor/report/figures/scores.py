@@ -11,11 +11,12 @@ from brain_tumor.report.figures.drawing import BLUE, GREY, INK, PALE, RED, SERIE
 WINDOWS = 8  # a running median spans an eighth of the slices, and at least as many
 
 
-def plot_protocols(scores: Mapping[str, pd.DataFrame]) -> Drawing:
+def plot_protocols(scores: Mapping[str, pd.DataFrame], marks: Mapping[str, tuple[str, float]] | None = None) -> Drawing:
     """Every Dice by its name: a dot with its 95 % interval a network, and a grey bar at its floor, which reads no image.
 
     Args:
-        scores: a network's label -> its rows of one size (:func:`brain_tumor.evaluation.protocols.score`).
+        scores: a network's label -> its rows (:func:`brain_tumor.evaluation.protocols.score`), the same protocols for each.
+        marks: a protocol -> who else reports such a number, and the number.
     """
     first = next(iter(scores.values()))
     words = "; ".join(
@@ -30,6 +31,13 @@ def plot_protocols(scores: Mapping[str, pd.DataFrame]) -> Drawing:
         axes.plot(table.dice, y, "o", color=colour, markersize=6, label=label)
     rows = np.arange(len(first))
     axes.vlines(first.floor, rows - 0.3, rows + 0.3, color=GREY, linewidth=3, label="floor: reads no image")
+    for row, protocol in enumerate(first.protocol):
+        if marks and protocol in marks:
+            who, value = marks[protocol]
+            axes.plot(value, row, "D", color=INK, markersize=5)
+            axes.annotate(
+                f"{who}, {value:.3f}", (value, row), (-7, 0), textcoords="offset points", ha="right", va="center", fontsize=8
+            )
     axes.set_yticks(range(len(first)), first.protocol, color=INK)
     axes.invert_yaxis()
     axes.set_xlim(-0.02, 1.02)

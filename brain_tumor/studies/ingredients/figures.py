@@ -1,7 +1,5 @@
 """What each ingredient gains, Adam at work, and the final recipe beside others, drawn."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
@@ -74,37 +72,6 @@ def plot_adam(steps: pd.DataFrame) -> Drawing:
     for axes in (left, right):
         axes.axhline(0, color=GREY, linewidth=0.6)
         axes.legend(frameon=False, fontsize=8)
-    return drawing
-
-
-def plot_rungs(scores: pd.DataFrame, marks: Mapping[str, tuple[str, float]]) -> Drawing:
-    """Each rung's Dice over slices and its patient mean, with interval and floor.
-
-    Args:
-        scores: of :func:`brain_tumor.studies.ingredients.final.rung_scores`.
-        marks: protocol -> who else reports such a number, and the number.
-    """
-    by_protocol = dict(list(scores.groupby("protocol", sort=False)))
-    best = {name: rows.loc[rows.dice.idxmax()] for name, rows in by_protocol.items()}
-    alt = "; ".join(f"{name}: best {row.dice:.3f} by {row.run}, floor {row.floor:.3f}" for name, row in best.items())
-    drawing = Drawing(1.5 + 0.35 * scores.run.nunique(), f"Dice of each rung on its test patients. {alt}.")
-    panels = drawing.subplots(1, len(by_protocol), sharey=True, squeeze=False)[0]
-    for axes, (name, rows) in zip(panels, by_protocol.items(), strict=True):
-        tidy(axes, f"Dice, {name}, {rows['size'].iloc[0]} px", grid="x")
-        places = np.arange(len(rows))
-        axes.hlines(places, rows.low, rows.high, color=PALE, linewidth=6, label="95 % interval over patients")
-        axes.plot(rows.dice, places, "o", color=BLUE, label="rung")
-        axes.plot(rows.floor, places, "|", color=GREY, markersize=11, markeredgewidth=2, label="floor: no image read")
-        if name in marks:
-            who, value = marks[name]
-            axes.axvline(value, color=RED, linewidth=1, linestyle="--")
-            axes.text(
-                value, 1.02, f"{who}, {value:.3f}", transform=axes.get_xaxis_transform(), ha="center", fontsize=8, color=RED
-            )
-        axes.set_yticks(places, rows.run)
-        axes.set_xlim(0, 1)
-        axes.set_ylim(-0.6, len(rows) - 0.4)
-    drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", frameon=False, fontsize=8.5, ncols=3)
     return drawing
 
 

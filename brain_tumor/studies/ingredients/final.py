@@ -12,12 +12,14 @@ from brain_tumor.data.cohort import Cohort
 from brain_tumor.evaluation import intervals, overlap, protocols, scoring, wording
 from brain_tumor.evaluation.intervals import Comparison
 from brain_tumor.experiments import run as experiment, segmentation
-from brain_tumor.records import lookup, records
+from brain_tumor.face import Run
+from brain_tumor.records import lookup
 from brain_tumor.report import tables
+from brain_tumor.studies.ingredients import answers
 from brain_tumor.training.runs import RunFolder
 
 AT_SIZE = "counts_at_{}.csv"  # beside a run's other tables, so that its record has it too
-SLICES, PATIENTS = "slice, empty = 1", "patient mean"  # source 004's Dice, and ours
+PATIENTS, SLICES = answers.PROTOCOLS  # ours, and source 004's Dice
 ALL, CHOSE, APART = "all patients", "who chose the recipe", "who chose nothing"
 
 
@@ -78,11 +80,11 @@ def counts_at(run: RunFolder, cohort: Cohort, size: int) -> pd.DataFrame:
     return scoring.read_counts(run.path, name)
 
 
-def rung_scores(runs: Mapping[str, RunFolder], cohort: Cohort, size: int) -> pd.DataFrame:
-    """What each rung reached on its test part: the Dice over slices at ``size``, and the patient mean at native size.
+def rung_scores(runs: Mapping[str, Run], size: int) -> pd.DataFrame:
+    """What each rung reaches on its test part: the Dice over slices at ``size``, and the patient mean at native size.
 
     Args:
-        runs: what to call it -> the scored run, or its record.
+        runs: what to call it -> the run, or its record.
         size: at which slices are counted.
 
     Returns:
@@ -90,12 +92,13 @@ def rung_scores(runs: Mapping[str, RunFolder], cohort: Cohort, size: int) -> pd.
     """
     rows = []
     for name, run in runs.items():
-        native = records.scores_of(run.path)
-        native = native[native["size"] == native["size"].max()].assign(protocol_at=PATIENTS)
-        smaller = protocols.score(counts_at(run, cohort, size)).assign(protocol_at=SLICES)
-        scores = pd.concat([smaller, native])
-        scores = scores[scores.protocol == scores.protocol_at]
-        rows.append(scores.assign(run=name, minutes=lookup.run_facts(run.path)["training_seconds"] / 60))
+        native = run.evaluate().values
+        scores = {
+            SLICES: protocols.score(counts_at(run.folder, run.cohort, size)),
+            PATIENTS: native[native["size"] == native["size"].max()],
+        }
+        about = {"run": name, "minutes": run.facts["training_seconds"] / 60}
+        rows += [table[table.protocol == protocol].assign(**about) for protocol, table in scores.items()]
     return pd.concat(rows, ignore_index=True)[["run", "protocol", "size", "dice", "low", "high", "floor", "minutes"]]
 
 
@@ -106,7 +109,7 @@ def rung_table(scores: pd.DataFrame) -> pd.DataFrame:
             "rung": name,
             "minutes": f"{rows.minutes.iloc[0]:.0f}",
             **{
-                f"{row.protocol}, {row.size} px": f"{row.dice:.3f} ({row.low:.3f} to {row.high:.3f}), floor {row.floor:.3f}"
+                f"{row.protocol}, {row.size} px": f"{row.dice:.3f} ({tables.interval(row)}), floor {row.floor:.3f}"
                 for row in rows.itertuples()
             },
         }
