@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from brain_tumor import files
+from brain_tumor.data import splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
@@ -27,11 +28,10 @@ SHARED = ("parameters", "precision", "encoder")
 
 
 def recorded_on(recipe: Recipe, cohort: Cohort, unit: str, folds: int | None) -> Path | None:
-    """The record of the cross-validation of this recipe on this cohort; None too where the number of folds is left open."""
-    if folds is None:
-        return None
-    recipe = experiment.on(recipe, cohort)
-    return lookup.find_crossval(recipe, unit, folds, cohort.name, open_store(cohort).data_hash)
+    """The record of the cross-validation of this recipe on this cohort; ``folds`` as of the cross-validation."""
+    recipe, store = experiment.on(recipe, cohort), open_store(cohort)
+    number = len(splits.fold_names(unit, folds, store.cases, store.slices))
+    return lookup.find_crossval(recipe, unit, number, cohort.name, store.data_hash)
 
 
 def fold_record(recipe: Recipe, data_hash: str) -> RunFolder | None:

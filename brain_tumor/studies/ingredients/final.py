@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor.data import intensity
-from brain_tumor.data.cache import open_store
+from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.evaluation import intervals, overlap, protocols, scoring, wording
 from brain_tumor.evaluation.intervals import Comparison
 from brain_tumor.experiments import run as experiment, segmentation
-from brain_tumor.face import Run
+from brain_tumor.face import Folds, Run
 from brain_tumor.records import lookup
 from brain_tumor.report import tables
 from brain_tumor.studies.ingredients import answers
@@ -26,6 +26,20 @@ ALL, CHOSE, APART = "all patients", "who chose the recipe", "who chose nothing"
 def worst_tenth(dice: pd.Series) -> float:
     """The mean of the tenth of patients who have the lowest Dice; of 95 patients, of ten."""
     return float(np.sort(dice)[: math.ceil(len(dice) / 10)].mean())
+
+
+def patients(folds: Folds, store: Store) -> pd.DataFrame:
+    """The patients of a cross-validation at native size, the worst first.
+
+    Args:
+        store: of the cohort, at native size.
+
+    Returns:
+        ``case_id, site, dice, tumour_px`` (of all slices), and what else ``cases.csv`` has.
+    """
+    cases = folds.read(scoring.CASES)
+    more = {"site": cases.case_id.map(store.cases.site), "tumour_px": cases.tp + cases.fn}
+    return cases.assign(**more).sort_values("dice", ignore_index=True)
 
 
 def groups(cases: pd.DataFrame, apart: Collection[str]) -> pd.DataFrame:

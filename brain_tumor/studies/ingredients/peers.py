@@ -4,6 +4,7 @@ None of them was repeated here. Each stands with how it was measured, because a 
 over five of them, is another number than one out of fold.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,12 +53,11 @@ PEERS = (
 )
 
 
-def table(ours: dict[str, pd.Series], measured: str = OUT_OF_FOLD) -> pd.DataFrame:
-    """Ours and theirs in words, the highest mean first within each kind.
+def table(ours: Mapping[str, Mapping[str, pd.Series]]) -> pd.DataFrame:
+    """Ours and theirs in words, the highest mean first within each kind of theirs.
 
     Args:
-        ours: what to call it -> the Dice of each patient.
-        measured: how ours were.
+        ours: how it was measured -> what to call it -> the Dice of each patient.
     """
     rows = [
         {
@@ -68,7 +68,8 @@ def table(ours: dict[str, pd.Series], measured: str = OUT_OF_FOLD) -> pd.DataFra
             "kind": measured,
             "source": "",
         }
-        for name, dice in ours.items()
+        for measured, named in ours.items()
+        for name, dice in named.items()
     ]
     rows += [vars(peer) for peer in sorted(PEERS, key=lambda peer: (peer.kind, -peer.mean))]
     return tables.worded(
