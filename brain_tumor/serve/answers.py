@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -98,6 +99,22 @@ class Answer:
         return other.get(side, side) if self.turned_about else side
 
     @cached_property
+    def regions(self) -> list[dict[str, Any]]:
+        """The size of each nested region that the network tells apart, the outermost first: ``name, title, voxels, ml``."""
+        predictor, spacing = self.served.predictor, self.exam.spacing_mm
+        depths = self.finding.outline.depths(predictor.threshold) * (self.finding.masks > 0)
+        voxels = [int((depths > depth).sum()) for depth in range(len(predictor.regions))]
+        return [
+            {
+                "name": name,
+                "title": labels.TITLES.get(name, name),
+                "voxels": number,
+                "ml": round(number * math.prod(spacing) / 1000, 2) if spacing else None,
+            }
+            for name, number in zip(predictor.regions, voxels, strict=True)
+        ]
+
+    @cached_property
     def notes(self) -> list[str]:
         """What a person should know of this answer."""
         notes = [note.partition(": ")[2] for note in self.exam.notes]
@@ -150,6 +167,7 @@ class Answer:
                 "slices": self.positive_slices,
                 "voxels": measures["voxels"],
                 "ml": measures["ml"],
+                "regions": self.regions,
                 "highest_probability": round(float(self.finding.probability.max()), 4),
                 "meaning": self.meaning,
             },
@@ -202,13 +220,21 @@ class Answer:
         return _png(picture)
 
 
-def answer(file: MemoryFile, served: Served, progress: Callable[[float], None], maps: bool = True, drawn: bool = False) -> Answer:
+def answer(
+    file: MemoryFile,
+    served: Served,
+    progress: Callable[[float], None],
+    maps: bool = True,
+    drawn: bool = False,
+    check: Callable[[Exam], None] | None = None,
+) -> Answer:
     """Read an upload, refuse what cannot be judged, and predict it.
 
     Args:
         progress: called with the share that is done; it may raise.
         maps: also say where the network looked.
         drawn: the file is a phantom's, which a network of patients may find strange.
+        check: called with the exam before it is predicted; it may raise.
 
     Raises:
         DataError: the file cannot be read, or holds more slices than the page shows.
@@ -218,6 +244,8 @@ def answer(file: MemoryFile, served: Served, progress: Callable[[float], None], 
     exam = predictor.exam(file)
     if len(exam.rows) > MOST_SLICES:
         raise DataError(f"{exam.name}: {len(exam.rows)} slices, expected at most {MOST_SLICES}")
+    if check:
+        check(exam)
     if not drawn:
         predictor.check(exam)
     progress(0.1)

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Flask, request
 
 import brain_tumor
+from brain_tumor.inference.intake import Exam
 from brain_tumor.serve import uploads
 from brain_tumor.serve.answers import answer
 from brain_tumor.serve.limits import Refusal
@@ -33,10 +34,8 @@ def add(app: Flask, served: Served, worker: Worker) -> None:
         if mask not in MASKS:
             raise Refusal(400, "bad_option", f"mask={mask[:40]!r}; expected one of {', '.join(MASKS)}.")
         file = uploads.of_form(request.files.getlist("exam"), worker.limits.upload_bytes)
-        result = worker.answer(partial(answer, file, served, maps=False))
-        if mask == "png" and len(result.numbers) > 1:
-            raise Refusal(400, "bad_option", "mask=png is of a lone slice; take mask=nifti for an exam.")
-        return result.to_json(mask)
+        check = _check_lone if mask == "png" else None
+        return worker.answer(partial(answer, file, served, maps=False, check=check)).to_json(mask)
 
     @app.get("/api/v1/model")
     def api_model() -> dict[str, Any]:
@@ -45,6 +44,11 @@ def add(app: Flask, served: Served, worker: Worker) -> None:
     @app.get("/api/v1/openapi.json")
     def api_document() -> dict[str, Any]:
         return document()
+
+
+def _check_lone(exam: Exam) -> None:
+    if len(exam.asked) > 1:
+        raise Refusal(400, "bad_option", "mask=png is of a lone slice; take mask=nifti for an exam.")
 
 
 def document() -> dict[str, Any]:
@@ -90,6 +94,7 @@ PERHAPS = {"type": ["number", "null"]}
 SIDES = ("left", "right", "middle", None)
 AS_SHOWN = "of the slice as the page shows it"  # a mask is returned in the exam's own space
 SCORE = _object(name=TEXT, value=NUMBER, low=PERHAPS, high=PERHAPS, floor=PERHAPS)
+REGION = _object(name=TEXT, title=TEXT, voxels=WHOLE, ml=PERHAPS)
 SLICE = _object(
     slice=WHOLE,
     probability=NUMBER,
@@ -130,7 +135,15 @@ SCHEMAS = {
             missing_sequences=_list(TEXT),
             notes=_list(TEXT),
         ),
-        tumour=_object(called=FLAG, slices=_list(WHOLE), voxels=WHOLE, ml=PERHAPS, highest_probability=NUMBER, meaning=TEXT),
+        tumour=_object(
+            called=FLAG,
+            slices=_list(WHOLE),
+            voxels=WHOLE,
+            ml=PERHAPS,
+            regions=_list(REGION) | {"description": "nested, the outermost first"},
+            highest_probability=NUMBER,
+            meaning=TEXT,
+        ),
         slices=_list(SLICE),
         seconds=NUMBER,
         intended_use=TEXT,

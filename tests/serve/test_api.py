@@ -2,6 +2,7 @@
 
 import base64
 import io
+from types import SimpleNamespace
 
 import jsonschema
 import nibabel as nib
@@ -11,8 +12,10 @@ from PIL import Image
 
 from brain_tumor.data import nifti
 from brain_tumor.data.memory import MemoryFile
+from brain_tumor.inference.cascade import Cascade
+from brain_tumor.inference.predict import Prediction
 from brain_tumor.serve import api
-from brain_tumor.serve.answers import answer
+from brain_tumor.serve.answers import Answer, answer
 from brain_tumor.serve.limits import Limits
 
 
@@ -56,9 +59,31 @@ def test_a_slice_returns_its_mask_as_a_picture(client, served, files, send):
     assert mask[top:bottom, left:right].sum() == mask.sum() and row["pixels"] == (mask > 0).sum()
 
 
-def test_an_exam_of_many_slices_has_no_mask_as_one_picture(client, files, send):
+def test_an_exam_of_many_slices_has_no_mask_as_one_picture_and_is_not_predicted(client, files, send, monkeypatch):
+    monkeypatch.delattr(Cascade, "predict")
     response = send(client, "exam.zip", files["exam.zip"], mask="png")
     assert (response.status_code, valid(response.json, "Refusal")["error"]["code"]) == (400, "bad_option")
+
+
+@pytest.mark.parametrize(("spacing", "millilitres"), [((5.0, 2.0, 1.0), [0.2, 0.06, 0.01]), (None, [None] * 3)])
+def test_nested_regions_are_measured_each(spacing, millilitres):
+    native = np.zeros((2, 8, 8), np.uint8)
+    native[0, :4, :5] = 255
+    inner = np.zeros((2, 8, 8, 2), np.uint8)
+    inner[0, :2, :3, 0], inner[0, 0, 0, 1], inner[1, 7, 7] = 255, 255, 255  # the last is outside of the whole tumour
+    outline = Prediction("case", np.array([1, 2]), native, native, inner=inner)
+    predictor = SimpleNamespace(threshold=0.5, regions=("WT", "TC", "ET"))
+    finding = SimpleNamespace(outline=outline, masks=outline.masks(0.5))
+    regions = Answer(SimpleNamespace(spacing_mm=spacing), finding, SimpleNamespace(predictor=predictor), None, 0.0).regions
+    assert [(region["name"], region["voxels"], region["ml"]) for region in regions] == [
+        (name, voxels, ml) for name, voxels, ml in zip(("WT", "TC", "ET"), (20, 6, 1), millilitres, strict=True)
+    ]
+    assert regions[1]["title"] == "tumour core"
+
+
+def test_the_only_region_of_a_slice_network_is_its_mask(client, files, send):
+    tumour = send(client, "flair.nii.gz", files["flair.nii.gz"]).json["tumour"]
+    assert tumour["regions"] == [{"name": "tumour", "title": "tumour", "voxels": tumour["voxels"], "ml": tumour["ml"]}]
 
 
 def test_the_model_says_what_it_is_worth(client):
