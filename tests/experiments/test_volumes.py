@@ -240,5 +240,8 @@ def test_the_page_answers_a_zip_of_an_exam_with_labels_and_without_a_map(place, 
     depths = answer.finding.outline.depths(0.5)
     assert np.array_equal(planes[:, ::-1, ::-1], np.array([0, 2, 1, 3])[depths])
     assert answer.sprite.count == 8 and answer.to_json()["exam"]["slices"] == 8
+    regions = answer.to_json()["tumour"]["regions"]
+    assert [region["name"] for region in regions] == ["WT", "TC", "ET"]
+    assert [region["voxels"] for region in regions] == [int((depths > depth).sum()) for depth in range(3)]
     with pytest.raises(ModelError, match="maps are made of networks of slices"):
         explain.explain(served.predictor, answer.exam)

@@ -6,6 +6,8 @@ import itertools
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK
+from scipy.spatial.transform import Rotation
 
 from brain_tumor.data import nifti, sequences
 from brain_tumor.data.memory import MemoryFile, beginning
@@ -37,6 +39,29 @@ def test_every_orientation_gives_the_same_exam_and_its_mask_goes_back(tmp_path, 
     back = nib.load(tmp_path / "mask.nii.gz")
     assert back.shape == image.shape and np.allclose(back.affine, image.affine)
     assert np.array_equal(np.asarray(back.dataobj), np.asarray(image.dataobj) > 100)
+    assert_same_place(tmp_path / "mask.nii.gz", tmp_path / "x_flair.nii.gz")
+
+
+def assert_same_place(mask, volume):
+    """Hold a mask's place in space, and what it marks, against the volume's, as another library reads both."""
+    one, other = (SimpleITK.ReadImage(str(path)) for path in (mask, volume))
+    for name in ("GetSize", "GetOrigin", "GetSpacing", "GetDirection"):
+        assert np.allclose(getattr(one, name)(), getattr(other, name)(), atol=1e-5), name
+    assert np.array_equal(SimpleITK.GetArrayFromImage(one), SimpleITK.GetArrayFromImage(other) > 100)
+
+
+@pytest.mark.parametrize("codes", [(1, 1), (1, 0), (0, 1)], ids=["both forms", "quaternion", "matrix"])
+def test_the_mask_of_an_oblique_exam_lies_where_the_exam_does(tmp_path, codes):
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", (12, -7, 21), degrees=True).as_matrix() @ np.diag([1.0, 2.0, 5.0])
+    affine[:3, 3] = -30, 17, 4
+    image = nib.Nifti1Image(RAS, affine)
+    for place, code in zip((image.set_qform, image.set_sform), codes, strict=True):
+        place(affine, code)
+    image.to_filename(tmp_path / "x_flair.nii.gz")
+    exam = intake.exam(tmp_path / "x_flair.nii.gz")
+    nifti.write_mask(tmp_path / "mask.nii.gz", exam.images[..., 1] > 100, exam.spacing_mm, exam.grid)
+    assert_same_place(tmp_path / "mask.nii.gz", tmp_path / "x_flair.nii.gz")
 
 
 def test_a_network_of_other_data_gets_slices_as_they_are_read(tmp_path):
