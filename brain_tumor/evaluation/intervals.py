@@ -3,9 +3,9 @@
 An interval, its verdict and its p-value come from the same draws of the same difference, so they cannot contradict each other.
 
 What is compared is said in words that a reader can act on: :class:`Comparison` answers "better", "worse", "not inferior" or
-"not decidable", and then how many patients would decide it. Percentile intervals are the default: the BCa interval takes its
-skew from a jackknife, which fails for a median (Efron & Tibshirani 1993, ch. 11). Both are too narrow for few patients: of mean
-Dice drawn from a skewed distribution they hold the truth in 79 % of simulations for 5 patients, 87 to 89 % for 10, 92 % for 15.
+"not decidable", and then how many patients would decide it. Intervals are percentile intervals: a BCa interval takes its skew
+from a jackknife, which fails for a median (Efron & Tibshirani 1993, ch. 11). Both are too narrow for few patients: of mean Dice
+drawn from a skewed distribution they hold the truth in 79 % of simulations for 5 patients, 87 to 89 % for 10, 92 % for 15.
 """
 
 import math
@@ -19,7 +19,6 @@ from brain_tumor.evaluation import wording
 
 RESAMPLES = 2000
 LEVEL = 0.95
-METHODS = ("percentile", "bca")
 FEWEST_PAIRS = 6  # of fewer, even when all differ the same way, no exact paired test falls below 5 %: 2 / 2**5 = 0.0625
 MOST_PATIENTS = 10**6
 CHUNK = 2**22  # numbers drawn at a time: 32 MB
@@ -96,7 +95,7 @@ class Comparison:
         if questions == 1 or math.isnan(self.low):
             return self
         if self.draws is None:
-            raise ValueError("a comparison without its draws (BCa, or read from a table) cannot be corrected")
+            raise ValueError("a comparison without its draws (read from a table) cannot be corrected")
         tail = (1 - LEVEL) / 2 / questions
         low, high = np.quantile(self.draws, [tail, 1 - tail])
         return replace(self, low=float(low), high=float(high), p_value=float(np.minimum(1, self.p_value * questions)))
@@ -135,10 +134,8 @@ class Comparison:
         return f"{text}; half-width {self.half_width:.3f}; {needed} would decide it, differing as these do"
 
 
-def bootstrap(
-    per_patient: np.ndarray, statistic: Statistic, seed: int = 0, method: str = "percentile", vectorised: bool = False
-) -> tuple[float, float]:
-    """Bootstrap interval at 95 %, resampling patients with replacement (Efron 1979; BCa: Efron 1987).
+def bootstrap(per_patient: np.ndarray, statistic: Statistic, seed: int = 0, vectorised: bool = False) -> tuple[float, float]:
+    """Percentile bootstrap interval at 95 %, resampling patients with replacement (Efron 1979).
 
     Draws of patients for which the statistic is NaN are left out.
 
@@ -146,12 +143,11 @@ def bootstrap(
         per_patient: ``(P, ...)``, whatever of each patient the statistic needs.
         statistic: ``(P, ...)`` -> one number; where ``vectorised``, ``(B, P, ...)`` -> ``(B,)``, which is much faster.
         seed: decides the draws: the same patients for every statistic.
-        method: ``percentile`` or ``bca``; BCa falls back to percentile where leaving any one patient out changes nothing.
 
     Returns:
         ``(low, high)``; NaN for fewer than two patients, where nothing can be said; ``low == high`` where patients are all alike.
     """
-    return _interval(_statistic_of_rows(per_patient, statistic, vectorised), len(per_patient), seed, method)[0]
+    return _interval(_statistic_of_rows(per_patient, statistic, vectorised), len(per_patient), seed)[0]
 
 
 def paired(
@@ -160,14 +156,13 @@ def paired(
     statistic: Statistic,
     seed: int = 0,
     margin: float | None = None,
-    method: str = "percentile",
     vectorised: bool = False,
 ) -> Comparison:
     """``statistic(a) - statistic(b)`` for two predictors of the same patients, drawing each patient for both at once.
 
     Args:
         a, b: ``(P, ...)``, the same patients in the same order.
-        statistic, seed, method, vectorised: as in :func:`bootstrap`.
+        statistic, seed, vectorised: as in :func:`bootstrap`.
         margin: asks for non-inferiority of ``a``: the loss that would still be accepted.
 
     Raises:
@@ -184,11 +179,11 @@ def paired(
 
     patients = np.arange(len(a))
     whole = float(difference(patients[None])[0]) if len(a) else math.nan
-    (low, high), draws, shape = _interval(difference, len(a), seed, method)
-    comparison = Comparison(whole, low, high, len(a), math.nan, margin, draws if method == "percentile" else None)
+    (low, high), draws = _interval(difference, len(a), seed)
+    comparison = Comparison(whole, low, high, len(a), math.nan, margin, draws)
     if len(a) < FEWEST_PAIRS or not len(draws):
         return comparison
-    return replace(comparison, p_value=_p_value(draws, comparison.line, *shape))
+    return replace(comparison, p_value=_p_value(draws, comparison.line))
 
 
 def _statistic_of_rows(per_patient: np.ndarray, statistic: Statistic, vectorised: bool) -> Callable[[np.ndarray], np.ndarray]:
@@ -204,30 +199,25 @@ def _statistic_of_rows(per_patient: np.ndarray, statistic: Statistic, vectorised
     return values
 
 
-def _interval(
-    values: Callable[[np.ndarray], np.ndarray], patients: int, seed: int, method: str
-) -> tuple[tuple[float, float], np.ndarray, tuple[float, float]]:
-    """The interval of a statistic of drawn patients, the draws, and their bias and skew (0 for a percentile interval).
+def _interval(values: Callable[[np.ndarray], np.ndarray], patients: int, seed: int) -> tuple[tuple[float, float], np.ndarray]:
+    """The interval of a statistic of drawn patients, and the draws.
 
     The interval has the same numbers as ``scipy.stats.bootstrap`` gives, without its loop.
     """
-    if method not in METHODS:
-        raise ValueError(f"method {method!r}, expected {' or '.join(METHODS)}")
     if patients < 2:
-        return (math.nan, math.nan), np.empty(0), (0.0, 0.0)
+        return (math.nan, math.nan), np.empty(0)
     draws = values(np.random.default_rng(seed).integers(0, patients, (RESAMPLES, patients)))
     draws = draws[~np.isnan(draws)]
     if not len(draws):
-        return (math.nan, math.nan), draws, (0.0, 0.0)
-    bias, skew = _bias_and_skew(values, patients, draws) if method == "bca" else (0.0, 0.0)
-    low, high = np.quantile(draws, _tails(np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2]), bias, skew))
-    return (float(low), float(high)), draws, (bias, skew)
+        return (math.nan, math.nan), draws
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return (float(low), float(high)), draws
 
 
-def _p_value(draws: np.ndarray, line: float, bias: float, skew: float) -> float:
-    """1 minus the level of the widest interval that leaves ``line`` out: for percentiles, twice the smaller tail beyond it."""
-    tails = (_share_below(draws, line), bias, skew), (_share_below(-draws, -line), -bias, -skew)
-    return float(np.clip(2 * min(_levels(*tail) for tail in tails), 2 / (len(draws) + 1), 1))
+def _p_value(draws: np.ndarray, line: float) -> float:
+    """1 minus the level of the widest interval that leaves ``line`` out: twice the smaller tail beyond it."""
+    tail = min(_share_below(draws, line), _share_below(-draws, -line))
+    return float(np.clip(2 * tail, 2 / (len(draws) + 1), 1))
 
 
 def _share_below(draws: np.ndarray, line: float) -> float:
@@ -237,39 +227,3 @@ def _share_below(draws: np.ndarray, line: float) -> float:
     if count in (0, len(draws)):
         return float(count > 0)
     return float((count - 1 + (line - draws[count - 1]) / (draws[count] - draws[count - 1])) / (len(draws) - 1))
-
-
-def _bias_and_skew(values: Callable, patients: int, draws: np.ndarray) -> tuple[float, float]:
-    """From the share of draws below the estimate, and from the jackknife (Efron 1987); 0 where no patient makes a difference."""
-    from scipy.special import ndtri
-
-    everyone = np.arange(patients)
-    whole = values(everyone[None])[0]
-    below = (np.mean(draws < whole) + np.mean(draws <= whole)) / 2
-    without_one = np.array([np.delete(everyone, patient) for patient in everyone])
-    left = values(without_one)
-    left = left[~np.isnan(left)]
-    pull = left.mean() - left if len(left) else np.zeros(1)
-    if not 0 < below < 1 or np.allclose(pull, 0, atol=1e-12):
-        return 0.0, 0.0
-    return float(ndtri(below)), float((pull**3).sum() / (6 * (pull**2).sum() ** 1.5))
-
-
-def _tails(levels: np.ndarray, bias: float, skew: float) -> np.ndarray:
-    """The tails moved for bias and skew: Efron 1987, eq. 2.3 and 6.6."""
-    from scipy.special import ndtr, ndtri
-
-    if not (bias or skew):
-        return levels
-    moved = bias + ndtri(levels)
-    return ndtr(bias + moved / (1 - skew * moved))
-
-
-def _levels(tail: float, bias: float, skew: float) -> float:
-    """The inverse of :func:`_tails`."""
-    from scipy.special import ndtr, ndtri
-
-    if not (bias or skew) or tail in (0, 1):
-        return tail
-    moved = ndtri(tail) - bias
-    return float(ndtr(moved / max(1 + skew * moved, 1e-9) - bias))

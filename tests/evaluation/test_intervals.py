@@ -42,42 +42,38 @@ def sample():
     return np.random.default_rng(0).beta(6, 2, (20, 1))
 
 
-@pytest.mark.parametrize("method", intervals.METHODS)
 @pytest.mark.parametrize("statistic", [means, median], ids=lambda statistic: statistic.__name__)
-def test_the_interval_is_that_of_scipy(sample, method, statistic):
+def test_the_interval_is_that_of_scipy(sample, statistic):
     """Same draws, same numbers, to the last digits: only the loop is ours."""
     theirs = stats.bootstrap(
         (np.arange(20),), lambda rows, axis: statistic(sample[rows]), n_resamples=intervals.RESAMPLES, vectorized=True,
-        confidence_level=intervals.LEVEL, method={"bca": "BCa"}.get(method, method), random_state=np.random.default_rng(5),
+        confidence_level=intervals.LEVEL, method="percentile", random_state=np.random.default_rng(5),
     ).confidence_interval  # fmt: skip # `rng` only since SciPy 1.15
-    ours = intervals.bootstrap(sample, statistic, seed=5, method=method, vectorised=True)
+    ours = intervals.bootstrap(sample, statistic, seed=5, vectorised=True)
     assert ours == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
-@pytest.mark.parametrize("method", intervals.METHODS)
-def test_a_plain_statistic_gives_what_a_vectorised_one_gives(sample, method, monkeypatch):
-    expected = intervals.bootstrap(sample, means, method=method, vectorised=True)
-    assert intervals.bootstrap(sample, mean, method=method) == pytest.approx(expected)
+def test_a_plain_statistic_gives_what_a_vectorised_one_gives(sample, monkeypatch):
+    expected = intervals.bootstrap(sample, means, vectorised=True)
+    assert intervals.bootstrap(sample, mean) == pytest.approx(expected)
     monkeypatch.setattr(intervals, "CHUNK", 100)
-    assert intervals.bootstrap(sample, means, method=method, vectorised=True) == expected, "in many small parts"
+    assert intervals.bootstrap(sample, means, vectorised=True) == expected, "in many small parts"
 
 
-@pytest.mark.parametrize("method", intervals.METHODS)
-def test_95_percent_intervals_of_a_mean_cover_the_truth_as_often(method, fewer_resamples):
+def test_95_percent_intervals_of_a_mean_cover_the_truth_as_often(fewer_resamples):
     """Patients' Dice as they are: most near 0.8, a tail of bad ones."""
     samples = np.random.default_rng(1).beta(6, 1.5, (SIMULATIONS, 40, 1))
-    found = [intervals.bootstrap(sample, means, seed, method, vectorised=True) for seed, sample in enumerate(samples)]
+    found = [intervals.bootstrap(sample, means, seed, vectorised=True) for seed, sample in enumerate(samples)]
     covered = np.mean([low <= 6 / 7.5 <= high for low, high in found])
     assert NOMINAL[0] <= covered <= NOMINAL[1]
 
 
-@pytest.mark.parametrize("method", intervals.METHODS)
-def test_95_percent_intervals_of_a_mean_over_slices_cover_the_truth_as_often(method, fewer_resamples):
+def test_95_percent_intervals_of_a_mean_over_slices_cover_the_truth_as_often(fewer_resamples):
     """Patients of 20 to 88 slices, all of one alike: had slices been drawn, intervals would be several times too narrow."""
     generator = np.random.default_rng(2)
     slices = generator.integers(20, 89, (SIMULATIONS, 40))
     samples = np.stack([generator.beta(6, 2, slices.shape) * slices, slices], axis=-1)
-    found = [intervals.bootstrap(sample, ratio_of_sums, seed, method, vectorised=True) for seed, sample in enumerate(samples)]
+    found = [intervals.bootstrap(sample, ratio_of_sums, seed, vectorised=True) for seed, sample in enumerate(samples)]
     covered = np.mean([low <= 6 / 8 <= high for low, high in found])
     assert NOMINAL[0] <= covered <= NOMINAL[1]
 
@@ -93,29 +89,21 @@ def test_fewer_patients_give_a_wider_interval():
     assert widths[0] > widths[1] > widths[2]
 
 
-@pytest.mark.parametrize("method", intervals.METHODS)
 @pytest.mark.parametrize("n", [0, 1])
-def test_fewer_than_two_patients_give_no_interval(n, method):
-    assert np.isnan(intervals.bootstrap(np.ones((n, 1)), mean, method=method)).all()
+def test_fewer_than_two_patients_give_no_interval(n):
+    assert np.isnan(intervals.bootstrap(np.ones((n, 1)), mean)).all()
 
 
-@pytest.mark.parametrize("method", intervals.METHODS)
-def test_patients_who_are_all_alike_give_an_interval_of_no_width(method):
-    assert intervals.bootstrap(np.full((8, 1), 0.5), means, method=method, vectorised=True) == (0.5, 0.5)
+def test_patients_who_are_all_alike_give_an_interval_of_no_width():
+    assert intervals.bootstrap(np.full((8, 1), 0.5), means, vectorised=True) == (0.5, 0.5)
 
 
-@pytest.mark.parametrize("method", intervals.METHODS)
-def test_draws_without_a_score_are_left_out(method):
+def test_draws_without_a_score_are_left_out():
     """Of three patients one has slices: a draw of the other two only has no mean over slices."""
     totals = np.array([[1.5, 2], [0, 0], [0, 0]])
     with np.errstate(invalid="ignore"):
-        assert intervals.bootstrap(totals, ratio_of_sums, method=method, vectorised=True) == (0.75, 0.75)
-        assert np.isnan(intervals.bootstrap(totals * 0, ratio_of_sums, method=method, vectorised=True)).all()
-
-
-def test_an_unknown_method_is_refused(sample):
-    with pytest.raises(ValueError, match=r"'BCa', expected percentile or bca"):
-        intervals.bootstrap(sample, mean, method="BCa")
+        assert intervals.bootstrap(totals, ratio_of_sums, vectorised=True) == (0.75, 0.75)
+        assert np.isnan(intervals.bootstrap(totals * 0, ratio_of_sums, vectorised=True)).all()
 
 
 @pytest.fixture
@@ -137,12 +125,11 @@ def test_a_paired_difference_is_seen_where_two_intervals_overlap(two_runs):
     assert found.p_value == pytest.approx(2 / (intervals.RESAMPLES + 1)), "no draw lies below 0"
 
 
-@pytest.mark.parametrize("method", intervals.METHODS)
 @pytest.mark.parametrize("statistic", [means, median], ids=lambda statistic: statistic.__name__)
-def test_swapping_the_runs_negates_their_difference(two_runs, method, statistic):
+def test_swapping_the_runs_negates_their_difference(two_runs, statistic):
     first, second = two_runs
-    one = intervals.paired(first, second, statistic, method=method, vectorised=True)
-    other = intervals.paired(second, first, statistic, method=method, vectorised=True)
+    one = intervals.paired(first, second, statistic, vectorised=True)
+    other = intervals.paired(second, first, statistic, vectorised=True)
     assert (other.difference, other.low, other.high) == pytest.approx((-one.difference, -one.high, -one.low))
     assert (one.verdict, other.verdict) == ("better", "worse")
     assert one.p_value == other.p_value
@@ -258,12 +245,11 @@ def test_runs_of_other_patients_are_refused():
         intervals.paired(np.ones((3, 1)), np.ones((4, 1)), mean)
 
 
-@pytest.mark.parametrize("method", intervals.METHODS)
 @given(shift=st.floats(-0.3, 0.3), seed=st.integers(0, 50), margin=st.none() | st.floats(0.01, 0.3))
 @settings(max_examples=30, deadline=None)
-def test_the_p_value_and_the_interval_never_contradict_each_other(method, shift, seed, margin):
+def test_the_p_value_and_the_interval_never_contradict_each_other(shift, seed, margin):
     values = np.random.default_rng(seed).normal(shift, 0.3, (12, 1))
-    found = intervals.paired(values, np.zeros_like(values), means, seed, margin, method, vectorised=True)
+    found = intervals.paired(values, np.zeros_like(values), means, seed, margin, vectorised=True)
     assert (found.p_value < 0.05) == (found.low > found.line or found.high < found.line)
     assert (found.p_value < 0.05) == (found.verdict != "not decidable")
 
