@@ -8,9 +8,10 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Sized
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
@@ -19,7 +20,9 @@ from rich.text import Text
 LOG_EVERY_SECONDS = 10.0
 LOOK_EVERY_SECONDS = 1.0
 BAR_CELLS = 24
+THREADS = 4  # reading files, decoding, hashing and resizing release the interpreter
 _PLACE: ContextVar[str] = ContextVar("place", default="")
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 def clock(seconds: float) -> str:
@@ -140,3 +143,24 @@ def tracked(items: Iterable, title: str, total: int | None = None) -> Iterator:
         for item in items:
             yield item
             bar.advance()
+
+
+def in_threads(
+    work: Callable[[Item], Result],
+    items: Collection[Item],
+    title: str,
+    name: Callable[[Item], str] = lambda item: "",
+    done: int = 0,
+    threads: int = THREADS,
+) -> Iterator[Result]:
+    """What ``work`` gives for each item, in order, by a few threads behind a bar; the first failure ends it.
+
+    Args:
+        name: of an item, shown once it is done.
+        done: how many more were done before.
+    """
+    with Bar(title, done + len(items), done) as bar, ThreadPoolExecutor(threads) as pool:
+        # A map that ends early takes back what no thread has begun.
+        for item, result in zip(items, pool.map(work, items), strict=True):
+            yield result
+            bar.advance(note=name(item))

@@ -288,6 +288,14 @@ def test_tracked_gives_every_item(monkeypatch):
     assert list(progress.tracked(iter("abc"), "spelling")) == ["a", "b", "c"]
 
 
+def test_threads_give_results_in_order_and_begin_nothing_after_a_failure():
+    begun: list[float] = []
+    assert list(progress.in_threads(lambda number: 60 // number, [3, 2, 1], "dividing")) == [20, 30, 60]
+    with pytest.raises(ZeroDivisionError):
+        list(progress.in_threads(lambda number: begun.append(1 / number) or time.sleep(0.01), range(100), "dividing"))
+    assert len(begun) < 90
+
+
 # ---------------------------------------------------------------------------------------------------------------- paths
 
 

@@ -6,7 +6,6 @@ different grids. Each is named in a line.
 
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from brain_tumor.data.readers import brats, brats_files
 from brain_tumor.data.readers.brats import Choices, Scans
 from brain_tumor.data.readers.brats_files import Exam
 from brain_tumor.errors import DataError
-from brain_tumor.progress import Bar
+from brain_tumor.progress import in_threads
 
 READERS = 2  # threads; an exam of 155 slices takes some 150 MB while it is read
 
@@ -62,17 +61,14 @@ def survey(folder: Path, choices: Choices) -> Survey:
         DataError: no such folder, no exam in it, none that can be read, or slices of unlike sizes.
     """
     exams, refusals, facts = brats_files.find(folder), [], {}
-    with Bar(f"reading {folder.name}", len(exams)) as bar, ThreadPoolExecutor(READERS) as pool:
-        try:
-            for exam, of_exam in zip(exams, pool.map(lambda exam: _facts(exam, choices), exams), strict=True):
-                if isinstance(of_exam, DataError):
-                    refusals.append(str(of_exam))
-                else:
-                    facts[exam] = of_exam
-                bar.advance(note=exam.name)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    title = f"reading {folder.name}"
+    for exam, of_exam in zip(
+        exams, in_threads(lambda exam: _facts(exam, choices), exams, title, lambda exam: exam.name, threads=READERS), strict=True
+    ):
+        if isinstance(of_exam, DataError):
+            refusals.append(str(of_exam))
+        else:
+            facts[exam] = of_exam
     if not facts:
         raise DataError(f"{folder}: none of {len(exams)} exams can be read; the first: {refusals[0]}")
     shapes = {of.shape[1:]: exam.name for exam, of in facts.items()}

@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
@@ -14,9 +13,7 @@ from brain_tumor.data.cohort import Case, Cohort
 from brain_tumor.data.opening import lgg_folder, open_folder
 from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
-from brain_tumor.progress import Bar
-
-WORKERS = 4  # threads; copying and PNG encoding release the interpreter
+from brain_tumor.progress import in_threads
 
 
 def get_lgg(source: Path, link: bool = False) -> Path:
@@ -135,12 +132,4 @@ def _trees(cohort: Cohort) -> set[Path]:
 def _each_case(title: str, cohort: Cohort, work: Callable[[Case], None], finished: Callable[[Case], bool]) -> None:
     """``work`` on each case that is not ``finished``, in a few threads behind a bar; the first failure ends it."""
     left = [case for case in cohort if not finished(case)]
-    with Bar(title, len(cohort), done=len(cohort) - len(left)) as bar, ThreadPoolExecutor(WORKERS) as pool:
-        futures = [pool.submit(work, case) for case in left]
-        try:
-            for case, future in zip(left, futures, strict=True):
-                future.result()
-                bar.advance(note=case.case_id)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    list(in_threads(work, left, title, lambda case: case.case_id, done=len(cohort) - len(left)))

@@ -15,13 +15,12 @@ air and noise (82 of the 3,404 LGG slices): it is nearly like every other such o
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from brain_tumor.progress import Bar, tracked
+from brain_tumor.progress import in_threads, tracked
 
 THRESHOLD = 10  # bits of 64
 MOST_BITS = 16  # no threshold above: beyond, candidates are many, strangers, and slow to look at
@@ -29,7 +28,6 @@ ALIKE = 0.98  # Pearson's r of two thumbnails
 BLANK_SPAN = 16  # grey levels
 THUMBNAIL = 32  # px
 FREQUENCIES = 8  # a side: the lowest, without those that are constant along an axis
-READERS = 4  # threads; decoding, hashing and resizing release the interpreter
 ROWS = 512  # hashes compared with all others at once
 CANDIDATES = 16384  # pairs correlated at once: 130 MB
 
@@ -62,11 +60,9 @@ def fingerprints(load: Callable[[int], np.ndarray], n: int, title: str) -> Finge
         load: gives picture ``i``, ``(H, W)`` or ``(H, W, C)`` uint8.
     """
     digests, thumbnails = [], np.zeros((n, THUMBNAIL, THUMBNAIL), np.uint8)
-    with Bar(title, n) as bar, ThreadPoolExecutor(READERS) as pool:
-        for index, (digest, thumbnail) in enumerate(pool.map(lambda i: fingerprint(load(i)), range(n))):
-            digests.append(digest)
-            thumbnails[index] = thumbnail
-            bar.advance()
+    for index, (digest, thumbnail) in enumerate(in_threads(lambda i: fingerprint(load(i)), range(n), title)):
+        digests.append(digest)
+        thumbnails[index] = thumbnail
     return Fingerprints(np.array(digests, dtype="U64"), thumbnails)
 
 

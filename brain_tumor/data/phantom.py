@@ -12,7 +12,6 @@ import functools
 import math
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,7 +25,7 @@ from brain_tumor.data.cohort import Cohort
 from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
-from brain_tumor.progress import Bar
+from brain_tumor.progress import in_threads
 
 DRAWING = 2  # raise when the same arguments draw other pixels
 NATIVE = 256  # the size that areas and blurs below speak of
@@ -111,9 +110,8 @@ def write_phantom(
             Image.fromarray(mask * 255).save(case / f"{case.name}_{plane}_mask.tif")
 
     try:
-        with files.atomic_folder(folder) as temporary, Bar("drawing the phantom", patients) as bar, ThreadPoolExecutor(4) as pool:
-            for _ in pool.map(functools.partial(write_case, temporary=temporary), range(patients)):
-                bar.advance()
+        with files.atomic_folder(folder) as temporary:
+            list(in_threads(functools.partial(write_case, temporary=temporary), range(patients), "drawing the phantom"))
             _write_clinical(temporary / lgg.CLINICAL_FILE, names, rng)
     except OSError as error:
         raise DataError(f"{folder}: cannot write the phantom ({error.strerror or error}); nothing was kept") from None

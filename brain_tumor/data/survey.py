@@ -6,7 +6,6 @@ what does not agree.
 
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,9 +13,8 @@ from brain_tumor.data.cache import SMALLEST
 from brain_tumor.data.readers.pair_tables import PairTable
 from brain_tumor.data.readers.pairs import FITS, Choices, Pair, Planes, channels_of, fitted_spacing, read_pair
 from brain_tumor.errors import DataError
-from brain_tumor.progress import Bar
+from brain_tumor.progress import in_threads
 
-READERS = 4  # threads; decoding and hashing release the interpreter
 SEQUENCES = {1: ("image",), 3: ("red", "green", "blue")}  # of pictures whose sequences nobody named
 # Labels of images without tumour, in any case of letters and without what parts words.
 NEGATIVE = {
@@ -88,15 +86,8 @@ def survey(
         )
     notes = list(table.notes)
     choices = Choices(_sequences(table, sequences), tuple(labels), _positive(table, positive, notes))
-    facts: list[_Facts] = []
-    with Bar(f"reading {table.source.name}", len(table.pairs)) as bar, ThreadPoolExecutor(READERS) as pool:
-        try:
-            for pair, of_pair in zip(table.pairs, pool.map(lambda pair: _facts(pair, choices), table.pairs), strict=True):
-                facts.append(of_pair)
-                bar.advance(note=pair.case)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    title = f"reading {table.source.name}"
+    facts = list(in_threads(lambda pair: _facts(pair, choices), table.pairs, title, lambda pair: pair.case))
     _check_masks(table, facts, choices)
     notes += _copies(table, facts)
     choices = _fitted(table, facts, choices, fit, size)

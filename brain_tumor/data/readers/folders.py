@@ -12,7 +12,6 @@ both uint8, and ``meta.json``.
 import hashlib
 import json
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,10 +26,9 @@ from brain_tumor.data.fingerprints import THUMBNAIL, Fingerprints, fingerprint
 from brain_tumor.data.picture import MODES, PICTURES, BadPictures, read_picture
 from brain_tumor.data.readers.classes import EXPECTED, read_places
 from brain_tumor.errors import DataError
-from brain_tumor.progress import Bar
+from brain_tumor.progress import in_threads
 
 MIN_SIDE = 16  # px; nothing anatomical is left of a head below
-READERS = 4  # threads; JPEG decoding and resizing release the interpreter
 LAYOUT = 2  # raise when the cached files change meaning
 
 
@@ -201,12 +199,10 @@ def _read_all(folders: Folders, size: int, folder: Path, skip_bad: bool) -> None
         pixels = bad.read(row, lambda: _pixels(folders.paths[row]))
         return pixels if pixels is None else (intensity.resize_images(square_grey(pixels)[None], size)[0], *fingerprint(pixels))
 
-    with Bar("reading pictures", n) as bar, ThreadPoolExecutor(READERS) as pool:
-        for picture in pool.map(read, range(n)):
-            if picture is not None:
-                images[len(digests)], digest, thumbnails[len(digests)] = picture
-                digests.append(digest)
-            bar.advance()
+    for picture in in_threads(read, range(n), "reading pictures"):
+        if picture is not None:
+            images[len(digests)], digest, thumbnails[len(digests)] = picture
+            digests.append(digest)
     images.flush()
     np.save(folder / "thumbnails.npy", thumbnails)
     rest = _without(folders, bad.lines)
