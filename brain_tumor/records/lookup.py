@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from brain_tumor import files
 from brain_tumor.data import intensity
 from brain_tumor.errors import ModelError, RunError
 from brain_tumor.evaluation.storage import read_table
@@ -23,7 +22,6 @@ from brain_tumor.training.runs import HISTORY, RunFolder
 
 if TYPE_CHECKING:
     from brain_tumor.experiments.recipe import Recipe
-    from brain_tumor.training.pretrain import Pretraining
 
 RUN, CROSSVAL, GRID = "run.json", crossval.DESCRIPTION, grid.DESCRIPTION
 WORDS_ALONE = {"cost", "stated"}  # fields of a budget and of a cell that explain it and decide nothing
@@ -100,15 +98,6 @@ def fold_recipes(folder: Path) -> "list[Recipe | None]":
     """The recipe of every fold of a cross-validation's record, in the order of the folds; None as in :func:`recipe_of`."""
     facts = crossval_facts(folder)
     return [_recipe(facts["recipe"] | {"split": fold["split"]}) for fold in facts["runs"]]
-
-
-def pretraining_of(path: Path) -> "Pretraining":
-    """The recipe of pretrained weights, from their record ``weights/NAME.json``."""
-    from brain_tumor.training.augment import Augmentation
-    from brain_tumor.training.pretrain import Pretraining
-
-    values = upgrade.pretraining(files.read_json(path, ("recipe",))["recipe"])
-    return Pretraining(**values | {"augmentation": Augmentation(**values["augmentation"])})
 
 
 def find(recipe: "Recipe", cohort_name: str | None = None, data_hash: str | None = None) -> Path | None:

@@ -12,13 +12,10 @@ OF_RECIPES = {"tune": "validation", "average_flips": "flip_tta"}
 OF_STAGES = {"peak_rate": "max_lr", "rise": "pct_start", "depth_factor": "layer_decay"}
 OF_AUGMENTATIONS = {"lighting": "gamma", "missing": "sequence_dropout"}
 OF_CELLS = {"peak_rate": "max_lr"}
-STRATEGIES = {"thaw": "gradual"}
 # A field that came after the first records -> what every run did before.
 OF_EVERY_RECIPE = {"weights": "none", "channels": "sequences", "mask_from": "", "model_arguments": []}
 OF_A_CLASSIFIER = {"input_batchnorm": True, "balance": "none"}
 OF_A_STAGE = {"optimiser": "adamw", "momentum": 0.5, "schedule": "1cycle", "layer_decay": 1.0}
-OF_A_BUDGET = {"every": True}
-OF_A_CELL = {"input_batchnorm": True, "stated": ""}
 
 
 def recipe(values: dict) -> dict:
@@ -50,20 +47,9 @@ def history(columns: list[str]) -> list[str]:
     return [f"validation_{name.removeprefix('tune_')}" if name.startswith("tune_") else name for name in columns]
 
 
-def cell(values: dict) -> dict:
-    """A cell of a grid."""
-    values = OF_A_CELL | _renamed(values, OF_CELLS)
-    return values | {"strategy": STRATEGIES.get(values["strategy"], values["strategy"])}
-
-
 def grid(facts: dict) -> dict:
     """A ``grid.json``."""
-    return facts | {"budget": OF_A_BUDGET | facts["budget"], "cells": [cell(values) for values in facts["cells"]]}
-
-
-def pretraining(values: dict) -> dict:
-    """The recipe in the record of pretrained weights."""
-    return _renamed(values, OF_CELLS) | {"augmentation": _renamed(values["augmentation"], OF_AUGMENTATIONS)}
+    return facts | {"cells": [_renamed(cell, OF_CELLS) for cell in facts["cells"]]}
 
 
 def _renamed(values: dict, names: dict[str, str]) -> dict:

@@ -23,7 +23,9 @@ from brain_tumor.studies import two_networks
 from brain_tumor.studies.ingredients import answers, screening, table
 from brain_tumor.studies.source_002 import grid
 from brain_tumor.studies.source_002.cells import Cell
+from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.plan import Stage
+from brain_tumor.training.pretrain import Pretraining
 
 RECORDS = CHECKOUT / "reports" / "records"
 RUNS, CROSSVALS, GRIDS = (
@@ -175,7 +177,10 @@ def test_a_grid_that_is_recorded_trains_nothing(folder, home, monkeypatch):
 
 @pytest.mark.parametrize("path", WEIGHTS, ids=names(WEIGHTS))
 def test_weights_are_named_by_their_recipe(path):
-    recipe = lookup.pretraining_of(path)
+    written = files.read_json(path)["recipe"]
+    augmentation = Augmentation(**upgrade.recipe(written)["augmentation"])
+    values = {upgrade.OF_CELLS.get(name, name): value for name, value in written.items()}
+    recipe = Pretraining(**values | {"augmentation": augmentation})
     assert path.name == recipe.weights_file.name.replace(".weights.h5", ".json"), "where training looks for them"
 
 
