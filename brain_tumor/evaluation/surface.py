@@ -40,16 +40,6 @@ MEASURES: dict[str, tuple[str, Callable, Callable]] = {
 Spacing = float | tuple[float, ...]
 
 
-def hd95(predicted: np.ndarray, truth: np.ndarray, spacing: Spacing = 1.0) -> float:
-    """95th percentile Hausdorff distance of two masks; arguments as in :func:`compare`."""
-    return compare(predicted, truth, spacing=spacing)["hd95"]
-
-
-def nsd(predicted: np.ndarray, truth: np.ndarray, tolerance: float = TOLERANCE, spacing: Spacing = 1.0) -> float:
-    """Normalised surface distance of two masks, 1 where no surface lies beyond ``tolerance``; arguments: :func:`compare`."""
-    return compare(predicted, truth, tolerance, spacing)["nsd"]
-
-
 def compare(predicted: np.ndarray, truth: np.ndarray, tolerance: float = TOLERANCE, spacing: Spacing = 1.0) -> dict:
     """Every figure of two masks, by the rules at the top of this module.
 
@@ -150,20 +140,6 @@ def per_slice(
     positive, planes = probability > threshold * 255, np.flatnonzero(truth.any(axis=(1, 2)))
     rows = [compare(positive[plane], truth[plane], tolerance, spacing) for plane in planes]
     return pd.DataFrame(rows, index=pd.Index(planes, name="plane"), columns=list(COLUMNS))
-
-
-def summarise(rows: pd.DataFrame) -> dict:
-    """Mean and median over rows of :func:`per_case` or :func:`per_slice`, and how many of them a penalty decided.
-
-    Returns:
-        ``hd95_mean, hd95_median, hd95_pooled_mean, ... nsd_median`` (NaN of no rows), ``rows``, ``missed``, ``invented``.
-    """
-    means = {
-        f"{name}_{how}": float(getattr(rows[name], how)())
-        for name in ("hd95", "hd95_pooled", "hd", "nsd")
-        for how in ("mean", "median")
-    }
-    return means | {"rows": len(rows), "missed": int(rows.missed.sum()), "invented": int(rows.invented.sum())}
 
 
 def score(rows: pd.DataFrame, floors: Mapping[str, pd.DataFrame], seed: int = 0) -> pd.DataFrame:

@@ -95,7 +95,7 @@ def test_nnunets_folder_is_taken_as_it_is(score, nnunet, content, tmp_path, figu
     mean = next(number for number in each["numbers"] if number["name"].endswith("patient mean"))
     assert mean["value"] == pytest.approx(np.mean(reference), abs=1e-12)
     assert mean["low"] < mean["value"] < mean["high"]
-    far = [surface.hd95(masks_of(number, 1), masks_of(number), (5.0, 0.8, 0.9)) for number in range(6)]
+    far = [surface.compare(masks_of(number, 1), masks_of(number), spacing=(5.0, 0.8, 0.9))["hd95"] for number in range(6)]
     boundary = next(number for number in each["numbers"] if number["name"].endswith("HD95 mean, cases, 3-D"))
     assert boundary["value"] == pytest.approx(np.mean(far)) and boundary["unit"] == "mm"
     page = (tmp_path / "out" / "score.html").read_text()
