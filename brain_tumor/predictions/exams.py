@@ -67,7 +67,7 @@ class Source:
                 sizes = " and ".join(pixels(each.planes) for each in (part, first))
                 raise DataError(f"{self.files[number]}: slices of {sizes} pixels in one case ({self.path.name})")
         planes = np.concatenate([part.planes for part in parts.values()])
-        return MaskFile(planes, False, first.bytes_of_one, None, first.spacing_mm), np.array(list(parts))
+        return MaskFile(planes, first.bytes_of_one, None, first.spacing_mm), np.array(list(parts))
 
 
 @dataclass(frozen=True)

@@ -33,14 +33,12 @@ class MaskFile:
 
     Attributes:
         planes: ``(Z, H, W)`` of integers, floats or bool.
-        volume: the file holds a volume, even one of a single slice.
         bytes_of_one: the file itself says that its integers are probabilities, 255 = 1.
         affine: ``(4, 4)``, where the voxels lie; None where the file does not tell.
         spacing_mm: slice distance, height and width; None where the file does not tell.
     """
 
     planes: np.ndarray
-    volume: bool = False
     bytes_of_one: bool = False
     affine: np.ndarray | None = None
     spacing_mm: Spacing | None = None
@@ -88,7 +86,7 @@ def _read_picture(path: Path) -> MaskFile:
     shapes = {plane.shape for plane in planes}
     if len(shapes) > 1:
         raise DataError(f"{path}: pages of {len(shapes)} sizes, expected one volume")
-    return MaskFile(np.stack(planes), volume=pages > 1)
+    return MaskFile(np.stack(planes))
 
 
 def _plane(path: Path, page: Image.Image) -> np.ndarray:
@@ -104,7 +102,7 @@ def _plane(path: Path, page: Image.Image) -> np.ndarray:
 
 def _read_volume(path: Path, like: np.ndarray | None) -> MaskFile:
     volume = nifti.read(path, lambda shape: _check_size(path, shape), like)
-    return MaskFile(volume.planes, True, volume.bytes_of_one, volume.affine, volume.spacing_mm)
+    return MaskFile(volume.planes, volume.bytes_of_one, volume.affine, volume.spacing_mm)
 
 
 def _check_size(path: Path, shape: Sequence[int]) -> None:

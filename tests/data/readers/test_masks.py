@@ -27,14 +27,14 @@ def test_one_plane_of_any_mode(tmp_path, mode):
     picture.save(path := tmp_path / f"a.{'tif' if mode in ('F', 'I;16') else 'png'}")
     file = masks.read(path)
     assert np.array_equal(file.planes[0] > 0, PLANES[0] > 0)
-    assert not file.volume and file.affine is None and file.spacing_mm is None
+    assert file.affine is None and file.spacing_mm is None
 
 
 def test_a_tiff_of_several_pages_is_a_volume(tmp_path):
     first, second = (Image.fromarray(plane) for plane in PLANES)
     first.save(tmp_path / "a.tif", save_all=True, append_images=[second])
     file = masks.read(tmp_path / "a.tif")
-    assert np.array_equal(file.planes, PLANES) and file.volume
+    assert np.array_equal(file.planes, PLANES)
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
