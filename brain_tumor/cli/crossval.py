@@ -32,28 +32,7 @@ def crossval(
         cross_validate(described, folds or content.get("folds"), content.get("unit", unit), workers)
 
 
-@app.command()
-@recipe_options.takes(SegmentationRecipe, but=("split",))
-def segmentation(recipe: Recipe, folds: Folds = None, unit: Unit = "patient", workers: resumable.Workers = None) -> None:
-    """Cross-validate a segmentation network. Prints each fold's run, then the scores over all patients."""
-    cross_validate(recipe, folds, unit, workers)
-
-
-@app.command()
-@recipe_options.takes(ClassificationRecipe, but=("split",))
-def classification(recipe: Recipe, folds: Folds = None, unit: Unit = "patient", workers: resumable.Workers = None) -> None:
-    """Cross-validate a slice classifier. Prints each fold's run, then the scores over all patients."""
-    cross_validate(recipe, folds, unit, workers)
-
-
-@app.command()
-@recipe_options.takes(VolumesRecipe, but=("split",))
-def volumes(recipe: Recipe, folds: Folds = None, unit: Unit = "patient", workers: resumable.Workers = None) -> None:
-    """Cross-validate a network of volumes. Prints each fold's run, then the scores over all patients."""
-    cross_validate(recipe, folds, unit, workers)
-
-
-def cross_validate(recipe: Recipe, folds: int | None, unit: str, workers: int | None) -> None:
+def cross_validate(recipe: Recipe, folds: Folds = None, unit: Unit = "patient", workers: resumable.Workers = None) -> None:
     """Train and score every fold of a recipe, and print the scores over all patients."""
     from brain_tumor.cli.console import print_sections
     from brain_tumor.data.opening import open_cohort
@@ -71,3 +50,15 @@ def cross_validate(recipe: Recipe, folds: int | None, unit: str, workers: int | 
     print_sections(title, f"{facts['folds']} folds by {unit}", crossval_page.of_folder(folder))
     typer.echo(f"finished in {facts['seconds'] / 60:.1f} minutes: {folder}")
     typer.echo(f"next: brain-tumor report {folder.name}")
+
+
+recipe_options.add_commands(
+    app,
+    cross_validate,
+    {
+        SegmentationRecipe: "Cross-validate a segmentation network. Prints each fold's run, then the scores over all patients.",
+        ClassificationRecipe: "Cross-validate a slice classifier. Prints each fold's run, then the scores over all patients.",
+        VolumesRecipe: "Cross-validate a network of volumes. Prints each fold's run, then the scores over all patients.",
+    },
+    but=("split",),
+)

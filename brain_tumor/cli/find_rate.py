@@ -17,21 +17,8 @@ def find_rate() -> None:
     """A verb for each task; options as of train."""
 
 
-@app.command()
-@recipe_options.takes(SegmentationRecipe)
-def segmentation(recipe: Recipe, plot: Plot = None) -> None:
-    """For a segmentation network; options as of train."""
-    _find(recipe, plot)
-
-
-@app.command()
-@recipe_options.takes(ClassificationRecipe)
-def classification(recipe: Recipe, plot: Plot = None) -> None:
-    """For a slice classifier; options as of train."""
-    _find(recipe, plot)
-
-
-def _find(recipe: Recipe, plot: Path | None) -> None:
+def find(recipe: Recipe, plot: Plot = None) -> None:
+    """Train for a moment, and print which rate is suggested."""
     from brain_tumor.data.opening import open_cohort
     from brain_tumor.experiments import rate
 
@@ -46,3 +33,13 @@ def _find(recipe: Recipe, plot: Path | None) -> None:
         f"{len(sweep.rates)} steps from {sweep.rates[0]:.1e} to {sweep.rates[-1]:.1e}; lowest loss {sweep.smoothed.min():.3f}"
     )
     typer.echo(f"suggestion, where the loss falls fastest: --max-lr {sweep.suggestion:.1e}")
+
+
+recipe_options.add_commands(
+    app,
+    find,
+    {
+        SegmentationRecipe: "For a segmentation network; options as of train.",
+        ClassificationRecipe: "For a slice classifier; options as of train.",
+    },
+)

@@ -58,30 +58,31 @@ def _stage_options() -> list[inspect.Parameter]:
     return [inspect.Parameter("strategy", inspect.Parameter.KEYWORD_ONLY, default="all", annotation=strategy), *chosen]
 
 
-def takes(kind: type[Recipe], but: tuple[str, ...] = ()) -> Callable[[Callable], Callable]:
-    """Give a command the options of a kind of recipe behind its own; the command is called with the recipe.
+def add_commands(app: typer.Typer, work: Callable, about: dict[type[Recipe], str], but: tuple[str, ...] = ()) -> None:
+    """A command a task: its options are those of ``work`` and those of the task's recipe, which ``work`` is called with.
 
-    Keras is loaded when the command is called, so that ``--help`` does not wait for it.
+    Keras is loaded when a command is called, so that ``--help`` does not wait for it.
 
     Args:
-        but: options that the command does without; the recipe keeps their defaults.
+        about: the kind of recipe of each task -> what ``--help`` says of the command.
+        but: options that the commands do without; the recipe keeps their defaults.
     """
+    for kind, line in about.items():
+        app.command(kind.TASK, help=line)(_command(kind, work, but))
+
+
+def _command(kind: type[Recipe], work: Callable, but: tuple[str, ...]) -> Callable:
     parameters = [parameter for parameter in options(kind) if parameter.name not in but]
+    own = [parameter for parameter in inspect.signature(work).parameters.values() if parameter.name != "recipe"]
 
-    def decorate(command: Callable) -> Callable:
-        own = [parameter for parameter in inspect.signature(command).parameters.values() if parameter.name != "recipe"]
+    def command(**values: Any) -> None:
+        load_keras()
+        work(recipe=make(kind, {item.name: values.pop(item.name) for item in parameters}), **values)
 
-        def wrapper(**values: Any) -> None:
-            load_keras()
-            command(recipe=make(kind, {item.name: values.pop(item.name) for item in parameters}), **values)
-
-        wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
-        signature = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in (*own, *parameters)]
-        wrapper.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
-        wrapper.__annotations__ = {item.name: item.annotation for item in signature}
-        return wrapper
-
-    return decorate
+    signature = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in (*own, *parameters)]
+    command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+    command.__annotations__ = {item.name: item.annotation for item in signature}
+    return command
 
 
 def make(kind: type[Recipe], values: dict[str, Any]) -> Recipe:

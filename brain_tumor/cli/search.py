@@ -14,21 +14,8 @@ Trials = Annotated[int, typer.Option(min=1, help="How many settings to try, earl
 Vary = Annotated[str, typer.Option(help="What to vary, such as max_lr,strategy; all that there is without it.")]
 
 
-@app.command()
-@recipe_options.takes(SegmentationRecipe)
-def segmentation(recipe: Recipe, trials: Trials = 20, vary: Vary = "") -> None:
-    """Search settings of a segmentation network. Needs --validation; prints every trial, best first."""
-    _search(recipe, trials, vary)
-
-
-@app.command()
-@recipe_options.takes(ClassificationRecipe)
-def classification(recipe: Recipe, trials: Trials = 20, vary: Vary = "") -> None:
-    """Search settings of a slice classifier. Needs --validation; prints every trial, best first."""
-    _search(recipe, trials, vary)
-
-
-def _search(recipe: Recipe, trials: int, vary: str) -> None:
+def look(recipe: Recipe, trials: Trials = 20, vary: Vary = "") -> None:
+    """Try settings, and print every trial, best first."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -53,3 +40,13 @@ def _search(recipe: Recipe, trials: int, vary: str) -> None:
     typer.echo("the best of many on few patients flatters itself; score it on patients that no trial was chosen on:")
     typer.echo(f"next: brain-tumor evaluate {best.path.name}")
     typer.echo(f"train it again: brain-tumor train --recipe {readable(best.path / DESCRIPTION)}")
+
+
+recipe_options.add_commands(
+    app,
+    look,
+    {
+        SegmentationRecipe: "Search settings of a segmentation network. Needs --validation; prints every trial, best first.",
+        ClassificationRecipe: "Search settings of a slice classifier. Needs --validation; prints every trial, best first.",
+    },
+)

@@ -33,27 +33,6 @@ def train(
         train_recipe(recipe_options.from_file(recipe))
 
 
-@app.command()
-@recipe_options.takes(SegmentationRecipe)
-def segmentation(recipe: Recipe) -> None:
-    """Train a segmentation network: which pixels are tumour. Prints the run's name."""
-    train_recipe(recipe)
-
-
-@app.command()
-@recipe_options.takes(ClassificationRecipe)
-def classification(recipe: Recipe) -> None:
-    """Train a slice classifier: is there tumour in this slice? Prints the run's name."""
-    train_recipe(recipe)
-
-
-@app.command()
-@recipe_options.takes(VolumesRecipe)
-def volumes(recipe: Recipe) -> None:
-    """Train a network of three dimensions: which voxels lie in which region. Prints the run's name."""
-    train_recipe(recipe)
-
-
 def train_recipe(recipe: Recipe) -> Any:
     """Train a recipe and say what comes of it.
 
@@ -73,6 +52,17 @@ def train_recipe(recipe: Recipe) -> Any:
     typer.echo(f"finished in {minutes:.1f} minutes: {run.path}")
     typer.echo(f"next: brain-tumor evaluate {run.path.name}")
     return run
+
+
+recipe_options.add_commands(
+    app,
+    train_recipe,
+    {
+        SegmentationRecipe: "Train a segmentation network: which pixels are tumour. Prints the run's name.",
+        ClassificationRecipe: "Train a slice classifier: is there tumour in this slice? Prints the run's name.",
+        VolumesRecipe: "Train a network of three dimensions: which voxels lie in which region. Prints the run's name.",
+    },
+)
 
 
 def _join() -> Any:
