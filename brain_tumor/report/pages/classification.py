@@ -60,11 +60,6 @@ def of_folds(folder: Path, facts: dict) -> list[Section]:
     return sections.by_group(folder, tables.detected_table, _detected)
 
 
-def fold_drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
-    """None."""
-    return {}
-
-
 def of_scores(folder: Path, facts: dict) -> list[dict]:
     """Every score as a number of the sidecar."""
     return numbers.of_detection(read_table(folder / "scores.csv"), facts["recipe"], HEADLINES)
@@ -78,11 +73,6 @@ def answer(listed: list[dict], recipe: dict, test: dict) -> str:
         f"{recipe['model']} told slices with tumour from slices without with {ranked} and an accuracy "
         f"of {numbers.in_words(right)} at {recipe['size']} px on the {test['patients']} test patients of split {recipe['split']}"
     )
-
-
-def pictures(folder: Path, facts: dict) -> list[Drawing]:
-    """None: a classification outlines nothing."""
-    return []
 
 
 def _of_whom(cases: pd.DataFrame) -> str:

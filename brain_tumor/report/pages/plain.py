@@ -8,7 +8,6 @@ from brain_tumor.evaluation import wording
 from brain_tumor.evaluation.storage import read_table
 from brain_tumor.experiments import tasks
 from brain_tumor.report import tables
-from brain_tumor.report.figures.drawing import Drawing
 from brain_tumor.report.pages import numbers, sections
 from brain_tumor.report.pages.sections import Section
 
@@ -43,23 +42,3 @@ def answer(listed: list[dict], recipe: dict, test: dict) -> str:
     """The page's first sentence."""
     main = next(number for number in reversed(listed) if number["headline"])
     return f"{main['name']}: {numbers.in_words(main)} on the {test['patients']} test patients of split {recipe['split']}"
-
-
-def drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
-    """None."""
-    return {}
-
-
-def pictures(folder: Path, facts: dict) -> list[Drawing]:
-    """None."""
-    return []
-
-
-def of_folds(folder: Path, facts: dict) -> list[Section]:
-    """None."""
-    return []
-
-
-def fold_drawings(folder: Path, facts: dict) -> dict[str, list[Drawing]]:
-    """None."""
-    return {}

@@ -8,9 +8,6 @@ from brain_tumor.evaluation.storage import read_table
 from brain_tumor.report import tables
 from brain_tumor.report.pages import segmentation
 from brain_tumor.report.pages.sections import Section
-from brain_tumor.report.pages.segmentation import answer, drawings, fold_drawings, of_scores, pictures
-
-__all__ = ["answer", "drawings", "fold_drawings", "of_folds", "of_run", "of_scores", "pictures"]
 
 REGIONS = "Regions"
 
