@@ -39,8 +39,6 @@ MEASURES: dict[str, Callable] = {
 }
 # A constant answer brings each of these to 1, so its floor is read where reading no image has as much of the other.
 MATCHED = {"sensitivity": "specificity", "specificity": "sensitivity", "precision": "sensitivity"}
-# What a threshold may be chosen by. Youden's J (1950) is sensitivity + specificity - 1.
-CRITERIA = MEASURES | {"youden": lambda tp, fp, fn, tn: 2 * MEASURES["balanced accuracy"](tp, fp, fn, tn) - 1}
 
 
 def score(
@@ -174,12 +172,11 @@ def auprc(truth: np.ndarray, probability: np.ndarray) -> float:
     return _auprc(*_cumulative(*_checked(truth, probability))[1:])
 
 
-def choose_threshold(truth: np.ndarray, probability: np.ndarray, criterion: str = "youden") -> float:
-    """The threshold at which ``criterion`` is best on these slices: of validation, never of test.
+def choose_threshold(truth: np.ndarray, probability: np.ndarray) -> float:
+    """The threshold at which accuracy is best on these slices: of validation, never of test.
 
     Args:
         truth, probability: as in :func:`score`.
-        criterion: a name of :data:`CRITERIA`, such as ``accuracy`` or ``youden``.
 
     Returns:
         Midway between the two probabilities that it parts, in [0, 1]; of equally good ones, that nearest to 0.5.
@@ -187,8 +184,6 @@ def choose_threshold(truth: np.ndarray, probability: np.ndarray, criterion: str 
     Raises:
         DataError: as :func:`score`, and slices of one class only, which no threshold can part.
     """
-    if criterion not in CRITERIA:
-        raise ValueError(f"criterion {criterion!r}, expected one of {', '.join(CRITERIA)}")
     truth, probability = _checked(truth, probability)
     if truth.all() or not truth.any():
         raise DataError(
@@ -196,7 +191,7 @@ def choose_threshold(truth: np.ndarray, probability: np.ndarray, criterion: str 
         )
     table = _every_threshold(truth, probability)
     table = table[table.threshold >= 0]
-    reached = np.nan_to_num(CRITERIA[criterion](table.tp, table.fp, table.fn, table.tn), nan=-np.inf)
+    reached = MEASURES["accuracy"](table.tp, table.fp, table.fn, table.tn)
     best = table.threshold[np.isclose(reached, reached.max(), rtol=0, atol=1e-12)]
     return float(best.iloc[(best - 0.5).abs().argmin()])
 

@@ -17,8 +17,6 @@ from brain_tumor.inference.predict import probabilities
 from brain_tumor.models import backend, saved
 from brain_tumor.progress import tracked
 
-CRITERION = "accuracy"  # by which the threshold is chosen on the validation part, where there is one
-
 
 def labels(recipe: Recipe, store: Store) -> np.ndarray:
     """What is learnt: ``(N,)`` uint8, 1 where the expert's mask, at native size, holds a pixel."""
@@ -28,8 +26,8 @@ def labels(recipe: Recipe, store: Store) -> np.ndarray:
 def evaluate(part: Part, again: bool) -> Result:
     """Predict and score one part of the run's split; every slice's probability is written once.
 
-    A slice is called tumour above the threshold that is best on the validation part, or above the recipe's where the split has
-    none. A temperature is fitted on the validation part too. It changes no rank and no call: the tables give the calibration
+    A slice is called tumour above the threshold of best accuracy on the validation part, or above the recipe's where the split
+    has none. A temperature is fitted on the validation part too. It changes no rank and no call: the tables give the calibration
     with it and without it.
 
     Raises:
@@ -41,7 +39,7 @@ def evaluate(part: Part, again: bool) -> Result:
     threshold, temperature = part.recipe.threshold, None
     if part.split.validation:
         validation, _ = _slices(part.other("validation"), again)
-        threshold = detection.choose_threshold(validation.tumour, validation.probability, CRITERION)
+        threshold = detection.choose_threshold(validation.tumour, validation.probability)
         temperature = calibration.fit_temperature(validation.tumour, validation.probability)
     store = part.store
     tables = {scoring.SLICES: slices, scoring.FLOORS: classification.image_free(store.slices, part.train_rows, part.rows)}

@@ -83,7 +83,7 @@ def test_every_slice_of_a_part_has_a_probability_once(finished):
 
 def test_threshold_and_temperature_come_from_the_tune_part(finished):
     validation_rows, facts = finished.read("validation-slices.csv"), finished.run.description
-    assert facts["threshold"] == detection.choose_threshold(validation_rows.tumour, validation_rows.probability, "accuracy")
+    assert facts["threshold"] == detection.choose_threshold(validation_rows.tumour, validation_rows.probability)
     assert facts["temperature"] == pytest.approx(calibration.fit_temperature(validation_rows.tumour, validation_rows.probability))
     assert set(finished.scores.threshold.dropna()) == {facts["threshold"]}
 
