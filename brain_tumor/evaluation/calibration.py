@@ -197,7 +197,6 @@ def score(
     case_id: ArrayLike,
     truth: ArrayLike,
     probability: ArrayLike,
-    seed: int = 0,
     floors: Mapping[str, np.ndarray] | None = None,
 ) -> pd.DataFrame:
     """ECE, adaptive ECE and Brier score of slices ``(N,)``, with 95 % intervals over patients.
@@ -216,28 +215,27 @@ def score(
         return truth, probability, np.bincount(drawn[:, 0], minlength=len(names))[patient]
 
     of_floors = {name: (truth, check_probabilities(answer), np.ones(len(truth))) for name, answer in (floors or {}).items()}
-    return _score(np.arange(len(names))[:, None], rows, seed, of_floors)
+    return _score(np.arange(len(names))[:, None], rows, of_floors)
 
 
-def score_pixels(histograms: np.ndarray, seed: int = 0) -> pd.DataFrame:
+def score_pixels(histograms: np.ndarray) -> pd.DataFrame:
     """The same for pixels, from the patients' histograms ``(P, 256, 2)``; their floor is the all-empty prediction."""
     truth, probability, weights = weighted_rows(histograms.sum(axis=0))
     return _score(
         histograms,
         lambda drawn: weighted_rows(drawn.sum(axis=0)),
-        seed,
         {"all empty": (truth, np.zeros_like(probability), weights)},
     )
 
 
-def _score(per_patient: np.ndarray, rows: Callable, seed: int, of_floors: dict) -> pd.DataFrame:
+def _score(per_patient: np.ndarray, rows: Callable, of_floors: dict) -> pd.DataFrame:
     table = []
     for name, measure in MEASURES.items():
 
         def statistic(drawn: np.ndarray, measure: Callable = measure) -> float:
             return measure(*rows(drawn))
 
-        low, high = intervals.bootstrap(per_patient, statistic, seed)
+        low, high = intervals.bootstrap(per_patient, statistic)
         errors = {floor: measure(*answer) for floor, answer in of_floors.items()}
         floor = min(errors, key=errors.__getitem__) if errors else ""
         row = {"measure": name, "value": measure(*rows(per_patient)), "low": low, "high": high}

@@ -12,14 +12,13 @@ from brain_tumor.evaluation import intervals, protocols, subgroups
 from brain_tumor.evaluation.intervals import Comparison
 
 
-def against_rest(counts: pd.DataFrame, inside: pd.Series, protocol: protocols.Protocol, seed: int = 0) -> Comparison:
+def against_rest(counts: pd.DataFrame, inside: pd.Series, protocol: protocols.Protocol) -> Comparison:
     """The score of some rows of one size minus that of the others.
 
     Args:
         counts: rows of one size of a ``counts`` table.
         inside: bool, aligned with ``counts``: the group's rows.
         protocol: the Dice.
-        seed: of the interval's draws.
 
     Returns:
         With ``patients`` those of the smaller side, so that fewer than six decide nothing and ``patients_needed`` is for that
@@ -44,18 +43,16 @@ def against_rest(counts: pd.DataFrame, inside: pd.Series, protocol: protocols.Pr
         return scores[0] - scores[1]
 
     everyone = np.arange(len(names))
-    low, high = intervals.bootstrap(everyone, difference, seed) if smaller > 1 else (np.nan, np.nan)
+    low, high = intervals.bootstrap(everyone, difference) if smaller > 1 else (np.nan, np.nan)
     return Comparison(difference(everyone), low, high, smaller, np.nan)
 
 
-def tables(counts: pd.DataFrame, cases: pd.DataFrame, seed: int = 0, protocol: str = "patient mean") -> pd.DataFrame:
+def tables(counts: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
     """Each group of :func:`brain_tumor.evaluation.subgroups.tables` against the others of its kind, blanks included.
 
     Args:
         counts: a ``counts`` table; its largest size, the native one, is scored.
         cases: indexed by ``case_id``, a column a field.
-        seed: of the intervals' draws.
-        protocol: the name of the Dice for groups of patients; ranges of area are of tumour slices.
 
     Returns:
         A row a group that has slices: ``by, group, difference, low, high, verdict, half_width, patients_needed, p_value``
@@ -64,12 +61,14 @@ def tables(counts: pd.DataFrame, cases: pd.DataFrame, seed: int = 0, protocol: s
     native = counts[counts["size"] == counts["size"].max()].reset_index(drop=True)
     held = native[native.tp + native.fn > 0].reset_index(drop=True)
     fields = {field: by for field, by in subgroups.FIELDS.items() if field in cases}
-    kinds = {by: (native, subgroups.value_groups(native.case_id.map(cases[field])), protocol) for field, by in fields.items()}
+    kinds = {
+        by: (native, subgroups.value_groups(native.case_id.map(cases[field])), "patient mean") for field, by in fields.items()
+    }
     kinds[subgroups.AREA] = (held, subgroups.area_groups(held.tp + held.fn), "tumour slices")
     rows = []
     for by, (table, group, measure) in kinds.items():
         names = [name for name in group.cat.categories if (group == name).any()]
         for name in names if len(names) > 1 else []:
-            answer = against_rest(table, group == name, protocols.named(measure), seed)
+            answer = against_rest(table, group == name, protocols.named(measure))
             rows.append({"by": by, "group": name} | {fact: getattr(answer, fact) for fact in intervals.TOLD})
     return pd.DataFrame(rows, columns=["by", "group", *intervals.TOLD]).astype({"patients_needed": "Int64"})

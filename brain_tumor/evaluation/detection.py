@@ -42,7 +42,7 @@ MATCHED = {"sensitivity": "specificity", "specificity": "sensitivity", "precisio
 
 
 def score(
-    case_id: np.ndarray, truth: np.ndarray, probability: np.ndarray, threshold: float, seed: int = 0, intervals_too: bool = True
+    case_id: np.ndarray, truth: np.ndarray, probability: np.ndarray, threshold: float, intervals_too: bool = True
 ) -> pd.DataFrame:
     """Every measure of a set of slices.
 
@@ -51,7 +51,6 @@ def score(
         truth: ``(N,)`` bool, the slice holds tumour.
         probability: ``(N,)`` in [0, 1].
         threshold: a slice is called tumour where its probability is above this; chosen elsewhere.
-        seed: decides the draws.
 
     Returns:
         A row a measure: ``measure, value, low, high`` (95 % over patients), ``threshold`` (NaN for ``AUC`` and ``AUPRC``, which
@@ -65,12 +64,12 @@ def score(
     for name, (per_patient, statistic, at, vectorised) in measures.items():
         low, high = np.nan, np.nan
         if intervals_too:
-            low, high = intervals.bootstrap(per_patient, statistic, seed, vectorised=vectorised)
+            low, high = intervals.bootstrap(per_patient, statistic, vectorised=vectorised)
         rows.append({"measure": name, "value": float(statistic(per_patient)), "low": low, "high": high, "threshold": at})
     return pd.DataFrame(rows).assign(patients=len(names), slices=len(truth), tumour_slices=int(np.count_nonzero(truth)))
 
 
-def score_with_floors(slices: pd.DataFrame, floors: pd.DataFrame, threshold: float, seed: int = 0) -> pd.DataFrame:
+def score_with_floors(slices: pd.DataFrame, floors: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """:func:`score`, and beside each measure the best that reading no image reaches on the same slices.
 
     Args:
@@ -81,10 +80,10 @@ def score_with_floors(slices: pd.DataFrame, floors: pd.DataFrame, threshold: flo
     Returns:
         As :func:`score`, with ``floor`` and ``floor_name``: NaN and empty where there is none.
     """
-    scores = score(slices.case_id, slices.tumour, slices.probability, threshold, seed)
+    scores = score(slices.case_id, slices.tumour, slices.probability, threshold)
     reached, by_name = scores.set_index("measure").value, {}
     for name, table in floors.groupby("floor", sort=False):
-        cut = score(table.case_id, table.tumour, table.probability, 0.5, seed, intervals_too=False)
+        cut = score(table.case_id, table.tumour, table.probability, 0.5, intervals_too=False)
         every = _every_threshold(*_checked(table.tumour, table.probability))
         rates = pd.DataFrame({measure: MEASURES[measure](every.tp, every.fp, every.fn, every.tn) for measure in MATCHED})
         matched = {measure: rates[measure][rates[other] >= reached[other]].max() for measure, other in MATCHED.items()}
@@ -100,7 +99,6 @@ def compare(
     against: pd.DataFrame,
     threshold: float,
     against_threshold: float,
-    seed: int = 0,
     margin: float | None = None,
 ) -> pd.DataFrame:
     """Two predictors of the same slices under every measure, paired by patient (:func:`intervals.paired`).
@@ -129,7 +127,7 @@ def compare(
     for name, (_, statistic, _, vectorised) in measures[0][0].items():
         predictors = [by_name[name][:2] for by_name, _ in measures]
         if vectorised:
-            answer = intervals.paired(predictors[0][0], predictors[1][0], statistic, seed, margin, vectorised=True)
+            answer = intervals.paired(predictors[0][0], predictors[1][0], statistic, margin=margin, vectorised=True)
             rows.append({"measure": name} | {fact: getattr(answer, fact) for fact in intervals.TOLD})
             continue
 
@@ -139,7 +137,7 @@ def compare(
 
         # A row says whose patient it is and which predictor is asked, so that one statistic serves both.
         ours, theirs = (np.stack([patients, np.full_like(patients, which)], axis=1) for which in (0, 1))
-        answer = intervals.paired(ours, theirs, of_one, seed, margin)
+        answer = intervals.paired(ours, theirs, of_one, margin=margin)
         rows.append({"measure": name} | {fact: getattr(answer, fact) for fact in intervals.TOLD})
     return pd.DataFrame(rows).astype({"patients_needed": "Int64"})
 

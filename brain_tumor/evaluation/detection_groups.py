@@ -18,7 +18,7 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def tables(slices: pd.DataFrame, floors: pd.DataFrame, cases: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def tables(slices: pd.DataFrame, floors: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
     """Every subgroup in one long table: the fields of :data:`brain_tumor.evaluation.subgroups.FIELDS`, then tumour area.
 
     Args:
@@ -26,7 +26,6 @@ def tables(slices: pd.DataFrame, floors: pd.DataFrame, cases: pd.DataFrame, seed
             NaN where it is not known.
         floors: the same slices as each image-free predictor sees them: ``floor, case_id, slice, probability``; cut at 0.5.
         cases: indexed by ``case_id``, a column a field.
-        seed: of the intervals' draws.
 
     Returns:
         A row a group, of which some may hold no slice: ``by, group, measure, patients, slices, tumour_slices, value, low, high,
@@ -38,20 +37,20 @@ def tables(slices: pd.DataFrame, floors: pd.DataFrame, cases: pd.DataFrame, seed
     for field, by in subgroups.FIELDS.items():
         if field in cases:
             group = subgroups.value_groups(slices.case_id.map(cases[field]))
-            rows += [_row(by, name, RIGHT, slices[group == name], by_floor, seed) for name in group.cat.categories]
+            rows += [_row(by, name, RIGHT, slices[group == name], by_floor) for name in group.cat.categories]
     held = slices[slices.tumour.astype(bool)]
     group = subgroups.area_groups(held.tumour_px)
     areas = group.cat.categories if group.notna().any() or held.empty else []  # a slice that has a label only has no area
-    rows += [_row(subgroups.AREA, name, FOUND, held[group == name], {}, seed) for name in areas]
+    rows += [_row(subgroups.AREA, name, FOUND, held[group == name], {}) for name in areas]
     return pd.DataFrame(rows, columns=COLUMNS)  # where nothing is known of patients and areas there is no group
 
 
-def _row(by: str, name: str, measure: str, part: pd.DataFrame, floors: dict[str, pd.Series], seed: int) -> dict:
+def _row(by: str, name: str, measure: str, part: pd.DataFrame, floors: dict[str, pd.Series]) -> dict:
     value, low, high = (np.nan,) * 3
     if len(part):
         per_patient, statistic = _measured(part, part.called, measure)
         value = float(statistic(per_patient))
-        low, high = intervals.bootstrap(per_patient, statistic, seed, vectorised=True)
+        low, high = intervals.bootstrap(per_patient, statistic, vectorised=True)
     keys = pd.MultiIndex.from_frame(part[["case_id", "slice"]])
     reached = {}
     for of, calls in floors.items() if len(part) else ():

@@ -194,11 +194,10 @@ def floors_on(counts: pd.DataFrame, floor_counts: Mapping[str, pd.DataFrame] | N
     return applicable
 
 
-def score(counts: pd.DataFrame, seed: int = 0, floor_counts: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
+def score(counts: pd.DataFrame, floor_counts: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
     """All protocols at all sizes of a ``counts`` table.
 
     Args:
-        seed: of the interval's draws.
         floor_counts: a predictor that reads no image -> its ``counts`` on the same slices; without rows of a size it is no floor
             there.
 
@@ -214,7 +213,7 @@ def score(counts: pd.DataFrame, seed: int = 0, floor_counts: Mapping[str, pd.Dat
         floors = floors_on(at_size, floor_counts)
         for protocol in PROTOCOLS:
             table = protocol.per_patient(at_size)
-            low, high = intervals.bootstrap(table, protocol.summarise, seed, vectorised=True)
+            low, high = intervals.bootstrap(table, protocol.summarise, vectorised=True)
             floor_score, floor_name = floor(protocol, at_size, floors)
             rows.append(
                 {
@@ -233,7 +232,7 @@ def score(counts: pd.DataFrame, seed: int = 0, floor_counts: Mapping[str, pd.Dat
     return pd.DataFrame(rows)
 
 
-def compare(counts: pd.DataFrame, against: pd.DataFrame, seed: int = 0, margin: float | None = None) -> pd.DataFrame:
+def compare(counts: pd.DataFrame, against: pd.DataFrame, margin: float | None = None) -> pd.DataFrame:
     """Two predictions of the same slices under every protocol, paired by patient (:func:`intervals.paired`).
 
     Args:
@@ -252,7 +251,7 @@ def compare(counts: pd.DataFrame, against: pd.DataFrame, seed: int = 0, margin: 
     for size, at_size in counts.groupby("size"):
         for protocol in PROTOCOLS:
             tables = protocol.per_patient(at_size), protocol.per_patient(other[size])
-            comparison = intervals.paired(*tables, protocol.summarise, seed, margin, vectorised=True)
+            comparison = intervals.paired(*tables, protocol.summarise, margin=margin, vectorised=True)
             facts = {fact: getattr(comparison, fact) for fact in intervals.TOLD}
             rows.append({"protocol": protocol.name, "size": int(size)} | facts)
     return pd.DataFrame(rows).astype({"patients_needed": "Int64"})

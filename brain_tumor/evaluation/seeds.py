@@ -8,19 +8,17 @@ import pandas as pd
 from brain_tumor.evaluation import intervals, overlap, protocols
 
 
-def mean_scores(
-    counts: Sequence[pd.DataFrame], seed: int = 0, floor_counts: Mapping[str, pd.DataFrame] | None = None
-) -> pd.DataFrame:
+def mean_scores(counts: Sequence[pd.DataFrame], floor_counts: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
     """The mean score of several runs of one recipe that differ in seed, with the interval of that mean over patients.
 
     Args:
         counts: a ``counts`` table a run, on the same slices.
-        seed, floor_counts: as in :func:`brain_tumor.evaluation.protocols.score`.
+        floor_counts: as in :func:`brain_tumor.evaluation.protocols.score`.
 
     Returns:
         As :func:`brain_tumor.evaluation.protocols.score`, with ``lowest`` and ``highest``, the runs' own extremes.
     """
-    tables = [protocols.score(table, seed, floor_counts) for table in counts]
+    tables = [protocols.score(table, floor_counts) for table in counts]
     result = tables[0].copy()
     each = np.stack([table.dice for table in tables])
     result["dice"], result["lowest"], result["highest"] = each.mean(axis=0), each.min(axis=0), each.max(axis=0)
@@ -31,7 +29,7 @@ def mean_scores(
         def mean(drawn: np.ndarray, protocol: protocols.Protocol = protocol) -> np.ndarray:
             return np.mean([protocol.summarise(drawn[..., run, :]) for run in range(len(counts))], axis=0)
 
-        result.loc[index, ["low", "high"]] = intervals.bootstrap(by_patient, mean, seed, vectorised=True)
+        result.loc[index, ["low", "high"]] = intervals.bootstrap(by_patient, mean, vectorised=True)
     return result
 
 

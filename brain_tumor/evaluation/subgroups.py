@@ -25,25 +25,21 @@ def by_field(
     counts: pd.DataFrame,
     cases: pd.DataFrame,
     field: str,
-    protocol: str = "patient mean",
-    seed: int = 0,
     floor_counts: Mapping[str, pd.DataFrame] | None = None,
 ) -> pd.DataFrame:
-    """A row a value of one field of the patients, in the field's own order, blanks last.
+    """Mean Dice of patients, a row a value of one field of the patients, in the field's own order, blanks last.
 
     Args:
         counts: a ``counts`` table; its largest size, the native one, is scored.
         cases: indexed by ``case_id``, a column a field; None or NaN is blank. It may hold cases that were not scored.
         field: the column.
-        protocol: the name of a Dice.
-        seed: of the interval's draws.
         floor_counts: as in :func:`brain_tumor.evaluation.protocols.score`.
 
     Returns:
         ``by, group, protocol, size, patients, slices, tumour_slices, dice, low, high, floor, floor_name``.
 
     Raises:
-        DataError: no such field, no such protocol, a scored case that is not in ``cases``, or a floor of other slices.
+        DataError: no such field, a scored case that is not in ``cases``, or a floor of other slices.
     """
     if field not in cases:
         raise DataError(f"no field {field!r} in the table of cases, expected one of: {', '.join(map(str, cases.columns))}")
@@ -54,44 +50,36 @@ def by_field(
             f"{unknown[0]}: scored, but not in the table of cases ({len(unknown)} such of {native.case_id.nunique()})"
         )
     group = value_groups(native.case_id.map(cases[field]))
-    return _table(FIELDS.get(field, field), native, group, protocols.named(protocol), seed, floors)
+    return _table(FIELDS.get(field, field), native, group, protocols.named("patient mean"), floors)
 
 
-def by_area(
-    counts: pd.DataFrame,
-    seed: int = 0,
-    floor_counts: Mapping[str, pd.DataFrame] | None = None,
-    edges: tuple[int, ...] = AREA_EDGES,
-) -> pd.DataFrame:
+def by_area(counts: pd.DataFrame, floor_counts: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
     """A row a range of tumour area, over the tumour slices of that range; the interval draws the patients who have any.
 
     Args:
-        counts, seed, floor_counts: as in :func:`by_field`.
-        edges: in pixels at native size, ascending; a range holds its lower edge. A range without slices keeps its row.
+        counts, floor_counts: as in :func:`by_field`. A range of :data:`AREA_EDGES` without slices keeps its row.
 
     Returns:
         As :func:`by_field`.
     """
     native, floors = _native(counts, floor_counts)
     native = native[native.tp + native.fn > 0]
-    group = area_groups(native.tp + native.fn, edges)
-    return _table(AREA, native, group, protocols.named("tumour slices"), seed, floors)
+    group = area_groups(native.tp + native.fn)
+    return _table(AREA, native, group, protocols.named("tumour slices"), floors)
 
 
 def tables(
     counts: pd.DataFrame,
     cases: pd.DataFrame,
-    seed: int = 0,
     floor_counts: Mapping[str, pd.DataFrame] | None = None,
-    protocol: str = "patient mean",
 ) -> pd.DataFrame:
     """Every subgroup in one long table, ``by`` by ``by``: the fields of ``FIELDS`` that ``cases`` has, then tumour area.
 
     Args and errors: as :func:`by_field`.
     """
     fields = [field for field in FIELDS if field in cases]
-    groups = [by_field(counts, cases, field, protocol, seed, floor_counts) for field in fields]
-    return pd.concat([*groups, by_area(counts, seed, floor_counts)], ignore_index=True)
+    groups = [by_field(counts, cases, field, floor_counts) for field in fields]
+    return pd.concat([*groups, by_area(counts, floor_counts)], ignore_index=True)
 
 
 def value_groups(values: pd.Series) -> pd.Series:
@@ -102,10 +90,11 @@ def value_groups(values: pd.Series) -> pd.Series:
     return values.map(names).astype(object).fillna(BLANK).astype(pd.CategoricalDtype(order))
 
 
-def area_groups(area: pd.Series, edges: tuple[int, ...] = AREA_EDGES) -> pd.Series:
+def area_groups(area: pd.Series) -> pd.Series:
     """The range of tumour area, in pixels at native size, that each row is in; a range holds its lower edge."""
-    names = [f"< {edges[0]} px", *(f"{low} to < {high} px" for low, high in pairwise(edges)), f">= {edges[-1]} px"]
-    return pd.cut(area, [-np.inf, *edges, np.inf], right=False, labels=names)
+    between = [f"{low} to < {high} px" for low, high in pairwise(AREA_EDGES)]
+    names = [f"< {AREA_EDGES[0]} px", *between, f">= {AREA_EDGES[-1]} px"]
+    return pd.cut(area, [-np.inf, *AREA_EDGES, np.inf], right=False, labels=names)
 
 
 def _native(
@@ -120,7 +109,6 @@ def _table(
     native: pd.DataFrame,
     group: pd.Series,
     protocol: protocols.Protocol,
-    seed: int,
     floors: dict[str, pd.DataFrame],
 ) -> pd.DataFrame:
     """A row a category of ``group``, which is aligned with ``native``."""
@@ -129,7 +117,7 @@ def _table(
         part = native[group == name]
         low = high = np.nan
         if len(part):
-            low, high = intervals.bootstrap(protocol.per_patient(part), protocol.summarise, seed, vectorised=True)
+            low, high = intervals.bootstrap(protocol.per_patient(part), protocol.summarise, vectorised=True)
         same_part = {of: part[["case_id", "slice", "size"]].merge(table) for of, table in floors.items()}
         floor, floor_name = protocols.floor(protocol, part, same_part)
         rows.append(

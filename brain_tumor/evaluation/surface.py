@@ -142,7 +142,7 @@ def per_slice(
     return pd.DataFrame(rows, index=pd.Index(planes, name="plane"), columns=list(COLUMNS))
 
 
-def score(rows: pd.DataFrame, floors: Mapping[str, pd.DataFrame], seed: int = 0) -> pd.DataFrame:
+def score(rows: pd.DataFrame, floors: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Mean and median of HD95 and NSD, with 95 % intervals over patients and the best that reading no image reaches.
 
     Args:
@@ -164,7 +164,7 @@ def score(rows: pd.DataFrame, floors: Mapping[str, pd.DataFrame], seed: int = 0)
         def statistic(drawn: np.ndarray, of_patient: Any = of_patient, summed_up: Any = summed_up) -> float:
             return float(summed_up(np.concatenate([of_patient[number] for number in drawn[:, 0]])))
 
-        low, high = intervals.bootstrap(np.arange(len(names))[:, None], statistic, seed)
+        low, high = intervals.bootstrap(np.arange(len(names))[:, None], statistic)
         by_floor = {floor: float(summed_up(other[column])) for floor, other in floors.items()}
         floor_name = best(by_floor, key=by_floor.get) if by_floor else ""
         estimate = {"value": float(summed_up(values)), "low": low, "high": high}

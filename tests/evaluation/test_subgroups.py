@@ -40,9 +40,9 @@ def cases():
 
 
 def test_each_group_is_scored_as_if_it_were_all(counts, cases):
-    found = subgroups.by_field(counts, cases, "site", seed=3).set_index("group")
+    found = subgroups.by_field(counts, cases, "site").set_index("group")
     assert found.index.tolist() == ["CS", "EZ", "HT"], "no row for FG, which was not scored"
-    own = protocols.score(counts[counts.case_id.isin(["B", "E"])], seed=3)
+    own = protocols.score(counts[counts.case_id.isin(["B", "E"])])
     own = own[(own["size"] == 20) & (own.protocol == "patient mean")].iloc[0]
     columns = ["protocol", "size", "dice", "low", "high", "floor", "floor_name", "patients", "slices"]
     assert found.loc["CS", columns].tolist() == own[columns].tolist()
@@ -95,8 +95,9 @@ def test_slices_are_grouped_by_their_area_at_native_size(counts):
     assert (found.protocol == "tumour slices").all()
 
 
-def test_an_area_on_an_edge_belongs_above_it(counts):
-    found = subgroups.by_area(counts, edges=(40, 240)).set_index("group")
+def test_an_area_on_an_edge_belongs_above_it(counts, monkeypatch):
+    monkeypatch.setattr(subgroups, "AREA_EDGES", (40, 240))
+    found = subgroups.by_area(counts).set_index("group")
     assert found.slices.to_dict() == {"< 40 px": 0, "40 to < 240 px": 5, ">= 240 px": 5}
 
 
@@ -109,13 +110,6 @@ def test_the_floor_is_that_of_the_group(counts, cases):
     assert set(found.floor_name[found.slices > 0]) == {"half"}
     with pytest.raises(DataError, match="floor 'half'"):
         subgroups.tables(counts, cases, floor_counts={"half": half[half.case_id != "A"]})
-
-
-def test_any_dice_can_be_asked_for(counts, cases):
-    found = subgroups.by_field(counts, cases, "site", protocol="pooled")
-    assert (found.protocol == "pooled").all()
-    with pytest.raises(DataError, match="no Dice is named"):
-        subgroups.by_field(counts, cases, "site", protocol="mean")
 
 
 def test_an_unknown_field_or_case_is_refused(counts, cases):
