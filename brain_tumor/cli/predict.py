@@ -43,8 +43,8 @@ def predict(
     load_keras()
     from brain_tumor.experiments import appraisal
     from brain_tumor.experiments.run import trained_cohort
+    from brain_tumor.inference import route
     from brain_tumor.inference.predictor import Predictor
-    from brain_tumor.inference.route import Router
     from brain_tumor.records import package
     from brain_tumor.training.runs import RunFolder, find_run
 
@@ -65,7 +65,7 @@ def predict(
             raise UnfamiliarError(f"{error}; --anyway predicts it all the same") from None
     if flair_run:
         other = find_run(flair_run).path
-        predictor, missing = Router(predictor, Predictor.load(other)).choose(exam)
+        predictor, missing = route.choose(predictor, Predictor.load(other), exam)
         folder = other if missing else folder
         typer.echo(f"{'lacks ' + ' and '.join(missing) if missing else 'has all sequences'}: {folder.name} answers")
     answer = predictor.predict(exam)

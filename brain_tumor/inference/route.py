@@ -5,9 +5,8 @@ asks for FLAIR alone, perhaps with the slices above and below.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -17,33 +16,22 @@ from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predictor import Predictor
 
 
-@dataclass(frozen=True)
-class Router:
-    """Two networks for the same sequences: one takes all of them, the other their reference alone.
+def choose(complete: Predictor, reference: Predictor, exam: Exam) -> tuple[Predictor, tuple[str, ...]]:
+    """The network that answers for an exam, and the sequences that the exam lacks.
+
+    Args:
+        complete, reference: two networks for the same sequences: one takes all of them, the other their reference alone.
 
     Raises:
-        ModelError: they were trained on other sequences, or answer otherwise.
+        ModelError: they were trained on other sequences, or answer otherwise, so that they cannot stand for each other.
     """
-
-    complete: Predictor
-    reference: Predictor
-
-    def __post_init__(self) -> None:
-        """Refuse a pair that cannot stand for each other."""
-        if tuple(self.complete.sequences) != tuple(self.reference.sequences):
-            trained = [", ".join(network.sequences) for network in (self.complete, self.reference)]
-            raise ModelError(f"networks trained on {trained[0]} and on {trained[1]} cannot answer for the same exams")
-        if self.complete.outlines != self.reference.outlines:
-            raise ModelError("one network outlines tumours, the other tells slices: they cannot answer for each other")
-
-    def choose(self, exam: Exam) -> tuple[Predictor, tuple[str, ...]]:
-        """The network that answers for an exam, and the sequences that the exam lacks."""
-        missing = missing_sequences(exam.images, self.complete.sequences)
-        return (self.reference if missing else self.complete), missing
-
-    def predict(self, exam: Exam) -> Any:
-        """As :meth:`brain_tumor.inference.predictor.Predictor.predict` of the network that is chosen."""
-        return self.choose(exam)[0].predict(exam)
+    if tuple(complete.sequences) != tuple(reference.sequences):
+        trained = [", ".join(network.sequences) for network in (complete, reference)]
+        raise ModelError(f"networks trained on {trained[0]} and on {trained[1]} cannot answer for the same exams")
+    if complete.outlines != reference.outlines:
+        raise ModelError("one network outlines tumours, the other tells slices: they cannot answer for each other")
+    missing = missing_sequences(exam.images, complete.sequences)
+    return (reference if missing else complete), missing
 
 
 def patterns(sequences: Sequence[str]) -> list[tuple[str, ...]]:
