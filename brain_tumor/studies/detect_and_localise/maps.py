@@ -88,15 +88,12 @@ def randomised(
     rows = []
     for share in SHARES:
         network = explain.randomised(predictor.model, saved.build(description, description.get("precision", "float32")), share)
-        forgetful = Predictor(network, **{name: getattr(predictor, name) for name in PREPARATION})
+        forgetful = replace(predictor, model=network, others=(), familiarity=None)
         for exam, _ in exams:
             maps = explain.explain(forgetful, exam, method, level).maps
             alike = [_alike(one, other) for one, other in zip(whole[exam.name], maps, strict=True)]
             rows.append({"share": share, "case_id": exam.name, "correlation": float(np.mean(alike))})
     return pd.DataFrame(rows)
-
-
-PREPARATION = ("normalisation", "channels", "flip_tta", "threshold", "cohort", "sequences", "reference")
 
 
 def one_network(folder: Path) -> tuple[Predictor, dict]:
