@@ -126,11 +126,6 @@ def commit_crossval(folder: Path) -> Path:
     return record
 
 
-def recorded(recipe: Recipe, unit: str, folds: int, data_hash: str) -> Path | None:
-    """The record of just this cross-validation on just these data; None where there is none."""
-    return lookup.find_crossval(recipe, unit, folds, data_hash=data_hash)
-
-
 def histories(folder: Path) -> dict[str, pd.DataFrame]:
     """Each fold's history, of a cross-validation here or of a record: the fold's split -> a row an epoch."""
     of_folds = crossval.read(folder)["runs"]

@@ -213,7 +213,7 @@ def test_the_record_of_a_cross_validation_is_found(place, recorded):
     tables = {"areas.csv", "floors.csv", "cases.csv", "scores.csv", "fold_scores.csv"}
     assert names == {"crossval.json", "history.csv"} | tables
     data_hash = lookup.crossval_facts(record)["data_hash"]
-    assert crossval_record.recorded(place.recipe, "patient", FOLDS, data_hash) == record
+    assert lookup.find_crossval(place.recipe, "patient", FOLDS, data_hash=data_hash) == record
 
 
 def test_a_run_has_a_page_of_its_scores(place, recorded):

@@ -97,10 +97,10 @@ def test_the_recorded_command_repeats_all_of_it(validated, reports, stubs, comma
 def test_a_record_is_found_by_recipe_unit_and_folds(validated, task):
     record = crossval_record.commit_crossval(validated(task, folds=2))
     recipe, facts = lookup.fold_recipes(record)[0], lookup.crossval_facts(record)
-    assert crossval_record.recorded(recipe, "patient", 2, facts["data_hash"]) == record
+    assert lookup.find_crossval(recipe, "patient", 2, data_hash=facts["data_hash"]) == record
     for other in ((recipe, "slice", 2), (recipe, "patient", 3), (replace(recipe, seed=9), "patient", 2)):
-        assert crossval_record.recorded(*other, facts["data_hash"]) is None
-    assert crossval_record.recorded(recipe, "patient", 2, "0" * 64) is None
+        assert lookup.find_crossval(*other, data_hash=facts["data_hash"]) is None
+    assert lookup.find_crossval(recipe, "patient", 2, data_hash="0" * 64) is None
 
 
 def test_a_cross_validation_of_today_comes_before_an_older_one(validated):
