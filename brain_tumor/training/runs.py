@@ -207,20 +207,11 @@ class RunFolder:
             if but is None or folder != but.path:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def restore_weights(self, model: keras.Model) -> None:
-        """Load the checkpoint's weights into ``model``."""
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The latest checkpoint, of a run that has one."""
         assert self._checkpoint is not None
-        self._checkpoint.restore_weights(model)
-
-    def restore_optimiser(self, model: keras.Model) -> None:
-        """Load the checkpoint's optimiser variables into the compiled, built ``model``."""
-        assert self._checkpoint is not None
-        self._checkpoint.restore_optimiser(model)
-
-    def restore_averages(self, averages: Averages) -> None:
-        """Load the checkpoint's moving averages of the weights."""
-        assert self._checkpoint is not None
-        self._checkpoint.restore_averages(averages)
+        return self._checkpoint
 
     @property
     def _checkpoint(self) -> Checkpoint | None:

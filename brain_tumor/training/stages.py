@@ -95,11 +95,11 @@ def train(
     averages = Averages(model, average) if average else None
     done, history = run.read_checkpoint()
     if done:
-        run.restore_weights(model)
+        run.checkpoint.restore_weights(model)
         run.mend_history(history)
         _wind_on(model, done * steps)
         if averages:
-            run.restore_averages(averages)
+            run.checkpoint.restore_averages(averages)
     total = sum(stage.epochs for stage in stages)
     twin = model if several else backend.faster(model)
     first = 0
@@ -123,7 +123,7 @@ def train(
                 optimiser = stage.make_optimiser(steps, accumulate)
                 loop.prepare(here.model, network, optimiser, loss, metrics)
                 if done > first:
-                    run.restore_optimiser(here.model)
+                    run.checkpoint.restore_optimiser(here.model)
                 batches_of: Callable = here.epoch_batches
                 validation_batches = None if here.validation is None else ValidationBatches(here.validation, example.batch_size)
                 if without_encoder:

@@ -117,8 +117,8 @@ def resume(command, folder, network):
 def restore(command, folder, network):
     run = RunFolder(folder)
     assert run.read_checkpoint()[0] == 1
-    run.restore_weights(network)
-    run.restore_optimiser(network)
+    run.checkpoint.restore_weights(network)
+    run.checkpoint.restore_optimiser(network)
 
 
 def commit(command, folder, network):

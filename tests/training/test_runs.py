@@ -51,8 +51,8 @@ def move(model):
 
 
 def restore(run, model):
-    run.restore_weights(model)
-    run.restore_optimiser(model)
+    run.checkpoint.restore_weights(model)
+    run.checkpoint.restore_optimiser(model)
 
 
 def test_a_new_folder_is_absent(run):
