@@ -55,15 +55,10 @@ def show_sequences(store: Store, case_id: str, number: int) -> Drawing:
     return drawing
 
 
-def show_exam(store: Store, case_id: str, number: int | None = None) -> Drawing:
-    """One slice in all its sequences, and the expert's regions over the reference sequence (row 001.11).
-
-    Args:
-        number: the slice, as the table of slices numbers it; None for the one with the largest tumour.
-    """
+def show_exam(store: Store, case_id: str) -> Drawing:
+    """The slice of largest tumour in all its sequences, the expert's regions over the reference sequence (row 001.11)."""
     rows = store.rows_of(case_id)
-    row = rows.start + int(store.masks[rows].sum(axis=(1, 2)).argmax()) if number is None else None
-    row = int(store.rows_at(case_id, np.array(number))) if row is None else row
+    row = rows.start + int(store.masks[rows].sum(axis=(1, 2)).argmax())
     names = [*map(title_of, store.cohort.sequences), "expert's regions"]
     phantom = store.cohort.phantom
     alt = f"{'Phantom, not a patient. ' * phantom}One slice: {', '.join(names)}."
