@@ -22,7 +22,8 @@ LOOK_EVERY_SECONDS = 1.0
 BAR_CELLS = 24
 THREADS = 4  # reading files, decoding, hashing and resizing release the interpreter
 _PLACE: ContextVar[str] = ContextVar("place", default="")
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def clock(seconds: float) -> str:
