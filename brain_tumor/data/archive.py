@@ -18,7 +18,7 @@ from brain_tumor.data import tree
 from brain_tumor.data.memory import MemoryFile
 from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
-from brain_tumor.progress import Bar
+from brain_tumor.progress import tracked
 
 ENDING = ".zip"
 MAX_FILES = 100_000  # Kaggle's LGG download, which holds its tree twice, has 15,718
@@ -111,8 +111,8 @@ def _unpack(path: Path, archive: zipfile.ZipFile, named: dict[str, zipfile.ZipIn
     if size > room:
         raise DataError(f"{path}: {size / 1e9:,.1f} GB unpacked, and {folder.parent} has room for {room / 1e9:,.1f} GB")
     top = path.stem.lstrip("._") or "zip"  # a hidden folder would be passed over
-    with files.atomic_folder(folder) as temporary, Bar(f"unpacking {path.name}", len(named)) as bar:
-        for name, info in named.items():
+    with files.atomic_folder(folder) as temporary:
+        for name, info in tracked(named.items(), f"unpacking {path.name}"):
             target = temporary / top / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(info) as source, open(target, "xb") as stream:
@@ -120,7 +120,6 @@ def _unpack(path: Path, archive: zipfile.ZipFile, named: dict[str, zipfile.ZipIn
             year, month, day, *clock = info.date_time
             changed = calendar.timegm((year, max(1, month), max(1, day), *clock))
             os.utime(target, (changed, changed))
-            bar.advance()
 
 
 def _below(folder: Path) -> Path:

@@ -16,7 +16,7 @@ from brain_tumor.data.cohort import Cohort
 from brain_tumor.data.readers import brats
 from brain_tumor.errors import DataError
 from brain_tumor.paths import data_folder
-from brain_tumor.progress import Bar
+from brain_tumor.progress import tracked
 
 NAME = "phantombrats"
 DRAWING = 1  # raise when the same arguments draw other voxels
@@ -56,12 +56,11 @@ def write(folder: Path, patients: int = 8, shape: tuple[int, int] = (24, 64), se
     rng = np.random.default_rng(seed)
     peaks = rng.permutation(np.geomspace(900, phantom.TUMOUR_PX[2], patients)) * (shape[1] / phantom.NATIVE) ** 2
     try:
-        with files.atomic_folder(folder) as temporary, Bar("drawing the phantom", patients) as bar:
-            for number in range(patients):
+        with files.atomic_folder(folder) as temporary:
+            for number in tracked(range(patients), "drawing the phantom"):
                 name = f"BraTS-PHANTOM-{number + 1:05d}-000" if convention == "2023" else f"BraTS20_Phantom_{number + 1:03d}"
                 images, depth = draw_exam(np.random.default_rng([seed, number]), shape, peaks[number], number)
                 _write_exam(temporary / name, images, depth, convention)
-                bar.advance()
     except OSError as error:
         raise DataError(f"{folder}: cannot write the phantom ({error.strerror or error}); nothing was kept") from None
     return folder
