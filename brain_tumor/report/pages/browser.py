@@ -17,6 +17,7 @@ from PIL import Image
 from brain_tumor.data import labels
 from brain_tumor.report.figures.drawing import PIXELS_MIME
 from brain_tumor.report.figures.regions import COLOURS, coloured
+from brain_tumor.report.pages.viewer import sheet
 
 ALPHA = 120  # of 255
 SCALE = 320  # pixels a slice is shown at, a side
@@ -53,9 +54,9 @@ class Browser:
         """The browser by itself, to stand in a page."""
         height, width = self.images.shape[1:]
         columns = math.ceil(math.sqrt(len(self.images)))
-        sheets = {"slices": _uri(_sheet(self.images, columns), "JPEG")}
+        sheets = {"slices": _uri(sheet(self.images, columns), "JPEG")}
         sheets |= {
-            name: _uri(_to_bytes(coloured(_sheet(depths, columns), ALPHA / 255)), "PNG") for name, depths in self.layers.items()
+            name: _uri(_to_bytes(coloured(sheet(depths, columns), ALPHA / 255)), "PNG") for name, depths in self.layers.items()
         }
         key = "v" + sha256("".join(sheets.values()).encode()).hexdigest()[:8]
         factor = SCALE / max(height, width)
@@ -95,14 +96,6 @@ class Browser:
         )
         words = f"slice {self.numbers[place]}"
         return f'<figure><div class="at" role="img" aria-label="{words}">{layers}</div>{words}</figure>'
-
-
-def _sheet(planes: np.ndarray, columns: int) -> np.ndarray:
-    """All planes in rows of so many, black behind the last."""
-    rows = math.ceil(len(planes) / columns)
-    padded = np.zeros((rows * columns, *planes.shape[1:]), planes.dtype)
-    padded[: len(planes)] = planes
-    return padded.reshape(rows, columns, *planes.shape[1:]).swapaxes(1, 2).reshape(rows * planes.shape[1], -1)
 
 
 def _to_bytes(colours: np.ndarray) -> np.ndarray:

@@ -53,11 +53,15 @@ def sprite(images: np.ndarray, probabilities: np.ndarray, maps: np.ndarray | Non
         height, width = round(height * shrink), round(width * shrink)
         planes = np.stack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA) for plane in planes])
     columns = math.ceil(math.sqrt(len(planes)))
-    rows = math.ceil(len(planes) / columns)
-    picture = np.zeros((rows * height, columns * width, 3), np.uint8)
-    for number, plane in enumerate(planes):
-        top, left = number // columns * height, number % columns * width
-        picture[top : top + height, left : left + width] = plane
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG", compress_level=COMPRESSION)
+    Image.fromarray(sheet(planes, columns)).save(stream, "PNG", compress_level=COMPRESSION)
     return Sprite(stream.getvalue(), columns, width, height, len(planes))
+
+
+def sheet(planes: np.ndarray, columns: int) -> np.ndarray:
+    """All ``planes (n, H, W, ...)`` in rows of so many, black behind the last."""
+    (number, height, width), colours = planes.shape[:3], planes.shape[3:]
+    rows = math.ceil(number / columns)
+    padded = np.zeros((rows * columns, height, width, *colours), planes.dtype)
+    padded[:number] = planes
+    return padded.reshape(rows, columns, height, width, *colours).swapaxes(1, 2).reshape(rows * height, columns * width, *colours)
