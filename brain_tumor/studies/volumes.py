@@ -30,13 +30,13 @@ def conventions() -> pd.DataFrame:
     return pd.DataFrame(columns).sort_index().fillna("").rename_axis("label")
 
 
-def inflation_error(flat: keras.Model, depth: int, planar: int, seed: int = 0) -> float:
+def inflation_error(flat: keras.Model, depth: int, planar: int) -> float:
     """By how much a 3-D network differs at most from the 2-D one that it was made of, on a volume whose planes are alike.
 
     Args:
         flat: its weights and moving statistics are replaced by random ones: those of a new network would hide an error.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     with settings.fixed():
         for variable in flat.weights:
             values = generator.normal(0.1, 0.2, tuple(variable.shape))
@@ -49,19 +49,18 @@ def inflation_error(flat: keras.Model, depth: int, planar: int, seed: int = 0) -
     return float(np.abs(of_volume - of_plane[:, None]).max() / np.abs(of_plane).max())
 
 
-def agreement(folder: Path, convention: str, region: int = 0) -> tuple[pd.DataFrame, list[str]]:
-    """Dice of every pair of the segmentations in a folder, all of one exam, and a line for each file that is none.
+def agreement(folder: Path, convention: str) -> tuple[pd.DataFrame, list[str]]:
+    """Dice of the outermost region, of every pair of a folder's segmentations of one exam, and a line for each file that is none.
 
     Args:
         convention: of their labels.
-        region: counted from the outermost, 0.
     """
     masks, refusals = {}, []
     for path in sorted(folder.glob("*.nii.gz")):
         try:
             volume = brats.read_labels(path)
             meaning = labels.tell(labels.values_of(volume.planes, path.name), path.name, (convention,))
-            masks[path.name.removesuffix(".nii.gz")] = labels.depths(volume.planes, meaning) > region
+            masks[path.name.removesuffix(".nii.gz")] = labels.depths(volume.planes, meaning) > 0
         except brats.DataError as error:
             refusals.append(str(error))
     table = pd.DataFrame(index=list(masks), columns=list(masks), dtype=float)

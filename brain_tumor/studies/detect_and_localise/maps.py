@@ -21,12 +21,11 @@ CONTROLS = ("brightness", "centre")
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of layers whose weights are random
 
 
-def tumour_exams(part: Part, per_case: int, cases: int = 0) -> list[tuple[Exam, np.ndarray]]:
+def tumour_exams(part: Part, per_case: int) -> list[tuple[Exam, np.ndarray]]:
     """Exams of a part with some of their slices with tumour, and the expert's masks.
 
     Args:
         per_case: slices of each, spread over the tumour.
-        cases: how many; 0 for all.
     """
     answers = []
     for exam in segmentation.exams(part):
@@ -36,7 +35,7 @@ def tumour_exams(part: Part, per_case: int, cases: int = 0) -> list[tuple[Exam, 
             asked = tumour[np.unique(np.linspace(0, len(tumour) - 1, per_case).round().astype(int))]
             # Whichever network is asked brings the slices to its own scale.
             answers.append((replace(exam, rows=exam.rows[asked], scaling=None), masks[asked]))
-    return answers[: cases or None]
+    return answers
 
 
 def score(

@@ -59,17 +59,16 @@ def plot_claims(spread: pd.DataFrame, claims: Sequence[PublishedScore] = CLAIMS)
     return drawing
 
 
-def plot_leak(table: pd.DataFrame, what: str = "leaky - clean") -> Drawing:
+def plot_leak(table: pd.DataFrame) -> Drawing:
     """The difference of two predictors, measure by measure: a dot and its 95 % interval for all, small rings for single draws.
 
     Args:
         table: :func:`brain_tumor.studies.leaks.leaks.comparison_table`, of one task or several put together.
-        what: which is taken from which.
     """
     whole, draws = table[table.on == leaks.ALL].reset_index(drop=True), table[table.on != leaks.ALL]
     words = "; ".join(f"{row.measure} {row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f})" for row in whole.itertuples())
-    drawing = Drawing(1.1 + 0.42 * len(whole), f"{what}, all draws together with 95 % interval: {words}.")
-    axes = tidy(drawing.add_subplot(), f"difference in score, {what}", grid="x")
+    drawing = Drawing(1.1 + 0.42 * len(whole), f"leaky - clean, all draws together with 95 % interval: {words}.")
+    axes = tidy(drawing.add_subplot(), "difference in score, leaky - clean", grid="x")
     axes.axvline(0, color=GREY, linewidth=1.4)
     rows = np.arange(len(whole))
     axes.hlines(rows, whole.low, whole.high, color=BLUE, linewidth=3, alpha=0.55, label="95 % interval over patients")
