@@ -18,6 +18,10 @@ def predict(
     flair_run: str = typer.Option(
         None, help="A run on FLAIR alone or with its neighbours, which answers where the exam lacks sequences."
     ),
+    detector: str = typer.Option(
+        None, help="A run that tells slices: what it does not call is not outlined. Notebook 11 measures whether that helps."
+    ),
+    both: bool = typer.Option(False, "--both", help="With --detector: outline every slice, and say which ones it calls."),
     mask: Path = typer.Option(
         None,
         help="Also write the mask: a slice's as .png or .tif, 0 and 255; a case's as a folder of .tif, or one .nii.gz, 0 and 1.",
@@ -44,6 +48,7 @@ def predict(
     from brain_tumor.experiments import appraisal
     from brain_tumor.experiments.run import trained_cohort
     from brain_tumor.inference import route
+    from brain_tumor.inference.cascade import Cascade
     from brain_tumor.inference.predictor import Predictor
     from brain_tumor.records import package
     from brain_tumor.training.runs import RunFolder, find_run
@@ -52,8 +57,12 @@ def predict(
     predictor = appraisal.load(folder)
     if predictor.outlines and not out:
         raise DataError(f"{folder.name}: outlines tumours; say where the overlay goes with --out")
-    if not predictor.outlines and (out or mask):
-        raise DataError(f"{folder.name}: tells slices with tumour from others, it outlines nothing; leave out --out and --mask")
+    if not predictor.outlines and (out or mask or detector):
+        raise DataError(
+            f"{folder.name}: tells slices with tumour from others, it outlines nothing; leave out --out, --mask and --detector"
+        )
+    if both and not detector:
+        raise DataError("--both: only says something beside --detector")
     source = path if is_file else trained_cohort(RunFolder(folder))[what]
     exam = predictor.exam(source)
     for note in exam.notes:
@@ -68,14 +77,18 @@ def predict(
         predictor, missing = route.choose(predictor, Predictor.load(other), exam)
         folder = other if missing else folder
         typer.echo(f"{'lacks ' + ' and '.join(missing) if missing else 'has all sequences'}: {folder.name} answers")
-    answer = predictor.predict(exam)
     if predictor.outlines:
-        masks = _outline(answer, exam, predictor, out)
+        first = find_run(detector).path if detector else None
+        finding = Cascade(predictor, Predictor.load(first) if first else None, gated=not both).predict(exam)
+        _outline(finding, exam, predictor, out)
+        if first:
+            called = exam.asked[finding.positive].tolist()
+            typer.echo(f"slices called by {first.name}: {', '.join(map(str, called)) or 'none'}")
         if mask:
-            numbered = answer.inner is not None and nifti.is_nifti(mask)  # pictures hold the outermost region alone
-            _write_masks(mask, _numbered(answer, predictor, labels) if numbered else masks, exam, is_case)
+            numbered = finding.outline.inner is not None and nifti.is_nifti(mask)  # pictures hold the outermost region alone
+            _write_masks(mask, _numbered(finding, predictor, labels) if numbered else finding.masks, exam, is_case)
     else:
-        _classify(answer, predictor.threshold)
+        _classify(predictor.predict(exam), predictor.threshold)
     typer.echo(f"research use only, not for diagnosis; run {folder.name}")
 
 
@@ -108,7 +121,7 @@ def _write_masks(path: Path, masks: Any, exam: Any, is_case: bool) -> None:
     typer.echo(f"mask: {path}")
 
 
-def _numbered(answer: Any, predictor: Any, labels: str) -> Any:
+def _numbered(finding: Any, predictor: Any, labels: str) -> Any:
     """The regions that a network tells apart, in the numbers of a convention, which are said."""
     from brain_tumor.data.labels import CONVENTIONS, labels as numbers
 
@@ -116,7 +129,7 @@ def _numbered(answer: Any, predictor: Any, labels: str) -> Any:
     typer.echo(
         f"labels: {', '.join(f'{number} {tissue}' for number, tissue in convention.labels.items())} ({convention.used_by})"
     )
-    return numbers(answer.depths(predictor.threshold), convention)
+    return numbers(finding.outline.depths(predictor.threshold) * finding.masks, convention)
 
 
 def _classify(answer: Any, threshold: float) -> None:
@@ -126,21 +139,19 @@ def _classify(answer: Any, threshold: float) -> None:
     typer.echo(f"{answer.case_id}: tumour called in {slices} (probability above {threshold:.3g})")
 
 
-def _outline(answer: Any, exam: Any, predictor: Any, out: Path) -> Any:
-    """Draw the outlines, and return the masks ``(n, H, W)`` uint8 in {0, 1}."""
+def _outline(finding: Any, exam: Any, predictor: Any, out: Path) -> None:
+    """Draw the outlines, and say how much they hold."""
 
     from brain_tumor.report.figures import overlay
 
-    masks = answer.masks(predictor.threshold)
-    images, numbers, name = exam.images[exam.rows], answer.slice_numbers, answer.case_id
+    masks, numbers, name = finding.masks, finding.outline.slice_numbers, finding.outline.case_id
+    images, channel = exam.images[exam.rows], predictor.reference
     alone = len(numbers) == 1
-    channel = predictor.reference
     picture = overlay.outlined(images[0], masks[0], channel) if alone else overlay.contact_sheet(images, masks, numbers, channel)
     overlay.save_picture(picture, out)
     typer.echo(
         f"{name}: tumour called in {masks.any(axis=(1, 2)).sum()} of {len(numbers)} slices, "
         f"{masks.sum():,} px in all, slices of {images.shape[2]} x {images.shape[1]}; "
-        f"highest pixel probability {answer.native.max() / 255:.3f}"
+        f"highest pixel probability {finding.outline.native.max() / 255:.3f}"
     )
     typer.echo(f"overlay: {out}")
-    return masks
