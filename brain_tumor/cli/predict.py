@@ -82,8 +82,8 @@ def predict(
         finding = Cascade(predictor, Predictor.load(first) if first else None, gated=not both).predict(exam)
         _outline(finding, exam, predictor, out)
         if first:
-            called = exam.asked[finding.positive].tolist()
-            typer.echo(f"slices called by {first.name}: {', '.join(map(str, called)) or 'none'}")
+            positive = exam.asked[finding.positive].tolist()
+            typer.echo(f"slices called by {first.name}: {', '.join(map(str, positive)) or 'none'}")
         if mask:
             numbered = finding.outline.inner is not None and nifti.is_nifti(mask)  # pictures hold the outermost region alone
             _write_masks(mask, _numbered(finding, predictor, labels) if numbered else finding.masks, exam, is_case)
