@@ -103,6 +103,16 @@ def test_a_record_is_found_by_recipe_unit_and_folds(validated, task):
     assert lookup.find_crossval(recipe, "patient", 2, data_hash="0" * 64) is None
 
 
+def test_where_the_number_of_folds_is_left_open_it_is_the_cohorts(validated, stubs, monkeypatch):
+    record = crossval_record.commit_crossval(validated(unit="site"))
+    store = stubs.table_store(SITES, phantom=False)
+    recipe = replace(stubs.RECIPES["segmentation"], cohort=store.cohort.name)
+    monkeypatch.setattr(crossval_record, "open_store", lambda _cohort: store)
+    for folds, expected in ((None, record), (len(SITES), record)):
+        assert crossval_record.recorded_on(recipe, store.cohort, "site", folds) == expected
+    assert crossval_record.recorded_on(recipe, store.cohort, "patient", 2) is None
+
+
 def test_a_cross_validation_of_today_comes_before_an_older_one(validated):
     record = crossval_record.commit_crossval(validated(folds=2))
     recipe, facts = lookup.fold_recipes(record)[0], lookup.crossval_facts(record)
