@@ -2,7 +2,6 @@
 
 Functions named ``show_`` draw pixels of patients; the published export leaves those out (DESIGN law 9).
 """
-# ruff: noqa: F401 - what is imported here is what is offered
 
 from brain_tumor.report.figures.architecture import plot_architecture
 from brain_tumor.report.figures.boundary import plot_boundary, plot_lost_dice, plot_thresholds
@@ -35,3 +34,38 @@ from brain_tumor.report.figures.slices import (
     show_sequences,
 )
 from brain_tumor.report.figures.training import plot_cycle, plot_history, plot_rates
+
+__all__ = [
+    "best_median_worst",
+    "plot_agreement",
+    "plot_architecture",
+    "plot_boundary",
+    "plot_case_scores",
+    "plot_cycle",
+    "plot_dice_by_area",
+    "plot_dice_iou",
+    "plot_differences",
+    "plot_history",
+    "plot_lost_dice",
+    "plot_neighbour_overlap",
+    "plot_precision_recall",
+    "plot_protocols",
+    "plot_rates",
+    "plot_regions",
+    "plot_reliability",
+    "plot_roc",
+    "plot_slices_by_site",
+    "plot_spread",
+    "plot_subgroups",
+    "plot_thresholds",
+    "plot_tumour_areas",
+    "plot_tumour_position",
+    "plot_volume_by_code",
+    "show_case",
+    "show_errors",
+    "show_exam",
+    "show_gallery",
+    "show_picture",
+    "show_predictions",
+    "show_sequences",
+]
