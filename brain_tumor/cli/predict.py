@@ -86,7 +86,7 @@ def predict(
             typer.echo(f"slices called by {first.name}: {', '.join(map(str, positive)) or 'none'}")
         if mask:
             numbered = finding.outline.inner is not None and nifti.is_nifti(mask)  # pictures hold the outermost region alone
-            _write_masks(mask, _numbered(finding, predictor, labels) if numbered else finding.masks, exam, is_case)
+            _write_masks(mask, _numbered(finding.depths, labels) if numbered else finding.masks, exam, is_case)
     else:
         _classify(predictor.predict(exam), predictor.threshold)
     typer.echo(f"research use only, not for diagnosis; run {folder.name}")
@@ -121,7 +121,7 @@ def _write_masks(path: Path, masks: Any, exam: Any, is_case: bool) -> None:
     typer.echo(f"mask: {path}")
 
 
-def _numbered(finding: Any, predictor: Any, labels: str) -> Any:
+def _numbered(depths: Any, labels: str) -> Any:
     """The regions that a network tells apart, in the numbers of a convention, which are said."""
     from brain_tumor.data.labels import CONVENTIONS, labels as numbers
 
@@ -129,7 +129,7 @@ def _numbered(finding: Any, predictor: Any, labels: str) -> Any:
     typer.echo(
         f"labels: {', '.join(f'{number} {tissue}' for number, tissue in convention.labels.items())} ({convention.used_by})"
     )
-    return numbers(finding.outline.depths(predictor.threshold) * finding.masks, convention)
+    return numbers(depths, convention)
 
 
 def _classify(answer: Any, threshold: float) -> None:

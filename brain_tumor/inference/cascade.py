@@ -24,15 +24,20 @@ class Finding:
         probability: ``(n,)`` float32, that a slice shows tumour.
         positive: ``(n,)`` bool, where tumour is called.
         outline: the probability of each pixel.
-        masks: ``(n, H, W)`` uint8 in {0, 1}, what is called tumour.
+        depths: ``(n, H, W)`` uint8, in how many nested regions each pixel is called.
         measures: of the masks.
     """
 
     probability: np.ndarray
     positive: np.ndarray
     outline: Prediction
-    masks: np.ndarray
+    depths: np.ndarray
     measures: Measures
+
+    @property
+    def masks(self) -> np.ndarray:
+        """``(n, H, W)`` uint8 in {0, 1}, what is called tumour."""
+        return np.minimum(self.depths, 1)
 
 
 @dataclass(frozen=True)
@@ -69,13 +74,14 @@ class Cascade:
             DataError: another number of channels than the networks'.
         """
         outline = self.outliner.predict(exam, progress)
-        masks = outline.masks(self.outliner.threshold)
+        depths = outline.depths(self.outliner.threshold)
         if self.detector is None:
             probability = outline.slice_probability.astype(np.float32)
-            positive = masks.any(axis=(1, 2))
+            positive = depths.any(axis=(1, 2))
         else:
             probability = self.detector.predict(exam).probability
             positive = probability > self.detector.threshold
-            masks = masks * positive[:, None, None].astype(np.uint8) if self.gated else masks
+            depths = depths * positive[:, None, None].astype(np.uint8) if self.gated else depths
         planes = exam.images[exam.rows][..., self.outliner.reference]
-        return Finding(probability, positive, outline, masks, measure(planes, masks, outline.slice_numbers, exam.spacing_mm))
+        measures = measure(planes, np.minimum(depths, 1), outline.slice_numbers, exam.spacing_mm)
+        return Finding(probability, positive, outline, depths, measures)

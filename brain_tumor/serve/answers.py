@@ -81,7 +81,7 @@ class Answer:
     def nbytes(self) -> int:
         """What is kept of it in memory, as far as it counts."""
         outline = self.finding.outline
-        arrays = self.exam.images, self.finding.masks, outline.native, outline.working, outline.inner, self.maps
+        arrays = self.exam.images, self.finding.depths, outline.native, outline.working, outline.inner, self.maps
         return sum(array.nbytes for array in arrays if array is not None)
 
     @property
@@ -101,9 +101,8 @@ class Answer:
     @cached_property
     def regions(self) -> list[dict[str, Any]]:
         """The size of each nested region that the network tells apart, the outermost first: ``name, title, voxels, ml``."""
-        predictor, spacing = self.served.predictor, self.exam.spacing_mm
-        depths = self.finding.outline.depths(predictor.threshold) * (self.finding.masks > 0)
-        voxels = [int((depths > depth).sum()) for depth in range(len(predictor.regions))]
+        names, spacing = self.served.predictor.regions, self.exam.spacing_mm
+        voxels = [int((self.finding.depths > depth).sum()) for depth in range(len(names))]
         return [
             {
                 "name": name,
@@ -111,7 +110,7 @@ class Answer:
                 "voxels": number,
                 "ml": round(number * math.prod(spacing) / 1000, 2) if spacing else None,
             }
-            for name, number in zip(predictor.regions, voxels, strict=True)
+            for name, number in zip(names, voxels, strict=True)
         ]
 
     @cached_property
@@ -188,9 +187,9 @@ class Answer:
 
         Of a network that tells several regions apart it holds the labels of BraTS 2023.
         """
-        outline, planes = self.finding.outline, self.finding.masks
-        if outline.inner is not None:
-            planes = labels.labels(outline.depths(self.served.predictor.threshold), labels.CONVENTIONS["2023"])
+        planes = self.finding.depths
+        if self.finding.outline.inner is not None:
+            planes = labels.labels(planes, labels.CONVENTIONS["2023"])
         return nifti.mask_bytes(planes, self.exam.spacing_mm, self.exam.grid)
 
     @property
@@ -199,7 +198,7 @@ class Answer:
         inner = self.finding.outline.inner
         if inner is None:
             return None
-        depths = self.finding.outline.depths(self.served.predictor.threshold).astype(np.float32)
+        depths = self.finding.depths.astype(np.float32)
         return np.maximum(depths - 1, 0) / inner.shape[-1]
 
     def mask_png(self) -> bytes:
@@ -261,7 +260,7 @@ def _maps(predictor: Predictor, exam: Exam, finding: Finding, progress: Callable
     if not len(places):
         return None
     places = np.sort(places[np.argsort(-finding.probability[places], kind="stable")][:EXPLAINED])
-    maps = np.zeros(finding.masks.shape, np.float32)
+    maps = np.zeros(finding.depths.shape, np.float32)
     prepared = replace(exam, scaling=predictor.scaling(exam))
     for start in range(0, len(places), BATCH):
         some = places[start : start + BATCH]

@@ -72,8 +72,8 @@ def test_nested_regions_are_measured_each(spacing, millilitres):
     inner = np.zeros((2, 8, 8, 2), np.uint8)
     inner[0, :2, :3, 0], inner[0, 0, 0, 1], inner[1, 7, 7] = 255, 255, 255  # the last is outside of the whole tumour
     outline = Prediction("case", np.array([1, 2]), native, native, inner=inner)
-    predictor = SimpleNamespace(threshold=0.5, regions=("WT", "TC", "ET"))
-    finding = SimpleNamespace(outline=outline, masks=outline.masks(0.5))
+    predictor = SimpleNamespace(regions=("WT", "TC", "ET"))
+    finding = SimpleNamespace(depths=outline.depths(0.5))
     regions = Answer(SimpleNamespace(spacing_mm=spacing), finding, SimpleNamespace(predictor=predictor), None, 0.0).regions
     assert [(region["name"], region["voxels"], region["ml"]) for region in regions] == [
         (name, voxels, ml) for name, voxels, ml in zip(("WT", "TC", "ET"), (20, 6, 1), millilitres, strict=True)
