@@ -1,5 +1,6 @@
 """What is measured of a predicted region: its area, box, centre and side in each slice, and its volume in the exam."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -72,8 +73,12 @@ def measure(images: np.ndarray, masks: np.ndarray, numbers: np.ndarray, spacing_
             area = round(pixels * pixel, 1) if pixel else None
             regions.append(Region(number, pixels, area, (top, left, bottom, right), (row, column), side(plane, column)))
     voxels = sum(region.pixels for region in regions)
-    ml = round(voxels * pixel * spacing_mm[0] / 1000, 2) if pixel and spacing_mm else None
-    return Measures(len(masks), tuple(regions), voxels, ml)
+    return Measures(len(masks), tuple(regions), voxels, millilitres(voxels, spacing_mm))
+
+
+def millilitres(voxels: int, spacing_mm: Spacing | None) -> float | None:
+    """The volume of so many voxels; None where their size is not known."""
+    return round(voxels * math.prod(spacing_mm) / 1000, 2) if spacing_mm else None
 
 
 def side(plane: np.ndarray, column: float) -> str:

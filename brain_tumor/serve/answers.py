@@ -2,7 +2,6 @@
 
 import base64
 import io
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from brain_tumor.data import labels, nifti
 from brain_tumor.data.cohort import missing_sequences, title_of
 from brain_tumor.data.memory import MemoryFile
 from brain_tumor.errors import DataError
-from brain_tumor.inference import explain
+from brain_tumor.inference import explain, measures
 from brain_tumor.inference.cascade import Finding
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predict import BATCH
@@ -101,14 +100,14 @@ class Answer:
     @cached_property
     def regions(self) -> list[dict[str, Any]]:
         """The size of each nested region that the network tells apart, the outermost first: ``name, title, voxels, ml``."""
-        names, spacing = self.served.predictor.regions, self.exam.spacing_mm
+        names = self.served.predictor.regions
         voxels = [int((self.finding.depths > depth).sum()) for depth in range(len(names))]
         return [
             {
                 "name": name,
                 "title": labels.TITLES.get(name, name),
                 "voxels": number,
-                "ml": round(number * math.prod(spacing) / 1000, 2) if spacing else None,
+                "ml": measures.millilitres(number, self.exam.spacing_mm),
             }
             for name, number in zip(names, voxels, strict=True)
         ]
@@ -138,8 +137,8 @@ class Answer:
         Args:
             mask: ``none``, ``nifti`` (a ``.nii.gz`` in base64, in the exam's own space) or ``png`` (likewise, of a lone slice).
         """
-        measures = self.finding.measures.to_json()
-        regions = {region["slice"]: region for region in measures["regions"]}
+        measured = self.finding.measures.to_json()
+        regions = {region["slice"]: region for region in measured["regions"]}
         empty = {"pixels": 0, "area_mm2": 0.0 if self.exam.spacing_mm else None, "box": None, "centre": None, "side": None}
         slices = [
             {"slice": number, "probability": round(float(probability), 4), "called": bool(positive)}
@@ -164,8 +163,8 @@ class Answer:
             "tumour": {
                 "called": bool(self.positive_slices),
                 "slices": self.positive_slices,
-                "voxels": measures["voxels"],
-                "ml": measures["ml"],
+                "voxels": measured["voxels"],
+                "ml": measured["ml"],
                 "regions": self.regions,
                 "highest_probability": round(float(self.finding.probability.max()), 4),
                 "meaning": self.meaning,
