@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from brain_tumor.data.phantom import open_phantom
+from brain_tumor.evaluation import intervals
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -28,11 +29,12 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", autouse=True)
 def quiet_away_from_the_checkout(tmp_path_factory):
-    """No test sees or writes the datasets and runs of the checkout; no bars; wide tables."""
+    """No test sees or writes the datasets and runs of the checkout; no bars; wide tables; intervals of few draws."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(tmp_path_factory.mktemp("session_home")))
         patch.setenv("BRAIN_TUMOR_QUIET", "1")
         patch.setenv("COLUMNS", "250")
+        patch.setattr(intervals, "RESAMPLES", 100)  # tests/evaluation takes as many as users do
         yield
 
 

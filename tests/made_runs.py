@@ -8,7 +8,6 @@ import pytest
 
 from brain_tumor import files
 from brain_tumor.data.cache import open_store
-from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.inference.predict import Prediction
@@ -21,12 +20,6 @@ RECIPE = SegmentationRecipe(**SAME, model="resunet")
 CLASSIFIER = ClassificationRecipe(**SAME, model="resnet18")
 # The tables of a run that was scored before there was more than Dice.
 EARLIER = ("history.csv", "counts.csv", "cases.csv", "scores.csv")
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch):
-    """Intervals are not what is tested here."""
-    monkeypatch.setattr(intervals, "RESAMPLES", 200)
 
 
 @pytest.fixture

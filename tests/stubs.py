@@ -15,7 +15,7 @@ import pytest
 
 from brain_tumor.data.cache import Store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.evaluation import ceiling, intervals, overlap
+from brain_tumor.evaluation import ceiling, overlap
 from brain_tumor.experiments import crossval, run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.inference.predict import Prediction
@@ -112,5 +112,4 @@ def stubbed(store, home, threshold=0.5):
             patch.setattr(module, "train", train)
             patch.setattr(module, "evaluate", evaluate)
         patch.setattr(keras.utils, "clear_session", lambda: None)
-        patch.setattr(intervals, "RESAMPLES", 50)  # intervals are not what is tested with these
         yield made

@@ -226,6 +226,6 @@ def derivative(lower: keras.Model, upper: keras.Model) -> Callable[[np.ndarray, 
 
 def frozen(function: Callable[[Tensor], Tensor], shape: Sequence[int | None]) -> Callable[[np.ndarray], np.ndarray]:
     """``function`` of float32 tensors of ``shape``, compiled with its variables as they are now."""
-    concrete = tf.function(function).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    concrete = tf.function(function, autograph=False).get_concrete_function(tf.TensorSpec(shape, tf.float32))
     constant = convert_variables_to_constants_v2(concrete)
     return lambda values: constant(tf.constant(values, tf.float32))[0].numpy()

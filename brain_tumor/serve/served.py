@@ -64,11 +64,14 @@ def _best() -> tuple[Path, str]:
         except (BrainTumorError, KeyError):  # one damaged run hides no other
             continue
         if card["outlines"] and card["scores"]:
-            candidates.append((not card["phantom"], card["scores"][0]["value"], folder))
+            candidates.append((not card["phantom"], card["scores"][0]["value"], folder, card["split"]))
     if not candidates:
         raise RunError(NONE)
-    real, _, folder = max(candidates)
+    real, _, folder, _ = max(candidates)
     if not real:
         return folder, "It was trained on drawn patients, since no network of real ones is here: its answers mean nothing."
-    chosen = f"the highest mean Dice of test patients among {len(candidates)} finished networks here, so that score is selected"
-    return folder, f"It has {chosen}." if len(candidates) > 1 else "It is the only finished network here."
+    if len(candidates) == 1:
+        return folder, "It is the only finished network here."
+    why = f"It has the highest mean Dice of test patients among {len(candidates)} finished networks, so that score is selected"
+    patients_differ = len({split for *_, split in candidates}) > 1
+    return folder, why + ("; they were tested on different patients, and its own may be easy ones." if patients_differ else ".")

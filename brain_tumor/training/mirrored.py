@@ -81,7 +81,7 @@ class Mirrored:
             model.optimizer.apply(gradients, model.trainable_variables)  # sums over the devices
             return value, [tf.reduce_mean(function(truth, logits)) for function in watched.values()]
 
-        @tf.function
+        @tf.function(autograph=False)
         def on_all(images: Any, truth: Any) -> tuple:
             value, means = strategy.run(on_one, args=(images, truth))
             mean = tf.distribute.ReduceOp.MEAN

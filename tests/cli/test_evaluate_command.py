@@ -8,7 +8,6 @@ import pytest
 from brain_tumor import files
 from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.phantom import write_phantom
-from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.training.plan import Stage
@@ -42,9 +41,8 @@ def epoch(run):
 
 @pytest.fixture
 def home(made, monkeypatch):
-    """That home; intervals are not what is tested here."""
+    """That home."""
     monkeypatch.setenv("BRAIN_TUMOR_HOME", str(made))
-    monkeypatch.setattr(intervals, "RESAMPLES", 100)
     return made
 
 

@@ -9,7 +9,6 @@ import pytest
 from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.phantom import write_phantom
 from brain_tumor.errors import BrainTumorError, RunError
-from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.records import records
@@ -63,7 +62,6 @@ def made(tmp_path_factory, shared_command):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(home))
-        patch.setattr(intervals, "RESAMPLES", 50)
         patch.setattr(stages, "_epoch", epoch)
         with pytest.raises(KeyboardInterrupt):
             experiment.train(RECIPE, open_cohort("lgg"))
@@ -83,7 +81,6 @@ def copy(made, monkeypatch):
     home, name = made
     monkeypatch.setenv("BRAIN_TUMOR_HOME", str(home))
     monkeypatch.setenv("BRAIN_TUMOR_REPORTS", str(home / "reports"))
-    monkeypatch.setattr(intervals, "RESAMPLES", 50)
     monkeypatch.setattr(stages, "_epoch", lambda *_arguments: ROW | {"epoch": 2})
 
     yield lambda state: shutil.copytree(home / state, home / "runs" / (name if state == "stopped" else NAME))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from brain_tumor.evaluation import intervals, surface, wording
+from brain_tumor.evaluation import surface, wording
 from brain_tumor.report.pages import predictions
 
 NAMES = [f"BRATS_{number:03d}" for number in range(1, 7)]
@@ -26,8 +26,7 @@ def figures():
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, request):
-    """Intervals are not what is tested here, and figures once."""
-    monkeypatch.setattr(intervals, "RESAMPLES", 100)
+    """Figures are tested once."""
     if "figures" not in request.fixturenames:
         monkeypatch.setattr(predictions.Report, "drawings", lambda _report: {})
 

@@ -12,7 +12,6 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Case, Cohort
 from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError, ModelError
-from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.inputs import network_inputs
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
@@ -66,7 +65,6 @@ def place(request, tmp_path_factory):
     number, home = request.param, tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(home))
-        patch.setattr(intervals, "RESAMPLES", 50)
         if number < 4:
             patch.setattr(experiment, "train_stages", one_batch)
         cohort = write_cohort(home / "own", number)

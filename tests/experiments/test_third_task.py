@@ -15,7 +15,6 @@ import pytest
 from brain_tumor import files
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.errors import RunError, RunWarning
-from brain_tumor.evaluation import intervals
 from brain_tumor.experiments import crossval, run as experiment, tasks
 from brain_tumor.records import comparison, crossval as crossval_record, lookup, records
 from brain_tumor.report.pages import crossval as crossval_page, run as run_page, sections, views
@@ -147,7 +146,6 @@ def place(tmp_path_factory, phantom_cohort):
         patch.syspath_prepend(str(folder))
         patch.setenv("BRAIN_TUMOR_HOME", str(folder / "home"))
         patch.setenv("BRAIN_TUMOR_REPORTS", str(folder / "reports"))
-        patch.setattr(intervals, "RESAMPLES", 200)
         patch.setattr(open_phantom, "__defaults__", (6, (8, 12), 64, 0))
         task = importlib.import_module("tumour_area").TASK
         patch.setitem(tasks.TASKS, task.name, task)

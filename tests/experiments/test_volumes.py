@@ -11,7 +11,7 @@ import brain_tumor as bt
 from brain_tumor.data import phantom_brats
 from brain_tumor.data.cache import open_store
 from brain_tumor.errors import DataError, ModelError
-from brain_tumor.evaluation import intervals, scoring
+from brain_tumor.evaluation import scoring
 from brain_tumor.experiments import crossval, prepare, run as experiment
 from brain_tumor.experiments.own import NONE
 from brain_tumor.inference.predict import load_prediction
@@ -40,7 +40,6 @@ def place(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("volumes")
         patch.setenv("BRAIN_TUMOR_HOME", str(folder))
-        patch.setattr(intervals, "RESAMPLES", 100)
         patch.setattr(phantom_brats.open_phantom, "__defaults__", (6, (8, 32), 0, "2023"))
         yield Place(folder)
 

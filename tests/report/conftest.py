@@ -1,3 +1,3 @@
 """Finished, scored runs made by hand; see ``tests/made_runs.py``."""
 
-from made_runs import few_resamples, make_classifier, make_run, reports, store, trained  # noqa: F401
+from made_runs import make_classifier, make_run, reports, store, trained  # noqa: F401

@@ -134,6 +134,30 @@ def test_the_best_run_is_offered(trained, monkeypatch, phantom_cohort):
     assert offered.load(run.path.name).why == "It was named when the server was started."
 
 
+@pytest.mark.parametrize(
+    ("splits", "said"),
+    [
+        (["source-004"], "It is the only finished network here."),
+        (["source-004", "source-004"], "among 2 finished networks, so that score is selected."),
+        (
+            ["source-004", "fold-1-of-5", "fold-2-of-5"],
+            "among 3 finished networks, so that score is selected; they were tested",
+        ),
+    ],
+)
+def test_a_choice_among_networks_says_what_it_rests_on(splits, said, monkeypatch):
+    folders = [Path(f"run-{number}") for number in range(len(splits))]
+    cards = {
+        folder: {"outlines": True, "phantom": False, "split": split, "scores": [{"value": 0.8 - number / 10}]}
+        for number, (folder, split) in enumerate(zip(folders, splits, strict=True))
+    }
+    monkeypatch.setattr(offered.package, "packages", lambda: folders)
+    monkeypatch.setattr(offered.cards, "of", cards.get)
+    monkeypatch.setattr(offered, "all_runs", list)
+    folder, why = offered._best()
+    assert folder == folders[0] and said in why
+
+
 def test_a_fresh_home_says_how_to_make_one(home, command):
     assert command("serve").refuses("brain-tumor demo", "ladder-15m", "model get")
 

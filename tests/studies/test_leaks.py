@@ -12,12 +12,6 @@ from brain_tumor.studies.leaks import leaks
 from brain_tumor.studies.leaks.leaks import Calls, Outlines
 
 
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch):
-    """The interval's own law is tested where it lives."""
-    monkeypatch.setattr(intervals, "RESAMPLES", 200)
-
-
 def outlines(patients: str, found: int, of: int = 10) -> Outlines:
     """A tumour slice and an empty one a patient: ``found`` of ``of`` pixels hit, nothing invented; the all-empty floor."""
     rows = [

@@ -34,7 +34,6 @@ def trained(stubs, home, monkeypatch):
     store = stubs.table_store(SITES)
     for module in (generic, grid, grid_tables):
         monkeypatch.setattr(module, "open_store", lambda _cohort: store)
-    monkeypatch.setattr(intervals, "RESAMPLES", 50)
     with stubs.stubbed(store, home) as made:
         yield grid.train(BUDGET, store.cohort, ("17", "18", "16")), made, store
 
