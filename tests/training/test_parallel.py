@@ -33,9 +33,8 @@ def start(home, batch, epochs, devices=1, rank=0, processes=1, port=0):
     environment |= {
         "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "NPROC": "1", "PYTHONPATH": str(ROOT), "BRAIN_TUMOR_HOME": str(home),
         "BRAIN_TUMOR_QUIET": "1", "WEIGHTS": str(home / "weights.npy"),
+        "XLA_FLAGS": f"--xla_backend_optimization_level=0 --xla_force_host_platform_device_count={devices}",
     }  # fmt: skip
-    if devices > 1:
-        environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
     if processes > 1:
         values = {"JOB_ADDRESSES": f"127.0.0.1:{port}", "NUM_PROCESSES": str(processes), "PROCESS_ID": str(rank)}
         environment |= {f"{KERAS}{name}": value for name, value in values.items()}
