@@ -52,6 +52,7 @@ def groups(cases: pd.DataFrame, apart: Collection[str]) -> pd.DataFrame:
     Returns:
         A row a group, indexed by its name: ``patients, mean, low, high, median, worst``; groups without patients are left out.
     """
+    cases = cases.sort_values("case_id")  # as evaluation draws them, so that both name the same interval
     chose_nothing = cases.case_id.isin(set(apart))
     rows = {}
     for name, rows_of in {ALL: cases, CHOSE: cases[~chose_nothing], APART: cases[chose_nothing]}.items():
