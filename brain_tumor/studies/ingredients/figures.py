@@ -116,22 +116,3 @@ def plot_gap(within: pd.DataFrame, left_out: pd.DataFrame) -> Drawing:
     axes.set_aspect("equal")
     axes.legend(frameon=False, fontsize=8.5, loc="upper left")
     return drawing
-
-
-def plot_learning(curve: pd.DataFrame) -> Drawing:
-    """What a recipe reaches by the number of patients that it learns from.
-
-    Args:
-        curve: of :func:`brain_tumor.studies.ingredients.learning.curve`.
-    """
-    first, last = curve.iloc[0], curve.iloc[-1]
-    change = f"from {first.dice:.3f} with {first.learnt_from:.0f} patients to {last.dice:.3f} with {last.learnt_from:.0f}"
-    drawing = Drawing(2.8, f"Mean Dice by the number of training patients: {change}.")
-    axes = tidy(drawing.subplots(), "patients to learn from", "mean Dice of patients")
-    axes.vlines(curve.learnt_from, curve.low, curve.high, color=PALE, linewidth=6, label="95 % interval")
-    axes.plot(curve.learnt_from, curve.dice, "o-", color=BLUE, label="out of fold")
-    axes.set_xscale("log")
-    axes.set_xticks(curve.learnt_from, [f"{number:.0f}" for number in curve.learnt_from])
-    axes.minorticks_off()
-    axes.legend(frameon=False, fontsize=8.5, loc="lower right")
-    return drawing
