@@ -100,13 +100,13 @@ def test_the_scores_of_a_run_follow_from_its_counts(folder, interval):
 
 @pytest.mark.parametrize("folder", CROSSVALS, ids=lambda folder: folder.name)
 def test_the_scores_of_a_cross_validation_follow_from_its_slices(folder, interval):
-    slices, floors = (pd.read_csv(folder / name, dtype={"case_id": str}) for name in ("slices.csv", "floors.csv"))
-    check_table(out_of_fold.score(as_tables(slices, floors), tasks.CLASSIFICATION), folder / "scores.csv", (*interval, "floor"))
-    by_fold = {
-        fold: out_of_fold.score(as_tables(slices[slices.fold == fold], floors[floors.fold == fold]), tasks.CLASSIFICATION)
-        for fold in slices.fold.unique()
-    }
-    by_fold = [table.assign(fold=fold) for fold, table in by_fold.items()]
+    task = tasks.of(lookup.crossval_facts(folder)["recipe"]["task"])
+    tables = {name: pd.read_csv(folder / name, dtype={"case_id": str}) for name in (task.main, scoring.FLOORS)}
+    check_table(out_of_fold.score(tables, task), folder / "scores.csv", (*interval, "floor"))
+    by_fold = [
+        out_of_fold.score({name: table[table.fold == fold] for name, table in tables.items()}, task).assign(fold=fold)
+        for fold in tables[task.main].fold.unique()
+    ]
     check_table(pd.concat(by_fold), folder / "fold_scores.csv", (*interval, "floor"))
 
 
