@@ -50,7 +50,7 @@ RUNGS = {
     rung.name: rung
     for rung in (
         Rung("ladder-15m", 3600, RECIPE, "15 to 17 minutes of two cores"),
-        Rung("ladder-1h", 11000, RECIPE, "50 to 90 minutes of two cores"),
+        Rung("ladder-1h", 11000, RECIPE, "60 to 95 minutes of two cores"),
         # Copies of lesions are made on the host, which an accelerator would wait for.
         Rung("ladder-gpu", 22000, {**RECIPE, "copy_paste": 0.0}, "for a GPU"),
     )

@@ -24,15 +24,16 @@ def test_the_worst_tenth_is_of_ten_among_ninety_five():
     assert final.worst_tenth(dice) == pytest.approx(np.arange(10).mean() / 100)
 
 
-def test_patients_who_chose_nothing_stand_apart(cases):
+def test_patients_who_were_not_in_the_screening_stand_apart(cases):
     of_groups = final.groups(cases, ["P0", "P1"])
     assert of_groups.patients.tolist() == [12, 10, 2]
     assert of_groups.loc[final.ALL, "mean"] == pytest.approx(cases.dice.mean())
     assert of_groups.loc[final.APART, "mean"] == pytest.approx(cases.dice[:2].mean())
     low, high = intervals.bootstrap(cases.sort_values("case_id").dice.to_numpy(), np.mean)
-    assert tuple(of_groups.loc[final.ALL, ["low", "high"]]) == (low, high)
+    assert tuple(of_groups.loc[final.ALL, ["mean_low", "mean_high"]]) == (low, high)
     assert list(final.groups(cases, []).index) == [final.ALL, final.CHOSE]
-    assert final.group_table(of_groups).loc["who chose nothing, 2", "worst tenth"] == "0.400"
+    assert final.group_table(of_groups).loc["not in the screening, 2", "worst tenth"].startswith("0.400 (")
+    assert (of_groups.worst_low <= of_groups.worst).all() and (of_groups["median"] <= of_groups.median_high).all()
 
 
 def test_patients_of_folds_have_their_site_and_the_size_of_their_tumour(cases):

@@ -41,7 +41,9 @@ def _quoted(reports: list[dict]) -> list[tuple[dict, dict]]:
     before any gives its second, the newest reports first, until :data:`MOST_ROWS` are there.
     """
     choices = []
-    for content in sorted((each for each in reports if "/" not in each["page"]), key=lambda each: each["date"], reverse=True):
+    for content in sorted(
+        (each for each in reports if "/" not in each["page"]), key=lambda each: (each["date"], each["page"]), reverse=True
+    ):
         measured = [
             each
             for each in page.headlines(content)

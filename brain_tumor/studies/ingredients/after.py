@@ -122,10 +122,10 @@ def count(folder: Path, cohort: Cohort, name: str) -> pd.DataFrame:
 
 
 def scores(counts: pd.DataFrame) -> pd.DataFrame:
-    """The mean Dice of patients under each rule, of the seeds alone and of their mean: ``rule, alone, together``."""
+    """The mean Dice of patients under each rule, of one seed and of the mean of all: ``one seed, mean of seeds``."""
     dice = counts.assign(dice=overlap.dice(counts.tp, counts.fp, counts.fn))
     means = dice.groupby(["rule", "seed"], sort=False).dice.mean().unstack()
-    return pd.DataFrame({"alone": means.drop(columns="mean").mean(axis=1), "together": means["mean"]})
+    return pd.DataFrame({"one seed": means.drop(columns="mean").mean(axis=1), "mean of seeds": means["mean"]})
 
 
 def _runs(folder: Path, name: str) -> pd.Series:

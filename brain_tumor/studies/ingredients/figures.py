@@ -83,7 +83,7 @@ def plot_peers(ours: dict[str, pd.DataFrame]) -> Drawing:
     """
     others = sorted(PEERS, key=lambda peer: peer.mean)
     first = next(iter(ours.values()))
-    reached = f"ours {first['mean']:.3f} ({first.low:.3f} to {first.high:.3f})"
+    reached = f"ours {first['mean']:.3f} ({first.mean_low:.3f} to {first.mean_high:.3f})"
     alt = f"Mean Dice of patients: {reached} beside {len(others)} that others report."
     drawing = Drawing(1.3 + 0.3 * (len(others) + len(ours)), alt)
     axes = tidy(drawing.subplots(), "mean Dice of patients", grid="x")
@@ -91,7 +91,7 @@ def plot_peers(ours: dict[str, pd.DataFrame]) -> Drawing:
         places = [place for place, peer in enumerate(others) if peer.kind == kind]
         axes.plot([others[place].mean for place in places], places, "D", color=colour, markersize=6, label=kind)
     for place, row in enumerate(ours.values(), len(others)):
-        axes.hlines(place, row.low, row.high, color=PALE, linewidth=6)
+        axes.hlines(place, row.mean_low, row.mean_high, color=PALE, linewidth=6)
         axes.plot(row["mean"], place, "o", color=BLUE, label="ours, with 95 % interval" if place == len(others) else None)
     axes.set_yticks(range(len(others) + len(ours)), [*(peer.who for peer in others), *ours])
     drawing.legend(loc="outside lower center", frameon=False, fontsize=8.5, ncols=3)

@@ -9,7 +9,7 @@ import pandas as pd
 from brain_tumor.data import intensity
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.evaluation import intervals, overlap, protocols, scoring, wording
+from brain_tumor.evaluation import intervals, overlap, protocols, scoring
 from brain_tumor.evaluation.intervals import Comparison
 from brain_tumor.experiments import run as experiment, segmentation
 from brain_tumor.face import Folds, Run
@@ -20,10 +20,10 @@ from brain_tumor.training.runs import RunFolder
 
 AT_SIZE = "counts_at_{}.csv"  # beside a run's other tables, so that its record has it too
 PATIENTS, SLICES = answers.PROTOCOLS  # ours, and source 004's Dice
-ALL, CHOSE, APART = "all patients", "who chose the recipe", "who chose nothing"
+ALL, CHOSE, APART = "all patients", "in the screening", "not in the screening"
 
 
-def worst_tenth(dice: pd.Series) -> float:
+def worst_tenth(dice: pd.Series | np.ndarray) -> float:
     """The mean of the tenth of patients who have the lowest Dice; of 95 patients, of ten."""
     return float(np.sort(dice)[: math.ceil(len(dice) / 10)].mean())
 
@@ -47,19 +47,22 @@ def groups(cases: pd.DataFrame, apart: Collection[str]) -> pd.DataFrame:
 
     Args:
         cases: ``case_id, dice``, out of fold.
-        apart: the cases that chose nothing.
+        apart: the cases that were not in the screening.
 
     Returns:
-        A row a group, indexed by its name: ``patients, mean, low, high, median, worst``; groups without patients are left out.
+        A row a group, indexed by its name: ``patients``, and ``mean, median, worst`` (:func:`worst_tenth`), each with an interval
+        as ``mean_low, mean_high``; groups without patients are left out.
     """
     cases = cases.sort_values("case_id")  # as evaluation draws them, so that both name the same interval
-    chose_nothing = cases.case_id.isin(set(apart))
+    not_screened = cases.case_id.isin(set(apart))
     rows = {}
-    for name, rows_of in {ALL: cases, CHOSE: cases[~chose_nothing], APART: cases[chose_nothing]}.items():
+    for name, rows_of in {ALL: cases, CHOSE: cases[~not_screened], APART: cases[not_screened]}.items():
         if len(rows_of):
-            low, high = intervals.bootstrap(rows_of.dice.to_numpy(), np.mean)
-            measures = {"mean": rows_of.dice.mean(), "low": low, "high": high, "median": rows_of.dice.median()}
-            rows[name] = {"patients": len(rows_of), **measures, "worst": worst_tenth(rows_of.dice)}
+            rows[name] = {"patients": len(rows_of)}
+            for measure, statistic in {"mean": np.mean, "median": np.median, "worst": worst_tenth}.items():
+                dice = rows_of.dice.to_numpy()
+                bounds = dict(zip((f"{measure}_low", f"{measure}_high"), intervals.bootstrap(dice, statistic), strict=True))
+                rows[name] |= {measure: float(statistic(dice))} | bounds
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -68,10 +71,10 @@ def group_table(of_groups: pd.DataFrame) -> pd.DataFrame:
     return tables.worded(
         {
             "patients": f"{name}, {row.patients:.0f}",
-            "mean Dice": wording.score(row["mean"]),
-            "95 % interval": f"{row.low:.3f} to {row.high:.3f}",
-            "median": wording.score(row["median"]),
-            "worst tenth": wording.score(row.worst),
+            **{
+                title: f"{row[measure]:.3f} ({row[f'{measure}_low']:.3f} to {row[f'{measure}_high']:.3f})"
+                for title, measure in {"mean Dice": "mean", "median": "median", "worst tenth": "worst"}.items()
+            },
         }
         for name, row in of_groups.iterrows()
     )
@@ -133,7 +136,10 @@ def rung_table(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def times_scored(cohort: Cohort, split: str) -> int:
-    """How many recorded networks were scored on the test part of a split: the more, the less unseen it is."""
+    """How many recorded runs were scored on the test part of a split: the more, the less unseen it is.
+
+    Benchmarks, and folds of a cross-validation that hold the same patients, come on top.
+    """
     facts = [lookup.run_facts(path) for path in lookup.all_records()]
     return sum((each["recipe"]["cohort"], each["recipe"]["split"]) == (cohort.name, split) for each in facts)
 

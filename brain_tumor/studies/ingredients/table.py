@@ -49,23 +49,23 @@ FIRST = (
     Ingredient("U-Net ResNet-18", {**UNET, "model": "unet-resnet18"}, "the sources' network (004.36)"),
 )
 SECOND = (
-    Ingredient("192 px", {"size": 192}, "at 2.3 times the cost"),
+    Ingredient("192 px", {"size": 192}, "2.3 times the arithmetic"),
     Ingredient("warp and contrast", WARP, "fastai 1 (rows 000.07-08); Simard 2003; Van Leemput 1999"),
     Ingredient("weight average", {"weight_average": 0.99}, "Tarvainen & Valpola 2017, arXiv 1703.01780"),
     Ingredient("all neighbours", {"channels": "sequences+neighbours"}, "2.5-D; Roth 2014, arXiv 1406.2639"),
-    Ingredient("twice as long", {"epochs": 24}, "at twice the cost"),
+    Ingredient("twice as long", {"epochs": 24}, "twice the steps"),
     Ingredient(
         "deep supervision",
         {"model_arguments": {**HALVED, "deep_supervision": 2}},
         "Lee 2015, arXiv 1409.5185; Isensee 2021 (nnU-Net)",
     ),
-    Ingredient("wider", {"model_arguments": {**HALVED, "filters": (24, 48, 96, 192, 384)}}, "at about twice the cost"),
-    Ingredient("masked reconstruction", {}, "Wald 2024, arXiv 2412.17041; at twice the cost", reconstructs=12),
+    Ingredient("wider", {"model_arguments": {**HALVED, "filters": (24, 48, 96, 192, 384)}}, "about twice the arithmetic"),
+    Ingredient("masked reconstruction", {}, "Wald 2024, arXiv 2412.17041; twice the steps", reconstructs=12),
     Ingredient("edge loss", {"loss": "edge-dice"}, "Wei 2020, arXiv 1911.11445"),
     Ingredient("focal loss", {"loss": "focal-dice"}, "Lin 2017, arXiv 1708.02002"),
     Ingredient("balanced slices", {"balance": "sampling"}, "as many slices with tumour as without"),
     Ingredient("batches of 8", {"batch_size": 8}, "twice as many steps of half as many slices; Masters 2018, arXiv 1804.07612"),
-    Ingredient("full planes", {"epochs": 6, "model_arguments": {}}, "half as long at equal cost"),
+    Ingredient("full planes", {"epochs": 6, "model_arguments": {}}, "half as long, as much arithmetic"),
 )
 OF_LONG_TRAININGS = (  # what makes slices harder costs a short training more than it gives
     Ingredient("longer warp", WARP, "warp and contrast in a longer training"),
@@ -83,8 +83,8 @@ INGREDIENTS = (
         "together", {"size": 192}, "what gained, in one recipe: tissue, twice as long, copy-paste, 192 px", onto="copy-paste"
     ),
     Ingredient("together and balanced", {"balance": "sampling"}, "balanced slices gained by themselves", onto="together"),
-    Ingredient("longer still", {"epochs": 48}, "at twice the cost again", onto="together and balanced"),
-    Ingredient("256 px", {"size": 256}, "at 1.8 times the cost of 192 px", onto="192 px"),
+    Ingredient("longer still", {"epochs": 48}, "twice the steps again", onto="together and balanced"),
+    Ingredient("256 px", {"size": 256}, "1.8 times the arithmetic of 192 px", onto="192 px"),
     Ingredient("progressive", {"strategy": "growing", "epochs": 16}, "8 epochs at 128 px, 8 at 256 (004.33)", onto="256 px"),
     *(replace(ingredient, onto="U-Net ResNet-18") for ingredient in OF_UNETS),
 )

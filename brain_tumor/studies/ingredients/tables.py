@@ -15,9 +15,9 @@ from brain_tumor.studies.ingredients.table import Ingredient, Plan
 
 HELP = (
     "Dice out of fold at native size, the mean of the seeds. The difference from the recipe under *onto* is paired by patient, "
-    "with its 95 % interval (t over patients). P false is the probability that its sign is wrong. Two seeds of one recipe differ "
-    "by 0.01 to 0.03, so an ingredient is kept only where both seeds agree. Minutes are the median of a training on one core; "
-    "other work ran beside some."
+    "with its 95 % interval (t over patients). P false is the probability that its sign is wrong, not corrected for the number "
+    "of questions. Two seeds of one recipe may differ by 0.02, so an ingredient is kept only where both seeds agree. Minutes "
+    "are the median of a training on one core; other work ran beside some."
 )
 TITLES = {answers.PROTOCOLS[0]: "Patient mean", answers.PROTOCOLS[1]: "Slices, empty = 1"}
 
