@@ -147,8 +147,9 @@ class Folds(Shown):
 
     @cached_property
     def tables(self) -> scoring.Tables:
-        """The main table and the floors, each with a column ``fold``."""
-        return {name: records.read_counts(self.path, name) for name in (self.task.main, scoring.FLOORS)}
+        """The main table, the floors and, where there is one, the ceiling, each with a column ``fold``."""
+        more = [scoring.CEILING] * (self.path / scoring.CEILING).is_file()
+        return {name: records.read_counts(self.path, name) for name in (self.task.main, scoring.FLOORS, *more)}
 
     @property
     def histories(self) -> dict[str, pd.DataFrame]:
