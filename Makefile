@@ -43,7 +43,7 @@ ON_JAX = KERAS_BACKEND=jax PYTHONPATH='$(CURDIR)/tests/without_tensorflow' NPROC
 	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 XLA_FLAGS=--xla_backend_optimization_level=0
 # Notebooks are run as copies, which keep their outputs: what a failed one said can be read there.
 EXECUTED := build/notebooks
-LONGEST := 11_*.ipynb 02_*.ipynb 06_*.ipynb 09_*.ipynb # first, so that no process waits long for another at the end
+LONGEST := 11_*.ipynb 07_*.ipynb 08_*.ipynb 02_*.ipynb # first, so that no process waits long for another at the end
 NBMAKE = --nbmake --nbmake-timeout=600 --overwrite
 
 .PHONY: help env lock demo lint test test-lowest test-all notebooks reports bench

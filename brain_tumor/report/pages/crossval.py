@@ -148,11 +148,12 @@ def _content(folder: Path, facts: dict) -> dict:
         for index, row in scores.iterrows()
         if pd.notna(row[value]) or index in main.index
     ]
+    at_size = f" at {recipe['size']} px" if "size" in scores else ""
     main_number = next(number for number in listed if number["headline"] and number["name"].endswith(task.headlines[-1]))
     return {
         "title": f"Cross-validation {folder.name}",
         "answer": (
-            f"{main_number['name']}: {numbers.in_words(main_number)} over "
+            f"{main_number['name']}{at_size}: {numbers.in_words(main_number)} over "
             f"{facts['patients']} patients, {facts['folds']} folds by {facts['unit']}, after {facts['seconds'] / 60:.0f} minutes "
             f"of training and inference. {f'{LEAKS} ' * (facts['unit'] == 'slice')}One training a fold; other seeds differ."
             f"{run_content.caution(facts)}"
