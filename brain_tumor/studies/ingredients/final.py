@@ -1,7 +1,7 @@
 """The recipe that the ingredients led to: each rung on test patients, all patients out of fold, and each hospital left out."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -55,11 +55,12 @@ def groups(cases: pd.DataFrame, apart: Collection[str]) -> pd.DataFrame:
     """
     cases = cases.sort_values("case_id")  # as evaluation draws them, so that both name the same interval
     not_screened = cases.case_id.isin(set(apart))
-    rows = {}
+    measures: dict[str, Callable[[np.ndarray], float]] = {"mean": np.mean, "median": np.median, "worst": worst_tenth}
+    rows: dict[str, dict[str, float]] = {}
     for name, rows_of in {ALL: cases, CHOSE: cases[~not_screened], APART: cases[not_screened]}.items():
         if len(rows_of):
             rows[name] = {"patients": len(rows_of)}
-            for measure, statistic in {"mean": np.mean, "median": np.median, "worst": worst_tenth}.items():
+            for measure, statistic in measures.items():
                 dice = rows_of.dice.to_numpy()
                 bounds = dict(zip((f"{measure}_low", f"{measure}_high"), intervals.bootstrap(dice, statistic), strict=True))
                 rows[name] |= {measure: float(statistic(dice))} | bounds
