@@ -31,7 +31,7 @@ def test_patients_who_were_not_in_the_screening_stand_apart(cases):
     assert of_groups.loc[final.APART, "mean"] == pytest.approx(cases.dice[:2].mean())
     low, high = intervals.bootstrap(cases.sort_values("case_id").dice.to_numpy(), np.mean)
     assert tuple(of_groups.loc[final.ALL, ["mean_low", "mean_high"]]) == (low, high)
-    assert list(final.groups(cases, []).index) == [final.ALL, final.CHOSE]
+    assert list(final.groups(cases, []).index) == [final.ALL, final.SCREENED]
     assert final.group_table(of_groups).loc["not in the screening, 2", "worst tenth"].startswith("0.400 (")
     assert (of_groups.worst_low <= of_groups.worst).all() and (of_groups["median"] <= of_groups.median_high).all()
 

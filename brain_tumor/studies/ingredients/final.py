@@ -20,7 +20,7 @@ from brain_tumor.training.runs import RunFolder
 
 AT_SIZE = "counts_at_{}.csv"  # beside a run's other tables, so that its record has it too
 PATIENTS, SLICES = answers.PROTOCOLS  # ours, and source 004's Dice
-ALL, CHOSE, APART = "all patients", "in the screening", "not in the screening"
+ALL, SCREENED, APART = "all patients", "in the screening", "not in the screening"
 
 
 def worst_tenth(dice: pd.Series | np.ndarray) -> float:
@@ -57,11 +57,11 @@ def groups(cases: pd.DataFrame, apart: Collection[str]) -> pd.DataFrame:
     not_screened = cases.case_id.isin(set(apart))
     measures: dict[str, Callable[[np.ndarray], float]] = {"mean": np.mean, "median": np.median, "worst": worst_tenth}
     rows: dict[str, dict[str, float]] = {}
-    for name, rows_of in {ALL: cases, CHOSE: cases[~not_screened], APART: cases[not_screened]}.items():
+    for name, rows_of in {ALL: cases, SCREENED: cases[~not_screened], APART: cases[not_screened]}.items():
         if len(rows_of):
-            rows[name] = {"patients": len(rows_of)}
+            dice = rows_of.dice.to_numpy()
+            rows[name] = {"patients": len(dice)}
             for measure, statistic in measures.items():
-                dice = rows_of.dice.to_numpy()
                 bounds = dict(zip((f"{measure}_low", f"{measure}_high"), intervals.bootstrap(dice, statistic), strict=True))
                 rows[name] |= {measure: float(statistic(dice))} | bounds
     return pd.DataFrame.from_dict(rows, orient="index")
