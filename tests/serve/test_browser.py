@@ -148,7 +148,7 @@ def test_without_scripts(browser, address, tmp_path, files):
     page.goto(address)
     hand_in(page, tmp_path, "a.zip", files["exam.zip"])
     page.wait_for_selector("h2:has-text('Take it along')", timeout=60_000)
-    assert page.is_visible("noscript img")
+    page.wait_for_selector("noscript img", state="visible")  # A picture that is still on its way has no size yet.
     context.close()
 
 
