@@ -16,7 +16,7 @@ from brain_tumor.errors import BrainTumorError
 from brain_tumor.serve import uploads
 from brain_tumor.serve.limits import Refusal
 
-FUZZ_SECONDS, LONG_FUZZ_SECONDS = 5.0, 120.0
+FUZZ_SECONDS, LONG_FUZZ_SECONDS = 20.0, 120.0
 
 
 def picture(pixels, kind="PNG", **options):

@@ -14,6 +14,7 @@ from brain_tumor.data.picture import read_picture
 from brain_tumor.experiments.part import Part
 from brain_tumor.inference.familiarity import Familiarity
 from brain_tumor.inference.intake import Exam
+from brain_tumor.paths import data_folder
 from brain_tumor.report import tables
 
 EACH = 40  # pictures of a kind that is made here
@@ -36,18 +37,20 @@ def patients(looks: Familiarity, part: Part) -> dict[str, tuple[int, int]]:
     return {"exams of test patients": (sum(exams), len(exams)), "their slices, one by one": (sum(alone), len(alone))}
 
 
-def strangers(looks: Familiarity, part: Part, folder: Path | None = None) -> dict[str, tuple[int, int]]:
+def strangers(looks: Familiarity, part: Part, classes: Path | str) -> dict[str, tuple[int, int]]:
     """Of other pictures, how many are refused.
 
     Args:
         part: whose slices are turned, inverted and given the wrong sequences.
-        folder: a folder of pictures for each class, such as the four-class set; its classes are kinds of their own.
+        classes: a folder of pictures for each class, such as the four-class set, in the folder of datasets or with its whole path.
+            Each class is a kind of its own. Where there is no such folder, they are left out.
     """
     rng = np.random.default_rng(0)
     rows = part.rows[np.unique(np.linspace(0, len(part.rows) - 1, 2 * EACH).astype(int))]
     slices = np.asarray(part.store.images[rows])
     reference, channels = part.store.cohort.reference, slices.shape[-1]
     other = (reference + 1) % channels
+    folder = data_folder() / classes
     kinds: dict[str, Iterable[np.ndarray]] = {
         "noise": rng.integers(0, 256, (EACH, SIDE, SIDE, channels), np.uint8),
         "text": [_text(rng, channels) for _ in range(EACH)],
@@ -57,7 +60,7 @@ def strangers(looks: Familiarity, part: Part, folder: Path | None = None) -> dic
     }
     if find_spec("skimage"):
         kinds["photographs"] = [_stacked(pixels, channels) for pixels in _photographs()]
-    if folder:
+    if classes and folder.is_dir():
         for of_class in sorted(path for path in folder.iterdir() if path.is_dir()):
             kinds[f"other MRI, {of_class.name}"] = [
                 _stacked(read_picture(path, ("L", "RGB")), channels) for path in _some(of_class)
