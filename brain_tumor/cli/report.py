@@ -17,7 +17,7 @@ def report(
     load_keras()
     from brain_tumor.paths import readable
     from brain_tumor.records import crossval as crossval_record, records
-    from brain_tumor.report.pages import page, readme, run as run_page
+    from brain_tumor.report.pages import index, readme, run as run_page
     from brain_tumor.studies import two_networks
     from brain_tumor.studies.ingredients import screening
     from brain_tumor.studies.source_002 import tables as grid_tables
@@ -49,7 +49,7 @@ def report(
     record = records.find_record(run) if recorded and not trained_here else records.commit_record(find_run(run))
     typer.echo(f"record: {readable(record)}")
     typer.echo(f"report: {readable(run_page.publish_record(record))}")
-    page.write_index()
+    index.write()
     readme.write()
 
 
@@ -57,7 +57,7 @@ def _report_crossval(name: str, publish: bool) -> None:
     from brain_tumor.experiments import crossval
     from brain_tumor.paths import readable
     from brain_tumor.records import crossval as crossval_record, records
-    from brain_tumor.report.pages import crossval as crossval_page, page, readme
+    from brain_tumor.report.pages import crossval as crossval_page, index, readme
 
     folder = crossval_record.find(name, recorded=publish)
     if not publish:
@@ -72,7 +72,7 @@ def _report_crossval(name: str, publish: bool) -> None:
     typer.echo(f"record: {readable(record)}")
     for each in crossval_record.all_records():  # each tells of those that differ from it in the unit of their folds
         typer.echo(f"report: {readable(crossval_page.publish(each))}")
-    page.write_index()
+    index.write()
     readme.write()
 
 
@@ -128,7 +128,7 @@ def reports(
     load_keras()
     from brain_tumor.paths import readable, reports_folder
     from brain_tumor.records import crossval as crossval_record, records
-    from brain_tumor.report.pages import crossval as crossval_page, notebook, page, readme, run as run_page
+    from brain_tumor.report.pages import crossval as crossval_page, index, notebook, readme, run as run_page
 
     for path in notebook.all_notebooks():
         if not only or path.name.startswith(tuple(only)):
@@ -140,5 +140,5 @@ def reports(
             typer.echo(readable(run_page.publish_record(folder)))
     for folder in crossval_record.all_records():
         typer.echo(readable(crossval_page.publish(folder)))
-    typer.echo(readable(page.write_index()))
+    typer.echo(readable(index.write()))
     typer.echo(readable(readme.write()))

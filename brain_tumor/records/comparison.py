@@ -1,10 +1,12 @@
-"""Two runs, or records, on the same test slices, paired by patient: better, worse, or not decidable."""
+"""Two runs, or records, on the same test slices, paired by patient: better, worse or not decidable; what retraining changed."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from brain_tumor.errors import DataError, RunError
+from brain_tumor.evaluation import scoring
+from brain_tumor.evaluation.storage import read_table
 from brain_tumor.experiments import tasks
 from brain_tumor.records import lookup, records
 
@@ -62,3 +64,28 @@ def compare(folder: Path, other: Path, margin: float | None = None) -> pd.DataFr
         return task.compare(*tables, thresholds, margin)
     except DataError as error:
         raise DataError(f"{folder.name} against {other.name}: {error}") from None
+
+
+def retrained() -> pd.DataFrame:
+    """Recorded runs that learnt from masks resized otherwise (preparation 1), beside the same recipe trained as today.
+
+    Returns:
+        ``run`` and ``again`` (names of records), ``was`` and ``now`` (mean Dice of test patients at native size), ``difference,
+        low, high`` (now less was, paired by patient).
+    """
+    rows = []
+    for folder in lookup.all_records():
+        facts, recipe = lookup.run_facts(folder), lookup.recipe_of(folder)
+        again = recipe and lookup.find(recipe, data_hash=facts["data_hash"])
+        if lookup.is_current(facts) or not again or not lookup.is_current(lookup.run_facts(again)):
+            continue
+        was, now = (_native_mean(read_table(path / scoring.SCORES)).dice for path in (folder, again))
+        change = _native_mean(compare(again, folder))
+        names = {"run": folder.name, "again": again.name, "was": was, "now": now}
+        rows.append(names | {name: change[name] for name in ("difference", "low", "high")})
+    return pd.DataFrame(rows)
+
+
+def _native_mean(table: pd.DataFrame) -> pd.Series:
+    """The row of the mean over patients at the largest size, which is the native one."""
+    return table[table.protocol == "patient mean"].sort_values("size").iloc[-1]

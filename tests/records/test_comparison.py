@@ -7,7 +7,7 @@ from brain_tumor import files
 from brain_tumor.errors import DataError, RunError
 from brain_tumor.evaluation import intervals, protocols
 from brain_tumor.records import comparison, records
-from brain_tumor.report.pages import sections
+from brain_tumor.report.pages import index, sections
 
 
 def test_the_difference_is_that_of_the_scores(make_run):
@@ -84,3 +84,22 @@ def test_a_run_that_is_not_scored_is_refused(make_run, monkeypatch, tmp_path):
     (run.path / "scores.csv").unlink()
     with pytest.raises(RunError, match="not scored; brain-tumor evaluate"):
         comparison.find(run.path.name)
+
+
+def test_what_retraining_on_the_mended_grid_changed(make_run, reports):
+    assert comparison.retrained().empty
+    record = records.commit_record(make_run(phantom=False, shift=2))
+    older = record.rename(record.with_name("older"))
+    facts = files.read_json(older / "run.json")
+    files.write_json(older / "run.json", {name: value for name, value in facts.items() if name != "preparation"})
+    assert comparison.retrained().empty, "it was not trained again yet"
+    again = records.commit_record(make_run(phantom=False, shift=1))
+    records.commit_record(make_run(phantom=False, seed=1))
+    (row,) = comparison.retrained().itertuples()
+    was, now = (
+        pd.read_csv(folder / "scores.csv").query("protocol == 'patient mean' and size == 64").dice.item()
+        for folder in (older, again)
+    )
+    assert (row.run, row.again, row.was, row.now) == ("older", again.name, pytest.approx(was), pytest.approx(now))
+    assert row.low <= row.difference <= row.high and row.difference == pytest.approx(now - was, abs=2e-6) and now > was
+    assert f"{row.was:.3f}</td>" in index.write().read_text()

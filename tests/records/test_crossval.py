@@ -16,7 +16,7 @@ from brain_tumor.experiments import crossval, out_of_fold, run as experiment, ta
 from brain_tumor.experiments.crossval import cross_validate
 from brain_tumor.models import saved
 from brain_tumor.records import crossval as crossval_record, lookup, records
-from brain_tumor.report.pages import crossval as crossval_page, page, readme
+from brain_tumor.report.pages import crossval as crossval_page, index, page, readme
 
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
 BOTH = {"crossval.json", "history.csv", "floors.csv", "cases.csv", "scores.csv", "fold_scores.csv", "subgroups.csv"}
@@ -221,7 +221,7 @@ def test_a_page_tells_scores_folds_and_who_was_never_tested(validated, reports):
         "resunet Dice, patient mean",
     ]
     assert "5 patients, 2 folds by patient, after 2 minutes" in content["answer"]
-    assert page.write_index().read_text().count(record.name) >= 1
+    assert index.write().read_text().count(record.name) >= 1
 
 
 @pytest.mark.parametrize("task", ["segmentation", "classification"])

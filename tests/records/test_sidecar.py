@@ -13,7 +13,7 @@ from brain_tumor.experiments import run as experiment
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import records, sidecar
 from brain_tumor.records.sidecar import MIME, Sidecar
-from brain_tumor.report.pages import page, readme, run as run_page
+from brain_tumor.report.pages import index, page, readme, run as run_page
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def published(declared, reports):
 
 
 def test_the_index_lists_real_reports_with_interval_and_floor(published):
-    text = page.write_index().read_text()
+    text = index.write().read_text()
     assert 'href="01_real.html"' in text
     assert 'href="runs/run-1.html"' in text
     assert 'href="01_real.json"' in text
@@ -151,11 +151,11 @@ def test_the_readme_is_short_and_its_results_are_a_small_table():
 def test_what_the_readme_leaves_out_is_in_the_index():
     """Every real report with its answer and its headline numbers, and the background and literature."""
     text = html.unescape((CHECKOUT / "reports" / "index.html").read_text(encoding="utf-8"))
-    listed = page.all_reports()
+    listed = index.all_reports()
     assert listed
     for content in listed:
         assert f'href="{content["page"]}"' in text and content["answer"] in text, content["page"]
-        for number in page.headlines(content):
+        for number in index.headlines(content):
             assert number["name"] in text and number["shown"] in text, number["name"]
     for words in ("Ronneberger", "10.1038/s41598-021-01681-w", "Amazon SageMaker", "looked at many times"):
         assert words in text, words

@@ -8,7 +8,7 @@ import pytest
 
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import records
-from brain_tumor.report.pages import page, run as run_page
+from brain_tumor.report.pages import index, page, run as run_page
 
 PUBLISHED = [path for path in (CHECKOUT / "reports").rglob("*.html") if "local" not in path.parts and path.name != page.DEMO]
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
@@ -36,7 +36,7 @@ def test_published_reports(browser, viewport):
 
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_a_new_run_page_and_the_index(browser, make_run, reports, viewport):
-    made = [run_page.publish_record(records.commit_record(make_run(phantom=False))), page.write_index()]
+    made = [run_page.publish_record(records.commit_record(make_run(phantom=False))), index.write()]
     for path in made:
         assert opened(browser, path, viewport) == ([], [], 0, False), path
 

@@ -53,5 +53,5 @@ def test_a_classifier_without_an_auc_says_so(make_classifier, tumourless, monkey
     scores = next(part for part in views.sections_of(run.path) if part.title == sections.SCORES)
     assert scores.table.score["AUC"] == scores.table.score["sensitivity"] == "undefined"
     assert re.search(r"(\d) of \1 patients have no slice with tumour here; these are figures of slices", scores.text)
-    monkeypatch.setattr(readme.page, "all_reports", lambda: [content | {"page": "03_x.html", "date": "2026-01-01"}])
+    monkeypatch.setattr(readme.index, "all_reports", lambda: [content | {"page": "03_x.html", "date": "2026-01-01"}])
     assert "undefined" not in readme.results_block() and "nan" not in readme.results_block()

@@ -14,7 +14,6 @@ import jinja2
 from brain_tumor import files
 from brain_tumor.errors import RunError
 from brain_tumor.paths import reports_folder
-from brain_tumor.records import sidecar
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 MAX_BYTES = 1_500_000  # DESIGN law 13
@@ -60,44 +59,6 @@ def external_requests(page: str) -> list[str]:
     finder = _RequestFinder()
     finder.feed(page)
     return finder.found
-
-
-def all_reports() -> list[dict]:
-    """The sidecars of all published reports, notebooks first, each with ``page`` and ``sidecar``, its links from ``reports/``."""
-    root = reports_folder()
-    reports = []
-    for path in [*sorted(root.glob("*.json")), *sorted((root / "runs").glob("*.json"))]:
-        page = path.with_suffix(".html")
-        content = files.read_json(path)
-        if page.is_file() and not content["phantom"]:
-            links = {"page": page.relative_to(root).as_posix(), "sidecar": path.relative_to(root).as_posix()}
-            reports.append(content | links)
-    return reports
-
-
-def headlines(content: dict) -> list[dict]:
-    """The numbers that an index quotes, with their texts."""
-    return [
-        number
-        | {
-            "shown": sidecar.value_text(number),
-            "interval": sidecar.interval_text(number),
-            "floor_shown": sidecar.floor_text(number),
-        }
-        for number in content["numbers"]
-        if number["headline"]
-    ]
-
-
-def write_index() -> Path:
-    """``reports/index.html``: every published report with its headline numbers."""
-    reports = [content | {"headlines": headlines(content)} for content in all_reports()]
-    groups = {
-        "Notebooks": [report for report in reports if "/" not in report["page"]],
-        "Runs": [report for report in reports if "/" in report["page"]],
-    }
-    page = render("index.html", title="Reports of brain-tumor", phantom=False, groups=groups)
-    return save(page, reports_folder() / "index.html")
 
 
 class _RequestFinder(HTMLParser):

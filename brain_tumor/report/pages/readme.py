@@ -7,7 +7,7 @@ from pathlib import Path
 from brain_tumor import files
 from brain_tumor.errors import DataError
 from brain_tumor.paths import CHECKOUT
-from brain_tumor.report.pages import page
+from brain_tumor.report.pages import index
 
 MOST_ROWS = 8
 WIDEST = 60  # characters in a cell
@@ -27,7 +27,7 @@ def results_block() -> str:
             _few_words(f"{content['protocol']}; {number['protocol']}"),
             f"[{Path(content['page']).stem.split('_')[0]}](reports/{content['page']})",
         ]
-        for content, number in _quoted(page.all_reports())
+        for content, number in _quoted(index.all_reports())
     ]
     head = ["", "| what | score | 95 % interval | floor | protocol | report |", "|---|---|---|---|---|---|"]
     return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows), "", ""]) if rows else ""
@@ -46,7 +46,7 @@ def _quoted(reports: list[dict]) -> list[tuple[dict, dict]]:
     ):
         measured = [
             each
-            for each in page.headlines(content)
+            for each in index.headlines(content)
             if each["value"] is not None and (each["floor"] is not None or each["low"] is not None)
         ]
         places = [(place, each) for each in measured if (place := _place(each, content["answer"])) is not None]

@@ -42,8 +42,8 @@ def strangers(looks: Familiarity, part: Part, classes: Path | str) -> dict[str, 
 
     Args:
         part: whose slices are turned, inverted and given the wrong sequences.
-        classes: a folder of pictures for each class, such as the four-class set, in the folder of datasets or with its whole path.
-            Each class is a kind of its own. Where there is no such folder, they are left out.
+        classes: a folder with a folder of pictures for each class, such as the four-class set; in the folder of datasets, or with
+            its whole path. Each class is a kind of its own. Where there is no such folder, they are left out.
     """
     rng = np.random.default_rng(0)
     rows = part.rows[np.unique(np.linspace(0, len(part.rows) - 1, 2 * EACH).astype(int))]
