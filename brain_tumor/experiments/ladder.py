@@ -27,6 +27,7 @@ RECIPE: Mapping[str, Any] = {
     "members": 2,
     "model_arguments": (("halved", True),),
 }
+CHOSEN = ("model", "size", "normalisation", "balance")  # by which it is known in a record
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ RUNGS = {
         Rung("ladder-gpu", 22000, {**RECIPE, "copy_paste": 0.0}, "for a GPU"),
     )
 }
+
+
+def is_selected(recipe: Mapping[str, Any]) -> bool:
+    """Whether notebook 08 chose this recipe (as JSON) on patients of its own cohort, so that their scores are selected."""
+    return recipe["cohort"] == "lgg" and all(recipe.get(name) == RECIPE[name] for name in CHOSEN)
 
 
 def recipe(

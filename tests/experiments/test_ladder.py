@@ -23,3 +23,10 @@ def test_changes_take_the_place_of_the_rungs_options(home, phantom_cohort):
     assert ladder.recipe("ladder-1h", phantom_cohort, "ratio-33", members=1).members == 1
     with pytest.raises(ModelError, match="rung 'ladder-5m', expected one of ladder-15m, ladder-1h, ladder-gpu"):
         ladder.recipe("ladder-5m", phantom_cohort)
+
+
+def test_a_rungs_scores_on_its_own_cohort_are_selected(home, phantom_cohort):
+    drawn = ladder.recipe("ladder-1h", phantom_cohort, "ratio-33").to_json()
+    assert not ladder.is_selected(drawn), "it was chosen on other patients"
+    assert ladder.is_selected(drawn | {"cohort": "lgg"})
+    assert not ladder.is_selected(drawn | {"cohort": "lgg", "size": 128})

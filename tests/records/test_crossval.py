@@ -233,7 +233,13 @@ def test_the_same_recipe_by_another_unit_stands_beside_it(validated, task):
     html = unescape(crossval_page.publish(first).read_text())
     assert "By unit of the folds" in html
     assert html.count("<th>slice, 3 folds</th>") == 2, "two main scores"
-    assert crossval_page.LEAKS in html
+    assert crossval_page.LEAKS in html and crossval_page.SELECTED not in html
+
+
+def test_a_recipe_that_was_chosen_on_these_patients_is_said_to_be(validated, monkeypatch):
+    record = crossval_record.commit_crossval(validated("segmentation", folds=2))
+    monkeypatch.setattr(crossval_page.ladder, "is_selected", lambda recipe: recipe["model"] == "resunet")
+    assert crossval_page.SELECTED in unescape(crossval_page.publish(record).read_text())
 
 
 def test_the_page_of_ones_own_stays_at_home(validated, reports):

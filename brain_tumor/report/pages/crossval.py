@@ -8,7 +8,7 @@ from brain_tumor import files
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import scoring
 from brain_tumor.evaluation.storage import read_table
-from brain_tumor.experiments import out_of_fold, tasks
+from brain_tumor.experiments import ladder, out_of_fold, tasks
 from brain_tumor.paths import reports_folder
 from brain_tumor.records import crossval as crossval_record, lookup, records, sidecar
 from brain_tumor.report import figures
@@ -18,6 +18,7 @@ from brain_tumor.report.pages.sections import Section
 
 UNITS, FOLDS = "By unit of the folds", "Folds"
 LEAKS = "Folds over slices leave each slice's neighbours in training: they measure that leak, not the network."
+SELECTED = "Selected: notebook 08 chose this recipe on most of these patients."
 
 
 def of_folder(folder: Path) -> list[Section]:
@@ -150,12 +151,13 @@ def _content(folder: Path, facts: dict) -> dict:
     ]
     at_size = f" at {recipe['size']} px" if "size" in scores else ""
     main_number = next(number for number in listed if number["headline"] and number["name"].endswith(task.headlines[-1]))
+    notes = [LEAKS] * (facts["unit"] == "slice") + [SELECTED] * ladder.is_selected(recipe)
     return {
         "title": f"Cross-validation {folder.name}",
         "answer": (
             f"{main_number['name']}{at_size}: {numbers.in_words(main_number)} over "
             f"{facts['patients']} patients, {facts['folds']} folds by {facts['unit']}, after {facts['seconds'] / 60:.0f} minutes "
-            f"of training and inference. {f'{LEAKS} ' * (facts['unit'] == 'slice')}One training a fold; other seeds differ."
+            f"of training and inference. {' '.join([*notes, 'One training a fold; other seeds differ.'])}"
             f"{run_content.caution(facts)}"
         ),
         "cohort": recipe["cohort"],
