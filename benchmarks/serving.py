@@ -105,8 +105,9 @@ def measure(port: int, process: int, seconds: float) -> dict:
     client = Client(port)
     for _ in range(WARM):
         client.predict("slice.tif", slice_file)
-    one = [client.predict("slice.tif", slice_file) for _ in range(ONE_CLIENT)]
-    early = memory_mb(process) if WARM + ONE_CLIENT >= EARLY else 0.0
+    first = [client.predict("slice.tif", slice_file) for _ in range(EARLY - WARM)]
+    early = memory_mb(process)
+    one = first + [client.predict("slice.tif", slice_file) for _ in range(ONE_CLIENT - len(first))]
     until, many = time.perf_counter() + seconds, [[] for _ in range(4)]
 
     def keep_asking(times: list[float]) -> None:

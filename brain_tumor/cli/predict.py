@@ -50,7 +50,7 @@ def predict(
     from brain_tumor.inference import route
     from brain_tumor.inference.cascade import Cascade
     from brain_tumor.inference.predictor import Predictor
-    from brain_tumor.records import package
+    from brain_tumor.records import card as cards, package
     from brain_tumor.training.runs import RunFolder, find_run
 
     folder = package.find(run)
@@ -65,8 +65,9 @@ def predict(
         raise DataError("--both: only says something beside --detector")
     source = path if is_file else trained_cohort(RunFolder(folder))[what]
     exam = predictor.exam(source)
-    for note in exam.notes:
-        typer.echo(note)
+    for note in (*exam.notes, cards.loss_alone(cards.alone(folder)) if exam.alone else ""):
+        if note:
+            typer.echo(note)
     if not anyway:
         try:
             predictor.check(exam)

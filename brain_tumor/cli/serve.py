@@ -19,7 +19,9 @@ def serve(
     host: str = typer.Option(LOOPBACK, help="The address to listen at; any but this machine's own wants a token."),
     port: int = typer.Option(8000, min=0, max=65535, help="0 for any free port."),
     token: str = typer.Option("", help="What every request must bring; 'new' draws one and prints it."),
-    review: str = typer.Option("", metavar="RUN", help="Look at a run's stored predictions; no network is loaded."),
+    review: str = typer.Option(
+        "", metavar="RUN", help="Look at the stored predictions of a run or cross-validation; no network is loaded."
+    ),
     upload_mb: int = typer.Option(64, min=1, max=2048, help="The largest upload."),
     waiting: int = typer.Option(8, min=1, help="Exams that may wait; one more is refused."),
     per_minute: int = typer.Option(0, min=0, help="Predictions that one address may ask for in a minute; 0 for any number."),
@@ -78,10 +80,16 @@ def _load(model: str) -> Any:
     return network
 
 
-def _review(run: str) -> Any:
-    from brain_tumor.experiments.run import trained_cohort
+def _review(name: str) -> Any:
+    from brain_tumor.experiments.run import cohort_of
+    from brain_tumor.records import crossval, lookup
     from brain_tumor.serve.review import Review
     from brain_tumor.training.runs import find_run
 
-    folder = find_run(run)
-    return Review(folder.path, trained_cohort(folder), folder.facts("recipe")["recipe"].get("threshold", 0.5))
+    if crossval.is_crossval(name):
+        folder = crossval.find(name)
+        facts = lookup.crossval_facts(folder)
+    else:
+        folder = find_run(name).path
+        facts = lookup.run_facts(folder)
+    return Review(folder, cohort_of(facts), facts["recipe"].get("threshold", 0.5))

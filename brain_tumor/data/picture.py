@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from brain_tumor.data.memory import File
+from brain_tumor.data.memory import File, MemoryFile
 from brain_tumor.errors import DataError
 
 MAX_PIXELS = 4096 * 4096  # an MRI plane is at most 1024 x 1024; beyond this it is a mistake or an attack
@@ -21,6 +21,7 @@ PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".mpo", "
 MODES = ("L", "RGB", "LA", "RGBA")
 MASK_MODES = ("L",)
 FORMATS = ("TIFF", "PNG", "JPEG", "BMP", "GIF", "WEBP")  # an MPO is a JPEG with further pictures behind it
+OF_UPLOADS = FORMATS[:3]  # what lies in memory comes from a stranger, so fewer decoders are asked
 CONVERSIONS = {"1": "L", "CMYK": "RGB", "YCbCr": "RGB", "La": "LA", "RGBa": "RGBA"}  # Pillow loses nothing that is to be seen
 PALETTES = ("P", "PA")
 # Where Pillow keeps an orientation; reading EXIF costs more than looking whether there is any.
@@ -70,7 +71,7 @@ def read_picture(path: File, modes: tuple[str, ...]) -> np.ndarray:
     """Decode a picture file whole, upright; palettes, CMYK and one bit become grey or RGB where ``modes`` take that.
 
     Args:
-        path: TIFF, PNG, JPEG (of an MPO the first picture), BMP, GIF or WebP.
+        path: TIFF, PNG, JPEG (of an MPO the first picture), and of a file on a disk also BMP, GIF or WebP.
         modes: the Pillow modes accepted, such as ``("RGB",)`` for three 8-bit channels or ``("L",)`` for one.
 
     Returns:
@@ -96,6 +97,7 @@ def read_mask(path: File) -> np.ndarray:
 
 
 def _read(path: File, modes: tuple[str, ...], as_stored: bool) -> np.ndarray:
+    formats = OF_UPLOADS if isinstance(path, MemoryFile) else FORMATS
     try:
         with path.open("rb") as stream:
             depth = _png_depth(stream)
@@ -103,7 +105,7 @@ def _read(path: File, modes: tuple[str, ...], as_stored: bool) -> np.ndarray:
             # are the interpreter's, not the thread's, so two readers must not swap them at once.
             with _WARNINGS, warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                picture = Image.open(stream, formats=FORMATS)
+                picture = Image.open(stream, formats=formats)
                 pages = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
             if picture.width * picture.height > MAX_PIXELS:
                 raise DataError(f"{path}: {picture.width} x {picture.height} pixels, more than the {MAX_PIXELS} allowed")
@@ -124,7 +126,7 @@ def _read(path: File, modes: tuple[str, ...], as_stored: bool) -> np.ndarray:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except UnidentifiedImageError:
-        raise DataError(f"{path}: not a picture that can be read, expected {', '.join(FORMATS)} of 8 bits") from None
+        raise DataError(f"{path}: not a picture that can be read, expected {', '.join(formats)} of 8 bits") from None
     except Exception as error:  # a damaged file can make a decoder raise anything: TypeError, KeyError, struct.error, ...
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(f"{path}: damaged or truncated picture ({reason})") from None

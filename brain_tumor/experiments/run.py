@@ -219,16 +219,23 @@ def on(recipe: Recipe, cohort: Cohort) -> Recipe:
 
 
 def trained_cohort(run: RunFolder) -> Cohort:
-    """The cohort of this home that a run was trained on.
+    """The cohort of this home that a run was trained on, as :func:`cohort_of` has it.
+
+    Raises:
+        RunError: the run's description is damaged.
+    """
+    return cohort_of(run.facts(*TRAINED))
+
+
+def cohort_of(facts: dict) -> Cohort:
+    """The cohort of this home that a run or cross-validation is of.
 
     It is the one that the run's recipe names, unless that holds other data: earlier versions wrote what the recipe said, so a run
     on the phantom may say ``lgg``.
 
     Raises:
         DataError: the cohort is not here.
-        RunError: the run's description is damaged.
     """
-    facts = run.facts(*TRAINED)
     named = facts["recipe"]["cohort"]
     refusals, opened = [], []
     for name in dict.fromkeys((named, *(COHORTS if facts["phantom"] else ()))):

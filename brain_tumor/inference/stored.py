@@ -15,6 +15,12 @@ PREDICTIONS = "predictions.npz"
 NUMBERS = ".slices"
 
 
+def cases(folder: Path) -> set[str]:
+    """The cases that a cross-validation predicted."""
+    with storage.arrays(folder / PREDICTIONS) as arrays:
+        return {name for name in arrays.files if not name.endswith(NUMBERS)}
+
+
 def load(folder: Path, case_id: str) -> tuple[np.ndarray, np.ndarray]:
     """One case of a cross-validation's predictions: slice numbers ``(Z,)`` and probabilities ``(Z, H, W)`` uint8, 255 = 1.
 

@@ -64,7 +64,7 @@ def of(folder: Path) -> dict[str, Any]:
         "tested_on": tested,
         "scores": scores,
         "reliability": _reliability(folder) if scores else [],
-        **_alone(folder),
+        **alone(folder),
         **_explanation(folder),
         "weights_sha256": saved.read(folder)["weights_sha256"],
         "version": facts["environment"]["brain_tumor"],
@@ -86,16 +86,25 @@ def meaning(card: dict[str, Any], probability: float) -> str:
 
 
 def loss_alone(card: dict[str, Any]) -> str:
-    """What a slice that comes without its exam loses, in a sentence without its stop."""
-    loss = card["alone"]
+    """What a slice that comes without its exam loses, in a sentence without its stop; ``""`` where that was not measured."""
+    loss = card.get("alone")
     return (
-        f"on {loss['patients']} test patients slices that came one by one had a mean Dice {loss['difference']:+.3f} "
-        f"({loss['low']:+.3f} to {loss['high']:+.3f}) from that of whole exams"
+        ""
+        if loss is None
+        else (
+            f"on {loss['patients']} test patients slices that came one by one had a mean Dice {loss['difference']:+.3f} "
+            f"({loss['low']:+.3f} to {loss['high']:+.3f}) from that of whole exams"
+        )
     )
 
 
-def _alone(folder: Path) -> dict[str, Any]:
-    """``alone``: the mean Dice of test patients whose slices come one by one, less that of whole exams."""
+def alone(folder: Path) -> dict[str, Any]:
+    """``alone`` of a card: the mean Dice of test patients whose slices come one by one, less that of whole exams.
+
+    Nothing where that was not measured.
+    """
+    if (folder / FILE).is_file():
+        return {name: value for name, value in of(folder).items() if name == "alone"}
     try:
         table = read_table(folder / appraisal.ALONE)
     except FileError:

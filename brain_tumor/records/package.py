@@ -114,6 +114,8 @@ def _take(file: Path, sha256: str, folder: Path) -> Path:
                     with archive.open(member) as stream, open(target, "xb") as whole:
                         shutil.copyfileobj(stream, whole, files.CHUNK_BYTES)
                 Predictor.load(temporary)  # every hash is checked before the folder has its name
+                if card.get("weights_sha256") != saved.read(temporary)["weights_sha256"]:
+                    raise ModelError(f"{file}: its card is of other weights")
     except (zipfile.BadZipFile, FileError, KeyError, EOFError, OSError, RuntimeError, NotImplementedError) as error:
         raise ModelError(f"{file}: no packed model, or a damaged one ({error})") from None
     return folder / name

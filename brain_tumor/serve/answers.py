@@ -121,8 +121,8 @@ class Answer:
             notes.append(f"without {' and '.join(self.missing)}: {title_of(reference)} stands in")
         if self.drawn:
             notes.append("this exam is drawn, not a patient's")
-        if self.exam.alone and "alone" in self.served.card:
-            notes.append(cards.loss_alone(self.served.card))
+        if self.exam.alone and (loss := cards.loss_alone(self.served.card)):
+            notes.append(loss)
         verdict = self.served.predictor.familiarity and self.served.predictor.familiarity.check(self.exam)
         return notes + ([verdict.reason] if verdict and verdict.reason else [])
 

@@ -99,9 +99,10 @@ def _add_pages(app: Flask, served: Served, worker: Worker, limits: Limits) -> No
     warm = worker.submit(partial(answer, first.file, served, drawn=True)) if first else None
 
     @app.get("/readyz")
-    def readyz() -> dict:
+    def readyz() -> tuple[dict, int]:
         ready = warm is None or warm.ended.is_set()
-        return {"status": "ready" if ready else "starting", "model": served.name, "waiting": worker.waiting}
+        answer = {"status": "ready" if ready else "starting", "model": served.name, "waiting": worker.waiting}
+        return answer, 200 if ready else 503
 
     @app.get("/")
     def landing() -> str:

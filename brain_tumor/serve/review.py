@@ -46,7 +46,7 @@ class Review:
     def cases(self) -> list[str]:
         """The cases that have a prediction."""
         if (self.folder / stored.PREDICTIONS).is_file():
-            names = {name for name in np.load(self.folder / stored.PREDICTIONS).files if not name.endswith(stored.NUMBERS)}
+            names = stored.cases(self.folder)
         else:
             names = {path.stem for path in (self.folder / PREDICTIONS).glob("*.npz")}
         return [case.case_id for case in self.cohort if case.case_id in names]

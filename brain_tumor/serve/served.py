@@ -61,10 +61,10 @@ def _best() -> tuple[Path, str]:
     for folder in [*package.packages(), *(run.path for run in all_runs() if run.status == "finished")]:
         try:
             card = cards.of(folder)
+            if card["outlines"] and card["scores"]:
+                candidates.append((not card["phantom"], card["scores"][0]["value"], folder, card["split"]))
         except (BrainTumorError, KeyError):  # one damaged run hides no other
             continue
-        if card["outlines"] and card["scores"]:
-            candidates.append((not card["phantom"], card["scores"][0]["value"], folder, card["split"]))
     if not candidates:
         raise RunError(NONE)
     real, _, folder, _ = max(candidates)

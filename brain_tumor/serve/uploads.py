@@ -19,6 +19,7 @@ KINDS = (
     (".nii", 344, b"n+1\0"),
     (".nii", 4, b"n+2\0"),
 )
+ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nii", ".gz", ".zip")
 EXPECTED = "a PNG, JPEG or TIFF picture, a NIfTI volume, or a zip of one exam's slices or volumes"
 LONGEST_NAME = 80
 
@@ -57,7 +58,12 @@ def received(name: str, content: bytes) -> MemoryFile:
 
 
 def plain(name: str) -> str:
-    """A name without folders, endings and characters that are not printed."""
-    last = PurePosixPath(name.replace("\\", "/")).name
-    words = "".join(letter for letter in last.split(".")[0] if letter.isalnum() or letter in " _-")
-    return words.strip()[:LONGEST_NAME] or "exam"
+    """A name without folders, endings and characters that are not printed.
+
+    Other dots become ``_``: what stands between them may name a sequence, such as ``sub.01_t1.nii.gz``.
+    """
+    last = PurePosixPath(name.replace("\\", "/"))
+    while last.suffix.lower() in ENDINGS:
+        last = last.with_suffix("")
+    words = "".join(letter for letter in last.name.replace(".", "_") if letter.isalnum() or letter in " _-")
+    return words.strip(" _")[:LONGEST_NAME] or "exam"

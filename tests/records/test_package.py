@@ -7,11 +7,13 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from brain_tumor import files
 from brain_tumor.errors import ModelError
+from brain_tumor.evaluation import explanations
 from brain_tumor.experiments import appraisal, run as experiment
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.inference.predictor import Predictor
@@ -51,6 +53,19 @@ def test_a_card_says_what_the_record_says(run):
     assert score["name"] == "Dice, mean of patients" and score["low"] <= score["value"] <= score["high"] and score["floor"] >= 0
     assert sum(row["slices"] for row in facts["reliability"]) == facts["tested_on"]["slices"]
     assert sum(row["tumour"] for row in facts["reliability"]) == facts["tested_on"]["tumour_slices"]
+
+
+@pytest.mark.parametrize(("ours", "others", "shown"), [(0.9, 0.1, True), (0.3, 0.3, False), (0.1, 0.9, False)])
+def test_maps_that_do_not_beat_their_controls_are_said_to_tell_nothing(tmp_path, ours, others, shown):
+    rows = [
+        {"map": name, "case_id": case_id, "slice": 1} | dict.fromkeys(explanations.MEASURES, value)
+        for name, value in ((appraisal.NETWORK, ours), ("brightness", others), ("centre", others / 2))
+        for case_id in "abcdef"
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / appraisal.EXPLANATIONS, index=False)
+    sentence = card._explanation(tmp_path)["explanation"]
+    assert f"in {ours:.0%} of slices; that of a map that knows nothing of the network (brightness) in {others:.0%}" in sentence
+    assert ("So these maps are not shown to tell anything." in sentence) != shown
 
 
 def test_what_a_probability_was_worth():
@@ -113,9 +128,9 @@ def rewritten(file, folder, change):
     return copy
 
 
-def card_named(name):
+def card_with(**changes):
     def change(members):
-        members["card.json"] = json.dumps(json.loads(members["card.json"]) | {"name": name}).encode()
+        members["card.json"] = json.dumps(json.loads(members["card.json"]) | changes).encode()
 
     return change
 
@@ -134,8 +149,9 @@ def card_named(name):
         (lambda members: members.update({"model.weights.h5": members["model.weights.h5"][:-9]}), "SHA-256"),
         (lambda members: members.update({"card.json": b"[]"}), "damaged"),
         (lambda members: members.update({"familiarity.npz": b"PK"}), "does not say"),
-        (card_named("../../x"), "names no model"),
-        (card_named(""), "names no model"),
+        (card_with(name="../../x"), "names no model"),
+        (card_with(name=""), "names no model"),
+        (card_with(weights_sha256="0" * 64), "its card is of other weights"),
     ],
 )
 def test_anything_else_is_refused_and_nothing_is_left(packed, home, tmp_path, change, words):

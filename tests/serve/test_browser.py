@@ -5,11 +5,14 @@ Needs Chromium and playwright. Without them these tests are skipped, but fail wh
 
 import threading
 
+import numpy as np
 import pytest
 import waitress
 
+from brain_tumor.inference import stored
 from brain_tumor.serve.app import create_app
 from brain_tumor.serve.limits import Limits
+from brain_tumor.serve.review import Review
 
 WINDOWS = {
     "desktop": {"viewport": {"width": 1280, "height": 800}},
@@ -67,7 +70,7 @@ def pixels(tab):
 @pytest.mark.parametrize(
     ("tab", "name"),
     [
-        *(("desktop", name) for name in ("slice.png", "slice.jpg", "slice.tif", "exam.zip", "flair.nii.gz")),
+        *(("desktop", name) for name in ("slice.png", "slice.jpg", "slice.tif", "exam.zip", "flair.nii.gz", "grey.png")),
         ("dark", "exam.zip"),
         ("phone", "exam.zip"),
     ],
@@ -154,21 +157,49 @@ def test_without_scripts(browser, address, tmp_path, files):
 
 @pytest.mark.parametrize("tab", ["desktop", "dark", "phone"], indirect=True)
 def test_everybody_can_use_the_pages(tab, address):
-    from axe_playwright_python.sync_playwright import Axe
-
-    axe = Axe()
-
-    def serious():
-        rules = axe.run(tab).response["violations"]
-        return [(rule["id"], rule["nodes"][0]["html"][:120]) for rule in rules if rule["impact"] in ("serious", "critical")]
-
-    assert serious() == []
-    tab.goto(f"{address}/model")
-    assert serious() == []
+    for page in ("", "/model", "/login", "/exams/none"):
+        tab.goto(f"{address}{page}")
+        assert serious(tab) == [], page
     tab.goto(address)
     tab.click("text=Try a drawn exam")
     tab.wait_for_selector("[data-role=reading]:has-text('probability')")
-    assert serious() == []
+    assert serious(tab) == []
+
+
+def serious(tab):
+    """What axe finds of weight."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    rules = Axe().run(tab).response["violations"]
+    return [(rule["id"], rule["nodes"][0]["html"][:120]) for rule in rules if rule["impact"] in ("serious", "critical")]
+
+
+@pytest.fixture(scope="module")
+def review_address(phantom_cohort, tmp_path_factory):
+    """A server of stored predictions: of each case the expert's mask, a little lower."""
+    folder, planes = tmp_path_factory.mktemp("stored"), {}
+    for case in phantom_cohort.cases[:2]:
+        planes[case.case_id] = np.roll(case.load()[1], 3, axis=1) * np.uint8(255)
+        planes[f"{case.case_id}{stored.NUMBERS}"] = np.array(case.slice_numbers)
+    np.savez(folder / stored.PREDICTIONS, **planes)
+    server, place = started(create_app(None, review=Review(folder, phantom_cohort)))
+    yield place
+    server.close()
+
+
+@pytest.mark.parametrize("tab", ["desktop", "dark", "phone"], indirect=True)
+def test_stored_predictions_are_reviewed(tab, review_address, phantom_cohort):
+    page = tab.context.new_page()
+    page.goto(review_address)
+    assert serious(page) == []
+    page.click(f"text={phantom_cohort.cases[0].case_id}")
+    page.wait_for_selector("[data-role=reading]:has-text('probability')")
+    assert serious(page) == [] and any(pixels(page))
+    before = page.inner_text("[data-role=number]")
+    page.focus(".stage canvas")
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("[data-role=number]") != before
+    page.close()
 
 
 def test_pages_are_light(tab, address):
@@ -178,4 +209,7 @@ def test_pages_are_light(tab, address):
     tab.wait_for_selector("[data-role=reading]:has-text('probability')")
     page = tab.content()
     assert len(page.encode()) < 30_000
-    assert sum(sizes) < 90_000
+    sizes.clear()
+    tab.reload()
+    tab.wait_for_selector("[data-role=reading]:has-text('probability')")
+    assert sum(sizes) < 60_000

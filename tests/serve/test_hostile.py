@@ -146,6 +146,24 @@ def test_another_format_is_415_on_page_and_api(client, send):
         assert client.post("/predict", data={"exam": (io.BytesIO(content), "x.zip")}).status_code == 415, name
 
 
+def test_another_format_in_a_zip_reaches_no_decoder(client, send, monkeypatch):
+    """Whatever a member is called: Pillow knows these formats, and none of their plugins is asked."""
+    Image.init()
+    asked = []
+    for kind in set(Image.OPEN) - {"PNG", "JPEG", "MPO", "TIFF"}:
+        monkeypatch.setitem(Image.OPEN, kind, (lambda *_arguments, kind=kind: asked.append(kind), None))
+    for name, content in RENAMED.items():
+        for member in ("a_1.png", "a_1.gif", "a_flair.nii.gz"):
+            assert send(client, "a.zip", zipped({member: content})).status_code == 422, (name, member)
+    assert asked == []
+
+
+@pytest.mark.parametrize("name", ["sub.01_t1.nii.gz", "a.b.seg.nii.gz", "x_T1w.nii.gz"])
+def test_a_volume_that_is_named_as_another_sequence_or_as_labels_is_no_flair(client, send, files, name):
+    assert send(client, name, files["flair.nii.gz"]).status_code == 422
+    assert send(client, "sub.01_flair.nii.gz", files["flair.nii.gz"]).status_code == 200
+
+
 def test_there_are_enough():
     assert len(BROKEN) >= 80 and len(RENAMED) >= 20
 
@@ -159,6 +177,18 @@ def test_what_is_broken_is_refused_and_the_server_lives(client, send, files):
     messages = [error["message"] for _, error in statuses.values()]
     assert [message for message in messages if not message or "\n" in message or "Traceback" in message] == []
     assert send(client, "slice.png", files["slice.png"]).status_code == 200
+
+
+def test_the_page_refuses_what_is_broken_and_lives(client):
+    for name, content in BROKEN.items():
+        place, response = "", client.post("/predict", data={"exam": (io.BytesIO(content), "x")})
+        for _ in range(3000):
+            if response.status_code != 303 and "<h1>Predicting</h1>" not in response.text:
+                break
+            place = response.location or place
+            response = client.get(place)
+        assert response.status_code in (413, 422) and 'class="verdict"' in response.text, name
+        assert client.get("/healthz").json == {"status": "ok"}, name
 
 
 def test_names_go_nowhere():

@@ -1,10 +1,12 @@
 """The pages: landing, waiting, result and its files, samples, the network; all without a script too."""
 
+import html
 import io
 import json
 import re
 import time
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from brain_tumor.data import nifti
 from brain_tumor.data.memory import MemoryFile
 from brain_tumor.report.pages import viewer
 from brain_tumor.report.pages.page import external_requests
+from brain_tumor.serve.app import create_app
 from brain_tumor.serve.limits import Limits
 
 
@@ -41,6 +44,8 @@ def test_the_landing_page_says_what_answers_and_what_that_is_worth(client):
         "no image reaches 0.200",
         "Research use only",
         "drawn patients",
+        "<strong>bright</strong>",
+        "brain-tumor ladder ladder-15m",
     ):
         assert words in page
     assert len(page.encode()) < 60_000 and "<script>" not in page and "style=" not in page
@@ -65,6 +70,20 @@ def test_an_exam_from_form_to_files(client, served, files):
     assert external_requests(report.text) == [] and "Research use only" in report.text
     assert client.get(f"{address}/sheet.png").mimetype == "image/png"
     assert client.get(f"{address}/secret.txt").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("measured", "words"),
+    [
+        ({}, "were not scored against experts' masks; do not rely on them"),
+        ({"explanation": "They point at it."}, "(Grad-CAM). They point at it."),
+        ({"alone": {"patients": 9, "difference": -0.041, "low": -0.1, "high": -0.004}}, "mean Dice -0.041 (-0.100 to -0.004)"),
+    ],
+)
+def test_what_the_card_knows_stands_beside_the_answer_of_a_slice(served, files, measured, words):
+    client = create_app(replace(served, card=served.card | measured)).test_client()
+    _, page = hand_in(client, "a.png", files["slice.png"])
+    assert words in html.unescape(page.text) and "bright" in page.text
 
 
 def test_a_slice_has_its_mask_as_a_picture(client, files):

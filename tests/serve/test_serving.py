@@ -1,7 +1,10 @@
 """A server on a real socket, and the command that starts it."""
 
+import base64
+import gzip
 import http.client
 import io
+import json
 import os
 import signal
 import subprocess
@@ -15,9 +18,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import waitress
+from scipy.spatial.transform import Rotation
 
+from brain_tumor.cli import serve
+from brain_tumor.data import nifti
+from brain_tumor.data.memory import MemoryFile
 from brain_tumor.experiments import run as experiment
 from brain_tumor.experiments.recipe import SegmentationRecipe
+from brain_tumor.inference import stored
 from brain_tumor.serve import api, served as offered
 from brain_tumor.serve.app import create_app
 from brain_tumor.serve.limits import Limits
@@ -166,6 +174,71 @@ def test_others_need_a_token(command):
     assert command("serve", "--host", "0.0.0.0").refuses("--host 0.0.0.0", "--token")
 
 
+@pytest.mark.parametrize("file", ["exam.zip", "slice.tif"])
+def test_one_exam_has_one_mask_everywhere(trained, phantom_cohort, files, file, tmp_path, command, monkeypatch, send):
+    """Command line, Python, page and API: bit by bit."""
+    run, home = trained
+    monkeypatch.setenv("BRAIN_TUMOR_HOME", str(home))
+    monkeypatch.setattr(experiment, "trained_cohort", lambda _run: phantom_cohort)
+    network = offered.load(run.path.name)
+    monkeypatch.setattr(type(network.predictor), "check", lambda _self, _exam: None)
+    source = tmp_path / file
+    source.write_bytes(files[file])
+
+    def volume(content):
+        return nifti.read(MemoryFile("m.nii.gz", content), lambda shape: None).planes
+
+    exam = network.predictor.exam(source)
+    expected = network.predictor.predict(exam).masks(network.predictor.threshold)
+    assert 0 < expected.mean() < 1, "a mask that is the same everywhere would prove nothing"
+    arguments = (run.path.name, str(source), "--anyway", "--out", str(tmp_path / "o.png"), "--mask", str(tmp_path / "m.nii.gz"))
+    said = command("predict", *arguments)
+    assert said.code == 0, said.err
+    client = create_app(network).test_client()
+    answer = send(client, file, files[file], mask="nifti").json
+    page = client.post("/predict", data={"exam": (io.BytesIO(files[file]), file)}).location
+    wait_until(lambda: "Take it along" in client.get(page).text)
+    of_python = volume(nifti.mask_bytes(expected, exam.spacing_mm, exam.grid))
+    for content in (
+        (tmp_path / "m.nii.gz").read_bytes(),
+        base64.b64decode(answer["mask"]["data"]),
+        client.get(f"{page}/mask.nii.gz").data,
+    ):
+        assert np.array_equal(volume(content), of_python)
+
+
+def test_a_mask_lies_in_its_own_exams_space(client, files, send):
+    """A volume that was cut obliquely: the answer has its affine, through page and API."""
+    image = nifti.Nifti1Image.from_bytes(gzip.decompress(files["flair.nii.gz"]))
+    affine = np.diag([0.9, 0.9, 5.0, 1.0])
+    affine[:3, :3] = Rotation.from_euler("xyz", (8, -5, 12), degrees=True).as_matrix() @ affine[:3, :3]
+    affine[:3, 3] = 3, -20, 7
+    oblique = nifti.Nifti1Image(np.asanyarray(image.dataobj), affine).to_bytes()
+    answer = send(client, "x_flair.nii", oblique, mask="nifti")
+    assert answer.status_code == 200, answer.text
+    page = client.post("/predict", data={"exam": (io.BytesIO(oblique), "x_flair.nii")}).location
+    wait_until(lambda: "Take it along" in client.get(page).text)
+    for content in (base64.b64decode(answer.json["mask"]["data"]), client.get(f"{page}/mask.nii.gz").data):
+        mask = nifti.Nifti1Image.from_bytes(gzip.decompress(content))
+        assert mask.shape == image.shape and np.allclose(mask.affine, affine, atol=1e-4)
+
+
+def test_a_run_or_a_cross_validation_is_reviewed_by_its_name(trained, phantom_cohort, tmp_path, monkeypatch):
+    run, home = trained
+    monkeypatch.setenv("BRAIN_TUMOR_HOME", str(home))
+    monkeypatch.setattr(experiment, "cohort_of", lambda _facts: phantom_cohort)
+    of_run = serve._review(run.path.name)
+    folder = tmp_path / "phantom-crossval"
+    folder.mkdir()
+    facts = run.facts("recipe") | {"unit": "patient", "runs": []}
+    (folder / "crossval.json").write_text(json.dumps(facts))
+    planes = {}
+    for case_id in of_run.cases:
+        planes[f"{case_id}{stored.NUMBERS}"], _, _, planes[case_id] = of_run.load(case_id)
+    np.savez(folder / stored.PREDICTIONS, **planes)
+    assert serve._review(str(folder)).table().equals(of_run.table())
+
+
 def test_stored_predictions_are_browsed_without_a_network(trained, phantom_cohort):
     run, _ = trained
     review = Review(run.path, phantom_cohort)
@@ -197,7 +270,7 @@ def test_a_killed_server_leaves_no_upload(trained, phantom_cohort, tmp_path, fil
     program = "import sys; from brain_tumor.cli.main import main; main()"
     environment = {**os.environ, "BRAIN_TUMOR_HOME": str(home), "TMPDIR": str(folder), "BRAIN_TUMOR_QUIET": "1"}
     arguments = ["serve", "--model", run.path.name, "--port", "0"]
-    before = {path for path in Path(home).rglob("*") if path.is_file()}
+    before, words = {path for path in Path(home).rglob("*") if path.is_file()}, b"a slice of somebody"
     with subprocess.Popen(
         [sys.executable, "-c", program, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as server:
@@ -209,7 +282,7 @@ def test_a_killed_server_leaves_no_upload(trained, phantom_cohort, tmp_path, fil
             connection.putheader("Content-Type", f"multipart/form-data; boundary={BOUNDARY}")
             connection.putheader("Content-Length", str(8 << 20))
             connection.endheaders()
-            connection.send(body("a.png", bytes(4 << 20))[: 3 << 20])
+            connection.send(body("a.png", words * 200_000)[: 3 << 20])
             time.sleep(0.2)
         finally:
             server.send_signal(signal.SIGKILL)
@@ -217,11 +290,9 @@ def test_a_killed_server_leaves_no_upload(trained, phantom_cohort, tmp_path, fil
         path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("__autograph_generated")
     ]  # TensorFlow's
     assert ours == []
-    after = {path for path in Path(home).rglob("*") if path.is_file()} - before
-    assert {path.name for path in after} <= {
-        "familiarity.npz",
-        *(path.name for path in after if "phantom" in str(path) or "cache" in str(path)),
-    }
+    for path in {path for path in Path(home).rglob("*") if path.is_file()} - before:
+        content = path.read_bytes()
+        assert words not in content and files["slice.png"][-200:] not in content, path
 
 
 def test_a_multipart_body_is_read(client, files):

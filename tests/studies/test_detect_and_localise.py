@@ -34,6 +34,16 @@ def test_a_gate_takes_false_alarms_and_tumours_away():
     assert differences["gated"].difference == pytest.approx(np.mean(dice[1]) - np.mean(dice[0]))
 
 
+def test_in_turn_a_detector_silences_slices_and_their_places():
+    masks = DETECTED.assign(probability=[0.6, 1.0, 0.9, 0.1, 1.0])
+    assert detection.in_turn(masks, DETECTED).probability.tolist() == [0.0, 1.0, 0.0, 0.0, 1.0]
+    planes = np.zeros((2, 20, 20), np.uint8)
+    planes[:, 2:9, 3:8] = 1
+    places = localisation.locate(planes * 255, planes).assign(case_id="a", slice=[2, 3])
+    localised = detection.localised(detection.gated_places(places, DETECTED))
+    assert localised.pointing.tolist() == localised.box.tolist() == localised.found.tolist() == [1.0, 0.0]
+
+
 def test_slices_that_one_of_them_lacks_are_left_out_of_all():
     short = DETECTED.iloc[[4, 1, 0]]
     both = detection.on_the_same({"one": DETECTED, "other": short})

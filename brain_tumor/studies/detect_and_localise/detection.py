@@ -58,9 +58,25 @@ def gains(several: Mapping[str, pd.DataFrame], against: str) -> dict[str, pd.Dat
 
 def gated(counts: pd.DataFrame, detected: pd.DataFrame) -> pd.DataFrame:
     """The counts of masks where nothing is outlined on slices that a detector does not call."""
+    return counts.where(_called(counts, detected), overlap.all_empty(counts))
+
+
+def gated_places(places: pd.DataFrame, detected: pd.DataFrame) -> pd.DataFrame:
+    """Where masks lie (as :func:`localised` takes it) where nothing is outlined on slices that a detector does not call."""
+    called = _called(places, detected)
+    predicted = [name for name in places if name.startswith("predicted_")]
+    return places.assign(inside=places.inside.where(called, False), **{name: places[name].where(called) for name in predicted})
+
+
+def in_turn(masks: pd.DataFrame, detected: pd.DataFrame) -> pd.DataFrame:
+    """The slices of a network for masks after a detector: those that this one does not call have the probability 0."""
+    return masks.assign(probability=masks.probability.where(_called(masks, detected), 0.0))
+
+
+def _called(table: pd.DataFrame, detected: pd.DataFrame) -> pd.Series:
+    """Whether a detector calls the slice of each row."""
     calls = detected.assign(positive=detected.probability > detected.threshold).set_index(["case_id", "slice"]).positive
-    keep = calls.reindex(pd.MultiIndex.from_frame(counts[["case_id", "slice"]])).to_numpy(bool)
-    return counts.where(pd.Series(keep, counts.index), overlap.all_empty(counts))
+    return pd.Series(calls.reindex(pd.MultiIndex.from_frame(table[["case_id", "slice"]])).to_numpy(bool), table.index)
 
 
 def joint_table(variants: Mapping[str, pd.DataFrame], against: str) -> tuple[pd.DataFrame, dict[str, Comparison]]:

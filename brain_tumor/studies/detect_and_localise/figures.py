@@ -9,7 +9,7 @@ from brain_tumor.data.cache import Store
 from brain_tumor.evaluation import explanations
 from brain_tumor.inference.intake import Exam
 from brain_tumor.report.figures.drawing import BLUE, GREY, INK, SERIES, Drawing, patient_label, tidy
-from brain_tumor.studies.detect_and_localise.maps import CONTROLS
+from brain_tumor.studies.detect_and_localise.maps import CONTROLS, forgotten
 
 
 def plot_detection(scores: Mapping[str, pd.DataFrame], measures: tuple[str, ...] = ("AUC", "accuracy")) -> Drawing:
@@ -60,7 +60,8 @@ def plot_maps(summary: pd.DataFrame) -> Drawing:
 
 def plot_randomisation(tables: Mapping[str, pd.DataFrame]) -> Drawing:
     """How alike maps stay to those of the trained network while layers forget, a line a network."""
-    drawing = Drawing(2.8, "Correlation of maps with those of the trained network as layers are made random.")
+    words = "; ".join(f"{name} {forgotten(table)[0]:.2f}" for name, table in tables.items())
+    drawing = Drawing(2.8, f"Correlation of maps with those of the trained network as layers are made random; of all: {words}.")
     axes = tidy(drawing.add_subplot(), "share of layers with random weights, from the output", "rank correlation")
     for (name, table), colour in zip(tables.items(), SERIES, strict=False):
         means = table.groupby("share").correlation.mean()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from brain_tumor.evaluation import explanations
+from brain_tumor.evaluation import explanations, intervals
 from brain_tumor.experiments import segmentation
 from brain_tumor.experiments.part import Part
 from brain_tumor.inference import explain
@@ -93,6 +93,12 @@ def randomised(
             alike = [_alike(one, other) for one, other in zip(whole[exam.name], maps, strict=True)]
             rows.append({"share": share, "case_id": exam.name, "correlation": float(np.mean(alike))})
     return pd.DataFrame(rows)
+
+
+def forgotten(table: pd.DataFrame) -> tuple[float, float, float]:
+    """How alike maps still are once all layers are random: mean of patients, low, high, from :func:`randomised`."""
+    values = table[table.share == max(SHARES)].correlation.to_numpy()
+    return float(values.mean()), *intervals.bootstrap(values, np.mean)
 
 
 def one_network(folder: Path) -> tuple[Predictor, dict]:
