@@ -4,6 +4,7 @@ Needs Chromium and playwright. Without them these tests are skipped, but fail wh
 """
 
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -36,8 +37,15 @@ def address(served):
 
 @pytest.fixture
 def tab(browser, address, request):
-    """A page of the server; it must ask nobody else, and complain of nothing but what a test expects."""
-    page = browser.new_page(**WINDOWS[getattr(request, "param", "desktop")])
+    """A page of the server."""
+    with watched(browser, address, getattr(request, "param", "desktop")) as page:
+        yield page
+
+
+@contextmanager
+def watched(browser, address, window):
+    """A page that must ask nobody but its server, and complain of nothing but what a test expects."""
+    page = browser.new_page(**WINDOWS[window])
     page.set_default_timeout(60_000)
     strangers, complaints = [], []
     page.on("request", lambda sent: None if sent.url.startswith((address, "data:")) else strangers.append(sent.url))
@@ -187,19 +195,17 @@ def review_address(phantom_cohort, tmp_path_factory):
     server.close()
 
 
-@pytest.mark.parametrize("tab", ["desktop", "dark", "phone"], indirect=True)
-def test_stored_predictions_are_reviewed(tab, review_address, phantom_cohort):
-    page = tab.context.new_page()
-    page.goto(review_address)
-    assert serious(page) == []
-    page.click(f"text={phantom_cohort.cases[0].case_id}")
-    page.wait_for_selector("[data-role=reading]:has-text('probability')")
-    assert serious(page) == [] and any(pixels(page))
-    before = page.inner_text("[data-role=number]")
-    page.focus(".stage canvas")
-    page.keyboard.press("ArrowRight")
-    assert page.inner_text("[data-role=number]") != before
-    page.close()
+@pytest.mark.parametrize("window", WINDOWS)
+def test_stored_predictions_are_reviewed(browser, window, review_address, phantom_cohort):
+    with watched(browser, review_address, window) as page:
+        assert serious(page) == []
+        page.click(f"text={phantom_cohort.cases[0].case_id}")
+        page.wait_for_selector("[data-role=reading]:has-text('probability')")
+        assert serious(page) == [] and any(pixels(page))
+        before = page.inner_text("[data-role=number]")
+        page.focus(".stage canvas")
+        page.keyboard.press("ArrowRight")
+        assert page.inner_text("[data-role=number]") != before
 
 
 def test_pages_are_light(tab, address):
