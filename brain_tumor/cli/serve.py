@@ -75,6 +75,7 @@ def _check_free(host: str, port: int) -> None:
 def _load(model: str) -> Any:
     from brain_tumor.serve import served
 
+    typer.echo("loading a network; its first start measures its training slices and maps, which takes minutes")
     network = served.load(model)
     typer.echo(f"network: {network.name}. {network.why}")
     return network
