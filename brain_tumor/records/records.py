@@ -85,7 +85,8 @@ def keep_weights(encoder: dict | None) -> Path | None:
         encoder: what :func:`brain_tumor.models.weights.load_encoder` returned.
 
     Returns:
-        ``records/weights/NAME.json``; None where there is nothing to keep: no weights, a download, or a file that is gone.
+        ``records/weights/NAME.json``, or ``NAME-SHA.json`` where weights of that name that were learnt before have a record; None
+        where there is nothing to keep: no weights, a download, or a file that is gone.
     """
     from brain_tumor.models import weights
 
@@ -93,6 +94,8 @@ def keep_weights(encoder: dict | None) -> Path | None:
     if not encoder or not source or not source.is_file() or files.read_json(source).get("sha256") != encoder["sha256"]:
         return None
     copy = records_folder() / "weights" / source.name
+    if copy.is_file() and files.read_json(copy).get("sha256") != encoder["sha256"]:
+        copy = copy.with_stem(f"{copy.stem}-{encoder['sha256'][:8]}")
     files.write_text(copy, source.read_text(encoding="utf-8"))
     return copy
 

@@ -75,7 +75,13 @@ def test_the_record_of_pretrained_weights_is_kept_with_the_run_that_began_with_t
     assert not (reports / "records" / "weights").exists(), "the file has been made anew since: that record is of other weights"
     run.update(encoder={"file": "mri4-resnet18-32-volume.weights.h5", "sha256": "a" * 64})
     records.commit_record(run)
-    assert (reports / "records" / "weights" / source.name).read_text() == source.read_text()
+    first = reports / "records" / "weights" / source.name
+    assert first.read_text() == source.read_text()
+    files.write_json(source, {"name": "mri4", "sha256": "c" * 64, "pictures": {"read": 20}})
+    run.update(encoder={"file": "mri4-resnet18-32-volume.weights.h5", "sha256": "c" * 64})
+    records.commit_record(run)
+    assert first.read_text() != source.read_text(), "earlier runs began with those"
+    assert first.with_stem(f"{first.stem}-{'c' * 8}").read_text() == source.read_text()
     assert [path.name for path in records.all_records()] == [run.path.name]
 
 
