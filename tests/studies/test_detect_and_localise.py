@@ -110,6 +110,14 @@ def test_a_network_that_forgets_nothing_gives_the_same_maps(network, exams):
     assert means[0.0] == pytest.approx(1.0, abs=1e-6) and means[1.0] < 0.99
 
 
+def test_a_map_that_says_nothing_is_left_out_and_one_that_fell_silent_is_not():
+    some, nothing = np.arange(9.0).reshape(3, 3), np.zeros((3, 3))
+    assert maps._alike(some, some) == 1.0 and maps._alike(some, nothing) == 0.0 and np.isnan(maps._alike(nothing, nothing))
+    table = pd.DataFrame({"share": [0.0, 1.0, 1.0, 1.0], "case_id": [*"aabc"], "correlation": [1.0, 0.2, 0.4, np.nan]})
+    mean, low, high = maps.forgotten(table)
+    assert low <= mean == pytest.approx(0.3) and mean <= high
+
+
 def test_the_figures_say_what_they_show(network, exams):
     predictor, description = network
     scores = maps.score(predictor, exams, [("grad-cam", "P1")])

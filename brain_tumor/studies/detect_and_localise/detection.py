@@ -35,10 +35,8 @@ def on_the_same(several: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 def score_table(several: Mapping[str, pd.DataFrame], floors: pd.DataFrame) -> pd.DataFrame:
     """AUC, accuracy, sensitivity and specificity of each, with interval and floor, in words."""
-    return tables.worded(
-        {"network": name} | {row.measure: _cell(row) for row in scores(table, floors).itertuples()}
-        for name, table in several.items()
-    )
+    of_each = {name: tables.measure_table(scores(table, floors)) for name, table in several.items()}
+    return pd.concat(of_each)[["score", "95 % interval", "floor"]]
 
 
 def scores(table: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:
@@ -189,9 +187,3 @@ def _mean(table: pd.DataFrame, measure: str) -> str:
 def _median(table: pd.DataFrame) -> str:
     distance = table.distance.dropna()
     return f"{distance.median():.1f}" if len(distance) else "–"
-
-
-def _cell(row: object) -> str:
-    value, low, high, floor = (getattr(row, name) for name in ("value", "low", "high", "floor"))
-    interval = "" if np.isnan(low) else f" ({low:.3f} to {high:.3f})"
-    return f"{wording.score(value)}{interval}" + ("" if np.isnan(floor) else f", floor {floor:.3f}")

@@ -81,7 +81,8 @@ def randomised(
         description: of the network (:func:`brain_tumor.models.saved.read`).
 
     Returns:
-        ``share, case_id, correlation``: Spearman's, of the pixels of each map with those of the trained network's, a mean a case.
+        ``share, case_id, correlation``: Spearman's, of the pixels of each map with those of the trained network's, a mean a case;
+        missing where this has no map that says anything.
     """
     whole = {exam.name: explain.explain(predictor, exam, method, level).maps for exam, _ in exams}
     rows = []
@@ -91,13 +92,13 @@ def randomised(
         for exam, _ in exams:
             maps = explain.explain(forgetful, exam, method, level).maps
             alike = [_alike(one, other) for one, other in zip(whole[exam.name], maps, strict=True)]
-            rows.append({"share": share, "case_id": exam.name, "correlation": float(np.mean(alike))})
+            rows.append({"share": share, "case_id": exam.name, "correlation": pd.Series(alike).mean()})
     return pd.DataFrame(rows)
 
 
 def forgotten(table: pd.DataFrame) -> tuple[float, float, float]:
     """How alike maps still are once all layers are random: mean of patients, low, high, from :func:`randomised`."""
-    values = table[table.share == max(SHARES)].correlation.to_numpy()
+    values = table[table.share == max(SHARES)].correlation.dropna().to_numpy()
     return float(values.mean()), *intervals.bootstrap(values, np.mean)
 
 
@@ -108,7 +109,9 @@ def one_network(folder: Path) -> tuple[Predictor, dict]:
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> float:
-    """Spearman's correlation of two maps; 0 where either is the same everywhere."""
-    if not np.ptp(one) or not np.ptp(other):
+    """Spearman's correlation of another map with one; missing where this one is the same everywhere, 0 where the other is."""
+    if not np.ptp(one):
+        return np.nan
+    if not np.ptp(other):
         return 0.0
     return float(stats.spearmanr(one.ravel(), other.ravel()).statistic)
