@@ -92,8 +92,8 @@ def loss_alone(card: dict[str, Any]) -> str:
         ""
         if loss is None
         else (
-            f"on {loss['patients']} test patients slices that came one by one had a mean Dice {loss['difference']:+.3f} "
-            f"({loss['low']:+.3f} to {loss['high']:+.3f}) from that of whole exams"
+            f"on {loss['patients']} test patients the mean Dice changed by {loss['difference']:+.3f} "
+            f"({loss['low']:+.3f} to {loss['high']:+.3f}) where slices came without their exam"
         )
     )
 

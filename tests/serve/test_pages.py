@@ -77,7 +77,10 @@ def test_an_exam_from_form_to_files(client, served, files):
     [
         ({}, "were not scored against experts' masks; do not rely on them"),
         ({"explanation": "They point at it."}, "(Grad-CAM). They point at it."),
-        ({"alone": {"patients": 9, "difference": -0.041, "low": -0.1, "high": -0.004}}, "mean Dice -0.041 (-0.100 to -0.004)"),
+        (
+            {"alone": {"patients": 9, "difference": -0.041, "low": -0.1, "high": -0.004}},
+            "the mean Dice changed by -0.041 (-0.100 to -0.004) where slices came without",
+        ),
     ],
 )
 def test_what_the_card_knows_stands_beside_the_answer_of_a_slice(served, files, measured, words):
