@@ -177,11 +177,13 @@ def test_a_grid_that_is_recorded_trains_nothing(folder, home, monkeypatch):
 
 @pytest.mark.parametrize("path", WEIGHTS, ids=names(WEIGHTS))
 def test_weights_are_named_by_their_recipe(path):
-    written = files.read_json(path)["recipe"]
+    facts = files.read_json(path)
+    written = facts["recipe"]
     augmentation = Augmentation(**upgrade.recipe(written)["augmentation"])
     values = {upgrade.OF_CELLS.get(name, name): value for name, value in written.items()}
     recipe = Pretraining(**values | {"augmentation": augmentation})
-    assert path.name == recipe.weights_file.name.replace(".weights.h5", ".json"), "where training looks for them"
+    name = recipe.weights_file.name.removesuffix(".weights.h5")
+    assert path.stem in (name, f"{name}-{facts['sha256'][:8]}"), "where training looks for them, or what was there before"
 
 
 @pytest.mark.parametrize("folder", [*RUNS, *CROSSVALS, *GRIDS], ids=names([*RUNS, *CROSSVALS, *GRIDS]))
@@ -190,8 +192,9 @@ def test_the_weights_that_a_record_began_with_are_recorded_too(folder):
                  if (folder / name).is_file())  # fmt: skip
     encoder = facts.get("encoder")
     encoders = facts.get("encoders", {encoder["file"]: encoder["sha256"]} if encoder else {})
-    hashes = {path.name.replace(".json", ".weights.h5"): files.read_json(path)["sha256"] for path in WEIGHTS}
-    assert encoders.items() <= hashes.items()
+    hashes = [files.read_json(path)["sha256"] for path in WEIGHTS]
+    recorded = {(path.stem.removesuffix(f"-{sha[:8]}") + ".weights.h5", sha) for path, sha in zip(WEIGHTS, hashes, strict=True)}
+    assert encoders.items() <= recorded
 
 
 def test_present_words_stay_as_they_are():
