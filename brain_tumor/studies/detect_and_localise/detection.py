@@ -61,9 +61,11 @@ def gated(counts: pd.DataFrame, detected: pd.DataFrame) -> pd.DataFrame:
 
 def gated_places(places: pd.DataFrame, detected: pd.DataFrame) -> pd.DataFrame:
     """Where masks lie (as :func:`localised` takes it) where nothing is outlined on slices that a detector does not call."""
-    called = _called(places, detected)
+    positive = _called(places, detected)
     predicted = [name for name in places if name.startswith("predicted_")]
-    return places.assign(inside=places.inside.where(called, False), **{name: places[name].where(called) for name in predicted})
+    return places.assign(
+        inside=places.inside.where(positive, False), **{name: places[name].where(positive) for name in predicted}
+    )
 
 
 def in_turn(masks: pd.DataFrame, detected: pd.DataFrame) -> pd.DataFrame:
