@@ -65,9 +65,9 @@ def predict(
         raise DataError("--both: only says something beside --detector")
     source = path if is_file else trained_cohort(RunFolder(folder))[what]
     exam = predictor.exam(source)
-    for note in (*exam.notes, cards.loss_alone(cards.alone(folder)) if exam.alone else ""):
-        if note:
-            typer.echo(note)
+    lost = cards.loss_alone(cards.alone(folder)) if exam.alone else ""
+    for note in filter(None, (*exam.notes, lost)):
+        typer.echo(note)
     if not anyway:
         try:
             predictor.check(exam)

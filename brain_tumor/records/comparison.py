@@ -76,8 +76,10 @@ def retrained() -> pd.DataFrame:
     rows = []
     for folder in lookup.all_records():
         facts, recipe = lookup.run_facts(folder), lookup.recipe_of(folder)
-        again = recipe and lookup.find(recipe, data_hash=facts["data_hash"])
-        if lookup.is_current(facts) or not again or not lookup.is_current(lookup.run_facts(again)):
+        if lookup.is_current(facts) or recipe is None:
+            continue
+        again = lookup.find(recipe, data_hash=facts["data_hash"])
+        if again is None or not lookup.is_current(lookup.run_facts(again)):
             continue
         was, now = (_native_mean(read_table(path / scoring.SCORES)).dice for path in (folder, again))
         change = _native_mean(compare(again, folder))

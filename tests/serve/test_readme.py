@@ -122,4 +122,5 @@ def test_the_install_and_start_lines_of_the_dockerfile(tmp_path, files):
             assert "tumour" in answer or answer["error"]["code"] == "unfamiliar"
         finally:
             server.kill()
+    assert not [path for path in application.rglob("*") if path.stat().st_mode & stat.S_IWUSR]
     assert listing(code) == before, "nothing was written beside the code"
