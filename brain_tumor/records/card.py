@@ -87,14 +87,12 @@ def meaning(card: dict[str, Any], probability: float) -> str:
 
 def loss_alone(card: dict[str, Any]) -> str:
     """What a slice that comes without its exam loses, in a sentence without its stop; ``""`` where that was not measured."""
-    loss = card.get("alone")
+    if "alone" not in card:
+        return ""
+    loss = card["alone"]
     return (
-        ""
-        if loss is None
-        else (
-            f"on {loss['patients']} test patients the mean Dice changed by {loss['difference']:+.3f} "
-            f"({loss['low']:+.3f} to {loss['high']:+.3f}) where slices came without their exam"
-        )
+        f"on {loss['patients']} test patients the mean Dice changed by {loss['difference']:+.3f} ({loss['low']:+.3f} to "
+        f"{loss['high']:+.3f}) where slices came without their exam"
     )
 
 
