@@ -1,6 +1,7 @@
-"""What notebook 10 asks of volumes: what labels mean, how exact inflation is, what networks call, what 2-D weights are worth."""
+"""What notebook 10 asks of volumes: what labels mean, how exact inflation is, what patches and 2-D weights are worth."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import keras
@@ -13,8 +14,10 @@ from brain_tumor.data.cohort import Cohort
 from brain_tumor.data.readers import brats
 from brain_tumor.evaluation import intervals, overlap
 from brain_tumor.experiments import segmentation
+from brain_tumor.inference import sliding
 from brain_tumor.inference.predict import load_prediction
-from brain_tumor.models import inflate, settings
+from brain_tumor.inference.predictor import Predictor
+from brain_tumor.models import backend, inflate, saved, settings
 from brain_tumor.report.pages.browser import Browser
 from brain_tumor.training.runs import RunFolder
 
@@ -79,6 +82,38 @@ def browse(run: RunFolder, cohort: Cohort, case_id: str, threshold: float = 0.5)
     layers = {"network": prediction.depths(threshold), "expert": np.asarray(store.depths[rows])}
     images = np.asarray(store.images[rows][..., cohort.reference])
     return Browser(images, layers, prediction.slice_numbers.tolist(), cohort.regions, cohort.phantom)
+
+
+def at_once(run: RunFolder, cohort: Cohort, case_ids: Iterable[str]) -> pd.DataFrame:
+    """What patches change: exams answered patch by patch, as always, and by the same network over the whole exam at once.
+
+    Args:
+        run: of a network of volumes.
+        case_ids: exams that fit into memory as one patch.
+
+    Returns:
+        A row an exam: ``tumour``, the voxels of the outermost region at once, at working size; ``differ``, the voxels in which
+        the two answers differ; and ``share``, of the former.
+    """
+    predictor, description = Predictor.load(run.path), saved.read(run.path)
+    sides = predictor.model.input_shape[1:4]
+    networks, rows = {sides: predictor.network}, []
+    for case_id in case_ids:
+        images, scaling = predictor.inputs(predictor.exam(cohort[case_id]))
+        whole = tuple(math.ceil(length / side) * side for length, side in zip(images.shape[:3], sides, strict=True))
+        if whole not in networks:
+            arguments = description["arguments"] | {"depth": whole[0], "size": whole[1]}
+            model = saved.build(description | {"arguments": arguments}, description["precision"])
+            model.set_weights(predictor.model.get_weights())
+            with settings.fixed():
+                networks[whole] = backend.frozen(model)
+        patches, together = (
+            sliding.probabilities(networks[patch], images, scaling, patch, predictor.flip_tta)[..., 0] > predictor.threshold
+            for patch in (sides, whole)
+        )
+        tumour, differ = int(together.sum()), int((patches != together).sum())
+        rows.append({"exam": case_id, "tumour": tumour, "differ": differ, "share": differ / max(1, tumour)})
+    return pd.DataFrame(rows).set_index("exam")
 
 
 def paired(cases: Mapping[str, pd.DataFrame], base: str) -> pd.DataFrame:

@@ -14,9 +14,11 @@ from brain_tumor.errors import DataError, ModelError
 from brain_tumor.evaluation import scoring
 from brain_tumor.experiments import crossval, prepare, run as experiment
 from brain_tumor.experiments.own import NONE
+from brain_tumor.inference import sliding
 from brain_tumor.inference.predict import load_prediction
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.report.pages import sections, views, volumes as volumes_page
+from brain_tumor.studies import volumes as volumes_study
 from brain_tumor.training.plan import Stage
 
 RECIPE = bt.Volumes(
@@ -244,3 +246,18 @@ def test_the_page_answers_a_zip_of_an_exam_with_labels_and_without_a_map(place, 
     assert [region["voxels"] for region in regions] == [int((depths > depth).sum()) for depth in range(3)]
     with pytest.raises(ModelError, match="maps are made of networks of slices"):
         explain.explain(served.predictor, answer.exam)
+
+
+def test_patches_and_the_whole_exam_at_once_are_compared_voxel_by_voxel(place, monkeypatch):
+    case_id = place.cohort.cases[0].case_id
+    table = volumes_study.at_once(place.run, place.cohort, [case_id])
+    predictor = Predictor.load(place.run.path)
+    images, _ = predictor.inputs(predictor.exam(place.cohort[case_id]))
+    assert 0 <= table.share[case_id] <= table.differ[case_id]
+
+    def by_depth(_network, images, _scaling, patch, _flip):
+        return np.full((*images.shape[:3], 3), patch[0] / len(images))
+
+    monkeypatch.setattr(sliding, "probabilities", by_depth)
+    table = volumes_study.at_once(place.run, place.cohort, [case_id])  # 8 planes at once are called tumour, patches of 4 are not
+    assert table.tumour[case_id] == table.differ[case_id] == images[..., 0].size and table.share[case_id] == 1
