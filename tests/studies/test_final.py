@@ -58,7 +58,7 @@ def test_ours_stands_beside_all_others(cases):
     assert table.loc["Buda 2019, U-Net", ["mean", "median", "patients"]].tolist() == ["0.820", "0.850", "110"]
     drawing = figures.plot_peers({"ours": final.groups(cases, []).loc[final.ALL]})
     labels = [label.get_text() for label in drawing.axes[0].get_yticklabels()]
-    assert labels[-1] == "ours" and set(labels[:-1]) == {peer.who for peer in peers.PEERS}
+    assert labels[-1] == "ours" and set(labels[:-1]) == {peer.who for peer in peers.PATIENT_MEANS}
 
 
 def test_each_patient_is_drawn_with_and_without_the_hospital(cases):

@@ -118,6 +118,14 @@ def test_rules_of_prediction_are_judged_on_stored_predictions(screened, phantom_
     pd.testing.assert_frame_equal(after.read(folder, phantom_cohort, "base"), counts)
     scores = after.scores(counts)
     assert list(scores.index) == [*after.RULES, *after.VIEWS] and scores.notna().all(axis=None)
+    dice = {seed: answers.case_dice(folder, "base", [seed]) for seed in (0, 1)}
+    assert scores["one seed"]["as it is"] == pytest.approx(np.mean([of_seed.mean() for of_seed in dice.values()]))
+    assert scores.difference["as it is"] == 0 and (scores.low <= scores.difference).all()
+    average = scores["mean of seeds"]["as it is"] - scores["one seed"]["as it is"]
+    assert after.averaging(counts).difference == pytest.approx(average)
+    words = tables.rule_table({"base": counts})
+    assert words.loc["as it is", "base: difference"] == "–" and words.loc["without holes", "base: difference"][0] in "+-"
+    assert tables.beside(folder, ("base",), 0)["Dice, base"].iloc[0] == f"{dice[0].min():.3f}"
     assert not counts[counts.rule == "turned by 10° too"].tp.equals(plain.reset_index().tp), "the networks were asked again"
 
 
@@ -274,10 +282,17 @@ def test_answers_are_paired_by_patient_and_mean_over_seeds(home, tmp_path):
     answered = answered.set_index(["ingredient", "protocol"])
     row = answered.loc["better", "patient mean"]
     each = np.mean([hits["better", seed] / 1000 - hits["base", seed] / 1000 for seed in (0, 1)], axis=0)
-    expected = stats.ttest_1samp(each, 0, alternative="greater")
+    by_seed = [(hits["better", seed] - hits["base", seed]).mean() / 1000 for seed in (0, 1)]
+    of_patients, of_seeds = each.var(ddof=1) / 8, np.var(by_seed, ddof=1) / 2
+    spread = (of_patients + of_seeds) ** 0.5
+    freedom = spread**4 / (of_patients**2 / 7 + of_seeds**2 / 1)
     assert row.difference == pytest.approx(each.mean())
-    assert row.p_false == pytest.approx(expected.pvalue)
-    assert (row.low, row.high) == pytest.approx(tuple(stats.ttest_1samp(each, 0).confidence_interval()))
+    assert row.p_false == pytest.approx(stats.t.sf(each.mean() / spread, freedom))
+    assert (row.low, row.high) == pytest.approx(stats.t.interval(0.95, freedom, each.mean(), spread))
+    alone = answers.answers(tmp_path, (Ingredient("base", {}, onto=""), Ingredient("better", {})), (1,))
+    row_alone = alone.set_index(["ingredient", "protocol"]).loc["better", "patient mean"]
+    of_one = (hits["better", 1] - hits["base", 1]) / 1000
+    assert (row_alone.low, row_alone.high) == pytest.approx(tuple(stats.ttest_1samp(of_one, 0).confidence_interval()))
     assert row["seed 1"] == pytest.approx((hits["better", 1] - hits["base", 1]).mean() / 1000)
     assert row.minutes == pytest.approx(1)
     assert answered.loc["base", "patient mean"].difference == 0

@@ -16,7 +16,7 @@ from brain_tumor import files
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
-from brain_tumor.evaluation import components, overlap, storage
+from brain_tumor.evaluation import components, intervals, overlap, storage
 from brain_tumor.experiments import run as experiment, segmentation
 from brain_tumor.experiments.part import Part
 from brain_tumor.inference.predictor import Predictor
@@ -122,10 +122,34 @@ def count(folder: Path, cohort: Cohort, name: str) -> pd.DataFrame:
 
 
 def scores(counts: pd.DataFrame) -> pd.DataFrame:
-    """The mean Dice of patients under each rule, of one seed and of the mean of all: ``one seed, mean of seeds``."""
+    """The mean Dice of patients under each rule, and what it gains with the mean of seeds.
+
+    Returns:
+        Indexed by rule: ``one seed`` (the mean of them), ``mean of seeds``, and of the latter ``difference, low, high``: less
+        that of :data:`PLAIN`, paired by patient.
+    """
+    dice = _case_dice(counts)
+    means = dice.mean().unstack("seed")[list(counts.seed.unique())]
+    rows = {}
+    for rule in counts.rule.unique():
+        gain = intervals.paired(dice[rule, "mean"].to_numpy(), dice[PLAIN, "mean"].to_numpy(), np.mean)
+        rows[rule] = {
+            "one seed": means.loc[rule].drop("mean").mean(), "mean of seeds": means.loc[rule, "mean"],
+            "difference": gain.difference, "low": gain.low, "high": gain.high,
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def averaging(counts: pd.DataFrame) -> intervals.Comparison:
+    """What the mean of seeds gains over one seed, as it is: the difference from the mean of each alone, paired by patient."""
+    dice = _case_dice(counts)[PLAIN]
+    return intervals.paired(dice["mean"].to_numpy(), dice.drop(columns="mean").mean(axis=1).to_numpy(), np.mean)
+
+
+def _case_dice(counts: pd.DataFrame) -> pd.DataFrame:
+    """A row a patient, a column a rule and seed."""
     dice = counts.assign(dice=overlap.dice(counts.tp, counts.fp, counts.fn))
-    means = dice.groupby(["rule", "seed"], sort=False).dice.mean().unstack()
-    return pd.DataFrame({"one seed": means.drop(columns="mean").mean(axis=1), "mean of seeds": means["mean"]})
+    return dice.pivot(index="case_id", columns=["rule", "seed"], values="dice")
 
 
 def _runs(folder: Path, name: str) -> pd.Series:

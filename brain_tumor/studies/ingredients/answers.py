@@ -39,6 +39,11 @@ def _counts(areas: pd.DataFrame, name: str, seed: int) -> pd.DataFrame:
     return table.dropna().astype(int).reset_index()
 
 
+def seeds_of(folder: Path, name: str) -> list[int]:
+    """The seeds with which all folds of an ingredient are trained."""
+    return sorted(whole_seeds(folder).get(name, ()))
+
+
 def whole_seeds(folder: Path) -> dict[str, set[int]]:
     """An ingredient's name -> the seeds with which all of its folds are trained; ingredients without any are left out."""
     costs = read_costs(folder)
@@ -57,9 +62,13 @@ def case_dice(folder: Path, name: str, seeds: Sequence[int] = (0, 1)) -> pd.Seri
 def answers(folder: Path, ingredients: Sequence[Ingredient], among: Sequence[int] = (0, 1)) -> pd.DataFrame:
     """Each ingredient against what it is laid onto, paired by patient, the mean of those seeds that both have.
 
+    An interval is over other patients *and* other seeds. The variance over patients is of their mean over seeds. That over seeds
+    is pooled over all comparisons, since two seeds say little; it holds some of the former, so the interval is a little wide.
+    Degrees of freedom follow Satterthwaite 1946 (doi 10.2307/3002019).
+
     Returns:
         A row an ingredient and protocol: ``onto``, ``dice``, ``difference`` (of each patient alone, then their mean),
-        ``low`` and ``high`` (95 %, t over patients), ``p_false``
+        ``low`` and ``high`` (95 %; of patients alone where no comparison has two seeds), ``p_false``
         (the probability that "better", or "worse", is false: t of the paired difference, arXiv 2505.04720), the difference of
         each seed, ``missed`` and ``false`` (slices, mean of seeds), ``minutes`` (median of its runs).
     """
@@ -80,17 +89,36 @@ def answers(folder: Path, ingredients: Sequence[Ingredient], among: Sequence[int
             }
             by_seed = {seed: mine.mean() - other.mean() for seed, (mine, other) in scores.items()}
             each = np.mean([mine - other for mine, other in scores.values()], axis=0)
-            error = each.std(ddof=1) / np.sqrt(len(each))
-            reach = stats.t.ppf(0.975, len(each) - 1) * error
+            pooled = np.var(list(by_seed.values()), ddof=1) if item.onto and len(shared) > 1 else np.nan
             row = {
                 "ingredient": item.name, "onto": item.onto, "protocol": name,
                 "dice": np.mean([protocols.dice(protocol, counts) for counts in own.values()]),
-                "difference": each.mean(), "low": each.mean() - reach, "high": each.mean() + reach,
-                "p_false": stats.t.sf(abs(each.mean()) / error, len(each) - 1) if error else np.nan,
+                "difference": each.mean(), "low": np.nan, "high": np.nan, "p_false": np.nan,
                 **{f"seed {seed}": by_seed[seed] for seed in shared}, "patients": len(each),
+                "of_patients": each.var(ddof=1) / len(each), "of_seeds": pooled, "seeds": len(shared),
                 "missed": np.mean([table.missed_slices.sum() for table in cases]),
                 "false": np.mean([table.false_alarm_slices.sum() for table in cases]),
                 "minutes": costs[costs.ingredient == item.name].seconds.median() / 60,
             }  # fmt: skip
             rows.append(row)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return (
+        table.groupby("protocol", sort=False, group_keys=False)[table.columns].apply(_with_intervals).sort_index()
+        if rows
+        else table
+    )
+
+
+def _with_intervals(gains: pd.DataFrame) -> pd.DataFrame:
+    """The gains under one protocol with ``low``, ``high`` and ``p_false``, from the variances that were gathered."""
+    known = gains.of_seeds.notna().sum()
+    of_patients, of_seed = gains.of_patients, gains.of_seeds.mean() if known else 0.0
+    of_seeds = of_seed / gains.seeds
+    error = np.sqrt(of_patients + of_seeds)
+    freedom = error**4 / (of_patients**2 / (gains.patients - 1) + of_seeds**2 / max(1, (gains.seeds - 1)[gains.onto != ""].sum()))
+    reach = stats.t.ppf(0.975, freedom) * error
+    laid = gains.onto != ""
+    p_false = pd.Series(stats.t.sf(gains.difference.abs() / error, freedom), gains.index).where(laid)
+    return gains.assign(
+        low=(gains.difference - reach).where(laid, 0.0), high=(gains.difference + reach).where(laid, 0.0), p_false=p_false
+    ).drop(columns=["of_patients", "of_seeds", "seeds"])

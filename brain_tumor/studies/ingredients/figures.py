@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor.report.figures.drawing import BLUE, GREY, PALE, RED, SERIES, Drawing, logarithmic, patient_label, tidy
-from brain_tumor.studies.ingredients.peers import PEERS
+from brain_tumor.studies.ingredients.peers import PATIENT_MEANS
 
 
 def plot_gains(answers: pd.DataFrame) -> Drawing:
@@ -81,13 +81,13 @@ def plot_peers(ours: dict[str, pd.DataFrame]) -> Drawing:
     Args:
         ours: what to call it -> a row of :func:`brain_tumor.studies.ingredients.final.groups`.
     """
-    others = sorted(PEERS, key=lambda peer: peer.mean)
+    others = sorted(PATIENT_MEANS, key=lambda peer: peer.mean)
     first = next(iter(ours.values()))
     reached = f"ours {first['mean']:.3f} ({first.mean_low:.3f} to {first.mean_high:.3f})"
     alt = f"Mean Dice of patients: {reached} beside {len(others)} that others report."
     drawing = Drawing(1.3 + 0.3 * (len(others) + len(ours)), alt)
     axes = tidy(drawing.subplots(), "mean Dice of patients", grid="x")
-    for kind, colour in zip(dict.fromkeys(peer.kind for peer in PEERS), (GREY, *SERIES[1:]), strict=False):
+    for kind, colour in zip(dict.fromkeys(peer.kind for peer in PATIENT_MEANS), (GREY, *SERIES[1:]), strict=False):
         places = [place for place, peer in enumerate(others) if peer.kind == kind]
         axes.plot([others[place].mean for place in places], places, "D", color=colour, markersize=6, label=kind)
     for place, row in enumerate(ours.values(), len(others)):

@@ -13,8 +13,8 @@ from brain_tumor.experiments.recipe import SegmentationRecipe, from_options
 
 SPLIT, SPLIT_OF_OTHERS = "source-004-fold-{}-of-{}", "fold-{}-of-{}"  # of the LGG data, and of any other cohort
 PRECISION = "mixed_bfloat16"  # of all alike: a format that is measured may differ from one run to the next
-# At equal cost a ResUNet that works at half the planes for twelve epochs is ahead of one on whole planes for six (`full planes`),
-# as it was on the 16 validation patients of `make bench`. BatchNorm follows the some thousand steps of such a training.
+# At equal cost a ResUNet that works at half the planes for twelve epochs was ahead of one on whole planes for six on the 16
+# validation patients of `make bench`; here nobody has tried (`full planes`). BatchNorm follows some thousand steps of training.
 BASE: Mapping[str, Any] = {
     "model": "resunet", "size": 128, "epochs": 12, "max_lr": 2e-3, "batchnorm_momentum": 0.9, "model_arguments": {"halved": True},
 }  # fmt: skip

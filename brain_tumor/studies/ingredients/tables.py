@@ -6,18 +6,18 @@ from typing import Any
 
 import pandas as pd
 
-from brain_tumor.evaluation import intervals, wording
+from brain_tumor.evaluation import intervals, overlap, wording
 from brain_tumor.report import tables
 from brain_tumor.report.figures.drawing import patient_label
 from brain_tumor.report.pages.sections import Section
-from brain_tumor.studies.ingredients import answers
+from brain_tumor.studies.ingredients import after, answers
 from brain_tumor.studies.ingredients.table import Ingredient, Plan
 
 HELP = (
     "Dice out of fold at native size, the mean of the seeds. The difference from the recipe under *onto* is paired by patient, "
-    "with its 95 % interval (t over patients). P false is the probability that its sign is wrong, not corrected for the number "
-    "of questions. Two seeds of one recipe may differ by 0.02, so an ingredient is kept only where both seeds agree. Minutes "
-    "are the median of a training on one core; other work ran beside some."
+    "with its 95 % interval over patients and seeds. P false is the probability that its sign is wrong, not corrected for the "
+    "number of questions. Minutes are the median of a training on one core; other work ran beside some, so they do not say what "
+    "an ingredient costs."
 )
 TITLES = {answers.PROTOCOLS[0]: "Patient mean", answers.PROTOCOLS[1]: "Slices, empty = 1"}
 
@@ -52,6 +52,10 @@ def gain_table(gains: pd.DataFrame) -> pd.DataFrame:
 def _difference(row: pd.Series) -> str:
     if not row["onto"]:
         return "–"
+    return _interval(row)
+
+
+def _interval(row: pd.Series) -> str:
     return f"{row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
 
 
@@ -90,6 +94,34 @@ def error_table(errors: pd.DataFrame) -> pd.DataFrame:
         }
         for row in errors.itertuples()
     )
+
+
+def beside(folder: Path, names: Sequence[str], seed: int) -> pd.DataFrame:
+    """Each patient's Dice and missed slices under several ingredients, the worst under the first one first."""
+    cases = {name: overlap.per_case(answers.counts_of(folder, name, seed)) for name in names}
+    return tables.worded(
+        {
+            "patient": patient_label(case_id),
+            **{f"Dice, {name}": wording.score(table.dice[case_id]) for name, table in cases.items()},
+            **{f"missed slices, {name}": f"{table.missed_slices[case_id]}" for name, table in cases.items()},
+        }
+        for case_id in cases[names[0]].dice.sort_values().index
+    )
+
+
+def rule_table(of_rules: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """What each rule of prediction gives (:func:`brain_tumor.studies.ingredients.after.scores`), in words.
+
+    Args:
+        of_rules: the ingredient on whose predictions it was judged -> the counts under every rule.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    for name, counts in of_rules.items():
+        for rule, row in after.scores(counts).iterrows():
+            words = {"one seed": wording.score(row["one seed"]), "mean of seeds": wording.score(row["mean of seeds"])}
+            words["difference"] = "–" if rule == after.PLAIN else _interval(row)
+            rows.setdefault(str(rule), {"rule": str(rule)}).update({f"{name}: {title}": word for title, word in words.items()})
+    return tables.worded(rows.values())
 
 
 def _in_words(changes: Mapping[str, Any]) -> str:
