@@ -7,6 +7,7 @@ asks for FLAIR alone, perhaps with the slices above and below.
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from brain_tumor.data.cohort import missing_sequences
 from brain_tumor.errors import ModelError
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predictor import Predictor
+
+T = TypeVar("T")
 
 
 def choose(complete: Predictor, reference: Predictor, exam: Exam) -> tuple[Predictor, tuple[str, ...]]:
@@ -31,7 +34,12 @@ def choose(complete: Predictor, reference: Predictor, exam: Exam) -> tuple[Predi
     if complete.outlines != reference.outlines:
         raise ModelError("one network outlines tumours, the other tells slices: they cannot answer for each other")
     missing = missing_sequences(exam.images, complete.sequences)
-    return (reference if missing else complete), missing
+    return answering(missing, complete, reference), missing
+
+
+def answering(missing: Sequence[str], complete: T, reference: T) -> T:
+    """Which of two networks answers for an exam that lacks these sequences."""
+    return reference if missing else complete
 
 
 def patterns(sequences: Sequence[str]) -> list[tuple[str, ...]]:

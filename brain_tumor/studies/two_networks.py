@@ -12,11 +12,11 @@ import pandas as pd
 
 from brain_tumor import files
 from brain_tumor.data.cache import open_store
-from brain_tumor.data.cohort import Cohort
+from brain_tumor.data.cohort import Cohort, missing_sequences
 from brain_tumor.evaluation import intervals, overlap, storage
 from brain_tumor.experiments import crossval, run as experiment
 from brain_tumor.experiments.recipe import Recipe, identity
-from brain_tumor.inference import route
+from brain_tumor.inference import intake, route
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.models import settings
@@ -114,6 +114,23 @@ def count(folds: Mapping[str, Path], cohort: Cohort) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def routes(cohort: Cohort, complete: str, reference: str) -> pd.DataFrame:
+    """Which network answers for each exam of a cohort, read from its files as ``brain-tumor predict`` reads them.
+
+    Args:
+        complete, reference: the networks' names.
+
+    Returns:
+        Indexed by ``case_id``: ``lacks``, in words, and ``network``.
+    """
+    rows = {}
+    for case in tracked(cohort.cases, "exams", len(cohort.cases)):
+        missing = missing_sequences(intake.exam(case).images, cohort.sequences)
+        network = route.answering(missing, complete, reference)
+        rows[case.case_id] = {"lacks": pattern_in_words(missing), "network": network}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def routed(counts: pd.DataFrame, complete: str, reference: str, lacking: pd.Series) -> pd.DataFrame:
     """The counts of both networks together: the one of the reference answers where a sequence is missing.
 
@@ -121,7 +138,7 @@ def routed(counts: pd.DataFrame, complete: str, reference: str, lacking: pd.Seri
         complete, reference: the networks' names.
         lacking: indexed by ``case_id``: whether the exam itself lacks a sequence (``missing`` of a store's cases).
     """
-    missing = (counts.pattern != NOTHING) | counts.case_id.map(lacking)
+    missing = counts.pattern.ne(NOTHING) | counts.case_id.map(lacking)
     chosen = (counts.network == reference) & missing | (counts.network == complete) & ~missing
     return counts[chosen].assign(network=ROUTED)
 

@@ -43,6 +43,7 @@ class Augmentation:
     rotation_degrees: float = setting(15.0, "Turn training slices by up to this, either way.", low=0, high=180)
     zoom: float = setting(0.1, "Enlarge or shrink them by up to this share.", low=0, high=1)
     gamma: float = setting(0.2, "Bend brightness by a gamma of up to 1 + this, either way.", low=0, high=2)
+    gamma_probability: float = setting(1.0, "Share of slices whose curves are bent.", low=0, high=1, since="0.4")
     sequence_dropout: float = setting(0.15, "Share of slices in which sequences become copies of FLAIR.", low=0, high=1)
     warp: float = setting(0.0, "Tilt slices: corners move by up to this share of the side.", low=0, below=0.5, since="0.4")
     warp_probability: float = setting(0.5, "Share of slices that are tilted.", low=0, high=1, since="0.4")

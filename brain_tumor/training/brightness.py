@@ -47,6 +47,8 @@ def draw(
         planes: how many slices each image shows, all of them changed alike.
     """
     gammas = np.exp(generator.uniform(-1, 1, (n, sequences)) * np.log1p(augmentation.gamma))
+    if augmentation.gamma_probability < 1:  # drawn only where asked for: other trainings stay what they are, bit for bit
+        gammas = np.where(generator.random(n)[:, None] < augmentation.gamma_probability, gammas, 1.0)
     others = np.arange(sequences) != reference
     copied = (generator.random((n, sequences)) < 0.5) & others
     copied[~copied.any(axis=1)] = others  # a slice whose turn it is lacks at least one sequence

@@ -84,6 +84,14 @@ def test_the_pixels_tell_what_the_phantom_lacks(counted):
     assert set(lacks) >= {"", "pre+post", "post"}
 
 
+def test_each_exam_goes_to_the_network_that_its_pixels_ask_for(counted, phantom_cohort):
+    lacks = counted[2]
+    routes = two_networks.routes(phantom_cohort, "all sequences", "FLAIR")
+    assert list(routes.index) == [case.case_id for case in phantom_cohort.cases]
+    assert routes.network.eq("FLAIR").equals(lacks.ne("").reindex(routes.index))
+    assert set(routes.lacks) >= {"nothing", "pre and post", "post"}
+
+
 def test_means_have_intervals_and_are_the_scores(counted):
     counts = counted[0]
     rows = two_networks.means(counts)

@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from brain_tumor.data import intensity
 from brain_tumor.errors import DataError
+from brain_tumor.training import brightness
 from brain_tumor.training.augment import NONE, Augmentation
 from brain_tumor.training.batches import SliceArrays, TrainingBatches, ValidationBatches
 
@@ -96,9 +97,21 @@ def test_the_mask_is_never_normalised():
 
 def test_tones_change_images_and_no_mask(slices):
     moved = TrainingBatches(slices, 4, Augmentation(gamma=0, sequence_dropout=0), 0, 0)[0]
-    changed = TrainingBatches(slices, 4, Augmentation(gamma=0.5, sequence_dropout=0), 0, 0)[0]
-    assert not np.array_equal(moved[0], changed[0])
-    np.testing.assert_array_equal(moved[1], changed[1])
+    for tones in ({"gamma": 0.5}, {"brightness": 0.5, "contrast": 0.5}, {"bias_field": 0.5}):
+        changed = TrainingBatches(slices, 4, Augmentation(**{"gamma": 0, "sequence_dropout": 0} | tones), 0, 0)[0]
+        assert not np.array_equal(moved[0], changed[0])
+        np.testing.assert_array_equal(moved[1], changed[1])
+
+
+def test_the_share_of_slices_with_a_gamma_is_the_recipes(slices):
+    draw = partial(brightness.draw, n=400, sequences=3, reference=1)
+    always, half, never = (
+        draw(Augmentation(gamma=0.5, gamma_probability=share), generator=np.random.default_rng(0)).gammas for share in (1, 0.5, 0)
+    )
+    assert (never == 1).all() and (always != 1).all() and 150 < (half != 1).all(axis=1).sum() < 250
+    bent = (half != 1).all(axis=1)
+    np.testing.assert_array_equal(half[bent], always[bent])
+    assert (half[~bent] == 1).all(), "a slice's sequences are all bent, or none is"
 
 
 class Assembled:

@@ -137,13 +137,15 @@ def _content(folder: Path, facts: dict) -> dict:
     name, value = task.scored
     scores = read_table(folder / scoring.SCORES)
     main = _main(scores, facts)
+    selected = ladder.is_selected(recipe)
+    chosen_on = "selected, " if selected else ""
     listed: list[dict] = [
         {
             "name": f"{recipe['model']} {'' if value == 'value' else f'{value.capitalize()}, '}{row[name]}",
             "value": None if pd.isna(row[value]) else row[value],
             **{bound: None if pd.isna(row[bound]) else row[bound] for bound in ("low", "high", "floor")},
             "unit": "",
-            "protocol": f"seed {recipe['seed']}, {row.get('size', recipe['size'])} px, out of fold",
+            "protocol": f"{chosen_on}seed {recipe['seed']}, {row.get('size', recipe['size'])} px, out of fold",
             "headline": index in main.index,
         }
         for index, row in scores.iterrows()
@@ -151,7 +153,7 @@ def _content(folder: Path, facts: dict) -> dict:
     ]
     at_size = f" at {recipe['size']} px" if "size" in scores else ""
     main_number = next(number for number in listed if number["headline"] and number["name"].endswith(task.headlines[-1]))
-    notes = [LEAKS] * (facts["unit"] == "slice") + [SELECTED] * ladder.is_selected(recipe)
+    notes = [LEAKS] * (facts["unit"] == "slice") + [SELECTED] * selected
     return {
         "title": f"Cross-validation {folder.name}",
         "answer": (
