@@ -27,6 +27,9 @@ def predict(
         help="Also write the mask: a slice's as .png or .tif, 0 and 255; a case's as a folder of .tif, or one .nii.gz, 0 and 1.",
     ),
     labels: str = typer.Option("2023", help="Of a network of several regions: whose numbers the mask has, such as 2017 or 2023."),
+    resample_to: str = typer.Option(
+        "", metavar="SEQUENCE", help="Of volumes on several grids: bring all onto that of this sequence, such as flair."
+    ),
     anyway: bool = typer.Option(False, "--anyway", help="Predict what looks unlike the training slices, too."),
 ) -> None:
     """Outline the tumour in one slice or one case, or tell which slices show one. Research use only: not for diagnosis."""
@@ -50,6 +53,7 @@ def predict(
     from brain_tumor.inference import route
     from brain_tumor.inference.cascade import Cascade
     from brain_tumor.inference.predictor import Predictor
+    from brain_tumor.progress import Bar
     from brain_tumor.records import card as cards, package
     from brain_tumor.training.runs import RunFolder, find_run
 
@@ -64,7 +68,7 @@ def predict(
     if both and not detector:
         raise DataError("--both: only says something beside --detector")
     source = path if is_file else trained_cohort(RunFolder(folder))[what]
-    exam = predictor.exam(source)
+    exam = predictor.exam(source, resample_to)
     lost = cards.loss_alone(cards.alone(folder)) if exam.alone else ""
     for note in filter(None, (*exam.notes, lost)):
         typer.echo(note)
@@ -80,7 +84,9 @@ def predict(
         typer.echo(f"{'lacks ' + ' and '.join(missing) if missing else 'has all sequences'}: {folder.name} answers")
     if predictor.outlines:
         first = find_run(detector).path if detector else None
-        finding = Cascade(predictor, Predictor.load(first) if first else None, gated=not both).predict(exam)
+        cascade = Cascade(predictor, Predictor.load(first) if first else None, gated=not both)
+        with Bar("predicting", 100) as bar:
+            finding = cascade.predict(exam, lambda share: bar.advance(round(100 * share) - bar.task.completed))
         _outline(finding, exam, predictor, out)
         if first:
             positive = exam.asked[finding.positive].tolist()

@@ -91,6 +91,7 @@ class Cohort:
         outlined: masks are outlines. False: only slices are labelled, and a mask is its whole slice, or nothing.
         regions: the names of the nested regions that its masks tell apart, the outermost first; of BraTS WT, TC and ET.
         choices: how its sources are read, where a person chose that; ``""`` where there is one way.
+        radiological: slices are seen from the feet, the face above, as in the LGG data; of your own, they lie as they are stored.
         caution: what a person should know wherever a split or a score is of this cohort, in one sentence.
     """
 
@@ -106,6 +107,7 @@ class Cohort:
     regions: tuple[str, ...] = ("tumour",)
     choices: str = ""
     caution: str = ""
+    radiological: bool = False
 
     def __len__(self) -> int:
         return len(self.cases)

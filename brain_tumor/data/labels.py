@@ -13,6 +13,7 @@ import numpy as np
 from brain_tumor.errors import DataError
 
 REGIONS = ("WT", "TC", "ET")
+MOST_TUMOUR = 0.9  # of all voxels, those of the background included: no tumour fills a head
 TITLES = {"WT": "whole tumour", "TC": "tumour core", "ET": "enhancing tumour"}
 
 
@@ -41,6 +42,7 @@ class Convention:
 
 # Of each year: Menze 2015 and the data pages of braintumorsegmentation.org; of the Decathlon: its dataset.json (Antonelli 2022,
 # doi 10.1038/s41467-022-30695-9). A resection's cavity is no tumour and lies in no region (de Verdier 2024, arXiv 2405.18368).
+# Of children: Kazerooni 2024, arXiv 2404.15009.
 CONVENTIONS = {
     convention.name: convention
     for convention in (
@@ -69,6 +71,12 @@ CONVENTIONS = {
             {1: 2, 2: 1, 3: 3, 4: 0},
         ),
         Convention(
+            "ped",
+            "BraTS-PEDs 2024 and later, of children",
+            {1: "enhancing tumour", 2: "tumour without enhancement", 3: "cyst", 4: "oedema"},
+            {1: 3, 2: 2, 3: 2, 4: 1},
+        ),
+        Convention(
             "decathlon",
             "Medical Segmentation Decathlon, task 1",
             {1: "oedema", 2: "tumour without enhancement", 3: "enhancing tumour"},
@@ -87,9 +95,12 @@ def values_of(voxels: np.ndarray, source: object) -> list[int]:
     distinct = np.unique(voxels)
     strange = [value for value in distinct.tolist() if not (np.isfinite(value) and value == int(value) and 0 <= value <= 255)]
     if strange:
-        raise DataError(f"{source}: a segmentation with the value {strange[0]:g}, expected whole numbers from 0 to 255")
-    if distinct.size and distinct[0] > 0:
-        raise DataError(f"{source}: every voxel is labelled tumour, so this is no segmentation; leave the file out")
+        raise DataError(f"{source}: a segmentation with the value {strange[0]!r}, expected whole numbers from 0 to 255")
+    share = np.count_nonzero(voxels) / max(1, np.size(voxels))
+    if share > MOST_TUMOUR:
+        raise DataError(
+            f"{source}: {share:.0%} of all voxels are labelled tumour, so this is no segmentation; leave the file out"
+        )
     return [int(value) for value in distinct if value]
 
 

@@ -1,10 +1,12 @@
 """A file that lies in memory, such as an upload: it is read as one on a disk is, and nothing of it is written to a disk."""
 
+import gzip
 import io
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 GZIP = b"\x1f\x8b"
 
@@ -42,12 +44,14 @@ class MemoryFile:
 File = Path | MemoryFile
 
 
-def beginning(content: bytes, size: int) -> bytes:
-    """The first ``size`` bytes of what gzip packed, or of bytes that it did not pack: never more, whatever they would unpack to.
-
-    Raises:
-        zlib.error: what is packed is damaged.
-    """
-    if not content.startswith(GZIP):
-        return content[:size]
-    return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(content, size)
+@contextmanager
+def unpacked(file: File) -> Iterator[IO[bytes]]:
+    """A file's bytes as a stream, unpacked where gzip packed them, whatever its name says: as few are unpacked as are read."""
+    with file.open("rb") as raw:
+        packed = raw.read(len(GZIP)) == GZIP
+        raw.seek(0)
+        if not packed:
+            yield raw
+            return
+        with gzip.GzipFile(fileobj=raw) as stream:
+            yield cast(IO[bytes], stream)

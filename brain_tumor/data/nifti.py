@@ -9,16 +9,17 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from nibabel import orientations
 from nibabel.arrayproxy import ArrayProxy
-from nibabel.nifti1 import Nifti1Image
+from nibabel.nifti1 import Nifti1Header, Nifti1Image
 from nibabel.nifti2 import Nifti2Image
 
 from brain_tumor import files
 from brain_tumor.data.cohort import Spacing
-from brain_tumor.data.memory import File, MemoryFile, beginning
+from brain_tumor.data.memory import File, unpacked
 from brain_tumor.errors import DataError
 
 ENDINGS = (".nii", ".nii.gz")
@@ -118,14 +119,11 @@ def read(
     Raises:
         DataError: not NIfTI, too many numbers a voxel, or no numbers. Of a damaged file, whatever nibabel raises.
     """
-    image = _in_memory(path, check_size) if isinstance(path, MemoryFile) else _on_disk(path)
-    if image is None:
-        raise DataError(f"{path}: no NIfTI file, or a damaged one")
+    image = _image_of(path, check_size)
     shape, number, proxy, kind = image.shape[:3], math.prod(image.shape[3:]), image.dataobj, image.get_data_dtype()
     if len(shape) not in (2, 3) or not 0 < number <= (channels or 1):
         expected = f", and perhaps a fourth of at most {channels} channels" if channels else ": one mask, not one a class"
         raise DataError(f"{path}: {' x '.join(map(str, image.shape))} voxels, expected three axes{expected}")
-    check_size(image.shape)
     assert isinstance(proxy, ArrayProxy)
     if kind.fields or kind.kind not in "iuf":
         raise DataError(f"{path}: voxels of type {kind}, expected numbers")
@@ -150,13 +148,15 @@ def read_extent(path: Path) -> tuple[int, Spacing | None]:
     Raises:
         DataError: no NIfTI file.
     """
-    image = _on_disk(path)
-    if image is None or len(image.shape) < 3:
+    with unpacked(path) as stream:
+        _, header, _ = _header(stream, path)
+    shape = header.get_data_shape()
+    if len(shape) < 3:
         raise DataError(f"{path}: no NIfTI volume")
-    stated = bool(image.header["sform_code"] or image.header["qform_code"])
-    affine = np.asarray(image.affine, float) if stated else None
+    stated = bool(header["sform_code"] or header["qform_code"])
+    affine = np.asarray(header.get_best_affine(), float) if stated else None
     # A volume of the same axes that holds nothing: the turns are those of the real one.
-    empty = turned(np.broadcast_to(np.uint8(0), (*image.shape[:3], 1)), affine, image.header.get_zooms()[:3])
+    empty = turned(np.broadcast_to(np.uint8(0), (*shape[:3], 1)), affine, header.get_zooms()[:3])
     return len(empty.planes), empty.spacing_mm
 
 
@@ -187,22 +187,25 @@ def turned(
     return Volume(planes, bytes_of_one, affine, grid, spacing, is_byte)
 
 
-def _on_disk(path: Path) -> Nifti1Image | None:
-    kind = next((kind for kind in MAGIC if kind.path_maybe_image(path)[0]), None)
-    return kind.from_filename(path, mmap=False) if kind else None
-
-
-def _in_memory(file: MemoryFile, check_size: Callable[[Sequence[int]], None]) -> Nifti1Image | None:
-    """The image in a file's bytes; no more of them is unpacked than its header announces."""
-    head = beginning(file.content, LONGEST_HEADER)
+def _header(stream: IO[bytes], path: File) -> tuple[type[Nifti1Image], Nifti1Header, bytes]:
+    """The class of a file that is read from its beginning, its header, and the bytes that were read for it."""
+    head = stream.read(LONGEST_HEADER)
     kind = next((kind for kind, (place, magic) in MAGIC.items() if head[place : place + len(magic)] == magic), None)
     if kind is None:
-        return None
-    header = kind.header_class.from_fileobj(io.BytesIO(head))
-    shape = header.get_data_shape()
-    check_size(shape)
-    whole = min(header.get_data_offset(), MAX_OFFSET) + math.prod(map(int, shape)) * header.get_data_dtype().itemsize
-    return kind.from_stream(io.BytesIO(beginning(file.content, whole)))
+        raise DataError(f"{path}: no NIfTI file, or a damaged one")
+    return kind, kind.header_class.from_fileobj(io.BytesIO(head)), head
+
+
+def _image_of(path: File, check_size: Callable[[Sequence[int]], None]) -> Nifti1Image:
+    """The image in a file; no more is unpacked than its header announces, and what is packed is checked to its end."""
+    with unpacked(path) as stream:
+        kind, header, head = _header(stream, path)
+        shape = header.get_data_shape()
+        check_size(shape)
+        whole = min(header.get_data_offset(), MAX_OFFSET) + math.prod(map(int, shape)) * header.get_data_dtype().itemsize
+        content = head + stream.read(max(0, whole - len(head)))
+        stream.read(1)  # at its end gzip compares length and checksum
+    return kind.from_stream(io.BytesIO(content))
 
 
 def write_mask(path: Path, mask: np.ndarray, spacing_mm: Spacing | None = None, grid: Grid | None = None) -> None:

@@ -1,10 +1,20 @@
 """A volume on the grid of another: where both lie is told by their affines."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import ndimage
 
 from brain_tumor.data.nifti import Volume
+from brain_tumor.data.readers.volume import images_of
 from brain_tumor.errors import DataError
+
+
+def images_onto(volume: Volume, target: Volume, source: object) -> np.ndarray:
+    """``(Z, H, W, C)`` uint8 images of ``volume`` on the grid of ``target``; as they are where they lie on it already."""
+    if volume.lies_like(target):
+        return images_of(volume)
+    return np.rint(onto(replace(volume, planes=images_of(volume)), target, source)).astype(np.uint8)
 
 
 def onto(volume: Volume, target: Volume, source: object, labels: bool = False) -> np.ndarray:

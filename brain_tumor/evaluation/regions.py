@@ -4,10 +4,11 @@
 prediction without it is right (Dice 1, HD95 0), one with it is wrong (Dice 0), as BraTS counts.
 
 Lesion-wise Dice is that of BraTS 2023 (Saluja 2023, github.com/rachitsaluja/BraTS-2023-Metrics): true lesions that touch once
-they are grown by three voxels are one; each is compared with the predicted pieces that meet it grown so; true lesions of 50
-voxels or less are left out, and a predicted piece that meets no lesion counts 0.
+they are grown by three voxels are one; each is compared with the predicted pieces that meet it grown so; true lesions of 50 mm³
+or less (voxels, where the spacing is not known) are left out, and a predicted piece that meets no lesion counts 0.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from brain_tumor.evaluation import intervals, overlap, scoring, surface
 from brain_tumor.evaluation.scoring import Tables
 
 COUNTED = ("tp", "fp", "fn", "tn")
-GROWN, SMALLEST_LESION = 3, 50  # voxels
+GROWN, SMALLEST_LESION = 3, 50  # voxels, mm³
 Statistic = Callable[[np.ndarray], Any]
 MEASURES: dict[str, tuple[str, Statistic]] = {  # a column of the table of cases, and how it is summed up
     "Dice, patient mean": ("dice", np.mean),
@@ -45,13 +46,16 @@ def of_case(
         numbers: ``(Z,)`` int, its slices.
         predicted, truth: ``(Z, H, W)`` uint8, in how many regions each voxel lies.
         names: of the regions, the outermost first.
-        spacing: of boundary measures, which are in its unit.
+        spacing: of boundary measures, which are in its unit, and of the smallest lesion.
     """
     counts, cases = [], []
     for name, ours, theirs in _by_region(predicted, truth, names):
         counts.append(_count(ours, theirs).assign(case_id=case_id, slice=numbers, region=name))
         total = counts[-1][list(COUNTED)].sum()
-        measured = {"dice": float(overlap.dice(total.tp, total.fp, total.fn)), "lesion_dice": lesion_dice(ours, theirs)}
+        measured = {
+            "dice": float(overlap.dice(total.tp, total.fp, total.fn)),
+            "lesion_dice": lesion_dice(ours, theirs, math.prod(spacing)),
+        }
         outline = surface.compare(ours, theirs, spacing=spacing)
         truth_is = {"voxels": int(total.tp + total.fn), "predicted_voxels": int(total.tp + total.fp)}
         cases.append({"case_id": case_id, "region": name} | measured | {key: outline[key] for key in ("hd95", "nsd")} | truth_is)
@@ -96,8 +100,12 @@ def score(tables: Mapping[str, pd.DataFrame], names: Sequence[str]) -> pd.DataFr
     return pd.DataFrame(rows)
 
 
-def lesion_dice(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Lesion-wise Dice of two masks ``(Z, H, W)``; 1 where neither holds a lesion."""
+def lesion_dice(predicted: np.ndarray, truth: np.ndarray, voxel: float = 1.0) -> float:
+    """Lesion-wise Dice of two masks ``(Z, H, W)``; 1 where neither holds a lesion.
+
+    Args:
+        voxel: its volume, mm³.
+    """
     from scipy import ndimage
 
     anywhere, grown_by = np.ones((3, 3, 3)), ndimage.generate_binary_structure(3, 2)
@@ -110,7 +118,7 @@ def lesion_dice(predicted: np.ndarray, truth: np.ndarray) -> float:
         real = around & truth.astype(bool)
         met = set(np.unique(pieces[around])) - {0}
         matched |= met
-        if real.sum() > SMALLEST_LESION:
+        if real.sum() * voxel > SMALLEST_LESION:
             ours = np.isin(pieces, list(met))
             hits = int((ours & real).sum())
             scores.append(float(overlap.dice(hits, int(ours.sum()) - hits, int(real.sum()) - hits)))

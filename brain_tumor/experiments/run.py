@@ -63,7 +63,7 @@ def train(recipe: Recipe, cohort: Cohort, on_start: Callable[[RunFolder], None] 
         if run.exists:
             check_content(run, facts)
     material = prepare.material(recipe, store, split, network.model, number_format, own)
-    parallel.check_batch(recipe.batch_size)
+    parallel.check_batch(recipe.batch_size, recipe.accumulate)
     run = parallel.folder(run)
     with run.under_way(
         started=run.description["started"] if run.exists else now(),
@@ -289,7 +289,8 @@ def _predictor(recipe: Recipe, cohort: Cohort) -> dict[str, Any]:
         prepared["rotation_tta"] = recipe.rotation_tta
     if recipe.LEARNS_REGIONS:
         prepared |= {"size": recipe.size, "regions": list(cohort.regions)}
-    return prepared | {"cohort": cohort.name, "sequences": list(cohort.sequences), "reference": cohort.reference}
+    facts = {"cohort": cohort.name, "sequences": list(cohort.sequences), "reference": cohort.reference}
+    return prepared | facts | {"from_feet": cohort.radiological}
 
 
 def _part_size(split: splits.Split, part: str, store: Store) -> dict[str, int]:

@@ -16,7 +16,7 @@ from brain_tumor.data.cohort import Case, Spacing, reference_of, title_of
 from brain_tumor.data.fingerprints import is_blank
 from brain_tumor.data.memory import File, MemoryFile
 from brain_tumor.data.picture import MODES, PICTURES, opaque, read_picture
-from brain_tumor.data.readers import lgg
+from brain_tumor.data.readers import lgg, metaimage
 from brain_tumor.data.sequences import is_labels
 from brain_tumor.errors import DataError
 from brain_tumor.inference import volumes
@@ -67,6 +67,7 @@ def exam(
     name: str = "array",
     sequences: Sequence[str] = lgg.SEQUENCES,
     radiological: bool = True,
+    resample_to: str = "",
 ) -> Exam:
     """Read an exam.
 
@@ -75,8 +76,8 @@ def exam(
     network's.
 
     Args:
-        source: a picture file; a NIfTI file; a folder of one exam's slices or of a NIfTI file a sequence, or its zip; any such
-            file in memory; ``(H, W)``, ``(H, W, C)`` or ``(Z, H, W, C)`` uint8; or a case.
+        source: a picture file; a NIfTI or MetaImage file; a folder of one exam's slices or of such a file a sequence, or its zip;
+            any such file in memory but MetaImage; ``(H, W)``, ``(H, W, C)`` or ``(Z, H, W, C)`` uint8; or a case.
         by_exam: the network's answer for a slice depends on its whole exam (normalisation ``volume``, or neighbours), so
             the other slices are read too where they lie beside a picture.
         name: what to call an array.
@@ -84,6 +85,7 @@ def exam(
             taken for transparency and left out, unless there are as many sequences.
         radiological: the network was trained on slices seen from the feet, the face above, as the LGG data has them: a volume's
             slices are turned so.
+        resample_to: the sequence on whose grid an exam's volumes are brought; ``""``: other grids are refused.
 
     Raises:
         DataError: a file is missing, damaged, too small or blank, or an array is of another shape or type.
@@ -95,14 +97,16 @@ def exam(
     file = source if isinstance(source, MemoryFile) else archive.unpacked(Path(source))
     if isinstance(file, Path) and file.is_dir():
         contents = tree.contents(file)
-        exam = _of_files(file.resolve(), contents, sequences, radiological)
+        if not any(map(_is_volume, contents)):  # BraTS 2013 has each file in a folder of its own
+            contents += [path for paths in tree.walk(file).folders.values() for path in paths if metaimage.is_one(path)]
+        exam = _of_files(file.resolve(), contents, sequences, radiological, resample_to)
         return replace(exam, notes=(*tree.walk(file).notes, *exam.notes))
     if file.suffix.lower() == archive.ENDING and isinstance(file, MemoryFile):
-        return _of_files(file, archive.members(file, MOST_FILES, MOST_BYTES), sequences, radiological)
-    if nifti.is_nifti(file):
+        return _of_files(file, archive.members(file, MOST_FILES, MOST_BYTES), sequences, radiological, resample_to)
+    if _is_volume(file):
         if is_labels(file):
             raise DataError(f"{file}: its name says labels, expected the picture that they belong to")
-        return _volumes(file, [file], sequences, radiological)
+        return _volumes(file, [file], sequences, radiological, resample_to)
     if file.suffix.lower() not in PICTURES:
         raise DataError(f"{file}: no folder, no NIfTI volume, and no picture ({', '.join(PICTURES)})")
     image = _opaque(read_picture(file, MODES), len(sequences))
@@ -115,14 +119,18 @@ def exam(
 
 def is_exam_folder(path: Path) -> bool:
     """Whether a path is a whole exam's: a folder, a zip of one, or a volume."""
-    return path.is_dir() or archive.is_archive(path) or nifti.is_nifti(path)
+    return path.is_dir() or archive.is_archive(path) or _is_volume(path)
 
 
-def _of_files(source: File, contents: Sequence[File], sequences: Sequence[str], radiological: bool) -> Exam:
+def _is_volume(file: File) -> bool:
+    return nifti.is_nifti(file) or metaimage.is_one(file)
+
+
+def _of_files(source: File, contents: Sequence[File], sequences: Sequence[str], radiological: bool, resample_to: str) -> Exam:
     """An exam that lies in several files: a NIfTI volume a sequence, or a picture a slice."""
-    scans = [file for file in contents if nifti.is_nifti(file) and not is_labels(file)]
+    scans = [file for file in contents if _is_volume(file) and not is_labels(file)]
     if scans:
-        return _volumes(source, scans, sequences, radiological)
+        return _volumes(source, scans, sequences, radiological, resample_to)
     if not any(file.suffix.lower() in PICTURES for file in contents):
         raise DataError(f"{source}: no slices ({EXPECTED}); DICOM is not read, dcm2niix makes NIfTI of it")
     images, numbers = lgg.read_images(source, contents)
@@ -134,13 +142,15 @@ def _of_files(source: File, contents: Sequence[File], sequences: Sequence[str], 
     return replace(_whole(name, _given_to_all(images, sequences), numbers), notes=notes)
 
 
-def _volumes(source: File, scans: Sequence[File], sequences: Sequence[str], radiological: bool) -> Exam:
+def _volumes(source: File, scans: Sequence[File], sequences: Sequence[str], radiological: bool, resample_to: str) -> Exam:
     """An exam of NIfTI volumes, one of all sequences or one a sequence."""
-    volume = volumes.read(scans, sequences, str(source))
+    volume = volumes.read(scans, sequences, str(source), resample_to)
     images, notes = volume.images, []
     if images.shape[-1] == 1 and len(sequences) > 1:
         notes.append(f"{source}: {grey_note(sequences)}")
         images = _given_to_all(images[..., 0], sequences)
+    if volume.channels:
+        notes.append(f"{source}: its channels are taken for {', '.join(map(title_of, volume.channels))}, in this order")
     if volume.missing:
         names = " and ".join(title_of(name) for name in volume.missing)
         notes.append(f"{source}: no {names}; {title_of(sequences[reference_of(sequences)])} stands in, as in the LGG data")

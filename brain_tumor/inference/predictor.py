@@ -7,7 +7,7 @@ the same bits from each. A predictor is loaded once; its first call compiles the
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,8 @@ class Predictor:
         familiarity: what its training slices look like; None where the folder does not say.
         size: of a network of volumes, the height and width to which slices are brought before patches are cut; 0 of others.
         regions: the names of the nested regions that it tells apart, the outermost first.
+        from_feet: whether it learnt from slices that are seen from the feet, the face above, as those of the LGG data and of
+            BraTS are; None where an earlier version wrote the folder, and its cohort tells.
     """
 
     model: keras.Model
@@ -81,6 +83,7 @@ class Predictor:
     familiarity: looks.Familiarity | None = None
     size: int = 0
     regions: Sequence[str] = ("tumour",)
+    from_feet: bool | None = None
 
     @classmethod
     def load(cls, folder: Path | str, model: keras.Model | None = None) -> "Predictor":
@@ -139,12 +142,13 @@ class Predictor:
 
     @property
     def radiological(self) -> bool:
-        """Whether it learnt from slices that are seen from the feet, the face above: those of the LGG data are."""
-        return self.cohort in COHORTS
+        """Whether the slices of a volume are turned for it to be seen from the feet, the face above."""
+        return (self.cohort in COHORTS or len(self.regions) > 1) if self.from_feet is None else self.from_feet
 
-    def exam(self, source: str | File | np.ndarray | Case) -> Exam:
+    def exam(self, source: str | File | np.ndarray | Case, resample_to: str = "") -> Exam:
         """Anything that :func:`brain_tumor.inference.intake.exam` takes, read as this network needs it."""
-        return intake.exam(source, self.by_exam, sequences=self.sequences, radiological=self.radiological)
+        named = partial(intake.exam, sequences=self.sequences, radiological=self.radiological, resample_to=resample_to)
+        return named(source, self.by_exam)
 
     def check(self, exam: Exam) -> None:
         """Refuse an exam that looks unlike what the network was trained on; nothing is refused where its folder does not say.

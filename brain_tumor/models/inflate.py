@@ -22,6 +22,9 @@ from brain_tumor.models.unet import HEAD
 KERNEL_DEPTH = 3  # planes of a kernel whose height and width are odd and above 1
 NORMS = ("batch", "group")
 GROUPS = 8  # of GroupNorm; Wu & He 2018, arXiv 1803.08494, find no loss from 8 to 32
+# On so many planes TensorFlow 2.21 gives the gradient of a kernel of three planes wrong in bfloat16 on a processor: NaN, or any
+# number, another one each time. Such a layer computes in float32. On one plane, and on three and more, it is right.
+WRONG_IN_BFLOAT16 = 2
 COARSER = "deep"  # how heads of coarser levels are called
 
 
@@ -61,7 +64,12 @@ def inflated(network: keras.Model, depth: int, planar: int, regions: int = 1, no
         return 1 if round(math.log2(size / plane)) < planar else 2
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return _COUNTERPARTS[type(layer).__name__](layer, step, regions, norm)
+        counterpart = _COUNTERPARTS[type(layer).__name__](layer, step, regions, norm)
+        if isinstance(counterpart, keras.layers.Conv3D) and counterpart.kernel_size[0] > 1:
+            halved = max(0, round(math.log2(size / layer.input.shape[1])) - planar)
+            if depth // 2**halved == WRONG_IN_BFLOAT16:
+                counterpart.dtype_policy = "float32"
+        return counterpart
 
     volume = keras.Input((depth, size, size, channels), name="volume")
     return keras.models.clone_model(network, input_tensors=volume, clone_function=clone, call_function=_call)

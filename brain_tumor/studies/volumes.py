@@ -1,5 +1,6 @@
 """What notebook 10 asks of volumes: what labels mean, how exact inflation is, what patches and 2-D weights are worth."""
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from brain_tumor.data import labels
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.data.readers import brats
+from brain_tumor.errors import DataError
 from brain_tumor.evaluation import intervals, overlap
 from brain_tumor.experiments import segmentation
 from brain_tumor.inference import sliding
@@ -52,26 +54,37 @@ def inflation_error(flat: keras.Model, depth: int, planar: int) -> float:
     return float(np.abs(of_volume - of_plane[:, None]).max() / np.abs(of_plane).max())
 
 
-def agreement(folder: Path, convention: str) -> tuple[pd.DataFrame, list[str]]:
-    """Dice of the outermost region, of every pair of a folder's segmentations of one exam, and a line for each file that is none.
+def agreement(folder: Path, convention: str) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """How far a folder's segmentations of one exam agree.
 
     Args:
         convention: of their labels.
+
+    Returns:
+        A region's name -> the Dice of every pair; and a line for each file that is no segmentation, or lies elsewhere than the
+        first one.
     """
-    masks, refusals = {}, []
+    depths: dict[str, np.ndarray] = {}
+    refusals, first = [], None
     for path in sorted(folder.glob("*.nii.gz")):
         try:
             volume = brats.read_labels(path)
             meaning = labels.tell(labels.values_of(volume.planes, path.name), path.name, (convention,))
-            masks[path.name.removesuffix(".nii.gz")] = labels.depths(volume.planes, meaning) > 0
-        except brats.DataError as error:
+            first = first or volume
+            if not volume.lies_like(first):
+                raise DataError(f"{path.name}: {volume.extent}, on another grid than {next(iter(depths))}: {first.extent}")
+            depths[path.name.removesuffix(".nii.gz")] = labels.depths(volume.planes, meaning)
+        except DataError as error:
             refusals.append(str(error))
-    table = pd.DataFrame(index=list(masks), columns=list(masks), dtype=float)
-    for one, mask in masks.items():
-        for other, against in masks.items():
+    tables = {}
+    for place, region in enumerate(labels.REGIONS):
+        tables[region] = pd.DataFrame(index=list(depths), columns=list(depths), dtype=float)
+        for one, other in itertools.product(depths, repeat=2):
+            mask, against = depths[one] > place, depths[other] > place
             hits = int((mask & against).sum())
-            table.loc[one, other] = float(overlap.dice(hits, int(mask.sum()) - hits, int(against.sum()) - hits))
-    return table, refusals
+            dice = overlap.dice(hits, int(mask.sum()) - hits, int(against.sum()) - hits)
+            tables[region].loc[one, other] = float(dice)
+    return tables, refusals
 
 
 def browse(run: RunFolder, cohort: Cohort, case_id: str, threshold: float = 0.5) -> Browser:

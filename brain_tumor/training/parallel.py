@@ -134,8 +134,8 @@ def wait() -> None:
         multihost_utils.sync_global_devices("brain-tumor")
 
 
-def check_batch(size: int) -> None:
-    """Refuse a batch that the devices cannot share evenly.
+def check_batch(size: int, accumulate: int = 1) -> None:
+    """Refuse a batch that the devices cannot share evenly, and gradients that several GPUs of TensorFlow cannot gather.
 
     Raises:
         ModelError: naming both numbers.
@@ -143,6 +143,10 @@ def check_batch(size: int) -> None:
     several = mirrored.current()
     devices = len(keras.distribution.list_devices()) if active() else 1
     devices = int(several.strategy.num_replicas_in_sync) if several else devices
+    if several and accumulate > 1:
+        raise ModelError(
+            f"accumulate {accumulate} on {devices} GPUs of TensorFlow: gradients are gathered on one device, or on JAX"
+        )
     if size % devices:
         raise ModelError(f"batch_size {size} on {devices} devices: a batch is shared evenly, expected a multiple of {devices}")
 

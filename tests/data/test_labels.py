@@ -8,7 +8,7 @@ from brain_tumor.data import labels
 from brain_tumor.errors import DataError
 
 # Of each convention, a voxel of oedema, core without enhancement, enhancing tumour.
-SAMPLES = {"2013": (2, 3, 4), "2017": (2, 1, 4), "2023": (2, 1, 3), "2024": (2, 1, 3), "decathlon": (1, 2, 3)}
+SAMPLES = {"2013": (2, 3, 4), "2017": (2, 1, 4), "2023": (2, 1, 3), "2024": (2, 1, 3), "ped": (4, 3, 1), "decathlon": (1, 2, 3)}
 
 
 @pytest.mark.parametrize("name", labels.CONVENTIONS)
@@ -51,8 +51,8 @@ def test_a_convention_is_told_from_numbers_where_they_can_tell(values, candidate
 @pytest.mark.parametrize(
     ("values", "candidates", "words"),
     [
-        ((1, 2), labels.CONVENTIONS, "1, 2 can be of 2013 or 2017 or 2023 or 2024 or decathlon"),
-        ((1, 2, 3, 4), labels.CONVENTIONS, "can be of 2013 or 2024, and mean different regions; say which with --labels"),
+        ((1, 2), labels.CONVENTIONS, "1, 2 can be of 2013 or 2017 or 2023 or 2024 or ped or decathlon"),
+        ((1, 2, 3, 4), labels.CONVENTIONS, "can be of 2013 or 2024 or ped, and mean different regions; say which with --labels"),
         ((5,), ("2017",), "the labels 5, expected those of 2017: 1, 2, 4"),
         ((3,), ("2017",), "the labels 3, expected those of 2017"),
     ],
@@ -76,7 +76,7 @@ def test_whole_numbers_are_taken_however_they_are_stored(kind):
         ([0, 256.0], "the value 256"),
         ([0, np.nan], "the value nan"),
         ([0, np.inf], "the value inf"),
-        ([1, 1], "every voxel is labelled tumour"),
+        ([1, 1], "100% of all voxels are labelled tumour"),
     ],
 )
 def test_what_is_no_segmentation_is_refused(voxels, words):

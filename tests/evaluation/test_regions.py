@@ -68,6 +68,13 @@ def test_lesion_wise_dice(predicted, truth, score):
     assert regions.lesion_dice(predicted, truth) == pytest.approx(score)
 
 
+def test_the_smallest_lesion_is_measured_in_cubic_mm():
+    missed, whole = block(), block(A, size=(2, 5, 5))  # 50 voxels
+    assert [regions.lesion_dice(missed, whole, voxel) for voxel in (1.0, 1.1)] == [1.0, 0.0]
+    cases = [regions.of_case("a", np.arange(len(whole)), missed, whole, ("WT",), (depth, 1.0, 1.0)) for depth in (1.0, 2.5)]
+    assert [tables["region_cases.csv"].lesion_dice.iloc[0] for tables in cases] == [1.0, 0.0]
+
+
 def test_scores_have_intervals_floors_and_the_exams_without(monkeypatch):
     monkeypatch.setattr(intervals, "RESAMPLES", 50)
     stacked = [

@@ -1,15 +1,19 @@
 """A network of volumes is trained, scored by region, cross-validated and asked like any other network."""
 
 import json
+import shutil
 from dataclasses import replace
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from broken_volumes import BROKEN
 
 import brain_tumor as bt
 from brain_tumor.data import phantom_brats
 from brain_tumor.data.cache import open_store
+from brain_tumor.data.readers import brats
 from brain_tumor.errors import DataError, ModelError
 from brain_tumor.evaluation import scoring
 from brain_tumor.experiments import crossval, prepare, run as experiment
@@ -96,6 +100,26 @@ def test_a_folder_of_files_is_predicted_as_the_case_is(place):
     assert exam.grid is not None and exam.spacing_mm == case.spacing_mm
 
 
+def test_exams_of_a_cohort_of_ones_own_are_predicted_as_they_were_learnt(place):
+    cohort = brats.read_cohort(place.cohort.root, name="mine")
+    described = experiment._predictor(replace(RECIPE, cohort="mine"), cohort)
+    predictor, case = Predictor(Predictor.load(place.run.path).model, **described), cohort.cases[0]
+    assert np.array_equal(predictor.exam(case.sources[0].parent).images, predictor.exam(case).images)
+    older = replace(predictor, from_feet=None)  # a folder of an earlier version does not say it
+    assert older.radiological and not replace(older, regions=("tumour",)).radiological
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_what_is_broken_is_refused_before_anything_is_written(place, command, tmp_path, fault):
+    folder = tmp_path / "exam"
+    shutil.copytree(place.cohort.cases[0].sources[0].parent, folder)
+    path = next(folder.glob("*t1c.nii.gz"))
+    BROKEN[fault](path)
+    words = ("--out", tmp_path / "sheet.png", "--mask", tmp_path / "seg.nii.gz", "--anyway")
+    answer = command("predict", place.run.path.name, folder, *words)
+    assert answer.refuses("t1c") and not (tmp_path / "sheet.png").exists() and not (tmp_path / "seg.nii.gz").exists()
+
+
 def test_the_command_line_trains_scores_and_writes_labels_in_the_exams_own_space(place, command, tmp_path):
     import nibabel
 
@@ -156,7 +180,9 @@ def test_an_interrupted_training_goes_on_bit_for_bit(place, tmp_path, monkeypatc
 
 
 def test_folds_gather_regions(place, monkeypatch):
-    recipe = replace(RECIPE, stages=(Stage("all", 1),))
+    """Of a network that learns in bfloat16, and from coarser levels too."""
+    arguments = (*RECIPE.model_arguments, ("deep_supervision", 1))
+    recipe = replace(RECIPE, stages=(Stage("all", 1),), precision="mixed_bfloat16", model_arguments=arguments)
     folder = crossval.cross_validate(recipe, place.cohort, folds=2, workers=1)
     table = pd.read_csv(folder / scoring.REGION_SCORES)
     assert set(table.region) == {"WT", "TC", "ET"} and (table.patients == 6).all()
@@ -246,6 +272,23 @@ def test_the_page_answers_a_zip_of_an_exam_with_labels_and_without_a_map(place, 
     assert [region["voxels"] for region in regions] == [int((depths > depth).sum()) for depth in range(3)]
     with pytest.raises(ModelError, match="maps are made of networks of slices"):
         explain.explain(served.predictor, answer.exam)
+
+
+def test_segmentations_of_one_exam_are_compared_region_by_region(tmp_path):
+    first = np.zeros((9, 8, 7), np.uint8)
+    first[2:6, 2:6, 2:6] = 2
+    first[3:5, 3:5, 3:5] = 4
+    second, affine = first.copy(), np.diag([-1.0, -1.0, 1.0, 1.0])
+    second[5], second[second == 4] = 0, 1
+    moved = affine + np.array([[0, 0, 0, 20.0], *[[0] * 4] * 3])
+    written = {"a": (first, affine), "b": (second, affine), "c": (first, moved), "d": (first[1:], affine)}
+    for name, (voxels, where) in written.items():
+        nib.Nifti1Image(voxels, where).to_filename(tmp_path / f"{name}.nii.gz")
+    tables, refusals = volumes_study.agreement(tmp_path, "2017")
+    assert [table.loc["a", "b"] for table in tables.values()] == pytest.approx([2 * 48 / (64 + 48), 1.0, 0.0])
+    assert tables["ET"].loc["b", "b"] == 1 and list(tables["WT"]) == ["a", "b"]
+    assert [line.partition(":")[0] for line in refusals] == ["c.nii.gz", "d.nii.gz"]
+    assert all("on another grid than a: " in line for line in refusals)
 
 
 def test_patches_and_the_whole_exam_at_once_are_compared_voxel_by_voxel(place, monkeypatch):

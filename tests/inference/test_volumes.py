@@ -1,7 +1,11 @@
 """Volumes as exams: sequences by name, slices turned as the network learnt them, masks back in the exam's own space."""
 
 import gzip
+import io
 import itertools
+import math
+from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -10,7 +14,8 @@ import SimpleITK
 from scipy.spatial.transform import Rotation
 
 from brain_tumor.data import nifti, sequences
-from brain_tumor.data.memory import MemoryFile, beginning
+from brain_tumor.data.memory import MemoryFile, unpacked
+from brain_tumor.data.readers import volume
 from brain_tumor.errors import DataError
 from brain_tumor.inference import intake
 
@@ -73,7 +78,7 @@ def test_a_network_of_other_data_gets_slices_as_they_are_read(tmp_path):
 
 
 def test_a_volume_that_does_not_say_where_it_lies_is_not_turned(tmp_path):
-    nifti.write_mask(tmp_path / "a.nii.gz", np.ones((4, 32, 32)))
+    nifti.write_mask(tmp_path / "a.nii.gz", np.arange(32) % 2 * np.ones((4, 32, 32)))
     exam = intake.exam(tmp_path / "a.nii.gz")
     assert not exam.grid.turned and exam.spacing_mm is None
 
@@ -129,5 +134,77 @@ def test_a_volume_in_memory_is_read_as_one_on_a_disk(tmp_path, kind, image_class
 
 
 def test_no_more_is_unpacked_than_is_asked_for():
-    packed = gzip.compress(bytes(50_000_000))
-    assert beginning(packed, 10) == bytes(10) and beginning(b"abcdef", 3) == b"abc"
+    raw = io.BytesIO(gzip.compress(bytes(50_000_000)))
+    packed = SimpleNamespace(open=lambda _: raw)
+    with unpacked(packed) as stream:
+        assert stream.read(10) == bytes(10) and raw.tell() < len(raw.getvalue()) / 2
+    with unpacked(MemoryFile("a.nii.gz", b"abcdef")) as stream:
+        assert stream.read(3) == b"abc"
+
+
+OF_BRATS = ("t1", "t1ce", "t2", "flair")
+
+
+def test_the_channels_of_the_decathlon_are_put_in_order_and_others_are_named(tmp_path):
+    voxels = np.stack([np.roll(RAS, number) for number in range(4)], axis=-1)  # flair, t1, t1ce, t2
+    for place in (tmp_path / "imagesTs", tmp_path):
+        place.mkdir(exist_ok=True)
+        nib.Nifti1Image(voxels, np.diag([-1.0, -1.0, 3.0, 1.0])).to_filename(place / "BRATS_485.nii.gz")
+    ours = intake.exam(tmp_path / "imagesTs" / "BRATS_485.nii.gz", sequences=OF_BRATS)
+    stored = intake.exam(tmp_path / "BRATS_485.nii.gz", sequences=OF_BRATS)
+    assert np.array_equal(ours.images, stored.images[..., [1, 2, 3, 0]])
+    assert ours.notes[0].endswith("its channels are taken for FLAIR, T1, T1ce, T2, in this order")
+    assert stored.notes[0].endswith("its channels are taken for T1, T1ce, T2, FLAIR, in this order")
+
+
+def test_metaimages_are_an_exam_too(tmp_path):
+    for number, name in enumerate(("MR_T1", "MR_T1c", "MR_T2", "MR_Flair", "OT")):
+        stem = f"VSD.Brain.XX.O.{name}.5451{number}"
+        (tmp_path / "mha" / stem).mkdir(parents=True)
+        voxels = np.roll(RAS, number)
+        image = SimpleITK.GetImageFromArray(voxels.transpose(2, 1, 0))
+        SimpleITK.WriteImage(image, str(tmp_path / "mha" / stem / f"{stem}.mha"))
+        if name != "OT":
+            (tmp_path / "nii").mkdir(exist_ok=True)
+            nib.Nifti1Image(voxels, np.diag([-1.0, -1.0, 1.0, 1.0])).to_filename(tmp_path / "nii" / f"{name.lower()}.nii.gz")
+    ours, same = (intake.exam(tmp_path / kind, sequences=OF_BRATS) for kind in ("mha", "nii"))
+    assert np.array_equal(ours.images, same.images) and ours.grid.affine is not None
+    alone = intake.exam(next(tmp_path.rglob("*Flair*.mha")), sequences=OF_BRATS)
+    assert np.array_equal(alone.images[..., 0], ours.images[..., 3])
+
+
+def test_volumes_of_several_grids_are_brought_onto_one_when_asked(tmp_path):
+    zooms = np.diag([1.0, 1.0, 3.0, 1.0])
+    for name in ("t1", "flair"):
+        nib.Nifti1Image(RAS, zooms).to_filename(tmp_path / f"x_{name}.nii.gz")
+    wide = zooms.copy()
+    wide[:2, :2] *= 2
+    nib.Nifti1Image(np.ascontiguousarray(RAS[::2, ::2]), wide).to_filename(tmp_path / "x_t1ce.nii.gz")
+    with pytest.raises(DataError, match="x_t1ce.nii.gz: 20 x 18 x 6 .* on another grid .*; --resample-to flair brings all"):
+        intake.exam(tmp_path)
+    exam = intake.exam(tmp_path, resample_to="flair")
+    assert exam.images.shape == (6, 36, 40, 3) and exam.spacing_mm == (3.0, 1.0, 1.0)
+    assert np.array_equal(exam.images[..., 0], exam.images[..., 1])
+    small = intake.exam(tmp_path, resample_to="t1c")
+    assert small.images.shape == (6, 18, 20, 3) and small.grid.shape == (6, 18, 20)
+    with pytest.raises(DataError, match="no t2, to whose grid the others are to be brought"):
+        intake.exam(tmp_path, resample_to="t2")
+
+
+OF_NIBABEL = Path(nib.__file__).parent / "tests" / "data"  # volumes that others wrote
+
+
+@pytest.mark.parametrize("name", ["anatomical.nii", "functional.nii", "reoriented_anat_moved.nii", "standard.nii.gz"])
+def test_volumes_of_nibabel_are_read_as_it_reads_them(name):
+    path = OF_NIBABEL / name
+    if not path.is_file():
+        pytest.skip("this nibabel comes without its volumes")
+    image = nib.as_closest_canonical(nib.load(path))
+    if math.prod(image.shape[3:]) > 4:
+        with pytest.raises(DataError, match="and perhaps a fourth of at most 4 channels"):
+            volume.read_volume(path)
+        return
+    own = volume.read_volume(path)
+    expected = np.asarray(image.dataobj).reshape(*image.shape[:3], -1).transpose(2, 1, 0, 3)
+    assert np.array_equal(own.planes, expected) and own.spacing_mm == tuple(map(float, image.header.get_zooms()[2::-1]))
+    assert volume.read_extent(path) == (len(own.planes), own.spacing_mm)

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from brain_tumor.errors import RunError
+from brain_tumor.errors import ModelError, RunError
 from brain_tumor.training import parallel
 from brain_tumor.training.parallel import World, world_of
 
@@ -162,6 +163,17 @@ def test_schedulers_say_which_processes_train_together(variables, world):
 def test_variables_that_say_nothing_are_refused(variables):
     with pytest.raises(RunError):
         world_of(variables)
+
+
+def test_batches_that_devices_cannot_share_are_refused(monkeypatch):
+    shared = SimpleNamespace(strategy=SimpleNamespace(num_replicas_in_sync=2))
+    parallel.check_batch(3)
+    monkeypatch.setattr(parallel.mirrored, "current", lambda: shared)
+    parallel.check_batch(4)
+    with pytest.raises(ModelError, match="batch_size 3 on 2 devices: a batch is shared evenly, expected a multiple of 2"):
+        parallel.check_batch(3)
+    with pytest.raises(ModelError, match="accumulate 2 on 2 GPUs of TensorFlow: gradients are gathered on one device, or on JAX"):
+        parallel.check_batch(4, accumulate=2)
 
 
 def test_the_command_line_asks_for_the_rank_and_for_jax(command, monkeypatch):

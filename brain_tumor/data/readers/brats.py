@@ -13,7 +13,7 @@ from brain_tumor import files
 from brain_tumor.data import labels, nifti, resampling, sequences
 from brain_tumor.data.cohort import FLAIR, Case, Cohort, Volume
 from brain_tumor.data.readers.brats_files import SEQUENCES, Exam, find
-from brain_tumor.data.readers.volume import images_of, read_extent, read_volume
+from brain_tumor.data.readers.volume import read_extent, read_scan, read_volume
 from brain_tumor.errors import DataError
 
 
@@ -102,6 +102,7 @@ def cohort_of(
         notes=tuple(notes),
         regions=labels.REGIONS,
         choices=files.sha256_json(asdict(choices)),
+        radiological=True,
     )
 
 
@@ -156,11 +157,11 @@ def _volumes(exam: Exam) -> dict[str, nifti.Volume]:
     """The volume of each sequence that there is, one channel each."""
     if exam.channels:
         path = next(iter(exam.images.values()))
-        volume = read_volume(path)
+        volume = read_scan(path)
         if volume.planes.shape[-1] != len(exam.channels):
             raise DataError(f"{path}: {volume.planes.shape[-1]} channels, expected {', '.join(exam.channels)}")
         return {name: replace(volume, planes=volume.planes[..., [place]]) for place, name in enumerate(exam.channels)}
-    volumes = {name: read_volume(path) for name, path in exam.images.items()}
+    volumes = {name: read_scan(path) for name, path in exam.images.items()}
     for name, volume in volumes.items():
         if volume.planes.shape[-1] != 1:
             raise DataError(f"{exam.images[name]}: {volume.planes.shape[-1]} channels, expected one")
@@ -169,15 +170,12 @@ def _volumes(exam: Exam) -> dict[str, nifti.Volume]:
 
 def _on_grid(volume: nifti.Volume, onto: nifti.Volume, path: Path, choices: Choices, exam: Exam) -> np.ndarray:
     """``(Z, H, W, 1)`` uint8 planes on the grid of ``onto``."""
-    if volume.lies_like(onto):
-        return images_of(volume)
-    if not choices.resample_to:
+    if not (choices.resample_to or volume.lies_like(onto)):
         raise DataError(
             f"{exam.name}: {path.name} has {volume.extent}, and {exam.images[FLAIR].name} {onto.extent}, on another grid; "
             "--resample-to flair brings all sequences onto one"
         )
-    planes = resampling.onto(replace(volume, planes=images_of(volume)), onto, path)
-    return np.rint(planes).astype(np.uint8)
+    return resampling.images_onto(volume, onto, path)
 
 
 def _truth(exam: Exam, onto: nifti.Volume, choices: Choices) -> tuple[np.ndarray | None, labels.Convention | None]:

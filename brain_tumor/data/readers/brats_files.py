@@ -22,10 +22,18 @@ ENDINGS = (*nifti.ENDINGS, metaimage.ENDING)
 IMAGES, TRUTHS = "imagesTr", "labelsTr"  # of the Decathlon
 OF_DECATHLON = (FLAIR, "t1", "t1ce", "t2")  # its channels, by its dataset.json
 CHANNEL = re.compile(r"(.+)_(\d{4})")
-TIME_POINT = re.compile(r"(BraTS-[A-Za-z]+-\d+)-\d{3}|(brats_\d{4}_pat\d+)_\d+")
+TIME_POINT = re.compile(r"(BraTS(?:-[A-Za-z]+)+-\d+)-\d+|(brats_(?:\d{4}|tcia)_pat\d+)_\d+")
+OF_CHILDREN = re.compile(r"BraTS-PEDs?-.+")
 NEW_NAMES = {"t1n", "t1c", "t2w", "t2f"}  # of BraTS 2023 and later
-BY_NAMES = {"new": ("2023", "2024"), "old": ("2017", "2013"), "mha": ("2013",), "decathlon": ("decathlon",)}
+BY_NAMES = {
+    "new": ("2023", "2024"),
+    "children": ("2023", "ped"),
+    "old": ("2017", "2013"),
+    "mha": ("2013",),
+    "decathlon": ("decathlon",),
+}
 TRUTH = "truth"
+Kinds = dict[str, list[Path]]  # a sequence, or TRUTH -> its files
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,7 @@ def from_json(values: dict) -> Exam:
 
 def _of_names(folder: Path) -> list[Exam]:
     """Exams whose files say in their names what they hold."""
-    groups: dict[tuple[Path, str], dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    groups: dict[tuple[Path, str], Kinds] = defaultdict(lambda: defaultdict(list))
     everything = [path for paths in tree.walk(folder).folders.values() for path in paths]
     for path in sorted(path for path in everything if path.name.lower().endswith(ENDINGS)):
         kind = TRUTH if sequences.is_labels(path) else sequences.kind_of_file(path)
@@ -119,17 +127,28 @@ def _of_names(folder: Path) -> list[Exam]:
             place = place.parent
         groups[place, "" if place != path.parent else _common(path)][kind].append(path)
     exams = []
-    for (place, common), kinds in groups.items():
-        if set(kinds) == {TRUTH}:
-            continue
+    for (place, common), kinds in _with_odd_truths(groups).items():
         name = common or place.name
         for kind, paths in kinds.items():
             if len(paths) > 1:
                 raise DataError(f"{name}: two files of {kind}: {paths[0].name} and {paths[1].name}")
         images = {kind: kinds[kind][0] for kind in SEQUENCES if kind in kinds}
         truth = kinds[TRUTH][0] if TRUTH in kinds else None
-        exams.append(Exam(name, images, truth, _conventions(list(images.values()))))
+        exams.append(Exam(name, images, truth, _conventions(name, list(images.values()))))
     return exams
+
+
+def _with_odd_truths(groups: Mapping[tuple[Path, str], Kinds]) -> dict[tuple[Path, str], Kinds]:
+    """Groups of files, a segmentation of another name put to the images of its folder where there are those of one exam alone.
+
+    One exam of BraTS 2020 has such a segmentation, ``BraTS20_Training_355/W39_1998.09.19_Segm.nii``.
+    """
+    whole = {key: kinds for key, kinds in groups.items() if set(kinds) != {TRUTH}}
+    for (place, _), kinds in ((key, kinds) for key, kinds in groups.items() if key not in whole):
+        beside = [images for (other, _), images in whole.items() if other == place]
+        if len(beside) == 1 and TRUTH not in beside[0]:
+            beside[0][TRUTH] = kinds[TRUTH]
+    return whole
 
 
 def _common(path: Path) -> str:
@@ -143,11 +162,13 @@ def _common(path: Path) -> str:
     return "".join(parts[: telling[-1] - 1]) if telling and telling[-1] else ""
 
 
-def _conventions(paths: Sequence[Path]) -> tuple[str, ...]:
+def _conventions(name: str, paths: Sequence[Path]) -> tuple[str, ...]:
     """The conventions of labels that the names of an exam's images leave open, the likeliest first."""
     if any(path.name.lower().endswith(metaimage.ENDING) for path in paths):
         return BY_NAMES["mha"]
     spelt = {word for path in paths for word in sequences.words(path)}
+    if OF_CHILDREN.fullmatch(name):
+        return BY_NAMES["children"]
     if spelt & NEW_NAMES:
         return BY_NAMES["new"]
     return BY_NAMES["old"] if "t1ce" in spelt else tuple(labels.CONVENTIONS)

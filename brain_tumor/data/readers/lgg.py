@@ -65,7 +65,7 @@ def read_cohort(root: Path, name: str = "lgg", phantom: bool = False) -> Cohort:
     clinical = _read_clinical(min((folder.parent for folder in folders.values()), key=lambda path: len(path.parts)))
     cases = tuple(_index_case(case_id, folder, source.folders[folder], clinical) for case_id, folder in folders.items())
     notes = (*source.notes, *_strangers(source))
-    return Cohort(name, root, SEQUENCES, cases, phantom, copies, NEVER_TESTED_SITES, notes)
+    return Cohort(name, root, SEQUENCES, cases, phantom, copies, NEVER_TESTED_SITES, notes, radiological=True)
 
 
 def read_case(case: Case) -> Volume:

@@ -12,10 +12,16 @@ import numpy as np
 
 from brain_tumor.data import nifti
 from brain_tumor.data.cohort import Spacing
+from brain_tumor.data.memory import File
 from brain_tumor.errors import DataError
 
 ENDING = ".mha"
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # ITK's axes run to the left and the back, NIfTI's to the right and the front
+
+
+def is_one(file: File) -> bool:
+    """Whether a file on a disk is called a MetaImage."""
+    return isinstance(file, Path) and file.name.lower().endswith(ENDING)
 
 
 def read(path: Path, check_size: Callable[[Sequence[int]], None]) -> nifti.Volume:

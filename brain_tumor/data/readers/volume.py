@@ -71,6 +71,21 @@ def read_extent(path: Path) -> tuple[int, Spacing | None]:
         raise DataError(f"{path}: no volume, or a damaged one ({(str(error) or type(error).__name__).splitlines()[0]})") from None
 
 
+def read_scan(path: File, most: int = MAX_VOXELS) -> nifti.Volume:
+    """A volume of images: as of :func:`read_volume`, and there is something to see on every channel.
+
+    Raises:
+        DataError: all voxels of a channel are alike, or none is a number.
+    """
+    volume = read_volume(path, most)
+    for channel in np.moveaxis(volume.planes, -1, 0):
+        finite = channel[np.isfinite(channel)]
+        if not finite.size or finite.min() == finite.max():
+            what = f"every voxel is {finite.flat[0]:g}" if finite.size else "no voxel is a number"
+            raise DataError(f"{path}: {what}, so there is nothing to see; leave the file out")
+    return volume
+
+
 def images_of(volume: nifti.Volume) -> np.ndarray:
     """``(Z, H, W, C)`` uint8: the planes of a volume that was read with channels."""
     return volume.planes if volume.is_byte else to_bytes(volume.planes)

@@ -1,6 +1,5 @@
 """BraTS exams of every year and the Decathlon's are found by their names, read onto one grid, and refused in one line each."""
 
-import gzip
 import shutil
 from dataclasses import replace
 
@@ -8,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK
+from broken_volumes import AFFINE, BROKEN, IMAGE, SHAPE, save
 
 from brain_tumor.data import brats as survey_of_brats, labels, phantom_brats
 from brain_tumor.data.cache import open_store
@@ -15,12 +15,9 @@ from brain_tumor.data.profile import profile
 from brain_tumor.data.readers import brats, brats_files
 from brain_tumor.data.readers.brats import Choices, read_exam
 from brain_tumor.data.readers.brats_files import find
+from brain_tumor.data.readers.volume import images_of
 from brain_tumor.errors import DataError
 
-SHAPE = (20, 18, 5)  # x, y, z
-AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])
-RNG = np.random.default_rng(0)
-IMAGE = RNG.integers(1, 900, SHAPE).astype(np.int16)
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 NEW = dict(zip(SEQUENCES, ("t1n", "t1c", "t2w", "t2f"), strict=True))
 
@@ -35,11 +32,6 @@ def truth(values=(1, 2, 4), kind=np.uint8):
     for place, value in enumerate(values):
         seg[4 + place, 5:9, 1:3] = value
     return seg
-
-
-def save(path, voxels, affine=AFFINE):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nib.Nifti1Image(voxels, affine).to_filename(path)
 
 
 def write(folder, stem="", names=NEW, seg=None, missing=(), affine=AFFINE):
@@ -167,43 +159,50 @@ def test_other_grids_are_refused_or_resampled(tmp_path):
     scans = read_exam(exam, Choices(resample_to="t2f"))
     assert scans.images.shape == (5, 18, 20, 4)
     there, own = scans.images[:, ::2, ::2, 0].astype(int), brats.read_volume(tmp_path / "x" / "t1n.nii.gz")
-    expected = brats.images_of(own)[:, ::-1, ::-1, 0]
+    expected = images_of(own)[:, ::-1, ::-1, 0]
     assert np.abs(there[:, :, 1:] - expected[:, :, 1:]).mean() < 40  # voxels of one place, between which it is linear
     small = read_exam(exam, Choices(resample_to="t1n"))
     assert small.images.shape == (5, 9, 10, 4) and set(np.unique(small.depths)) <= {0, 1, 2, 3}
 
 
-BROKEN = {
-    "truncated": lambda path: path.write_bytes(path.read_bytes()[:300]),
-    "no gzip": lambda path: path.write_bytes(b"GZIP?" * 99),
-    "empty": lambda path: path.write_bytes(b""),
-    "text": lambda path: path.write_text("not a volume"),
-    "GIFTI": lambda path: path.write_text('<?xml version="1.0"?><!DOCTYPE GIFTI><GIFTI Version="1.0"></GIFTI>'),
-    "DICOM": lambda path: path.write_bytes(bytes(128) + b"DICM" + bytes(400)),
-    "gzip of zeros": lambda path: path.write_bytes(gzip.compress(bytes(400))),
-    "gzip of text": lambda path: path.write_bytes(gzip.compress(b"text" * 200)),
-    "a third of zeros": lambda path: path.write_bytes(path.read_bytes()[:900] + bytes(900)),
-    "4-D": lambda path: save(path, np.stack([IMAGE] * 2, axis=-1)),
-    "complex": lambda path: save(path, IMAGE.astype(np.complex64)),
-    "two axes": lambda path: save(path, IMAGE[..., 0]),
-    "a slice short": lambda path: save(path, IMAGE[..., 1:]),
-    "shifted": lambda path: save(path, IMAGE, AFFINE + np.array([[0, 0, 0, 3], *[[0] * 4] * 3])),
-    "another spacing": lambda path: save(path, IMAGE, np.diag([-1, -1, 3, 1])),
-    "NaN affine": lambda path: _affine(path, np.nan),
-    "infinite affine": lambda path: _affine(path, np.inf),
-    "singular affine": lambda path: _affine(path, 0.0),
-    "negative size": lambda path: _header(path, 42, -20),
-    "huge size": lambda path: _header(path, 42, 30000),
-    "eight axes": lambda path: _header(path, 40, 9),
-    "no axes": lambda path: _header(path, 40, 0),
-    "unknown type": lambda path: _header(path, 70, 3333),
-    "colours": lambda path: _header(path, 70, 128),
-    "far offset": lambda path: _float(path, 108, 1e12),
-    "NaN offset": lambda path: _float(path, 108, np.nan),
-    "negative offset": lambda path: _float(path, 108, -5.0),
-    "no magic": lambda path: _bytes(path, 344, b"xxx\0"),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
-}
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("BraTS-GLI-00005-000", "BraTS-GLI-00005-001"),
+        ("BraTS-MEN-RT-0003-1", "BraTS-MEN-RT-0003-2"),
+        ("brats_2013_pat0001_1", "brats_2013_pat0001_2"),
+        ("brats_tcia_pat105_0001", "brats_tcia_pat105_0102"),
+    ],
+)
+def test_two_times_of_a_person_are_told_by_the_names_of_every_year(tmp_path, first, second):
+    for name in (first, second):
+        write(tmp_path / name, f"{name}-")
+    assert len({exam.patient for exam in find(tmp_path)}) == 1
+    assert brats_files.Exam("BraTS2021_00105", {}, None).patient == "BraTS2021_00105"
+
+
+@pytest.mark.parametrize(("values", "depths"), [((1, 2, 3, 4), [3, 2, 2, 1]), ((4,), [1])])
+def test_children_have_numbers_of_their_own(tmp_path, values, depths):
+    write(tmp_path / "BraTS-PED-00001-000", "BraTS-PED-00001-000-", seg=truth(values))
+    scans = read_exam(find(tmp_path)[0], Choices())
+    assert scans.convention.name == "ped" and scans.depths[1, 5, 4 : 4 + len(depths)].tolist() == depths
+
+
+def test_of_children_of_2023_or_later_a_person_is_asked(tmp_path):
+    write(tmp_path / "BraTS-PED-00001-000", "BraTS-PED-00001-000-")
+    with pytest.raises(DataError, match="can be of 2023 or ped, and mean different regions; say which with --labels"):
+        read_exam(find(tmp_path)[0], Choices())
+    assert read_exam(find(tmp_path)[0], Choices(labels="2023")).convention.name == "2023"
+
+
+def test_the_one_segmentation_of_2020_that_is_called_otherwise(tmp_path):
+    folder = write(tmp_path / "BraTS20_Training_355", "BraTS20_Training_355_", OLD, truth((1, 2, 4)))
+    (folder / "BraTS20_Training_355_seg.nii.gz").rename(folder / "W39_1998.09.19_Segm.nii.gz")
+    (exam,) = find(tmp_path)
+    assert exam.name == folder.name and exam.truth.name == "W39_1998.09.19_Segm.nii.gz"
+    assert read_exam(exam, Choices()).convention.name == "2017"
+
+
 STRANGE = {
     "fractions": (truth((0.5, 1, 2), np.float32), "the value 0.5"),
     "negative": (truth((-1, 1, 2), np.int16), "the value -1"),
@@ -211,28 +210,11 @@ STRANGE = {
     "unknown": (truth((1, 2, 7)), "the labels 1, 2, 7, expected those of"),
     "NaN": (truth((np.nan, 1), np.float32), "the value nan"),
     "infinite": (truth((np.inf, 1), np.float32), "the value inf"),
-    "everywhere": (np.ones(SHAPE, np.uint8), "every voxel is labelled tumour"),
+    "all but everywhere": (np.pad(np.ones((19, 18, 5), np.uint8), ((1, 0), (0, 0), (0, 0))), "95% of all voxels are labelled"),
+    "everywhere": (np.ones(SHAPE, np.uint8), "100% of all voxels are labelled tumour"),
     "a slice short": (truth()[..., 1:], "on another grid than the images"),
     "of channels": (np.stack([truth()] * 3, axis=-1), "3 channels, expected a segmentation"),
 }
-
-
-def _bytes(path, place, content):
-    voxels = gzip.decompress(path.read_bytes())
-    path.write_bytes(gzip.compress(voxels[:place] + content + voxels[place + len(content) :]))
-
-
-def _header(path, place, value):
-    _bytes(path, place, np.array([value], "<i2").tobytes())
-
-
-def _float(path, place, value):
-    _bytes(path, place, np.array([value], "<f4").tobytes())
-
-
-def _affine(path, value):
-    for row in (280, 296, 312):
-        _bytes(path, row, np.array([value] * 3, "<f4").tobytes())
 
 
 @pytest.mark.parametrize("fault", BROKEN)
