@@ -30,6 +30,16 @@ def test_a_smoke_run_measures_every_section_and_draws_a_plot(tmp_path):
     assert path.with_suffix(".svg").read_text().startswith("<?xml")
 
 
+def test_a_volume_is_predicted_in_a_process_of_its_own(tmp_path):
+    path = tmp_path / "volume.json"
+    command = [sys.executable, CHECKOUT / "benchmarks" / "volume.py", "--size", "96", "--planes", "70", "--json", path]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    facts = json.loads(path.read_text())
+    assert facts["patches"] == 2 and facts["answered"] == [70, 96, 96] and 0 < facts["peak_gb"] < 4
+    assert facts["progress_calls"] == 2
+
+
 def test_an_unknown_section_is_refused():
     command = [sys.executable, CHECKOUT / "benchmarks" / "bench.py", "--only", "luck"]
     answer = subprocess.run(command, capture_output=True, text=True)

@@ -20,7 +20,8 @@ def resolve(precision: str = "auto", of_volumes: bool = False) -> str:
     are timed once for each machine and each version of Keras and its backend; later calls read what the home remembers
     (:mod:`brain_tumor.models.memory`), so that a busy machine cannot change a run. What ``brain-tumor bench --remember`` found
     of whole training steps goes first. JAX on a processor is always ``float32``, and so are networks of volumes on any processor:
-    there TensorFlow's gradient of a Conv3D kernel in bfloat16 is now and then no number (seen with TensorFlow 2.21, oneDNN).
+    there TensorFlow's gradient of a Conv3D kernel in bfloat16 was seen to be no number. The cause is known
+    (:data:`brain_tumor.models.inflate.WRONG_IN_BFLOAT16`), but no long training has shown that it is the only one.
 
     Args:
         of_volumes: the network is one of volumes.
