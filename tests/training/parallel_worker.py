@@ -10,10 +10,12 @@ import numpy as np
 
 
 def main() -> None:
-    """Arguments: the size of a batch and the epochs; variables say which process this is."""
+    """Arguments: the size of a batch, the epochs and the task; variables say which process this is."""
+    from brain_tumor.data import phantom_brats
     from brain_tumor.data.phantom import open_phantom
     from brain_tumor.experiments import run as experiment
-    from brain_tumor.experiments.recipe import SegmentationRecipe
+    from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
+    from brain_tumor.experiments.volumes_recipe import VolumesRecipe
     from brain_tumor.training import batches, parallel
     from brain_tumor.training.plan import Stage
 
@@ -26,13 +28,20 @@ def main() -> None:
         return take(arrays, chosen)
 
     batches.SliceArrays.take = listen
-    recipe = SegmentationRecipe(
-        cohort="phantom", split="ratio-33", validation=0.3, model="resunet", size=32, batch_size=int(sys.argv[1]),
+    task = sys.argv[3]
+    kind, changes = {
+        "segmentation": (SegmentationRecipe, {"model": "resunet", "model_arguments": (("filters", (4, 8)),)}),
+        "classification": (ClassificationRecipe, {"model": "plain"}),  # a ResNet makes much of rounding, on four slices
+        "volumes": (VolumesRecipe, {"patch": 16, "planes": 4, "patches": 2, "model_arguments": (("filters", (4, 8)),)}),
+    }[task]
+    cohort = phantom_brats.open_phantom(6, (8, 32)) if task == "volumes" else open_phantom(6, (8, 12), 64)
+    recipe = kind(
+        cohort=cohort.name, split="ratio-33", validation=0.3, size=32, batch_size=int(sys.argv[1]),
         stages=(Stage("all", int(sys.argv[2]), 0.05, optimiser="sgd", schedule="constant"),), precision="float32",
-        flip_tta=False, model_arguments=(("filters", (4, 8)),), batchnorm_momentum=0.9,
+        flip_tta=False, batchnorm_momentum=0.9, **changes,
     )  # fmt: skip
     with parallel.guard():
-        run = experiment.train(recipe, open_phantom(6, (8, 12), 64))
+        run = experiment.train(recipe, cohort)
     if world.rank == 0:
         with parallel.alone():
             from brain_tumor.models import saved

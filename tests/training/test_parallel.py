@@ -29,7 +29,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def start(home, batch, epochs, devices=1, rank=0, processes=1, port=0):
+def start(home, batch, epochs, devices=1, rank=0, processes=1, port=0, task="segmentation"):
     environment = {name: value for name, value in os.environ.items() if not name.startswith((KERAS, "XLA_FLAGS", "SLURM", "SM_"))}
     environment |= {
         "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "NPROC": "1", "PYTHONPATH": str(ROOT), "BRAIN_TUMOR_HOME": str(home),
@@ -39,7 +39,7 @@ def start(home, batch, epochs, devices=1, rank=0, processes=1, port=0):
     if processes > 1:
         values = {"JOB_ADDRESSES": f"127.0.0.1:{port}", "NUM_PROCESSES": str(processes), "PROCESS_ID": str(rank)}
         environment |= {f"{KERAS}{name}": value for name, value in values.items()}
-    words = [sys.executable, str(WORKER), str(batch), str(epochs)]
+    words = [sys.executable, str(WORKER), str(batch), str(epochs), task]
     return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -65,7 +65,8 @@ def trained(tmp_path_factory):
 def assert_alike(facts, alone, weights):
     for each in facts:
         assert each["devices"] == 2
-        for measure in ("loss", "dice", "validation_loss", "validation_dice"):
+        assert {"loss", "validation_loss"} <= alone["history"].keys()
+        for measure in alone["history"].keys() - {"epoch", "stage"}:
             np.testing.assert_allclose(each["history"][measure], alone["history"][measure], atol=1e-5)
     np.testing.assert_allclose(*weights, atol=1e-5)
 
@@ -80,6 +81,16 @@ def test_two_devices_of_a_process_learn_what_one_learns(trained, tmp_path):
     facts, weights = trained
     shared = facts_of(start(tmp_path, 4, 2, devices=2))
     assert_alike([shared], facts["alone"][0], (np.load(tmp_path / "weights.npy"), weights["alone"]))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("task", ["classification", "volumes"])
+def test_so_they_do_at_every_task(tmp_path, task):
+    homes = [tmp_path / str(devices) for devices in (1, 2)]
+    for home in homes:
+        home.mkdir()
+    alone, shared = (facts_of(start(home, 4, 2, devices, task=task)) for devices, home in enumerate(homes, 1))
+    assert_alike([shared], alone, [np.load(home / "weights.npy") for home in homes])
 
 
 def test_each_row_of_a_batch_is_made_by_one_process(trained):
