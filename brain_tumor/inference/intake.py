@@ -132,6 +132,8 @@ def _of_files(source: File, contents: Sequence[File], sequences: Sequence[str], 
     if scans:
         return _volumes(source, scans, sequences, radiological, resample_to)
     if not any(file.suffix.lower() in PICTURES for file in contents):
+        if isinstance(source, Path) and any(_is_volume(path) for paths in tree.walk(source).folders.values() for path in paths):
+            raise DataError(f"{source}: its volumes lie in folders below, expected the folder of one exam")
         raise DataError(f"{source}: no slices ({EXPECTED}); DICOM is not read, dcm2niix makes NIfTI of it")
     images, numbers = lgg.read_images(source, contents)
     _check_size(images[0], str(source))

@@ -157,6 +157,13 @@ def test_the_channels_of_the_decathlon_are_put_in_order_and_others_are_named(tmp
     assert stored.notes[0].endswith("its channels are taken for T1, T1ce, T2, FLAIR, in this order")
 
 
+def test_a_folder_of_exams_is_no_exam(tmp_path):
+    (tmp_path / "BraTS-GLI-00001-000").mkdir()
+    stored_as("RAS").to_filename(tmp_path / "BraTS-GLI-00001-000" / "BraTS-GLI-00001-000-t2f.nii.gz")
+    with pytest.raises(DataError, match="its volumes lie in folders below, expected the folder of one exam"):
+        intake.exam(tmp_path)
+
+
 def test_metaimages_are_an_exam_too(tmp_path):
     for number, name in enumerate(("MR_T1", "MR_T1c", "MR_T2", "MR_Flair", "OT")):
         stem = f"VSD.Brain.XX.O.{name}.5451{number}"

@@ -117,7 +117,10 @@ def from_json(values: dict) -> Exam:
 def _of_names(folder: Path) -> list[Exam]:
     """Exams whose files say in their names what they hold."""
     groups: dict[tuple[Path, str], Kinds] = defaultdict(lambda: defaultdict(list))
-    everything = [path for paths in tree.walk(folder).folders.values() for path in paths]
+    walked = tree.walk(folder)
+    if broken := [path for path in walked.broken if path.name.lower().endswith(ENDINGS)]:
+        raise DataError(f"{broken[0]}: a link to nowhere")
+    everything = [path for paths in walked.folders.values() for path in paths]
     for path in sorted(path for path in everything if path.name.lower().endswith(ENDINGS)):
         kind = TRUTH if sequences.is_labels(path) else sequences.kind_of_file(path)
         if kind is None:

@@ -252,6 +252,13 @@ def test_folders_that_hold_no_cohort(tmp_path, make, words):
         find(tmp_path)
 
 
+def test_a_link_to_nowhere_is_no_missing_sequence(tmp_path):
+    folder = write(tmp_path / "x", missing=("t1ce",))
+    (folder / "t1c.nii.gz").symlink_to(tmp_path / "gone.nii.gz")
+    with pytest.raises(DataError, match="t1c.nii.gz: a link to nowhere"):
+        find(tmp_path)
+
+
 def test_no_such_folder(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         find(tmp_path / "nowhere")
