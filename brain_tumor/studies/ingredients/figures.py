@@ -20,7 +20,7 @@ def plot_gains(answers: pd.DataFrame) -> Drawing:
     axes = tidy(drawing.subplots(), "difference in Dice from the recipe without it", grid="x")
     places = np.arange(len(rows))
     axes.axvline(0, color=GREY, linewidth=1)
-    axes.hlines(places, rows.low, rows.high, color=PALE, linewidth=6, label="95 % interval over patients")
+    axes.hlines(places, rows.low, rows.high, color=PALE, linewidth=6, label="95 % interval, patients and seeds")
     for seed, colour in zip([name for name in rows if name.startswith("seed ")], SERIES[1:], strict=False):
         axes.plot(rows[seed], places, "|", color=colour, markersize=11, markeredgewidth=2, label=seed)
     axes.plot(rows.difference, places, "o", color=BLUE, label="mean of the seeds")
