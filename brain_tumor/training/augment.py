@@ -30,6 +30,8 @@ class Augmentation:
         gamma: bend each sequence's brightness curve by a gamma of up to 1 + this, either way (scanners differ).
         sequence_dropout: share of slices in which pre, post or both become copies of FLAIR, as the LGG data itself has where a
             sequence was not taken; of any cohort, all but its reference sequence. Of a lone sequence nothing can be missing.
+        rescale_copies: bring such a copy to FLAIR's scale, as in an exam that lacks the sequence; without it the copy keeps the
+            scale of the sequence that it stands for, which no such exam has.
         warp: tilt the slice: each corner moves by up to this share of the side (fastai's ``max_warp``; row 000.07).
         elastic: bend the slice smoothly, by up to this share of the side (Simard 2003, doi 10.1109/ICDAR.2003.1227801).
         brightness: shift each sequence's curve by up to this; black and white stay, as fastai's ``max_lighting`` has it.
@@ -45,6 +47,7 @@ class Augmentation:
     gamma: float = setting(0.2, "Bend brightness by a gamma of up to 1 + this, either way.", low=0, high=2)
     gamma_probability: float = setting(1.0, "Share of slices whose curves are bent.", low=0, high=1, since="0.4")
     sequence_dropout: float = setting(0.15, "Share of slices in which sequences become copies of FLAIR.", low=0, high=1)
+    rescale_copies: bool = setting(False, "Bring those copies to FLAIR's scale, as in exams that lack it.", since="0.4")
     warp: float = setting(0.0, "Tilt slices: corners move by up to this share of the side.", low=0, below=0.5, since="0.4")
     warp_probability: float = setting(0.5, "Share of slices that are tilted.", low=0, high=1, since="0.4")
     elastic: float = setting(0.0, "Bend slices smoothly by up to this share of the side.", low=0, high=0.1, since="0.4")
@@ -64,7 +67,7 @@ class Augmentation:
     @property
     def affine(self) -> bool:
         """Whether all it does is matrices and brightness curves, which a device can do by itself."""
-        return not (self.warp or self.elastic or self.bias_field or self.copy_paste)
+        return not (self.warp or self.elastic or self.bias_field or self.copy_paste or self.rescale_copies)
 
 
 NONE = Augmentation(flip=False, rotation_degrees=0.0, zoom=0.0, gamma=0.0, sequence_dropout=0.0)

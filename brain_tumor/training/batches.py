@@ -176,6 +176,8 @@ class TrainingBatches:
             images, targets = copy_paste.apply(images, targets, scalings, draw.lesions, self.arrays)
         images, targets = augment.apply(images, targets, draw.matrices, draw.warp)
         images = brightness.apply(images, draw.intensity)
+        if self.augmentation.rescale_copies:
+            scalings = brightness.rescaled(scalings, draw.intensity)
         if self.own:
             images, targets = self.own(images, targets, np.random.default_rng([self.seed, self.epoch, index, 1]))
         return normalise(images, scalings), targets[..., None].astype(np.float32)

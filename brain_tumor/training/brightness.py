@@ -103,6 +103,13 @@ def sources(changes: IntensityChanges) -> np.ndarray:
     return np.where(changes.copied, channel // sequences * sequences + changes.reference, channel)
 
 
+def rescaled(scalings: np.ndarray, changes: IntensityChanges) -> np.ndarray:
+    """``scalings (n, 4, C)`` with which a copied sequence is brought to the scale of the one that it is a copy of."""
+    changed, drawn = scalings.copy(), changes.copied.shape[1]
+    changed[..., :drawn] = np.take_along_axis(scalings[..., :drawn], sources(changes)[:, None], axis=2)
+    return changed
+
+
 def _logit(shares: np.ndarray) -> np.ndarray:
     """The logits of numbers from 0 to 1, both included."""
     with np.errstate(divide="ignore"):

@@ -140,7 +140,8 @@ def test_so_is_every_field_of_its_parts(kind, store):
     other = {
         Augmentation: {
             "flip": False, "rotation_degrees": 5.0, "zoom": 0.3, "gamma": 0.1, "gamma_probability": 0.5, "sequence_dropout": 0.5,
-            "warp": 0.1, "warp_probability": 0.2, "elastic": 0.02, "elastic_probability": 0.2, "brightness": 0.1,
+            "rescale_copies": True, "warp": 0.1, "warp_probability": 0.2, "elastic": 0.02, "elastic_probability": 0.2,
+            "brightness": 0.1,
             "brightness_probability": 0.2, "contrast": 0.1, "contrast_probability": 0.2, "bias_field": 0.1,
             "bias_field_probability": 0.2, "copy_paste": 0.3,
         },

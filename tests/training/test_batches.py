@@ -114,6 +114,30 @@ def test_the_share_of_slices_with_a_gamma_is_the_recipes(slices):
     assert (half[~bent] == 1).all(), "a slice's sequences are all bent, or none is"
 
 
+@pytest.mark.parametrize("planes", [1, 3])
+def test_a_dropped_sequence_looks_as_in_an_exam_that_lacks_it(planes):
+    """Which holds copies of FLAIR, so their scale is FLAIR's; otherwise the copy keeps the scale of what it stands for."""
+    volume = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), np.uint8) // np.array([1, 2, 3], np.uint8)
+    whole = intensity.scaling(volume, "volume")
+    arrays = SliceArrays(
+        np.tile(volume, planes),
+        volume[..., 0],
+        np.tile(np.tile(whole, planes)[None], (40, 1, 1)),
+        np.arange(40),
+        planes=planes,
+        reference=1,
+    )
+    how = {"flip": False, "rotation_degrees": 0, "zoom": 0, "gamma": 0, "sequence_dropout": 1.0}
+    images, _ = TrainingBatches(arrays, 8, Augmentation(**how, rescale_copies=True), 0, 0)[0]
+    kept, _ = TrainingBatches(arrays, 8, Augmentation(**how), 0, 0)[0]
+    for image, other in zip(images, kept, strict=True):
+        copies = [channel for channel in (0, 2) if np.array_equal(image[..., channel], image[..., 1])]
+        assert copies and np.array_equal(image[..., 1], other[..., 1])
+        for channel in copies:
+            assert not np.array_equal(other[..., channel], other[..., 1])
+            assert all(np.array_equal(image[..., channel + 3 * plane], image[..., 1 + 3 * plane]) for plane in range(planes))
+
+
 class Assembled:
     """What is no array: FLAIR between its neighbours, put together as it is asked for."""
 

@@ -64,6 +64,7 @@ SECOND = (
     Ingredient("edge loss", {"loss": "edge-dice"}, "Wei 2020, arXiv 1911.11445"),
     Ingredient("focal loss", {"loss": "focal-dice"}, "Lin 2017, arXiv 1708.02002"),
     Ingredient("balanced slices", {"balance": "sampling"}, "as many slices with tumour as without"),
+    Ingredient("copies rescaled", {"rescale_copies": True}, "a dropped sequence looks as in exams that lack it"),
     Ingredient("batches of 8", {"batch_size": 8}, "twice as many steps of half as many slices; Masters 2018, arXiv 1804.07612"),
     Ingredient("full planes", {"epochs": 6, "model_arguments": {}}, "half as long, as much arithmetic"),
 )
