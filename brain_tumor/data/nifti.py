@@ -132,8 +132,7 @@ def read(
     bytes_of_one = image.get_data_dtype() == np.uint8 and math.isclose(proxy.slope, BYTE, rel_tol=1e-5)
     voxels = proxy.get_unscaled() if bytes_of_one else np.asanyarray(proxy)
     voxels = voxels.reshape(*shape, *[1] * (3 - len(shape)), number)
-    stated = bool(image.header["sform_code"] or image.header["qform_code"])
-    affine = np.asarray(image.affine, float) if stated else None
+    affine = _affine(image.header)
     if affine is not None and not (np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > SMALLEST_VOXEL):
         raise DataError(f"{path}: its affine does not say where its voxels lie (it is singular, or no numbers)")
     lengths = tuple(float(length) for length in (*image.header.get_zooms(), 1.0)[:3])
@@ -153,10 +152,8 @@ def read_extent(path: Path) -> tuple[int, Spacing | None]:
     shape = header.get_data_shape()
     if len(shape) < 3:
         raise DataError(f"{path}: no NIfTI volume")
-    stated = bool(header["sform_code"] or header["qform_code"])
-    affine = np.asarray(header.get_best_affine(), float) if stated else None
     # A volume of the same axes that holds nothing: the turns are those of the real one.
-    empty = turned(np.broadcast_to(np.uint8(0), (*shape[:3], 1)), affine, header.get_zooms()[:3])
+    empty = turned(np.broadcast_to(np.uint8(0), (*shape[:3], 1)), _affine(header), header.get_zooms()[:3])
     return len(empty.planes), empty.spacing_mm
 
 
@@ -194,6 +191,12 @@ def _header(stream: IO[bytes], path: File) -> tuple[type[Nifti1Image], Nifti1Hea
     if kind is None:
         raise DataError(f"{path}: no NIfTI file, or a damaged one")
     return kind, kind.header_class.from_fileobj(io.BytesIO(head)), head
+
+
+def _affine(header: Nifti1Header) -> np.ndarray | None:
+    """``(4, 4)`` of the voxels as stored; None where the file does not tell where it lies."""
+    stated = bool(header["sform_code"] or header["qform_code"])
+    return np.asarray(header.get_best_affine(), float) if stated else None
 
 
 def _image_of(path: File, check_size: Callable[[Sequence[int]], None]) -> Nifti1Image:

@@ -48,6 +48,11 @@ class Tree:
     again: tuple[Path, ...]
     broken: tuple[Path, ...]
 
+    @property
+    def files(self) -> list[Path]:
+        """The files of all folders, folder by folder."""
+        return [path for paths in self.folders.values() for path in paths]
+
     @cached_property
     def _children(self) -> dict[Path, list[Path]]:
         children: dict[Path, list[Path]] = {folder: [] for folder in self.folders}

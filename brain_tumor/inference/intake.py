@@ -96,11 +96,11 @@ def exam(
         return _array(source, by_exam, name, sequences)
     file = source if isinstance(source, MemoryFile) else archive.unpacked(Path(source))
     if isinstance(file, Path) and file.is_dir():
-        contents = tree.contents(file)
+        contents, walked = tree.contents(file), tree.walk(file)
         if not any(map(_is_volume, contents)):  # BraTS 2013 has each file in a folder of its own
-            contents += [path for paths in tree.walk(file).folders.values() for path in paths if metaimage.is_one(path)]
+            contents += filter(metaimage.is_one, walked.files)
         exam = _of_files(file.resolve(), contents, sequences, radiological, resample_to)
-        return replace(exam, notes=(*tree.walk(file).notes, *exam.notes))
+        return replace(exam, notes=(*walked.notes, *exam.notes))
     if file.suffix.lower() == archive.ENDING and isinstance(file, MemoryFile):
         return _of_files(file, archive.members(file, MOST_FILES, MOST_BYTES), sequences, radiological, resample_to)
     if _is_volume(file):
@@ -132,7 +132,7 @@ def _of_files(source: File, contents: Sequence[File], sequences: Sequence[str], 
     if scans:
         return _volumes(source, scans, sequences, radiological, resample_to)
     if not any(file.suffix.lower() in PICTURES for file in contents):
-        if isinstance(source, Path) and any(_is_volume(path) for paths in tree.walk(source).folders.values() for path in paths):
+        if isinstance(source, Path) and any(map(_is_volume, tree.walk(source).files)):
             raise DataError(f"{source}: its volumes lie in folders below, expected the folder of one exam")
         raise DataError(f"{source}: no slices ({EXPECTED}); DICOM is not read, dcm2niix makes NIfTI of it")
     images, numbers = lgg.read_images(source, contents)

@@ -120,8 +120,7 @@ def _of_names(folder: Path) -> list[Exam]:
     walked = tree.walk(folder)
     if broken := [path for path in walked.broken if path.name.lower().endswith(ENDINGS)]:
         raise DataError(f"{broken[0]}: a link to nowhere")
-    everything = [path for paths in walked.folders.values() for path in paths]
-    for path in sorted(path for path in everything if path.name.lower().endswith(ENDINGS)):
+    for path in sorted(path for path in walked.files if path.name.lower().endswith(ENDINGS)):
         kind = TRUTH if sequences.is_labels(path) else sequences.kind_of_file(path)
         if kind is None:
             continue
