@@ -32,7 +32,7 @@ from brain_tumor.training.runs import RunFolder
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
 RECIPE = SegmentationRecipe(
     cohort="phantom", model="resunet", size=32, stages=(Stage("all", 1),), batch_size=8, batchnorm_momentum=0.9,
-    flip_tta=False, precision="float32", model_arguments=(("filters", (4, 8, 16)),),
+    flip_tta=False, precision="float32", model_arguments=(("filters", (4, 8)),),
 )  # fmt: skip
 
 

@@ -19,7 +19,8 @@ from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.plan import Stage
 
 SMALL = {"cohort": "phantom", "split": "ratio-33", "model": "resunet", "size": 32, "precision": "float32", "batch_size": 8}
-FILTERS = (("filters", (2, 4, 4)),)
+FILTERS = (("filters", (2, 4)),)
+PLAIN = {**SMALL, "stages": (Stage("all", 1),), "model_arguments": FILTERS}
 GROWING = (Stage("small", 2, 1e-2, size=16), Stage("all", 1, 1e-3))
 
 
@@ -55,7 +56,7 @@ def test_a_stage_at_another_size_takes_as_many_steps(home, phantom_cohort, sizes
 
 
 def test_what_deep_supervision_adds_is_not_saved(home, phantom_cohort):
-    deep = (*FILTERS, ("deep_supervision", 1))
+    deep = (("filters", (2, 4, 4)), ("deep_supervision", 1))
     run = experiment.train(SegmentationRecipe(**SMALL, stages=(Stage("all", 1),), model_arguments=deep), phantom_cohort)
     assert saved.load(run.path).output_shape == (None, 32, 32, 1)
     assert "deep_supervision" not in saved.read(run.path)["arguments"]
@@ -72,6 +73,14 @@ def test_all_neighbours_train_and_are_predicted_as_in_training(home, phantom_coh
     assert prediction.native.shape == (len(prediction.slice_numbers), 64, 64)
 
 
+@pytest.fixture(scope="module")
+def plain(phantom_cohort, tmp_path_factory):
+    """A run without any of the options."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRAIN_TUMOR_HOME", str(tmp_path_factory.mktemp("plain")))
+        yield experiment.train(SegmentationRecipe(**PLAIN), phantom_cohort)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -82,19 +91,16 @@ def test_all_neighbours_train_and_are_predicted_as_in_training(home, phantom_coh
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_each_option_trains_and_is_another_run(home, phantom_cohort, changes):
-    options = {**SMALL, "stages": (Stage("all", 1),), "model_arguments": FILTERS}
-    plain = experiment.train(SegmentationRecipe(**options), phantom_cohort)
-    other = experiment.train(SegmentationRecipe(**options, **changes), phantom_cohort)
+def test_each_option_trains_and_is_another_run(plain, phantom_cohort, changes):
+    other = experiment.train(SegmentationRecipe(**PLAIN, **changes), phantom_cohort)
     assert other.path != plain.path
     pairs = zip(saved.load(plain.path).get_weights(), saved.load(other.path).get_weights(), strict=True)
     assert any(not np.array_equal(one, another) for one, another in pairs)
 
 
 def test_members_answer_together(home, phantom_cohort):
-    options = {**SMALL, "stages": (Stage("all", 1),), "model_arguments": FILTERS}
-    run = experiment.train(SegmentationRecipe(**options, members=2), phantom_cohort)
-    alone = [experiment.train(SegmentationRecipe(**options, seed=seed), phantom_cohort) for seed in (0, 1)]
+    run = experiment.train(SegmentationRecipe(**PLAIN, members=2), phantom_cohort)
+    alone = [experiment.train(SegmentationRecipe(**PLAIN, seed=seed), phantom_cohort) for seed in (0, 1)]
     assert run.description["members"] == [member.path.name for member in alone]
     assert run.description["training_seconds"] == pytest.approx(sum(m.description["training_seconds"] for m in alone), abs=0.2)
     assert run.history.loss.iloc[0] == pytest.approx(np.mean([member.history.loss.iloc[0] for member in alone]))

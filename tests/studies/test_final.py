@@ -51,6 +51,15 @@ def test_the_gap_is_paired_by_patient(cases):
     assert (gap.difference, gap.low, gap.high) == pytest.approx((-0.1, -0.1, -0.1))
 
 
+def test_the_gap_is_told_hospital_by_hospital(cases):
+    change = cases.site.map({"CS": -0.2, "DU": 0.1})
+    table = final.gap_table(cases, cases.assign(dice=cases.dice + change).sample(frac=1, random_state=1))
+    assert table.index.tolist() == [final.ALL, "CS", "DU"] and table.patients.tolist() == [12, 6, 6]
+    assert [text[:6] for text in table["left out minus seen"]] == ["-0.050", "-0.200", "+0.100"]
+    assert table.loc["CS", "seen"] == f"{cases[cases.site == 'CS'].dice.mean():.3f}"
+    assert float(table.loc["CS", "left out"]) == pytest.approx(float(table.loc["CS", "seen"]) - 0.2, abs=0.0011)
+
+
 def test_ours_stands_beside_all_others(cases):
     table = peers.table({"once": {"ours": cases.dice}, "selected": {"ours, folds": cases.dice}})
     assert len(table) == 2 + len(peers.PEERS) and list(table.index[:2]) == ["ours", "ours, folds"]

@@ -154,3 +154,24 @@ def gap(within: pd.DataFrame, left_out: pd.DataFrame) -> Comparison:
     """
     both = within.merge(left_out, on="case_id", suffixes=("", "_left_out"))
     return intervals.paired(both.dice_left_out.to_numpy(), both.dice.to_numpy(), np.mean)
+
+
+def gap_table(within: pd.DataFrame, left_out: pd.DataFrame) -> pd.DataFrame:
+    """:func:`gap` in words, of all patients and hospital by hospital.
+
+    Args:
+        within, left_out: ``case_id, site, dice``.
+    """
+    rows = []
+    for name, seen in {ALL: within, **dict(list(within.groupby("site")))}.items():
+        unseen, change = left_out[left_out.case_id.isin(seen.case_id)], gap(seen, left_out)
+        rows.append(
+            {
+                "hospital": name,
+                "patients": change.patients,
+                "seen": f"{seen.dice.mean():.3f}",
+                "left out": f"{unseen.dice.mean():.3f}",
+                "left out minus seen": f"{change.difference:+.3f} ({change.low:+.3f} to {change.high:+.3f})",
+            }
+        )
+    return tables.worded(rows)
