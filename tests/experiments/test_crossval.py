@@ -249,7 +249,7 @@ def test_folds_of_other_data_are_refused(done, phantom_cohort, tmp_path, monkeyp
         ({}, {"folds": 0, "unit": "slice"}, SplitError, r"0 folds for \d+ slices: expected 2 to \d+"),
         ({}, {"folds": 5, "unit": "site"}, SplitError, r"5 folds for 4 sites \(CS, DU, FG, HT\): expected .* a fold for each"),
         ({}, {"unit": "voxel"}, SplitError, "unit 'voxel', expected one of patient, site, slice"),
-        ({"size": 102}, {}, ModelError, "102"),
+        ({"size": 101}, {}, ModelError, "101"),
         ({"batch_size": 5000}, {}, DataError, "5000"),
     ],
     ids=str,
