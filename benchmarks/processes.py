@@ -4,9 +4,9 @@
 
 Both train the same recipe on JAX, each process with the same batch of its own, and rounds of the two take turns. Efficiency is
 the slices a second of two processes over twice those of one. What a step of two takes longer is communication, here over the
-loopback device: gradients travel in a message or two and BatchNorms in some each, as many whatever the batch. So efficiency grows
-with the batch of a process. From it, and from the size of the weights, a model says what more hosts would give. It is a model,
-not a measurement.
+loopback device: gradients travel in a message or two and BatchNorms in some each, as many whatever the batch. What they take
+grows less than the batch does, so efficiency grows with the batch of a process. From it, and from the size of the weights, a
+model says what more hosts would give. It is a model, not a measurement.
 """
 
 import argparse

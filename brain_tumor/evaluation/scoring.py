@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from brain_tumor import files
-from brain_tumor.evaluation import calibration, storage
+from brain_tumor.evaluation import calibration, protocols, storage
 
 # Of every slice or case, as they were counted.
 SLICES = "slices.csv"
@@ -40,6 +40,11 @@ def stack(cases: list[Tables]) -> Tables:
 def by_floor(table: pd.DataFrame) -> Tables:
     """A table with a column ``floor``, apart by it."""
     return dict(list(table.groupby("floor", sort=False)))
+
+
+def without_empty(floors: pd.DataFrame) -> pd.DataFrame:
+    """Floors without the empty prediction: scores always have that one, and it follows from the counts that they are of."""
+    return floors[floors.floor != protocols.ALL_EMPTY]
 
 
 def slice_calibration(slices: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:

@@ -49,7 +49,7 @@ def gather(runs: Sequence[RunFolder], task: Task, store: Store, unit: str) -> sc
         rows.insert(len(rows.columns) - 1, "threshold", rows.fold.map(thresholds))
     for _, of_size in rows.groupby("size") if "size" in rows else [("", rows)]:
         _check_cover(of_size, runs, store, unit)
-    tables = {task.main: rows, scoring.FLOORS: _stacked(runs, scoring.FLOORS)}
+    tables = {task.main: rows, scoring.FLOORS: scoring.without_empty(_stacked(runs, scoring.FLOORS))}
     for name in task.gathered:  # runs of earlier versions, and folds over slices, have not all of them
         if all((run.path / name).is_file() for run in runs):
             tables[name] = _stacked(runs, name)

@@ -14,7 +14,7 @@ from brain_tumor.data import splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
-from brain_tumor.evaluation import floors, scoring
+from brain_tumor.evaluation import scoring
 from brain_tumor.evaluation.storage import read_table
 from brain_tumor.experiments import crossval, run as experiment, tasks
 from brain_tumor.experiments.recipe import Recipe
@@ -43,13 +43,16 @@ def fold_record(recipe: Recipe, data_hash: str) -> RunFolder | None:
 def commit_folds(folder: Path) -> list[Path]:
     """Keep the records of those folds of an unfinished cross-validation that are scored; returns them all.
 
+    A fold's record has what is gathered over the folds, and what every run of its task has.
+
     Raises:
         RunError: it is of the phantom, or a run is damaged.
     """
     facts = lookup.crossval_facts(folder)
-    scored = [fold["run"] for fold in facts["runs"] if fold["status"] == "scored"]
-    runs = [_fold_run(folder, name) for name in scored]
-    return [run.path if isinstance(run, lookup.Record) else records.commit_record(run) for run in runs]
+    task = tasks.of(facts["recipe"]["task"])
+    names = {*task.tables, *task.gathered, scoring.FLOORS, *scoring.FOLLOWING}
+    runs = [_fold_run(folder, fold["run"]) for fold in facts["runs"] if fold["status"] == "scored"]
+    return [run.path if isinstance(run, lookup.Record) else records.commit_record(run, names) for run in runs]
 
 
 def is_crossval(name: str) -> bool:
@@ -86,8 +89,7 @@ def find(name: str, recorded: bool = False) -> Path:
 def commit_crossval(folder: Path) -> Path:
     """Copy what is worth keeping of a finished cross-validation of real patients to its record.
 
-    Of the floors, the prediction that calls no pixel tumour is left out: it follows from ``counts.csv``, and is half of the rows.
-    So are the floors of single slices, whose scores ``detection.csv`` has.
+    The floors of single slices are left out: ``detection.csv`` has their scores.
 
     Returns:
         The record's folder, whole or not there at all.
@@ -115,10 +117,7 @@ def commit_crossval(folder: Path) -> Path:
         files.write_json(temporary / crossval.DESCRIPTION, facts | shared)
         history.to_csv(temporary / HISTORY, index=False)
         for name in names:
-            table = read_table(folder / name)
-            if name == scoring.FLOORS:
-                table = table[table.floor != floors.ALL_EMPTY]
-            table.round(records.DECIMALS).to_csv(temporary / name, index=False)
+            records.keep_table(folder / name, temporary)
     records.keep_weights(shared["encoder"])
     for run in runs:
         if not (reports_folder() / "runs" / f"{run.path.name}.html").is_file():  # this record now holds the fold's tables

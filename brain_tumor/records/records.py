@@ -4,6 +4,7 @@ Only git is sure to last (DESIGN law 10): scores, paired comparisons and figures
 trained again by the command that each record names.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,8 +32,11 @@ DECIMALS = 6  # as many as a slice probability has, so that no two become equal
 NOT_KEPT = ("validation-", "against-")  # tables of choices, and of comparisons, which follow from two records
 
 
-def commit_record(run: RunFolder) -> Path:
+def commit_record(run: RunFolder, names: Collection[str] | None = None) -> Path:
     """Copy what is worth keeping of a finished, scored run of real patients to its record.
+
+    Args:
+        names: of the tables that are kept beside :data:`FILES`; None for all but :data:`NOT_KEPT`.
 
     Returns:
         The record's folder, whole or not there at all.
@@ -51,15 +55,24 @@ def commit_record(run: RunFolder) -> Path:
         raise RunError(f"{run.path}: no {absent[0]}; score the run first: brain-tumor evaluate {run.path.name}")
     check_counts(run.path, facts)
     folder = records_folder() / run.path.name
-    names = [path.name for path in sorted(run.path.glob("*.csv")) if not path.name.startswith(NOT_KEPT)]
+    paths = [path for path in sorted(run.path.glob("*.csv")) if not path.name.startswith(NOT_KEPT)]
     recipe = facts["recipe"] | {"split": Path(facts["recipe"]["split"]).name}
     with files.atomic_folder(folder) as temporary:
         files.write_json(temporary / "run.json", facts | {"recipe": recipe, "model": saved.read(run.path)})
         experiment.stored_split(run).save(temporary / "split.json")
-        for name in names:
-            read_table(run.path / name).round(DECIMALS).to_csv(temporary / name, index=False)
+        for path in paths:
+            if names is None or path.name in {*FILES, *names}:
+                keep_table(path, temporary)
     keep_weights(facts.get("encoder"))
     return folder
+
+
+def keep_table(path: Path, folder: Path) -> None:
+    """Copy a table into a record, without the floor that any reader can make anew."""
+    table = read_table(path)
+    if path.name == scoring.FLOORS:
+        table = scoring.without_empty(table)
+    table.round(DECIMALS).to_csv(folder / path.name, index=False)
 
 
 def check_counts(folder: Path, facts: dict) -> None:

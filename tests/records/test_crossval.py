@@ -169,8 +169,10 @@ def test_on_a_new_machine_it_goes_on_from_the_records_of_its_folds(stubs, tmp_pa
             for name in tasks.of(task).tables:  # the stubs leave out what cross-validations do not read
                 if not (run.parent / name).is_file():
                     (run.parent / name).write_text("case_id,slice\n")
+            (run.parent / "pixels.csv").write_text("case_id,level\n")
         folds = crossval_record.commit_folds(homes[1] / "runs" / whole.name)
     assert [path.name for path in folds] == names[:2]
+    assert not any((path / "pixels.csv").exists() for path in folds), "nothing gathers it"
     with stubs.stubbed(store, homes[2]) as made:
         untouched = {path: path.stat().st_mtime_ns for path in (reports / "records").rglob("*")}
         again = cross_validate(recipe, store.cohort, folds=3, record=crossval_record.fold_record)

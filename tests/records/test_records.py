@@ -42,6 +42,8 @@ def test_scores_follow_from_the_recorded_counts(make_run, reports):
     run = make_run(phantom=False)
     folder = records.commit_record(run)
     pd.testing.assert_frame_equal(records.scores_of(folder), pd.read_csv(run.path / "scores.csv"), rtol=1e-4)
+    of_run, of_record = (set(pd.read_csv(path / "floors.csv").floor) for path in (run.path, folder))
+    assert of_run - of_record == {"all empty"}, "it follows from the counts"
 
 
 def test_a_run_of_an_earlier_version_is_recorded_with_what_it_has(make_run, reports):
