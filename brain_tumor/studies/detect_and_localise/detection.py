@@ -106,7 +106,7 @@ def joint_table(variants: Mapping[str, pd.DataFrame], against: str) -> tuple[pd.
                 "patient mean": f"{wording.score(cases.dice.mean())} ({low:.3f} to {high:.3f})",
                 "missed slices": f"{cases.missed_slices.sum()} of {cases.tumour_slices.sum()}",
                 "false alarms": f"{cases.false_alarm_slices.sum()} of {(cases.slices - cases.tumour_slices).sum()}",
-                "difference": "–" if change is None else f"{change.difference:+.3f} ({change.low:+.3f} to {change.high:+.3f})",
+                "difference": "–" if change is None else wording.change(change),
             }
         )
     return tables.worded(rows), differences

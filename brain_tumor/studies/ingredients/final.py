@@ -9,7 +9,7 @@ import pandas as pd
 from brain_tumor.data import intensity
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import Cohort
-from brain_tumor.evaluation import intervals, overlap, protocols, scoring
+from brain_tumor.evaluation import intervals, overlap, protocols, scoring, wording
 from brain_tumor.evaluation.intervals import Comparison
 from brain_tumor.experiments import run as experiment, segmentation
 from brain_tumor.face import Folds, Run
@@ -171,7 +171,7 @@ def gap_table(within: pd.DataFrame, left_out: pd.DataFrame) -> pd.DataFrame:
                 "patients": change.patients,
                 "seen": f"{seen.dice.mean():.3f}",
                 "left out": f"{unseen.dice.mean():.3f}",
-                "left out minus seen": f"{change.difference:+.3f} ({change.low:+.3f} to {change.high:+.3f})",
+                "left out minus seen": wording.change(change),
             }
         )
     return tables.worded(rows)

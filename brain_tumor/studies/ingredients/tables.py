@@ -50,13 +50,7 @@ def gain_table(gains: pd.DataFrame) -> pd.DataFrame:
 
 
 def _difference(row: pd.Series) -> str:
-    if not row["onto"]:
-        return "–"
-    return _interval(row)
-
-
-def _interval(row: pd.Series) -> str:
-    return f"{row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+    return wording.change(row) if row["onto"] else "–"
 
 
 def base_in_words(plan: Plan) -> str:
@@ -119,7 +113,7 @@ def rule_table(of_rules: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     for name, counts in of_rules.items():
         for rule, row in after.scores(counts).iterrows():
             words = {"one seed": wording.score(row["one seed"]), "mean of seeds": wording.score(row["mean of seeds"])}
-            words["difference"] = "–" if rule == after.PLAIN else _interval(row)
+            words["difference"] = "–" if rule == after.PLAIN else wording.change(row)
             rows.setdefault(str(rule), {"rule": str(rule)}).update({f"{name}: {title}": word for title, word in words.items()})
     return tables.worded(rows.values())
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from brain_tumor.evaluation import wording
 from brain_tumor.report.figures.drawing import BLUE, GREY, INK, ORANGE, RED, Drawing, tidy
 from brain_tumor.report.figures.training import measure_in_words, watched
 from brain_tumor.studies.leaks import leaks
@@ -66,7 +67,7 @@ def plot_leak(table: pd.DataFrame) -> Drawing:
         table: :func:`brain_tumor.studies.leaks.leaks.comparison_table`, of one task or several put together.
     """
     whole, draws = table[table.on == leaks.ALL].reset_index(drop=True), table[table.on != leaks.ALL]
-    words = "; ".join(f"{row.measure} {row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f})" for row in whole.itertuples())
+    words = "; ".join(f"{row.measure} {wording.change(row)}" for row in whole.itertuples())
     drawing = Drawing(1.1 + 0.42 * len(whole), f"leaky - clean, all draws together with 95 % interval: {words}.")
     axes = tidy(drawing.add_subplot(), "difference in score, leaky - clean", grid="x")
     axes.axvline(0, color=GREY, linewidth=1.4)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from brain_tumor.evaluation import wording
 from brain_tumor.report.figures.drawing import BLUE, GREEN, GREY, INK, ORANGE, RED, Drawing, tidy
 from brain_tumor.studies.source_002 import answers
 
@@ -48,9 +49,7 @@ def plot_answers(answered: pd.DataFrame) -> Drawing:
     """
     bounds = answered[["low_corrected", "high_corrected"]].set_axis(["low", "high"], axis=1)
     drawn = answered.assign(**bounds)
-    words = "; ".join(
-        f"{row.claim}: {row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f}), {row.verdict}" for row in drawn.itertuples()
-    )
+    words = "; ".join(f"{row.claim}: {wording.change(row)}, {row.verdict}" for row in drawn.itertuples())
     drawing = Drawing(1.0 + 0.36 * len(drawn), f"Difference in accuracy, intervals corrected for all claims. {words}.")
     axes = tidy(drawing.add_subplot(), "difference in accuracy", grid="x")
     axes.axvline(0, color=GREY, linewidth=1.4)
