@@ -32,7 +32,7 @@ def report(
             typer.echo(two_networks.scores(two_networks.read(answer)[1]).round(3).to_string())
             return
         typer.echo(f"record: {readable(two_networks.commit(answer))}")
-        typer.echo("next: brain-tumor reports 07, its page")
+        typer.echo("next: brain-tumor reports 07, its page; it first trains what is left")
         return
     grid = grid_tables.find(name) if grid_tables.MARK in name else None
     if grid:

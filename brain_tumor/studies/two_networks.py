@@ -4,24 +4,27 @@ Every patient is predicted out of fold with every pattern of sequences taken awa
 really lack a sequence; the pixels tell which (:mod:`brain_tumor.inference.route`).
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from brain_tumor import files
+from brain_tumor.data import splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort, missing_sequences
 from brain_tumor.evaluation import intervals, overlap, storage
-from brain_tumor.experiments import crossval, run as experiment
-from brain_tumor.experiments.recipe import Recipe, identity
+from brain_tumor.experiments import run as experiment
+from brain_tumor.experiments.recipe import SegmentationRecipe, identity
 from brain_tumor.inference import intake, route
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.models import settings
 from brain_tumor.paths import runs_folder
-from brain_tumor.progress import tracked
+from brain_tumor.progress import tracked, within
 from brain_tumor.records import study
 from brain_tumor.report.figures.drawing import SERIES, Drawing, tidy
 from brain_tumor.training.runs import RunFolder
@@ -29,46 +32,53 @@ from brain_tumor.training.runs import RunFolder
 MARK = "-two-networks-"  # in the name of every answer, and of no run
 DESCRIPTION = "two_networks.json"
 ROUTED, NOTHING = "routed", "nothing"  # a network's name in tables, and the pattern in which no sequence is taken away
-COUNTS = "patterns.csv"
+COUNTS, COSTS = "patterns.csv", "costs.csv"
+COLUMNS = ["network", "fold", "pattern", "case_id", "tp", "fp", "fn"]
 
 
-def answer(recipes: Mapping[str, Recipe], cohort: Cohort, folds: int, workers: int | None = None) -> Path:
-    """Cross-validate each network, then predict every patient with every pattern of sequences taken away.
+def answer(recipes: Mapping[str, SegmentationRecipe], cohort: Cohort, folds: int) -> Path:
+    """Train each network on each fold of patients, and predict the fold's patients with every pattern of sequences taken away.
 
-    What was answered before, here or in the record that git keeps, is not asked again.
+    Fold by fold, so that networks can be compared after the first. What was counted before, here or in the record that git keeps,
+    is not trained again.
 
     Args:
         recipes: a network's name -> its recipe, whose split says nothing.
 
     Returns:
-        The folder: ``patterns.csv`` and ``two_networks.json``.
+        The folder: ``patterns.csv``, ``costs.csv`` and ``two_networks.json``.
     """
-    data_hash = open_store(cohort).data_hash
+    store = open_store(cohort)
     described = {name: identity(recipe) | {"split": ""} for name, recipe in recipes.items()}
-    folder = runs_folder() / f"{cohort.name}{MARK}{files.sha256_json([described, folds, data_hash])[:8]}"
+    folder = runs_folder() / f"{cohort.name}{MARK}{files.sha256_json([described, folds, store.data_hash])[:8]}"
     study.restore(folder, done)
-    if done(folder):
-        return folder
-    validated = {name: crossval.cross_validate(recipe, cohort, folds=folds, workers=workers) for name, recipe in recipes.items()}
-    counts = count(validated, cohort)
-    facts = {"cohort": cohort.name, "phantom": cohort.phantom, "data_hash": data_hash, "folds": folds}
-    of_networks = {name: crossval.read(path) for name, path in validated.items()}
-    minutes = {name: round(each["seconds"] / 60, 1) for name, each in of_networks.items()}
-    runs = [fold["run"] for each in of_networks.values() for fold in each["runs"]]
-    names = {name: path.name for name, path in validated.items()}
-    files.write_json(folder / DESCRIPTION, facts | {"recipes": described, "crossvals": names, "minutes": minutes, "runs": runs})
-    files.write_text(folder / COUNTS, counts.to_csv(index=False))
+    facts = {"cohort": cohort.name, "phantom": cohort.phantom, "data_hash": store.data_hash, "folds": folds, "recipes": described}
+    files.write_json(folder / DESCRIPTION, facts)
+    costs, counts = _table(folder / COSTS), _table(folder / COUNTS)
+    earlier = {(row.fold, row.network) for row in costs.itertuples()}
+    splits_of_folds = splits.fold_names("patient", folds, store.cases, store.slices)
+    for (fold, split), (name, recipe) in itertools.product(enumerate(splits_of_folds, 1), recipes.items()):
+        if (fold, name) in earlier:
+            continue
+        with within(f"fold {fold} of {folds}, {name}"):
+            run = experiment.train(replace(recipe, split=split), cohort)
+            counts = pd.concat([counts, count(run, cohort).assign(network=name, fold=fold)])
+        cost = {"seconds": run.description["training_seconds"], "commit": run.description["environment"]["commit"]}
+        costs = pd.concat([costs, pd.DataFrame([{"network": name, "fold": fold, "run": run.path.name, **cost}])])
+        files.write_text(folder / COUNTS, counts[COLUMNS].drop_duplicates(COLUMNS[:4], keep="last").to_csv(index=False))
+        files.write_text(folder / COSTS, costs.to_csv(index=False))  # last: what stands here was counted
+        settings.clear_session()
     return folder
 
 
-def read(folder: Path) -> tuple[dict, pd.DataFrame]:
-    """The description and the counts of an answer."""
-    return files.read_json(folder / DESCRIPTION), storage.read_table(folder / COUNTS)
+def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What was trained, a row a network and fold, and the counts of an answer."""
+    return storage.read_table(folder / COSTS), storage.read_table(folder / COUNTS)
 
 
 def done(folder: Path) -> int:
-    """1 where it is answered, else 0."""
-    return int((folder / COUNTS).is_file())
+    """How many of its trainings are done."""
+    return len(_table(folder / COSTS))
 
 
 def find(name: str) -> Path | None:
@@ -77,40 +87,30 @@ def find(name: str) -> Path | None:
 
 
 def commit(folder: Path) -> Path:
-    """Keep an answer as its record.
+    """Keep an answer as its record, as far as it has come: it goes on from there.
 
     Raises:
         RunError: it is of the phantom.
     """
-    return study.commit(folder, read(folder)[0]["phantom"], [folder / DESCRIPTION, folder / COUNTS])
+    phantom = files.read_json(folder / DESCRIPTION)["phantom"]
+    return study.commit(folder, phantom, [folder / name for name in (DESCRIPTION, COSTS, COUNTS)])
 
 
-def count(folds: Mapping[str, Path], cohort: Cohort) -> pd.DataFrame:
-    """Count what networks predict with sequences taken away.
-
-    Args:
-        folds: a network's name -> the folder of its cross-validation, whose runs must be in this home; all on the same folds.
+def count(run: RunFolder, cohort: Cohort) -> pd.DataFrame:
+    """Count what a network predicts of the patients of its test part with sequences taken away.
 
     Returns:
-        A row a network, pattern and case: ``network, pattern, case_id, tp, fp, fn``, at native size.
+        A row a pattern and case: ``pattern, case_id, tp, fp, fn``, at native size.
     """
-    store = open_store(cohort)
-    described = {name: crossval.read(folder)["runs"] for name, folder in folds.items()}
-    rows = []
-    for number in range(len(next(iter(described.values())))):
-        runs = {name: RunFolder(runs_folder() / fold[number]["run"]) for name, fold in described.items()}
-        predictors = {name: Predictor.load(run.path) for name, run in runs.items()}
-        cases = sorted({key.split("/")[0] for key in experiment.stored_split(next(iter(runs.values()))).test})
-        for case_id in tracked(cases, f"patterns, fold {number + 1}", len(cases)):
-            own = store.rows_of(case_id)
-            exam = Exam(case_id, store.images[own], store.slices.slice.to_numpy()[own], np.arange(own.stop - own.start))
-            for pattern in route.patterns(cohort.sequences):
-                lacking = route.without(exam, cohort.sequences, pattern, cohort.reference)
-                for name, predictor in predictors.items():
-                    counts = overlap.count(predictor.predict(lacking).native, store.masks[own], predictor.threshold)
-                    sums = counts[["tp", "fp", "fn"]].sum().to_dict()
-                    rows.append({"network": name, "pattern": pattern_in_words(pattern), "case_id": case_id, **sums})
-        settings.clear_session()
+    store, predictor, rows = open_store(cohort), Predictor.load(run.path), []
+    cases = sorted({key.split("/")[0] for key in experiment.stored_split(run).test})
+    for case_id in tracked(cases, "patterns", len(cases)):
+        own = store.rows_of(case_id)
+        exam = Exam(case_id, store.images[own], store.slices.slice.to_numpy()[own], np.arange(own.stop - own.start))
+        for pattern in route.patterns(cohort.sequences):
+            lacking = route.without(exam, cohort.sequences, pattern, cohort.reference)
+            counts = overlap.count(predictor.predict(lacking).native, store.masks[own], predictor.threshold)
+            rows.append({"pattern": pattern_in_words(pattern), "case_id": case_id, **counts[["tp", "fp", "fn"]].sum()})
     return pd.DataFrame(rows)
 
 
@@ -194,3 +194,7 @@ def plot_losses(counts: pd.DataFrame) -> Drawing:
 def pattern_in_words(pattern: Sequence[str]) -> str:
     """``nothing``, ``pre``, ``flair and post``."""
     return " and ".join(pattern) or NOTHING
+
+
+def _table(path: Path) -> pd.DataFrame:
+    return storage.read_table(path) if path.is_file() else pd.DataFrame()

@@ -67,10 +67,12 @@ def test_a_screening_is_of_the_same_slices_throughout_and_answers(folder):
 
 @pytest.mark.parametrize("folder", TWO_NETWORKS, ids=names(TWO_NETWORKS))
 def test_an_answer_about_two_networks_asks_every_patient_every_pattern(folder):
-    facts, counts = two_networks.read(folder)
+    facts, (trainings, counts) = files.read_json(folder / two_networks.DESCRIPTION), two_networks.read(folder)
     assert facts["data_hash"] == DATA_HASH
-    assert counts.groupby(["network", "pattern"]).case_id.nunique().nunique() == 1
-    assert set(counts.network) == set(facts["recipes"]) and counts.pattern.nunique() == 7
+    assert (counts.groupby(["network", "fold", "case_id"]).pattern.nunique() == 7).all()
+    assert (counts.groupby("fold").case_id.value_counts() % 7 == 0).all() and counts.groupby("case_id").fold.nunique().eq(1).all()
+    assert set(zip(counts.network, counts.fold, strict=True)) == set(zip(trainings.network, trainings.fold, strict=True))
+    assert set(trainings.network) <= set(facts["recipes"])
 
 
 def names_of(folders):

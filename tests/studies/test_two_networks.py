@@ -10,8 +10,10 @@ from brain_tumor.data.cohort import missing_sequences
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import overlap
 from brain_tumor.experiments.recipe import SegmentationRecipe
+from brain_tumor.experiments.run import evaluate
 from brain_tumor.studies import two_networks
 from brain_tumor.training.plan import Stage
+from brain_tumor.training.runs import RunFolder
 
 SMALL = SegmentationRecipe(
     cohort="phantom",
@@ -23,40 +25,74 @@ SMALL = SegmentationRecipe(
     precision="float32",
     model_arguments=(("filters", (2, 2)),),
 )
+RECIPES = {"all sequences": SMALL, "FLAIR": replace(SMALL, channels="neighbours")}
 
 
 @pytest.fixture(scope="module")
 def answered(phantom_cohort, tmp_path_factory):
     """The folder of an answer, with the home that it lies in."""
-    recipes = {"all sequences": SMALL, "FLAIR": replace(SMALL, channels="neighbours")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(tmp_path_factory.mktemp("two")))
         patch.setenv("BRAIN_TUMOR_REPORTS", str(tmp_path_factory.mktemp("reports")))
-        folder = two_networks.answer(recipes, phantom_cohort, folds=2, workers=1)
+        folder = two_networks.answer(RECIPES, phantom_cohort, folds=2)
         with pytest.MonkeyPatch.context() as closed:
             closed.setattr(two_networks, "count", lambda *_: pytest.fail("counted again"))
-            assert two_networks.answer(recipes, phantom_cohort, folds=2) == folder
+            assert two_networks.answer(RECIPES, phantom_cohort, folds=2) == folder
         yield folder
 
 
 @pytest.fixture(scope="module")
 def counted(answered, phantom_cohort):
-    facts, counts = two_networks.read(answered)
-    stored = {name: pd.read_csv(answered.parent / folder / "counts.csv") for name, folder in facts["crossvals"].items()}
+    trainings, counts = two_networks.read(answered)
     store = open_store(phantom_cohort)
     lacks = {
         case_id: "+".join(missing_sequences(store.images[store.rows_of(case_id)], phantom_cohort.sequences))
         for case_id in store.cases.index
     }
-    return counts, stored, pd.Series(lacks), store
+    return counts, trainings, pd.Series(lacks), store
 
 
-def test_with_nothing_taken_away_it_is_what_evaluation_counted(counted):
-    counts, stored, _, store = counted
-    for name, table in stored.items():
-        expected = overlap.per_case(table[table["size"] == store.size])[["tp", "fp", "fn"]]
-        rows = counts[(counts.network == name) & (counts.pattern == two_networks.NOTHING)].set_index("case_id")
-        pd.testing.assert_frame_equal(rows[["tp", "fp", "fn"]].sort_index(), expected, check_names=False)
+def test_with_nothing_taken_away_it_is_what_evaluation_counts(counted, answered, phantom_cohort):
+    counts, trainings, _, store = counted
+    run = RunFolder(answered.parent / trainings.run[trainings.network == "FLAIR"].iloc[1])
+    evaluate(run, phantom_cohort)
+    table = pd.read_csv(run.path / "counts.csv")
+    expected = overlap.per_case(table[table["size"] == store.size])[["tp", "fp", "fn"]]
+    untouched = counts[(counts.network == "FLAIR") & (counts.fold == 2) & (counts.pattern == two_networks.NOTHING)]
+    rows = untouched.set_index("case_id")[["tp", "fp", "fn"]]
+    pd.testing.assert_frame_equal(rows.sort_index(), expected, check_names=False)
+
+
+def test_each_network_predicts_each_patient_once_under_each_pattern(counted):
+    counts, trainings, _, store = counted
+    assert trainings[["network", "fold"]].to_numpy().tolist() == [
+        ["all sequences", 1], ["FLAIR", 1], ["all sequences", 2], ["FLAIR", 2]
+    ]  # fmt: skip
+    assert not counts.duplicated(["network", "pattern", "case_id"]).any()
+    assert len(counts) == 2 * 7 * len(store.cases)
+
+
+def test_it_goes_on_from_its_record_at_another_machine(answered, phantom_cohort, monkeypatch, tmp_path):
+    record = tmp_path / "reports" / "records" / answered.name
+    record.mkdir(parents=True)
+    trainings, counts = two_networks.read(answered)
+    (record / two_networks.DESCRIPTION).write_bytes((answered / two_networks.DESCRIPTION).read_bytes())
+    trainings[:3].to_csv(record / two_networks.COSTS, index=False)
+    counts.to_csv(record / two_networks.COUNTS, index=False)  # killed between the two tables: the last was counted in vain
+    monkeypatch.setenv("BRAIN_TUMOR_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path))
+    names = []
+
+    def trained(recipe, _cohort):
+        run = RunFolder(answered.parent / trainings.run.iloc[3])
+        names.append((recipe.split, recipe.channels))
+        return run
+
+    monkeypatch.setattr(two_networks.experiment, "train", trained)
+    again = two_networks.read(two_networks.answer(RECIPES, phantom_cohort, folds=2))
+    assert names == [("fold-2-of-2", "neighbours")]
+    pd.testing.assert_frame_equal(again[0], trainings)
+    pd.testing.assert_frame_equal(again[1], counts)
 
 
 def test_a_network_of_flair_loses_nothing_by_other_sequences(counted):
