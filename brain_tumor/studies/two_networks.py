@@ -96,18 +96,21 @@ def commit(folder: Path) -> Path:
     return study.commit(folder, phantom, [folder / name for name in (DESCRIPTION, COSTS, COUNTS)])
 
 
-def count(run: RunFolder, cohort: Cohort) -> pd.DataFrame:
-    """Count what a network predicts of the patients of its test part with sequences taken away.
+def count(run: RunFolder, cohort: Cohort, part: str = "test", patterns: Sequence[tuple[str, ...]] | None = None) -> pd.DataFrame:
+    """Count what a network predicts of the patients of a part of its split with sequences taken away.
+
+    Args:
+        patterns: what is taken away; None for all of :func:`brain_tumor.inference.route.patterns`.
 
     Returns:
         A row a pattern and case: ``pattern, case_id, tp, fp, fn``, at native size.
     """
     store, predictor, rows = open_store(cohort), Predictor.load(run.path), []
-    cases = sorted({key.split("/")[0] for key in experiment.stored_split(run).test})
+    cases = sorted({key.split("/")[0] for key in getattr(experiment.stored_split(run), part)})
     for case_id in tracked(cases, "patterns", len(cases)):
         own = store.rows_of(case_id)
         exam = Exam(case_id, store.images[own], store.slices.slice.to_numpy()[own], np.arange(own.stop - own.start))
-        for pattern in route.patterns(cohort.sequences):
+        for pattern in patterns or route.patterns(cohort.sequences):
             lacking = route.without(exam, cohort.sequences, pattern, cohort.reference)
             counts = overlap.count(predictor.predict(lacking).native, store.masks[own], predictor.threshold)
             rows.append({"pattern": pattern_in_words(pattern), "case_id": case_id, **counts[["tp", "fp", "fn"]].sum()})
