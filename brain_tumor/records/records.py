@@ -56,13 +56,14 @@ def commit_record(run: RunFolder, names: Collection[str] | None = None) -> Path:
     check_counts(run.path, facts)
     folder = records_folder() / run.path.name
     paths = [path for path in sorted(run.path.glob("*.csv")) if not path.name.startswith(NOT_KEPT)]
+    if names is not None:
+        paths = [path for path in paths if path.name in {*FILES, *names}]
     recipe = facts["recipe"] | {"split": Path(facts["recipe"]["split"]).name}
     with files.atomic_folder(folder) as temporary:
         files.write_json(temporary / "run.json", facts | {"recipe": recipe, "model": saved.read(run.path)})
         experiment.stored_split(run).save(temporary / "split.json")
         for path in paths:
-            if names is None or path.name in {*FILES, *names}:
-                keep_table(path, temporary)
+            keep_table(path, temporary)
     keep_weights(facts.get("encoder"))
     return folder
 

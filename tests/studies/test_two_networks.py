@@ -54,13 +54,14 @@ def counted(answered, phantom_cohort):
 
 def test_with_nothing_taken_away_it_is_what_evaluation_counts(counted, answered, phantom_cohort):
     counts, trainings, _, store = counted
-    run = RunFolder(answered.parent / trainings.run[trainings.network == "FLAIR"].iloc[1])
-    evaluate(run, phantom_cohort)
-    table = pd.read_csv(run.path / "counts.csv")
-    expected = overlap.per_case(table[table["size"] == store.size])[["tp", "fp", "fn"]]
-    untouched = counts[(counts.network == "FLAIR") & (counts.fold == 2) & (counts.pattern == two_networks.NOTHING)]
-    rows = untouched.set_index("case_id")[["tp", "fp", "fn"]]
-    pd.testing.assert_frame_equal(rows.sort_index(), expected, check_names=False)
+    untouched = counts[counts.pattern == two_networks.NOTHING].groupby(["network", "fold"])
+    for training in trainings.itertuples():
+        run = RunFolder(answered.parent / training.run)
+        evaluate(run, phantom_cohort)
+        table = pd.read_csv(run.path / "counts.csv")
+        expected = overlap.per_case(table[table["size"] == store.size])[["tp", "fp", "fn"]]
+        rows = untouched.get_group((training.network, training.fold)).set_index("case_id")[["tp", "fp", "fn"]]
+        pd.testing.assert_frame_equal(rows.sort_index(), expected, check_names=False)
 
 
 def test_each_network_predicts_each_patient_once_under_each_pattern(counted):
