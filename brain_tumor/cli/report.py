@@ -18,7 +18,7 @@ def report(
     from brain_tumor.paths import readable
     from brain_tumor.records import crossval as crossval_record, records
     from brain_tumor.report.pages import index, readme, run as run_page
-    from brain_tumor.studies import two_networks
+    from brain_tumor.studies import incomplete_exams
     from brain_tumor.studies.ingredients import screening
     from brain_tumor.studies.source_002 import tables as grid_tables
     from brain_tumor.training.runs import all_runs, find_run
@@ -27,11 +27,11 @@ def report(
     if screening.MARK.rstrip("-") in name and (screened := screening.find(name)):
         _report_screening(screened, publish)
         return
-    if two_networks.MARK.rstrip("-") in name and (answer := two_networks.find(name)):
+    if incomplete_exams.MARK.rstrip("-") in name and (answer := incomplete_exams.find(name)):
         if not publish:
-            typer.echo(two_networks.scores(two_networks.read(answer)[1]).round(3).to_string())
+            typer.echo(incomplete_exams.scores(incomplete_exams.read(answer)[1]).round(3).to_string())
             return
-        typer.echo(f"record: {readable(two_networks.commit(answer))}")
+        typer.echo(f"record: {readable(incomplete_exams.commit(answer))}")
         typer.echo("next: brain-tumor reports 07, its page; it first trains what is left")
         return
     grid = grid_tables.find(name) if grid_tables.MARK in name else None

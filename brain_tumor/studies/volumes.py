@@ -14,17 +14,14 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.data.readers import brats
 from brain_tumor.errors import DataError
-from brain_tumor.evaluation import intervals, overlap, scoring
+from brain_tumor.evaluation import intervals, overlap
 from brain_tumor.experiments import segmentation
-from brain_tumor.inference import route, sliding
+from brain_tumor.inference import sliding
 from brain_tumor.inference.predict import load_prediction
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.models import backend, inflate, saved, settings
 from brain_tumor.report.pages.browser import Browser
-from brain_tumor.studies import two_networks
 from brain_tumor.training.runs import RunFolder
-
-LACKING = "lacking.csv"  # beside a run's other tables, so that its record has it too
 
 
 def conventions() -> pd.DataFrame:
@@ -130,19 +127,6 @@ def at_once(run: RunFolder, cohort: Cohort, case_ids: Iterable[str]) -> pd.DataF
         tumour, differ = int(together.sum()), int((patches != together).sum())
         rows.append({"exam": case_id, "tumour": tumour, "differ": differ, "share": differ / max(1, tumour)})
     return pd.DataFrame(rows).set_index("exam")
-
-
-def lacking(run: RunFolder, cohort: Cohort) -> pd.DataFrame:
-    """What a network of volumes predicts of its validation patients where sequences other than the reference are missing.
-
-    Returns:
-        The counts of :func:`brain_tumor.studies.two_networks.count`, read where they were counted before.
-    """
-    if not (run.path / LACKING).is_file():
-        reference = cohort.sequences[cohort.reference]
-        patterns = [pattern for pattern in route.patterns(cohort.sequences) if reference not in pattern]
-        scoring.write({LACKING: two_networks.count(run, cohort, "validation", patterns)}, run.path)
-    return scoring.read_counts(run.path, LACKING)
 
 
 def paired(cases: Mapping[str, pd.DataFrame], base: str) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from brain_tumor.inference import sliding
 from brain_tumor.inference.predict import load_prediction
 from brain_tumor.inference.predictor import Predictor
 from brain_tumor.report.pages import sections, views, volumes as volumes_page
-from brain_tumor.studies import two_networks, volumes as volumes_study
+from brain_tumor.studies import volumes as volumes_study
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
 
@@ -303,26 +303,3 @@ def test_patches_and_the_whole_exam_at_once_are_compared_voxel_by_voxel(place, m
     monkeypatch.setattr(sliding, "probabilities", by_depth)
     table = volumes_study.at_once(place.run, place.cohort, [case_id])  # 8 planes at once are called tumour, patches of 4 are not
     assert table.tumour[case_id] == table.differ[case_id] == images[..., 0].size and table.share[case_id] == 1
-
-
-def test_validation_patients_are_asked_without_each_sequence_but_the_reference(place, monkeypatch, tmp_path):
-    asked, count = [], two_networks.count
-
-    def of_test_part(run, cohort, part, patterns):
-        asked.extend([part, *patterns])
-        return count(run, cohort, "test", [(), (place.cohort.sequences[0],)])
-
-    monkeypatch.setattr(two_networks, "count", of_test_part)
-    run = RunFolder(shutil.copytree(place.run.path, tmp_path / "run"))
-    counts = volumes_study.lacking(run, place.cohort)
-    part, *patterns = asked
-    first, second = place.cohort.sequences[:2]
-    assert part == "validation" and patterns[:2] == [(), (first,)] and (first, second) in patterns
-    assert place.cohort.sequences[place.cohort.reference] not in {name for pattern in patterns for name in pattern}
-    evaluated = pd.read_csv(run.path / scoring.COUNTS)
-    expected = evaluated[evaluated["size"] == 32].groupby("case_id")[["tp", "fp", "fn"]].sum()
-    rows = counts[counts.pattern == "nothing"].set_index("case_id")[["tp", "fp", "fn"]]
-    pd.testing.assert_frame_equal(rows.sort_index(), expected)
-    assert not counts[counts.pattern == first].tp.equals(counts[counts.pattern == "nothing"].tp)
-    monkeypatch.setattr(two_networks, "count", lambda *_: pytest.fail("counted again"))
-    pd.testing.assert_frame_equal(volumes_study.lacking(run, place.cohort), counts)

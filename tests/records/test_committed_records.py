@@ -19,7 +19,7 @@ from brain_tumor.experiments import grid as generic
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import lookup, upgrade
-from brain_tumor.studies import two_networks
+from brain_tumor.studies import incomplete_exams
 from brain_tumor.studies.ingredients import answers, screening, table
 from brain_tumor.studies.source_002 import grid
 from brain_tumor.studies.source_002.cells import Cell
@@ -32,7 +32,7 @@ RUNS, CROSSVALS, GRIDS = (
     sorted(path.parent for path in RECORDS.glob(f"*/{name}")) for name in (lookup.RUN, lookup.CROSSVAL, lookup.GRID)
 )
 SCREENINGS = sorted(path.parent for path in RECORDS.glob(f"*/{answers.DESCRIPTION}"))
-TWO_NETWORKS = sorted(path.parent for path in RECORDS.glob(f"*/{two_networks.DESCRIPTION}"))
+INCOMPLETE_EXAMS = sorted(path.parent for path in RECORDS.glob(f"*/{incomplete_exams.DESCRIPTION}"))
 WEIGHTS = sorted(RECORDS.glob("weights/*.json"))
 DATA_HASH = files.read_json(CHECKOUT / "reports" / "01_explore.json")["data_hash"]
 
@@ -48,7 +48,7 @@ def committed(monkeypatch):
 
 
 def test_every_folder_of_records_is_of_a_kind_that_is_tested_here():
-    kinds = RUNS, CROSSVALS, GRIDS, SCREENINGS, TWO_NETWORKS
+    kinds = RUNS, CROSSVALS, GRIDS, SCREENINGS, INCOMPLETE_EXAMS
     assert {path.name for path in RECORDS.iterdir()} == {"weights", *(name for folders in kinds for name in names_of(folders))}
     assert len(RUNS) >= 20 and len(CROSSVALS) >= 4 and len(GRIDS) >= 1 and len(WEIGHTS) >= 4
 
@@ -65,16 +65,16 @@ def test_a_screening_is_of_the_same_slices_throughout_and_answers(folder):
     assert files.read_json(folder / answers.DESCRIPTION)["data_hash"] == DATA_HASH
 
 
-@pytest.mark.parametrize("folder", TWO_NETWORKS, ids=names(TWO_NETWORKS))
-def test_an_answer_about_two_networks_asks_every_patient_every_pattern(folder):
-    facts, (trainings, counts) = files.read_json(folder / two_networks.DESCRIPTION), two_networks.read(folder)
+@pytest.mark.parametrize("folder", INCOMPLETE_EXAMS, ids=names(INCOMPLETE_EXAMS))
+def test_every_network_is_asked_every_patient_of_its_split_with_every_pattern(folder):
+    facts, (trainings, counts) = files.read_json(folder / incomplete_exams.DESCRIPTION), incomplete_exams.read(folder)
     assert facts["data_hash"] == DATA_HASH
-    assert (counts.groupby(["network", "fold", "case_id"]).pattern.nunique() == 7).all()
-    patients = counts.groupby(["fold", "network"]).case_id.nunique()
-    assert patients.groupby("fold").nunique().eq(1).all() and counts.groupby("case_id").fold.nunique().eq(1).all()
-    assert set(patients.index) == set(zip(trainings.fold, trainings.network, strict=True))
-    *whole, last = (set(networks) for _, networks in trainings.groupby("fold").network)
-    assert all(networks == set(facts["recipes"]) for networks in whole) and last <= set(facts["recipes"])
+    of_patients = counts.groupby(["network", "split", "case_id"]).pattern
+    assert (of_patients.nunique() == len(facts["patterns"])).all() and set(counts.pattern) == set(facts["patterns"])
+    patients = counts.groupby(["split", "network"]).case_id.nunique()
+    assert patients.groupby("split").nunique().eq(1).all() and counts.groupby("case_id").split.nunique().eq(1).all()
+    assert set(patients.index) >= set(zip(trainings.split, trainings.network, strict=True))
+    assert set(trainings.split) <= set(facts["splits"]) and set(trainings.network) <= set(facts["recipes"])
 
 
 def names_of(folders):

@@ -1,11 +1,11 @@
-"""One network for all sequences and one for FLAIR alone: what each loses where sequences are missing (rows 004.24-25).
+"""Exams that lack a sequence: what networks lose there, such as one of all sequences and one of FLAIR alone (rows 004.24-25).
 
-Every patient is predicted out of fold with every pattern of sequences taken away, by networks that never saw the patient. Some
-really lack a sequence; the pixels tell which (:mod:`brain_tumor.inference.route`).
+Patients are predicted with sequences taken away, by networks that never saw the patient. Some really lack a sequence; the pixels
+tell which (:mod:`brain_tumor.inference.route`).
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor import files
-from brain_tumor.data import splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort, missing_sequences
 from brain_tumor.evaluation import intervals, overlap, storage
-from brain_tumor.experiments import run as experiment
-from brain_tumor.experiments.recipe import SegmentationRecipe, identity
+from brain_tumor.experiments import capacity, run as experiment
+from brain_tumor.experiments.jobs import side_by_side
+from brain_tumor.experiments.recipe import Recipe, identity
 from brain_tumor.inference import intake, route
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predictor import Predictor
@@ -29,50 +29,88 @@ from brain_tumor.records import study
 from brain_tumor.report.figures.drawing import SERIES, Drawing, tidy
 from brain_tumor.training.runs import RunFolder
 
-MARK = "-two-networks-"  # in the name of every answer, and of no run
-DESCRIPTION = "two_networks.json"
+MARK = "-incomplete-exams-"  # in the name of every answer, and of no run
+DESCRIPTION = "incomplete_exams.json"
 ROUTED, NOTHING = "routed", "nothing"  # a network's name in tables, and the pattern in which no sequence is taken away
 COUNTS, COSTS = "patterns.csv", "costs.csv"
-COLUMNS = ["network", "fold", "pattern", "case_id", "tp", "fp", "fn"]
+COLUMNS = ["network", "split", "pattern", "case_id", "tp", "fp", "fn"]
 
 
-def answer(recipes: Mapping[str, SegmentationRecipe], cohort: Cohort, folds: int) -> Path:
-    """Train each network on each fold of patients, and predict the fold's patients with every pattern of sequences taken away.
+def answer(
+    recipes: Mapping[str, Recipe],
+    cohort: Cohort,
+    split_names: Sequence[str],
+    take_reference: bool = True,
+    workers: int | None = None,
+) -> Path:
+    """Train each network on each split, and predict the split's test patients with sequences taken away.
 
-    Fold by fold, so that networks can be compared after the first. What was counted before, here or in the record that git keeps,
-    is not trained again.
+    Split by split, so that networks can be compared after the first. What was counted before, here or in the record that git
+    keeps, is not trained again.
 
     Args:
         recipes: a network's name -> its recipe, whose split says nothing.
+        take_reference: whether the reference (FLAIR) is taken away too.
+        workers: how many networks learn at a time; None for what fits.
 
     Returns:
-        The folder: ``patterns.csv``, ``costs.csv`` and ``two_networks.json``.
+        The folder: ``patterns.csv``, ``costs.csv`` and ``incomplete_exams.json``.
     """
-    store = open_store(cohort)
-    described = {name: identity(recipe) | {"split": ""} for name, recipe in recipes.items()}
-    folder = runs_folder() / f"{cohort.name}{MARK}{files.sha256_json([described, folds, store.data_hash])[:8]}"
+    store, reference = open_store(cohort), cohort.sequences[cohort.reference]
+    patterns = [pattern for pattern in route.patterns(cohort.sequences) if take_reference or reference not in pattern]
+    facts = {
+        "cohort": cohort.name,
+        "phantom": cohort.phantom,
+        "data_hash": store.data_hash,
+        "splits": list(split_names),
+        "patterns": [pattern_in_words(pattern) for pattern in patterns],
+        "recipes": {name: identity(recipe) | {"split": ""} for name, recipe in recipes.items()},
+    }
+    folder = runs_folder() / f"{cohort.name}{MARK}{files.sha256_json(facts)[:8]}"
     study.restore(folder, done)
-    facts = {"cohort": cohort.name, "phantom": cohort.phantom, "data_hash": store.data_hash, "folds": folds, "recipes": described}
     files.write_json(folder / DESCRIPTION, facts)
     costs, counts = _table(folder / COSTS), _table(folder / COUNTS)
-    earlier = {(row.fold, row.network) for row in costs.itertuples()}
-    splits_of_folds = splits.fold_names("patient", folds, store.cases, store.slices)
-    for (fold, split), (name, recipe) in itertools.product(enumerate(splits_of_folds, 1), recipes.items()):
-        if (fold, name) in earlier:
-            continue
-        with within(f"fold {fold} of {folds}, {name}"):
-            run = experiment.train(replace(recipe, split=split), cohort)
-            counts = pd.concat([counts, count(run, cohort).assign(network=name, fold=fold)])
-        cost = {"seconds": run.description["training_seconds"], "commit": run.description["environment"]["commit"]}
-        costs = pd.concat([costs, pd.DataFrame([{"network": name, "fold": fold, "run": run.path.name, **cost}])])
-        files.write_text(folder / COUNTS, counts[COLUMNS].drop_duplicates(COLUMNS[:4], keep="last").to_csv(index=False))
+    earlier = {(row.split, row.network) for row in costs.itertuples()}
+    tasks = [
+        (name, replace(recipe, split=split), cohort, patterns)
+        for split, (name, recipe) in itertools.product(split_names, recipes.items())
+        if (split, name) not in earlier
+    ]
+    for cost, counted in _results(tasks, cohort, workers):
+        counts = pd.concat([counts, counted])[COLUMNS].drop_duplicates(COLUMNS[:4], keep="last")
+        costs = pd.concat([costs, pd.DataFrame([cost])])
+        files.write_text(folder / COUNTS, counts.to_csv(index=False))
         files.write_text(folder / COSTS, costs.to_csv(index=False))  # last: what stands here was counted
-        settings.clear_session()
     return folder
 
 
+def _results(tasks: Sequence[tuple], cohort: Cohort, workers: int | None) -> Iterable[tuple[dict, pd.DataFrame]]:
+    if not tasks:
+        return
+    workers = capacity.workers([recipe for _, recipe, _, _ in tasks], cohort, workers)
+    if workers > 1:
+        yield from tracked(side_by_side(_train, tasks, workers), "networks", len(tasks))
+        return
+    for number, task in enumerate(tasks, 1):
+        with within(f"network {number} of {len(tasks)}"):
+            yield _train(*task)
+
+
+def _train(name: str, recipe: Recipe, cohort: Cohort, patterns: Sequence[tuple[str, ...]]) -> tuple[dict, pd.DataFrame]:
+    """What a network cost, and what it counts."""
+    run = experiment.train(recipe, cohort)
+    place, facts = {"network": name, "split": recipe.split}, run.description
+    counts = count(run, cohort, patterns).assign(**place)
+    settings.clear_session()
+    return place | {
+        "run": run.path.name,
+        "seconds": facts["training_seconds"],
+        "commit": facts["environment"]["commit"],
+    }, counts
+
+
 def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What was trained, a row a network and fold, and the counts of an answer."""
+    """What was trained, a row a network and split, and the counts of an answer."""
     return storage.read_table(folder / COSTS), storage.read_table(folder / COUNTS)
 
 
@@ -96,21 +134,18 @@ def commit(folder: Path) -> Path:
     return study.commit(folder, phantom, [folder / name for name in (DESCRIPTION, COSTS, COUNTS)])
 
 
-def count(run: RunFolder, cohort: Cohort, part: str = "test", patterns: Sequence[tuple[str, ...]] | None = None) -> pd.DataFrame:
-    """Count what a network predicts of the patients of a part of its split with sequences taken away.
-
-    Args:
-        patterns: what is taken away; None for all of :func:`brain_tumor.inference.route.patterns`.
+def count(run: RunFolder, cohort: Cohort, patterns: Sequence[tuple[str, ...]]) -> pd.DataFrame:
+    """Count what a network predicts of the test patients of its split with each pattern of sequences taken away.
 
     Returns:
         A row a pattern and case: ``pattern, case_id, tp, fp, fn``, at native size.
     """
     store, predictor, rows = open_store(cohort), Predictor.load(run.path), []
-    cases = sorted({key.split("/")[0] for key in getattr(experiment.stored_split(run), part)})
+    cases = sorted({key.split("/")[0] for key in experiment.stored_split(run).test})
     for case_id in tracked(cases, "patterns", len(cases)):
         own = store.rows_of(case_id)
         exam = Exam(case_id, store.images[own], store.slices.slice.to_numpy()[own], np.arange(own.stop - own.start))
-        for pattern in patterns or route.patterns(cohort.sequences):
+        for pattern in patterns:
             lacking = route.without(exam, cohort.sequences, pattern, cohort.reference)
             counts = overlap.count(predictor.predict(lacking).native, store.masks[own], predictor.threshold)
             rows.append({"pattern": pattern_in_words(pattern), "case_id": case_id, **counts[["tp", "fp", "fn"]].sum()})

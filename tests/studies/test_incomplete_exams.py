@@ -11,7 +11,7 @@ from brain_tumor.errors import RunError
 from brain_tumor.evaluation import overlap
 from brain_tumor.experiments.recipe import SegmentationRecipe
 from brain_tumor.experiments.run import evaluate
-from brain_tumor.studies import two_networks
+from brain_tumor.studies import incomplete_exams
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
 
@@ -25,6 +25,7 @@ SMALL = SegmentationRecipe(
     precision="float32",
     model_arguments=(("filters", (2, 2)),),
 )
+FOLDS = ["fold-1-of-2", "fold-2-of-2"]
 RECIPES = {"all sequences": SMALL, "FLAIR": replace(SMALL, channels="neighbours")}
 
 
@@ -34,16 +35,16 @@ def answered(phantom_cohort, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(tmp_path_factory.mktemp("two")))
         patch.setenv("BRAIN_TUMOR_REPORTS", str(tmp_path_factory.mktemp("reports")))
-        folder = two_networks.answer(RECIPES, phantom_cohort, folds=2)
+        folder = incomplete_exams.answer(RECIPES, phantom_cohort, FOLDS)
         with pytest.MonkeyPatch.context() as closed:
-            closed.setattr(two_networks, "count", lambda *_: pytest.fail("counted again"))
-            assert two_networks.answer(RECIPES, phantom_cohort, folds=2) == folder
+            closed.setattr(incomplete_exams, "count", lambda *_: pytest.fail("counted again"))
+            assert incomplete_exams.answer(RECIPES, phantom_cohort, FOLDS) == folder
         yield folder
 
 
 @pytest.fixture(scope="module")
 def counted(answered, phantom_cohort):
-    trainings, counts = two_networks.read(answered)
+    trainings, counts = incomplete_exams.read(answered)
     store = open_store(phantom_cohort)
     lacks = {
         case_id: "+".join(missing_sequences(store.images[store.rows_of(case_id)], phantom_cohort.sequences))
@@ -54,20 +55,20 @@ def counted(answered, phantom_cohort):
 
 def test_with_nothing_taken_away_it_is_what_evaluation_counts(counted, answered, phantom_cohort):
     counts, trainings, _, store = counted
-    untouched = counts[counts.pattern == two_networks.NOTHING].groupby(["network", "fold"])
+    untouched = counts[counts.pattern == incomplete_exams.NOTHING].groupby(["network", "split"])
     for training in trainings.itertuples():
         run = RunFolder(answered.parent / training.run)
         evaluate(run, phantom_cohort)
         table = pd.read_csv(run.path / "counts.csv")
         expected = overlap.per_case(table[table["size"] == store.size])[["tp", "fp", "fn"]]
-        rows = untouched.get_group((training.network, training.fold)).set_index("case_id")[["tp", "fp", "fn"]]
+        rows = untouched.get_group((training.network, training.split)).set_index("case_id")[["tp", "fp", "fn"]]
         pd.testing.assert_frame_equal(rows.sort_index(), expected, check_names=False)
 
 
 def test_each_network_predicts_each_patient_once_under_each_pattern(counted):
     counts, trainings, _, store = counted
-    assert trainings[["network", "fold"]].to_numpy().tolist() == [
-        ["all sequences", 1], ["FLAIR", 1], ["all sequences", 2], ["FLAIR", 2]
+    assert trainings[["network", "split"]].to_numpy().tolist() == [
+        ["all sequences", FOLDS[0]], ["FLAIR", FOLDS[0]], ["all sequences", FOLDS[1]], ["FLAIR", FOLDS[1]]
     ]  # fmt: skip
     assert not counts.duplicated(["network", "pattern", "case_id"]).any()
     assert len(counts) == 2 * 7 * len(store.cases)
@@ -76,10 +77,10 @@ def test_each_network_predicts_each_patient_once_under_each_pattern(counted):
 def test_it_goes_on_from_its_record_at_another_machine(answered, phantom_cohort, monkeypatch, tmp_path):
     record = tmp_path / "reports" / "records" / answered.name
     record.mkdir(parents=True)
-    trainings, counts = two_networks.read(answered)
-    (record / two_networks.DESCRIPTION).write_bytes((answered / two_networks.DESCRIPTION).read_bytes())
-    trainings[:3].to_csv(record / two_networks.COSTS, index=False)
-    counts.to_csv(record / two_networks.COUNTS, index=False)  # killed between the two tables: the last was counted in vain
+    trainings, counts = incomplete_exams.read(answered)
+    (record / incomplete_exams.DESCRIPTION).write_bytes((answered / incomplete_exams.DESCRIPTION).read_bytes())
+    trainings[:3].to_csv(record / incomplete_exams.COSTS, index=False)
+    counts.to_csv(record / incomplete_exams.COUNTS, index=False)  # killed between the two tables: the last was counted in vain
     monkeypatch.setenv("BRAIN_TUMOR_REPORTS", str(tmp_path / "reports"))
     monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path))
     names = []
@@ -89,16 +90,25 @@ def test_it_goes_on_from_its_record_at_another_machine(answered, phantom_cohort,
         names.append((recipe.split, recipe.channels))
         return run
 
-    monkeypatch.setattr(two_networks.experiment, "train", trained)
-    again = two_networks.read(two_networks.answer(RECIPES, phantom_cohort, folds=2))
-    assert names == [("fold-2-of-2", "neighbours")]
+    monkeypatch.setattr(incomplete_exams.experiment, "train", trained)
+    again = incomplete_exams.read(incomplete_exams.answer(RECIPES, phantom_cohort, FOLDS))
+    assert names == [(FOLDS[1], "neighbours")]
     pd.testing.assert_frame_equal(again[0], trainings)
     pd.testing.assert_frame_equal(again[1], counts)
 
 
+def test_the_reference_can_be_left_in_and_networks_learn_side_by_side(phantom_cohort, counted, monkeypatch, tmp_path):
+    monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path))
+    folder = incomplete_exams.answer(RECIPES, phantom_cohort, FOLDS[:1], take_reference=False, workers=2)
+    trainings, counts = incomplete_exams.read(folder)
+    assert sorted(trainings.network) == ["FLAIR", "all sequences"] and len(trainings) == 2
+    assert list(counts.pattern.unique()) == ["nothing", "pre", "post", "pre and post"]
+    assert folder.name.startswith("phantom-incomplete-exams-")
+
+
 def test_a_network_of_flair_loses_nothing_by_other_sequences(counted):
     counts = counted[0]
-    lost = two_networks.losses(counts)
+    lost = incomplete_exams.losses(counts)
     assert list(lost.index) == ["nothing", "pre", "flair", "post", "pre and flair", "pre and post", "flair and post"]
     assert (lost.loc[["pre", "post", "pre and post"], "FLAIR"] == 0).all()
     assert (lost["all sequences"].drop("nothing") != 0).any()
@@ -106,7 +116,7 @@ def test_a_network_of_flair_loses_nothing_by_other_sequences(counted):
 
 def test_routing_asks_the_network_of_flair_wherever_a_sequence_is_missing(counted):
     counts, _, lacks, _ = counted
-    both = two_networks.routed(counts, "all sequences", "FLAIR", lacks != "")
+    both = incomplete_exams.routed(counts, "all sequences", "FLAIR", lacks != "")
     assert len(both) == counts.case_id.nunique() * counts.pattern.nunique()
     one, other = (both[(both.pattern == "nothing") & (both.case_id.map(lacks).ne("") == missing)] for missing in (False, True))
     for rows, name in ((one, "all sequences"), (other, "FLAIR"), (both[both.pattern == "pre"], "FLAIR")):
@@ -123,7 +133,7 @@ def test_the_pixels_tell_what_the_phantom_lacks(counted):
 
 def test_each_exam_goes_to_the_network_that_its_pixels_ask_for(counted, phantom_cohort):
     lacks = counted[2]
-    routes = two_networks.routes(phantom_cohort, "all sequences", "FLAIR")
+    routes = incomplete_exams.routes(phantom_cohort, "all sequences", "FLAIR")
     assert list(routes.index) == [case.case_id for case in phantom_cohort.cases]
     assert routes.network.eq("FLAIR").equals(lacks.ne("").reindex(routes.index))
     assert set(routes.lacks) >= {"nothing", "pre and post", "post"}
@@ -131,23 +141,23 @@ def test_each_exam_goes_to_the_network_that_its_pixels_ask_for(counted, phantom_
 
 def test_means_have_intervals_and_are_the_scores(counted):
     counts = counted[0]
-    rows = two_networks.means(counts)
-    scores = two_networks.scores(counts)
+    rows = incomplete_exams.means(counts)
+    scores = incomplete_exams.scores(counts)
     assert len(rows) == counts.network.nunique() * counts.pattern.nunique()
     for row in rows.itertuples():
         assert row.low <= row.dice <= row.high and row.dice == pytest.approx(scores.loc[row.pattern, row.network])
-    untouched = counts[counts.pattern == two_networks.NOTHING]
-    difference = two_networks.compare(untouched, "FLAIR", "all sequences").difference
+    untouched = counts[counts.pattern == incomplete_exams.NOTHING]
+    difference = incomplete_exams.compare(untouched, "FLAIR", "all sequences").difference
     assert difference == pytest.approx(scores.loc["nothing", "FLAIR"] - scores.loc["nothing", "all sequences"])
 
 
 def test_losses_are_drawn_a_line_a_network(counted):
-    axes = two_networks.plot_losses(counted[0]).axes[0]
+    axes = incomplete_exams.plot_losses(counted[0]).axes[0]
     assert [line.get_label() for line in axes.lines] == ["all sequences", "FLAIR"]
     assert [label.get_text() for label in axes.get_xticklabels()][4] == "pre\nand flair"
 
 
 def test_an_answer_on_the_phantom_is_never_published(answered):
-    assert two_networks.find(answered.name[:-3]) == answered
+    assert incomplete_exams.find(answered.name[:-3]) == answered
     with pytest.raises(RunError, match="of the phantom, which is never published"):
-        two_networks.commit(answered)
+        incomplete_exams.commit(answered)
