@@ -111,8 +111,8 @@ def plot_gap(within: pd.DataFrame, left_out: pd.DataFrame) -> Drawing:
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     for (site, rows), colour in zip(both.groupby("site"), SERIES, strict=False):
         axes.plot(
-            rows.dice, rows.dice_left_out, "o", color=colour, label=f"{site}, {(rows.dice_left_out - rows.dice).mean():+.3f}"
+            rows.dice, rows.dice_left_out, "o", color=colour, label=f"{site}, mean {(rows.dice_left_out - rows.dice).mean():+.3f}"
         )
     axes.set_aspect("equal")
-    axes.legend(frameon=False, fontsize=8.5, loc="upper left")
+    axes.legend(frameon=False, fontsize=8.5, loc="lower right")
     return drawing
