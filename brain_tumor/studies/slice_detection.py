@@ -118,7 +118,7 @@ def answer(model: str, folds: Mapping[str, Folds], over_slices: pd.DataFrame) ->
         f"On patients it has never seen, {model} {main} separates slices with tumour from slices without with an AUC of "
         f"{wording.score(area.value)} ({area.low:.3f} to {area.high:.3f}) and an accuracy of {right.value:.3f} "
         f"({right.low:.3f} to {right.high:.3f}). Reading no image reaches {wording.score(area.floor)} and {right.floor:.3f}. "
-        f"Beginning {main} instead of {other} changes the AUC by {wording.change(more)}. "
+        f"Beginning {main} instead of {other}, each with a schedule of its own, changes the AUC by {wording.change(more)}. "
         f"On the field's usual split over slices the same network scores an accuracy of {leak.value:.3f}, and reading no image "
         f"{leak.floor:.3f}."
     )
