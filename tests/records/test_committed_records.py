@@ -118,7 +118,11 @@ def test_a_run_says_how_its_masks_were_resized(folder):
 def test_a_cross_validation_is_found_by_recipe_and_folds(folder):
     recipes, facts = lookup.fold_recipes(folder), lookup.crossval_facts(folder)
     unit, folds = facts["unit"], facts["folds"]
-    assert [recipe.split for recipe in recipes] == [f"fold-{fold}-of-{folds}" for fold in range(1, folds + 1)]
+    names_of_folds = {
+        "patient": [f"fold-{fold}-of-{folds}" for fold in range(1, folds + 1)],
+        "site": [f"site-{hospital}" for hospital in ("CS", "DU", "EZ", "FG", "HT")],
+    }
+    assert [recipe.split for recipe in recipes] == names_of_folds[unit]
     assert len({replace(recipe, split="") for recipe in recipes}) == 1, "the folds differ in nothing but the split"
     assert lookup.find_crossval(recipes[0], unit, folds) == folder
     assert lookup.find_crossval(recipes[-1], unit, folds, "lgg", facts["data_hash"]) == folder
