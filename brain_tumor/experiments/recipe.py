@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, ClassVar, TypeVar
 
 from brain_tumor.data.channels import CHANNELS, WITH_NEIGHBOURS, count
-from brain_tumor.data.intensity import NORMALISATIONS
+from brain_tumor.data.intensity import NORMALISATIONS, PREPARATION
 from brain_tumor.errors import LARGEST_SEED, ModelError, RunError
 from brain_tumor.models.architectures import CLASSIFICATION, PRECISIONS, SEGMENTATION, check_size, stride
 from brain_tumor.training.augment import Augmentation
@@ -64,7 +64,8 @@ class Recipe:
     MODELS: ClassVar[tuple[str, ...]] = ()
     LOSSES: ClassVar[tuple[str, ...]] = ()
     NEW_LAYERS: ClassVar[str] = ""  # the group of layers for which no weights are learnt elsewhere
-    LEARNS_MASKS: ClassVar[bool] = False  # so the way in which masks are resized is part of a run's identity
+    LEARNS_MASKS: ClassVar[bool] = False
+    PREPARATION: ClassVar[int | None] = None  # how what is learnt is prepared: part of a run's identity, where it has changed
     LEARNS_REGIONS: ClassVar[bool] = False  # every region of a cohort, and not the outermost alone
     balance: ClassVar[str] = "none"
     rotation_tta: ClassVar[float] = 0.0
@@ -152,6 +153,7 @@ class SegmentationRecipe(Recipe):
     LOSSES: ClassVar[tuple[str, ...]] = ("bce-dice", "focal-dice", "edge-dice", "focal-tversky", "bce")
     NEW_LAYERS: ClassVar[str] = "decoder"
     LEARNS_MASKS: ClassVar[bool] = True
+    PREPARATION: ClassVar[int | None] = PREPARATION
 
     model: str = setting("unet-resnet18", "Which network.", choices=SEGMENTATION)
     loss: str = setting("bce-dice", "What is minimised.", choices=LOSSES)

@@ -11,7 +11,7 @@ import keras
 import pandas as pd
 
 from brain_tumor import files
-from brain_tumor.data import intensity, owners, splits
+from brain_tumor.data import owners, splits
 from brain_tumor.data.cache import Store, open_store
 from brain_tumor.data.cohort import COHORTS, Cohort
 from brain_tumor.data.opening import name_of, open_cohort
@@ -164,7 +164,7 @@ def content(recipe: Recipe, store: Store, split: splits.Split | None) -> dict[st
         raise DataError(
             f"{labels}, so {recipe.TASK} cannot be learnt from it; a slice classifier can: brain-tumor train classification"
         )
-    preparation = {"preparation": intensity.PREPARATION} if recipe.LEARNS_MASKS else {}
+    preparation = {"preparation": recipe.PREPARATION} if recipe.PREPARATION else {}
     return {"data_hash": store.data_hash} | ({"split_hash": split.hash} if split else {}) | preparation
 
 

@@ -85,6 +85,7 @@ def _volumes(recipe: VolumesRecipe, store: Store, areas: np.ndarray, split: Spli
         np.array([span.stop - span.start for span in spans], int),
         store.scalings[recipe.normalisation][places],
         areas,
+        store.cohort.reference,
     )
 
 

@@ -31,6 +31,7 @@ class VolumesRecipe(Recipe):
     LOSSES: ClassVar[tuple[str, ...]] = ("bce-dice", "focal-dice", "focal-tversky", "bce")
     NEW_LAYERS: ClassVar[str] = "decoder"
     LEARNS_MASKS: ClassVar[bool] = True
+    PREPARATION: ClassVar[int | None] = 3  # until 2, a sequence that was dropped became a copy of the first, not of the reference
     LEARNS_REGIONS: ClassVar[bool] = True
 
     model: str = setting("resunet3d", "Which network.", choices=VOLUMES)

@@ -67,7 +67,7 @@ def compare(folder: Path, other: Path, margin: float | None = None) -> pd.DataFr
 
 
 def retrained() -> pd.DataFrame:
-    """Recorded runs that learnt from masks resized otherwise (preparation 1), beside the same recipe trained as today.
+    """Recorded runs whose inputs were prepared otherwise, beside the same recipe trained as today.
 
     Returns:
         ``run`` and ``again`` (names of records), ``was`` and ``now`` (mean Dice of test patients at native size), ``difference,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from brain_tumor.data import intensity
 from brain_tumor.errors import ModelError, RunError
 from brain_tumor.evaluation.storage import read_table
 from brain_tumor.experiments import crossval, grid, tasks
@@ -86,7 +85,7 @@ def grid_facts(folder: Path) -> dict:
 
 def is_current(facts: dict) -> bool:
     """Whether a run or cross-validation prepared its inputs as this version does; one that learnt no masks always did."""
-    return facts.get("preparation", intensity.PREPARATION) == intensity.PREPARATION
+    return "preparation" not in facts or facts["preparation"] == tasks.of(facts["recipe"]["task"]).recipe.PREPARATION
 
 
 def recipe_of(folder: Path) -> "Recipe | None":
@@ -103,7 +102,7 @@ def fold_recipes(folder: Path) -> "list[Recipe | None]":
 def find(recipe: "Recipe", cohort_name: str | None = None, data_hash: str | None = None) -> Path | None:
     """The record of the run whose recipe equals this one.
 
-    Of several, the one whose masks were resized for training as they are today comes first (:func:`is_current`).
+    Of several, the one whose inputs were prepared as they are today comes first (:func:`is_current`).
 
     Args:
         cohort_name, data_hash: the cohort and the data that the run must have used; None for any.

@@ -124,7 +124,7 @@ def preparation_note(facts: dict) -> str:
     """What a page says of a run, or of the folds of a cross-validation, whose inputs this version would prepare otherwise."""
     if lookup.is_current(facts):
         return ""
-    return f"masks were resized otherwise for training (preparation {facts['preparation']})"
+    return f"inputs were prepared otherwise for training (preparation {facts['preparation']})"
 
 
 def find_record(name: str) -> Path:

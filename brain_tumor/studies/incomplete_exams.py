@@ -64,7 +64,9 @@ def answer(
         "data_hash": store.data_hash,
         "splits": list(split_names),
         "patterns": [pattern_in_words(pattern) for pattern in patterns],
-        "recipes": {name: identity(recipe) | {"split": ""} for name, recipe in recipes.items()},
+        "recipes": {
+            name: identity(recipe) | {"split": "", "preparation": recipe.PREPARATION} for name, recipe in recipes.items()
+        },
     }
     folder = runs_folder() / f"{cohort.name}{MARK}{files.sha256_json(facts)[:8]}"
     study.restore(folder, done)

@@ -23,6 +23,7 @@ class Volumes:
         first, count: of each exam of this part the row of its first slice, and how many it has.
         scalings: ``(exams, 4, C)`` float32.
         areas: ``(N, regions)`` int, how many voxels of each region a slice holds.
+        reference: the sequence that stands for a missing one.
     """
 
     images: np.ndarray
@@ -31,6 +32,7 @@ class Volumes:
     count: np.ndarray
     scalings: np.ndarray
     areas: np.ndarray
+    reference: int
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def draw(volumes: Volumes, size: tuple[int, int, int], each: int, foreground: fl
     placed = np.array(places, int).reshape(-1, 5)
     images, targets = (Patches(planes, placed, size) for planes in (volumes.images, volumes.depths))
     scalings = np.repeat(volumes.scalings, each, axis=0)
-    return SliceArrays(images, targets, scalings, np.arange(len(placed)))  # type: ignore[arg-type] # they are asked by rows alone
+    rows = np.arange(len(placed))
+    return SliceArrays(images, targets, scalings, rows, reference=volumes.reference)  # type: ignore[arg-type] # asked by rows alone
 
 
 def region_areas(depths: np.ndarray, regions: int) -> np.ndarray:

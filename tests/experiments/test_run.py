@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from brain_tumor import files
-from brain_tumor.data import intensity, splits
+from brain_tumor.data import splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.phantom import write_phantom
@@ -215,5 +215,6 @@ def test_a_phantom_in_the_place_of_the_patients_is_opened_by_their_name(home):
 def test_other_data_are_another_run_and_so_are_masks_that_were_prepared_otherwise(store, monkeypatch, recipe, learns_masks):
     one = experiment.run_folder(recipe, store)
     assert experiment.run_folder(recipe, replace(store, data_hash="e" * 64)) != one
-    monkeypatch.setattr(intensity, "PREPARATION", intensity.PREPARATION + 1)
-    assert (experiment.run_folder(recipe, store) != one) is learns_masks, "labels of slices come from native masks"
+    assert bool(recipe.PREPARATION) is learns_masks, "labels of slices come from native masks"
+    monkeypatch.setattr(type(recipe), "PREPARATION", 99)
+    assert experiment.run_folder(recipe, store) != one

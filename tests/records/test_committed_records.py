@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 
 from brain_tumor import files
-from brain_tumor.data import intensity
 from brain_tumor.experiments import grid as generic
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 from brain_tumor.paths import CHECKOUT
@@ -111,7 +110,7 @@ def test_a_run_says_how_its_masks_were_resized(folder):
     facts, written = lookup.run_facts(folder), files.read_json(folder / lookup.RUN)
     learns_masks = lookup.recipe_of(folder).LEARNS_MASKS
     assert facts.get("preparation") == (written.get("preparation", 1) if learns_masks else None)
-    assert lookup.is_current(facts) == (not learns_masks or written.get("preparation") == intensity.PREPARATION)
+    assert lookup.is_current(facts) == (not learns_masks or written.get("preparation") == lookup.recipe_of(folder).PREPARATION)
 
 
 @pytest.mark.parametrize("folder", CROSSVALS, ids=names(CROSSVALS))

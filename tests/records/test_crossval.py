@@ -116,14 +116,14 @@ def test_where_the_number_of_folds_is_left_open_it_is_the_cohorts(validated, stu
 def test_a_cross_validation_of_today_comes_before_an_older_one(validated):
     record = crossval_record.commit_crossval(validated(folds=2))
     recipe, facts = lookup.fold_recipes(record)[0], lookup.crossval_facts(record)
-    assert "resized otherwise" not in crossval_page.publish(record).read_text()
+    assert "prepared otherwise" not in crossval_page.publish(record).read_text()
     for name in ("an-older-one", "zz-another"):
         older = shutil.copytree(record, record.with_name(name))
         files.write_json(older / "crossval.json", {field: value for field, value in facts.items() if field != "preparation"})
         assert lookup.find_crossval(recipe, "patient", 2) == record
     shutil.rmtree(record)
     assert lookup.find_crossval(recipe, "patient", 2).name == "an-older-one"
-    assert "masks were resized otherwise for training (preparation 1)" in crossval_page.publish(older).read_text()
+    assert "inputs were prepared otherwise for training (preparation 1)" in crossval_page.publish(older).read_text()
 
 
 def test_the_phantom_and_the_unfinished_are_never_recorded(validated, reports):

@@ -196,10 +196,10 @@ def test_a_run_is_published_from_its_record_alone(make_run, reports):
 
 def test_the_page_of_a_run_of_preparation_1_says_so(make_run, make_classifier, reports):
     """Trained again today such a run would not give the same weights, so the page may not show the command without a word."""
-    note = "masks were resized otherwise for training (preparation 1)"
+    note = "inputs were prepared otherwise for training (preparation 1)"
     for run in (make_run(phantom=False), make_classifier(phantom=False)):
         folder = records.commit_record(run)
-        assert "resized otherwise" not in run_page.publish_record(folder).read_text()
+        assert "prepared otherwise" not in run_page.publish_record(folder).read_text()
         facts = {name: value for name, value in files.read_json(folder / "run.json").items() if name != "preparation"}
         files.write_json(folder / "run.json", facts)
         text = run_page.publish_record(folder).read_text()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from brain_tumor.training import augment
+from brain_tumor.training import augment, brightness
 from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.batches import TrainingBatches
 from brain_tumor.training.patches import Patches, Volumes, draw, region_areas
@@ -22,7 +22,7 @@ def volumes(counts=(7, 12), side=20, regions=2):
     depths[counts[0] + 8, 1, 18] = 1
     first = np.cumsum([0, *counts[:-1]])
     scalings = np.stack([np.full((4, 3), number, np.float32) for number in range(len(counts))])
-    return Volumes(images, depths, first, np.array(counts), scalings, region_areas(depths, regions))
+    return Volumes(images, depths, first, np.array(counts), scalings, region_areas(depths, regions), 1)
 
 
 @given(
@@ -74,7 +74,7 @@ def test_an_image_made_of_its_mask_stays_so_under_every_change():
     depths[2:9, 6:16, 5:18] = 1
     depths[4:7, 8:12, 8:14] = 2
     images = np.repeat(depths[..., None] * np.uint8(100), 2, axis=-1)
-    exam = Volumes(images, depths, np.array([0]), np.array([12]), np.ones((1, 4, 2), np.float32), region_areas(depths, 2))
+    exam = Volumes(images, depths, np.array([0]), np.array([12]), np.ones((1, 4, 2), np.float32), region_areas(depths, 2), 0)
     arrays = draw(exam, (4, 16, 16), 8, 0.5, [3])
     moving = Augmentation(warp=0.1, elastic=0.05, gamma=0.0, sequence_dropout=0.0)
     batches = TrainingBatches(arrays, 4, moving, 5, 0)
@@ -85,3 +85,15 @@ def test_an_image_made_of_its_mask_stays_so_under_every_change():
     assert sure.mean() > 0.5 and np.array_equal(moved[..., 0][sure] // 100, masks[sure])
     normalised, truth = batches[0]
     assert normalised.shape == (4, 4, 16, 16, 2) and truth.shape == (4, 4, 16, 16, 1) and set(np.unique(truth)) <= {0, 1, 2}
+
+
+def test_a_dropped_sequence_becomes_a_copy_of_the_reference_in_every_plane():
+    exams = volumes()
+    arrays = draw(exams, (4, 8, 8), 6, 0.5, [0])
+    dropping = Augmentation(flip=False, rotation_degrees=0, zoom=0, gamma=0.0, sequence_dropout=1.0)
+    drawn = TrainingBatches(arrays, len(arrays.rows), dropping, 0, 0).draw(0)
+    before = arrays.images[drawn.rows]
+    images = brightness.apply(before, drawn.intensity)
+    np.testing.assert_array_equal(images[..., exams.reference], before[..., exams.reference])
+    copied = [(images[..., other] == before[..., exams.reference]).all(axis=(1, 2, 3)) for other in (0, 2)]
+    assert np.logical_or(*copied).all() and all(of.any() and not of.all() for of in copied)
