@@ -73,7 +73,7 @@ def test_ours_stands_beside_all_others(cases):
 def test_each_patient_is_drawn_with_and_without_the_hospital(cases):
     drawing = figures.plot_gap(cases, cases.assign(dice=cases.dice - 0.1))
     assert "-0.100" in drawing.alt
-    assert [text.get_text() for text in drawing.axes[0].get_legend().get_texts()] == ["CS, -0.100", "DU, -0.100"]
+    assert [text.get_text() for text in drawing.axes[0].get_legend().get_texts()] == ["CS, mean -0.100", "DU, mean -0.100"]
 
 
 def test_rungs_are_told_from_their_records_without_data_or_network():
