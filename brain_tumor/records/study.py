@@ -31,17 +31,20 @@ def restore(folder: Path, progress: Progress) -> None:
         shutil.copytree(record, folder, dirs_exist_ok=True)
 
 
-def commit(folder: Path, phantom: bool, tables: Iterable[Path]) -> Path:
-    """Keep a study's tables as its record, as far as it has come; tables that only the record holds stay in it.
+def commit(folder: Path, description: str, tables: Iterable[Path]) -> Path:
+    """Keep a study's description and tables as its record, as far as it has come; what only the record holds stays in it.
+
+    Args:
+        description: the file that every such folder has.
 
     Raises:
         RunError: it is of the phantom.
     """
-    if phantom:
+    if files.read_json(folder / description)["phantom"]:
         raise RunError(f"{folder}: of the phantom, which is never published")
     record = records_folder() / folder.name
     if folder != record:
         with files.atomic_folder(record) as temporary:
-            for path in (*sorted(record.glob("*")), *tables):
+            for path in (*sorted(record.glob("*")), folder / description, *tables):
                 shutil.copyfile(path, temporary / path.name)
     return record

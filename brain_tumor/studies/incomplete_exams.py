@@ -132,8 +132,7 @@ def commit(folder: Path) -> Path:
     Raises:
         RunError: it is of the phantom.
     """
-    phantom = files.read_json(folder / DESCRIPTION)["phantom"]
-    return study.commit(folder, phantom, [folder / name for name in (DESCRIPTION, COSTS, COUNTS)])
+    return study.commit(folder, DESCRIPTION, [folder / COSTS, folder / COUNTS])
 
 
 def count(run: RunFolder, cohort: Cohort, patterns: Sequence[tuple[str, ...]]) -> pd.DataFrame:

@@ -12,8 +12,6 @@ def number(row: Any, name: str, value: float, protocol: str, unit: str = "", hea
     """A number of the sidecar (:class:`brain_tumor.records.sidecar.Number`) from a row with ``low, high, floor``."""
     low, high, floor = (None if pd.isna(bound) else float(bound) for bound in (row.low, row.high, row.floor))
     floor_name = getattr(row, "floor_name", None)
-    if floor_name is None:  # written before floors had names: it is the empty prediction's, which is no floor for patients
-        floor = None
     named = f"; floor: {floor_name}" if isinstance(floor_name, str) and floor_name else ""
     return {
         "name": name, "value": None if pd.isna(value) else float(value), "low": low, "high": high, "floor": floor, "unit": unit,

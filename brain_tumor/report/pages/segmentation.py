@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from brain_tumor.data.cache import open_store
@@ -103,7 +104,12 @@ def _grouped(folder: Path) -> dict[str, list[Drawing]]:
 def of_scores(folder: Path, facts: dict) -> list[dict]:
     """Every score as a number of the sidecar."""
     recipe = facts["recipe"]
-    listed = _dice_numbers(read_table(folder / "scores.csv"), recipe)
+    scores = read_table(folder / "scores.csv")
+    if (
+        "floor_name" not in scores
+    ):  # written before floors had names: the empty prediction's alone, which is no floor for patients
+        scores = scores.assign(floor=np.nan)
+    listed = _dice_numbers(scores, recipe)
     if (folder / "boundary_scores.csv").is_file():
         listed += _boundary_numbers(read_table(folder / "boundary_scores.csv"), recipe)
     if (folder / "detection.csv").is_file():

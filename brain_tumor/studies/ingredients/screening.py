@@ -74,8 +74,7 @@ def commit(folder: Path) -> Path:
     Raises:
         RunError: it is of the phantom.
     """
-    phantom = files.read_json(folder / DESCRIPTION)["phantom"]
-    return study.commit(folder, phantom, [folder / DESCRIPTION, *sorted(folder.glob("*.csv"))])
+    return study.commit(folder, DESCRIPTION, sorted(folder.glob("*.csv")))
 
 
 def screen(

@@ -167,7 +167,7 @@ def commit(folder: Path) -> Path:
         RunError: it is of the phantom.
     """
     facts = lookup.grid_facts(folder)
-    record = study.commit(folder, facts["phantom"], [folder / DESCRIPTION, folder / COSTS, *sorted(folder.glob("*-*.csv"))])
+    record = study.commit(folder, DESCRIPTION, [folder / COSTS, *sorted(folder.glob("*-*.csv"))])
     for name, digest in facts.get("encoders", {}).items():
         records.keep_weights({"file": name, "sha256": digest})
     return record
