@@ -33,6 +33,8 @@ TEST_ENV = BRAIN_TUMOR_HOME='$(TEST_HOME)' BRAIN_TUMOR_QUIET=1 TF_CPP_MIN_LOG_LE
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 # A file's tests stay in one process, so that what they share is made once; the files come as they are listed, short ones last.
 PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15
+# A test that hangs fails with the stacks of all its threads, and its process is not begun anew; without this it holds up all.
+HANGS = -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true --max-worker-restart=0
 # Only a whole pass can say how much of the package is tested. A tracer doubles the time of many tests on Python 3.11; this does not.
 MEASURED = $(if $(PYTEST_ARGS),,-m slipcover --source brain_tumor --json --out build/coverage.json)
 COVERAGE = $(if $(PYTEST_ARGS),,--skip-covered --merge build/coverage.json --out build/coverage.json --fail-under 90)
@@ -85,11 +87,11 @@ test: lint ## lint, test the package, run every notebook small, then all that as
 	mkdir -p $(EXECUTED)/jax
 	cp $(NOTEBOOKS) $(EXECUTED)
 	cp notebooks/05_*.ipynb $(EXECUTED)/jax
-	$(TEST_ENV) $(BIN)/python $(MEASURED) $(PYTEST) --junit-xml=build/junit.xml -m 'not long' $(PYTEST_ARGS)
+	$(TEST_ENV) $(BIN)/python $(MEASURED) $(PYTEST) $(HANGS) --junit-xml=build/junit.xml -m 'not long' $(PYTEST_ARGS)
 	$(if $(COVERAGE),$(BIN)/slipcover $(COVERAGE))
 	$(TEST_ENV) $(BIN)/python $(PYTEST) --junit-xml=build/junit-notebooks.xml $(NBMAKE) $(addprefix $(EXECUTED)/,$(LONGEST) *.ipynb)
 	rm -rf '$(TEST_HOME)/runs'
-	$(TEST_ENV) $(ON_JAX) $(BIN)/python $(PYTEST) --junit-xml=build/junit-jax.xml -m 'backend and not long' \
+	$(TEST_ENV) $(ON_JAX) $(BIN)/python $(PYTEST) $(HANGS) --junit-xml=build/junit-jax.xml -m 'backend and not long' \
 		$(if $(PYTEST_ARGS),,$(NBMAKE) $(EXECUTED)/jax/*.ipynb) tests $(PYTEST_ARGS)
 
 test-lowest: env ## test what does not train with every package at its lower bound (an environment of its own in build/lowest)

@@ -109,7 +109,7 @@ def parts_of(recipe, cohort) -> dict:
 
     store, split = open_store(cohort, recipe.size), split_of(recipe, cohort)
     inputs, scalings = network_inputs(recipe, store)
-    arrays = SliceArrays(inputs, store.masks, scalings, split.rows("train", store.slices), inputs.sequences, inputs.stand_in)
+    arrays = SliceArrays(inputs, store.masks, scalings, split.rows("train", store.slices), inputs.stand_in, inputs.sequences)
     return {"train": arrays, "validation": replace(arrays, rows=split.rows("validation", store.slices))}
 
 

@@ -124,6 +124,6 @@ def _parts(recipe: Recipe, store: Store, split: splits.Split) -> Callable[[int],
     inputs, scalings = network_inputs(recipe, store)
     targets = tasks.of(recipe.TASK).targets(recipe, store)
     patients = pd.factorize(store.slices.case_id.map(owners.patient_of(store.cases)))[0]
-    facts = (inputs.sequences, inputs.stand_in, inputs.planes, patients)
+    facts = (inputs.stand_in, inputs.sequences, inputs.planes, patients)
     whole = {part: SliceArrays(inputs, targets, scalings, split.rows(part, store.slices), *facts) for part in splits.PARTS}
     return lambda _epoch: whole

@@ -48,8 +48,8 @@ class SliceArrays:
             labels ``(N,)``, class numbers from 0.
         scalings: ``(N, 4, C)`` float32, one scaling a slice (:func:`brain_tumor.data.intensity.scaling`).
         rows: the rows of these arrays that belong to this part of the split.
-        sequences: how many of the first channels are MRI; None for all.
         reference: the channel that stands for a missing one in ``sequence_dropout``; of several planes, in the first.
+        sequences: how many of the first channels are MRI; None for all.
         planes: of how many neighbouring slices an image has the sequences.
         owners: ``(N,)``, the patient of each row; needed for ``copy_paste``.
     """
@@ -58,8 +58,8 @@ class SliceArrays:
     targets: np.ndarray
     scalings: np.ndarray
     rows: np.ndarray
+    reference: int
     sequences: int | None = None
-    reference: int = 0
     planes: int = 1
     owners: np.ndarray | None = None
 

@@ -58,4 +58,4 @@ def _noise(rows: int) -> SliceArrays:
     images = generator.integers(0, 256, (SLICES, size, size, 3), np.uint8)
     masks = generator.integers(0, 2, (SLICES, size, size), np.uint8)
     scalings = np.tile(np.array([[0], [255], [0], [1 / 255]], np.float32), (SLICES, 1, 3))
-    return SliceArrays(images, masks, scalings, np.resize(np.arange(SLICES), rows))
+    return SliceArrays(images, masks, scalings, np.resize(np.arange(SLICES), rows), reference=0)

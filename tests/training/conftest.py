@@ -24,7 +24,7 @@ def make_slices(n: int = 16) -> SliceArrays:
         mask[top : top + 6, left : left + 6] = 1
         image[mask == 1] += 100
     scalings = np.repeat(intensity.scaling(images, "unit")[None], n, axis=0)
-    return SliceArrays(images, masks, scalings, np.arange(n))
+    return SliceArrays(images, masks, scalings, np.arange(n), reference=0)
 
 
 def three_convolutions() -> keras.Model:

@@ -18,7 +18,7 @@ def numbered(n, rows):
     """Slices of 2 x 2 pixels whose value is their row number, so that a batch tells which rows it read."""
     images = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, 2, 2, 3))
     scalings = np.repeat(np.array([[0, 255, 0, 1]], np.float32).T[None].repeat(3, axis=2), n, axis=0)
-    return SliceArrays(images, images[..., 0] % 2, scalings, np.asarray(rows))
+    return SliceArrays(images, images[..., 0] % 2, scalings, np.asarray(rows), reference=0)
 
 
 def rows_of(batches):
@@ -62,7 +62,7 @@ def test_a_batch_is_a_function_of_seed_epoch_and_index(slices):
 
 def test_labels_come_with_their_slices_and_are_not_moved():
     arrays = numbered(20, range(20))
-    labelled = SliceArrays(arrays.images, (np.arange(20) % 2).astype(np.uint8), arrays.scalings, arrays.rows)
+    labelled = SliceArrays(arrays.images, (np.arange(20) % 2).astype(np.uint8), arrays.scalings, arrays.rows, arrays.reference)
     for batches in (TrainingBatches(labelled, 5, NONE, 0, 0), ValidationBatches(labelled, 5)):
         images, labels = batches[1]
         assert (labels.shape, labels.dtype) == ((5, 1), np.float32)
@@ -89,7 +89,7 @@ def test_each_slice_gets_the_window_of_its_own_case():
 def test_the_mask_is_never_normalised():
     volume = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
     scalings = np.repeat(intensity.scaling(volume, "volume")[None], 8, axis=0)
-    arrays = SliceArrays(volume, (volume[..., 0] > 128).astype(np.uint8), scalings, np.arange(8))
+    arrays = SliceArrays(volume, (volume[..., 0] > 128).astype(np.uint8), scalings, np.arange(8), reference=0)
     images, masks = TrainingBatches(arrays, 8, NONE, 0, 0)[0]
     assert images.min() < 0, "z-scores"
     np.testing.assert_array_equal(masks[..., 0], volume[..., 0] > 128)

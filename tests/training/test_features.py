@@ -40,7 +40,7 @@ def lopsided(n=18) -> SliceArrays:
     labels = (np.arange(n) % 3 == 0).astype(np.uint8)
     images[labels == 1, 4:8] = 250
     scalings = np.repeat(np.array([[0, 255, 0, 1 / 255]], np.float32).T[None].repeat(3, axis=2), n, axis=0)
-    return SliceArrays(images, labels, scalings, np.arange(n - 4))
+    return SliceArrays(images, labels, scalings, np.arange(n - 4), reference=0)
 
 
 def train_into(folder, on_features, augmentation=FLIPS):

@@ -201,7 +201,7 @@ class Answers:
 def parts_of(train, test):
     labels = np.array([*train, *test], np.int32)
     images, scalings = np.zeros((len(labels), 4, 4, 3), np.uint8), np.ones((len(labels), 4, 3), np.float32)
-    arrays = pretrain.SliceArrays(images, labels, scalings, np.arange(len(train)))
+    arrays = pretrain.SliceArrays(images, labels, scalings, np.arange(len(train)), reference=0)
     return {"train": arrays, "test": replace(arrays, rows=np.arange(len(train), len(labels)))}
 
 

@@ -19,7 +19,7 @@ from brain_tumor.training.schedules import OneCycle
 keras.utils.set_random_seed(3)
 images = np.random.default_rng(0).integers(0, 255, (80, 64, 64, 3)).astype(np.uint8)
 scaling = np.repeat(np.array([[0, 255, 0, 1]], np.float32).T[None].repeat(3, axis=2), 80, axis=0)
-arrays = SliceArrays(images, (images[..., 0] > 200).astype(np.uint8), scaling, np.arange(80))
+arrays = SliceArrays(images, (images[..., 0] > 200).astype(np.uint8), scaling, np.arange(80), reference=0)
 model = saved.build(saved.describe("unet-resnet18", size=64), sys.argv[1])
 model.compile(OneCycleAdamW(OneCycle(1e-3, 10, 0.3)), LOSSES["bce-dice"], jit_compile=keras.backend.backend() == "jax")
 for epoch in range(2):

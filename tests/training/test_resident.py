@@ -36,13 +36,13 @@ STAGES = {
 }
 
 
-def noise(n=12, size=48, channels=3, normalisation="raw", **changes):
+def noise(n=12, size=48, channels=3, normalisation="raw", reference=0, **changes):
     """Slices of noise and their masks; ``raw`` leaves their levels as they are. Two rows in three belong to the part."""
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (n, size, size, channels), np.uint8)
     masks = generator.integers(0, 2, (n, size, size), np.uint8)
     scalings = np.stack([intensity.scaling(image[None], normalisation) for image in images])
-    return SliceArrays(images, masks, scalings, np.flatnonzero(np.arange(n) % 3), **changes)
+    return SliceArrays(images, masks, scalings, np.flatnonzero(np.arange(n) % 3), reference, **changes)
 
 
 def pairs(arrays, augmentation, **options):
