@@ -24,7 +24,7 @@ from brain_tumor.evaluation.calibration import check_probabilities
 from brain_tumor.inference import familiarity as looks, intake, sliding
 from brain_tumor.inference.intake import Exam
 from brain_tumor.inference.predict import Network, Prediction, at_native_size, passes, probabilities, to_bytes
-from brain_tumor.models import backend, levels, saved, settings
+from brain_tumor.models import backend, inflate, levels, saved, settings
 from brain_tumor.progress import Steps
 
 
@@ -114,6 +114,25 @@ class Predictor:
         with settings.fixed():
             return backend.frozen(self.model)
 
+    def network_of(self, window: tuple[int, int, int]) -> Network:
+        """:attr:`network` for volumes of another extent, compiled once for each."""
+        if window not in self._windows:
+            with settings.fixed():
+                self._windows[window] = backend.frozen(inflate.extended(self.model, window))
+        return self._windows[window]
+
+    @cached_property
+    def _windows(self) -> dict[tuple[int, int, int], Network]:
+        return {self.model.input_shape[1:4]: self.network}
+
+    def window(self, extent: tuple[int, int, int]) -> tuple[int, int, int]:
+        """How much of a volume of this extent the network is given at once (:func:`brain_tumor.inference.sliding.window`).
+
+        It is a patch, as in training, where the network's answer depends on the extent.
+        """
+        patch = self.model.input_shape[1:4]
+        return patch if inflate.looks_around(self.model) else sliding.window(patch, extent)
+
     def sensitivity(self, level: str) -> levels.Sensitivity:
         """How a level's features move the network's logits (:func:`brain_tumor.models.levels.sensitivity`), compiled once."""
         if level not in self._sensitivities:
@@ -200,9 +219,9 @@ class Predictor:
             DataError: another number of channels than the network's, or an answer that is no probability.
         """
         images, scaling = self.inputs(exam)
-        networks = [self.network, *(other.network for other in self.others)]
         if self.of_volumes:
-            return self._predict_volume(exam, images, scaling, networks, progress)
+            return self._predict_volume(exam, images, scaling, progress)
+        networks = [self.network, *(other.network for other in self.others)]
         how = (self.flip_tta, self.rotation_tta)
         step = Steps(len(networks) * passes(len(images), *how), progress)
         answer = np.mean([probabilities(network, images, scaling, *how, step) for network in networks], axis=0)
@@ -220,13 +239,13 @@ class Predictor:
         exam: Exam,
         images: np.ndarray,
         scaling: np.ndarray,
-        networks: Sequence[Network],
         progress: Callable[[float], None] | None,
     ) -> Prediction:
         """The answer of a network of volumes, for every region."""
-        patch = self.model.input_shape[1:4]
-        step = Steps(len(networks) * sliding.passes(images.shape[:3], patch), progress)
-        answers = [sliding.probabilities(network, images, scaling, patch, self.flip_tta, step) for network in networks]
+        window = self.window(images.shape[:3])
+        networks = [each.network_of(window) for each in (self, *self.others)]
+        step = Steps(len(networks) * sliding.passes(images.shape[:3], window), progress)
+        answers = [sliding.probabilities(network, images, scaling, window, self.flip_tta, step) for network in networks]
         answer = (np.mean(answers, axis=0) if len(answers) > 1 else answers[0])[exam.rows]
         check_probabilities(answer, f"{exam.name}: the network's answer")
         outermost, *inside = (at_native_size(plane, exam.images.shape[1:3]) for plane in np.moveaxis(answer, -1, 0))

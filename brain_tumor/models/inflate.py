@@ -80,6 +80,23 @@ def _call(layer: keras.layers.Layer, *inputs: Any, **_how: Any) -> Any:
     return layer(*inputs)
 
 
+def extended(network: keras.Model, extent: tuple[int, int, int]) -> keras.Model:
+    """The same 3-D network, weights included, for volumes of another number of planes, height and width.
+
+    Args:
+        extent: multiples of those that it takes.
+    """
+    volume = keras.Input((*extent, network.input_shape[-1]), name="volume")
+    other = keras.models.clone_model(network, input_tensors=volume)
+    other.set_weights(network.get_weights())
+    return other
+
+
+def looks_around(network: keras.Model) -> bool:
+    """Whether what it says of a voxel depends on the extent of the volume: GroupNorm takes the mean of all of it."""
+    return any(isinstance(layer, keras.layers.GroupNormalization) for layer in network.layers)
+
+
 def transfer(flat: keras.Model, deep: keras.Model) -> None:
     """Give a 3-D network the weights of the 2-D one that it was made of, in place.
 

@@ -19,7 +19,7 @@ from brain_tumor.experiments import segmentation
 from brain_tumor.inference import sliding
 from brain_tumor.inference.predict import load_prediction
 from brain_tumor.inference.predictor import Predictor
-from brain_tumor.models import backend, inflate, saved, settings
+from brain_tumor.models import inflate, settings
 from brain_tumor.report.pages.browser import Browser
 from brain_tumor.training.runs import RunFolder
 
@@ -98,34 +98,31 @@ def browse(run: RunFolder, cohort: Cohort, case_id: str, threshold: float = 0.5)
 
 
 def at_once(run: RunFolder, cohort: Cohort, case_ids: Iterable[str]) -> pd.DataFrame:
-    """What patches change: exams answered patch by patch, as always, and by the same network over the whole exam at once.
+    """What windows change: exams answered window by window, as always, and by the same network over the whole exam at once.
 
     Args:
         run: of a network of volumes.
-        case_ids: exams that fit into memory as one patch.
+        case_ids: exams that fit into memory as one window.
 
     Returns:
-        A row an exam: ``tumour``, the voxels of the outermost region at once, at working size; ``differ``, the voxels in which
-        the two answers differ; and ``share``, of the former.
+        A row an exam: ``tumour``, the voxels of the outermost region at once, at working size; ``windows``, how many there are;
+        ``differ``, the voxels in which the two answers differ; and ``share``, of the former.
     """
-    predictor, description = Predictor.load(run.path), saved.read(run.path)
-    sides = predictor.model.input_shape[1:4]
-    networks, rows = {sides: predictor.network}, []
+    predictor, rows = Predictor.load(run.path), []
+    patch = predictor.model.input_shape[1:4]
     for case_id in case_ids:
         images, scaling = predictor.inputs(predictor.exam(cohort[case_id]))
-        whole = tuple(math.ceil(length / side) * side for length, side in zip(images.shape[:3], sides, strict=True))
-        if whole not in networks:
-            arguments = description["arguments"] | {"depth": whole[0], "size": whole[1]}
-            model = saved.build(description | {"arguments": arguments}, description["precision"])
-            model.set_weights(predictor.model.get_weights())
-            with settings.fixed():
-                networks[whole] = backend.frozen(model)
-        patches, together = (
-            sliding.probabilities(networks[patch], images, scaling, patch, predictor.flip_tta)[..., 0] > predictor.threshold
-            for patch in (sides, whole)
+        extent = images.shape[:3]
+        window = predictor.window(extent)
+        whole = tuple(math.ceil(length / side) * side for length, side in zip(extent, patch, strict=True))
+        in_windows, together = (
+            sliding.probabilities(predictor.network_of(sides), images, scaling, sides, predictor.flip_tta)[..., 0]
+            > predictor.threshold
+            for sides in (window, whole)
         )
-        tumour, differ = int(together.sum()), int((patches != together).sum())
-        rows.append({"exam": case_id, "tumour": tumour, "differ": differ, "share": differ / max(1, tumour)})
+        tumour, differ = int(together.sum()), int((in_windows != together).sum())
+        number = sliding.passes(extent, window)
+        rows.append({"exam": case_id, "windows": number, "tumour": tumour, "differ": differ, "share": differ / max(1, tumour)})
     return pd.DataFrame(rows).set_index("exam")
 
 

@@ -36,10 +36,40 @@ def test_windows_begin_at_the_edge_end_at_the_edge_and_share_half(length, side):
     assert all(after - before <= max(1, side * (1 - sliding.OVERLAP) + 1) for before, after in pairwise(starts))
 
 
+@given(st.tuples(*[st.integers(1, 300)] * 3), st.tuples(st.integers(1, 64), st.integers(32, 96), st.integers(32, 96)))
+@hypothesis_settings(max_examples=60, deadline=None)
+def test_a_window_is_of_whole_patches_fits_into_memory_and_saves_work(extent, patch):
+    window = sliding.window(patch, extent)
+    assert all(side % part == 0 for side, part in zip(window, patch, strict=True))
+    assert np.prod(window) <= max(sliding.MOST_VOXELS, np.prod(patch))
+    assert sliding.passes(extent, window) * np.prod(window) <= sliding.passes(extent, patch) * np.prod(patch)
+
+
+def test_an_exam_of_the_lgg_data_is_one_window_and_one_of_brats_is_not():
+    assert sliding.window((16, 96, 96), (36, 192, 192)) == (48, 192, 192)
+    assert sliding.passes((155, 240, 240), sliding.window((64, 96, 96), (155, 240, 240))) > 1
+
+
 def test_weights_are_highest_in_the_middle_and_nowhere_nothing():
     weights = sliding.gaussian((4, 9, 9))
     assert weights.max() == 1 and weights[1:3, 4, 4].tolist() == [1, 1] and weights.min() >= sliding.LEAST
     np.testing.assert_allclose(weights, weights[::-1, ::-1, ::-1])
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_a_network_keeps_its_weights_on_a_larger_window_unless_its_norm_looks_at_all_of_it(norm):
+    from brain_tumor.inference.predictor import Predictor
+    from brain_tumor.models import inflate, settings, unet3d
+
+    with settings.fixed():
+        network = unet3d.resunet3d(16, 4, 2, 1, (4, 8), norm=norm)
+        larger = unet3d.resunet3d(32, 8, 2, 1, (4, 8), norm=norm)
+        larger.set_weights(network.get_weights())
+        volume = np.random.default_rng(0).random((1, 8, 32, 32, 2), np.float32)
+        answers = [keras.ops.convert_to_numpy(each(volume)) for each in (larger, inflate.extended(network, (8, 32, 32)))]
+    np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
+    assert Predictor(network).window((8, 32, 32)) == ((8, 32, 32) if norm == "batch" else (4, 16, 16))
 
 
 @pytest.mark.backend
