@@ -5,7 +5,7 @@ import re
 import pytest
 
 from brain_tumor.data.cache import open_store
-from brain_tumor.experiments import ladder
+from brain_tumor.experiments import ladder, run as experiment
 from brain_tumor.studies.ingredients import screening, table
 
 SMALL = ["--cohort", "phantom", "--split", "ratio-33", "--model", "resunet", "--size", "32", "--precision", "float32"]
@@ -16,6 +16,12 @@ OPTIONS = {"model": "resunet", "size": 32, "batchnorm_momentum": 0.9, "model_arg
 @pytest.fixture(autouse=True)
 def small(small_phantom, home):
     """A fresh home, whose phantom is of six patients."""
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Networks stay as they are drawn: what a command asks of them, and not what they learn, is of interest."""
+    monkeypatch.setattr(experiment, "train_stages", lambda *_arguments, **_options: [])
 
 
 def test_a_rate_is_suggested_with_its_plot_and_nothing_else_is_left(command, home, tmp_path):
@@ -36,7 +42,7 @@ def test_a_rung_trains_and_scores_in_one_command(command, monkeypatch):
     assert command("ladder", "ladder-2h").code == 2
 
 
-def test_ingredients_are_screened_and_told(command, monkeypatch):
+def test_ingredients_are_screened_and_told(untrained, command, monkeypatch):
     base = OPTIONS | {"epochs": 1, "model_arguments": {"filters": (2, 4)}}
     monkeypatch.setattr(screening, "PLAN", table.Plan(base, 2, (0,)))
     monkeypatch.setattr(table, "INGREDIENTS", (table.INGREDIENTS[0], table.Ingredient("focal loss", {"loss": "focal-dice"})))
@@ -58,7 +64,7 @@ def test_weights_from_reconstruction_begin_a_training(command):
     assert command("pretrain", "--name", "mine").refuses("to classify it needs --data")
 
 
-def test_the_network_of_flair_answers_where_sequences_are_missing(command, home, phantom_cohort, tmp_path):
+def test_the_network_of_flair_answers_where_sequences_are_missing(untrained, command, home, phantom_cohort, tmp_path):
     runs = {}
     for channels in ("sequences", "neighbours"):
         answer = command("train", "segmentation", *SMALL, *FILTERS, "--epochs", "1", "--channels", channels)
