@@ -32,7 +32,7 @@ def report(
             typer.echo(incomplete_exams.scores(incomplete_exams.read(answer)[1]).round(3).to_string())
             return
         typer.echo(f"record: {readable(incomplete_exams.commit(answer))}")
-        typer.echo("next: brain-tumor reports 07, its page; it first trains what is left")
+        typer.echo("next: brain-tumor reports 07, or 10 of volumes: its page; it first trains what is left")
         return
     grid = grid_tables.find(name) if grid_tables.MARK in name else None
     if grid:

@@ -131,7 +131,7 @@ class Predictor:
         It is a patch, as in training, where the network's answer depends on the extent.
         """
         patch = self.model.input_shape[1:4]
-        return patch if inflate.looks_around(self.model) else sliding.window(patch, extent)
+        return sliding.window(patch, extent) if inflate.is_local(self.model) else patch
 
     def sensitivity(self, level: str) -> levels.Sensitivity:
         """How a level's features move the network's logits (:func:`brain_tumor.models.levels.sensitivity`), compiled once."""

@@ -92,9 +92,12 @@ def extended(network: keras.Model, extent: tuple[int, int, int]) -> keras.Model:
     return other
 
 
-def looks_around(network: keras.Model) -> bool:
-    """Whether what it says of a voxel depends on the extent of the volume: GroupNorm takes the mean of all of it."""
-    return any(isinstance(layer, keras.layers.GroupNormalization) for layer in network.layers)
+def is_local(network: keras.Model) -> bool:
+    """Whether every layer looks at a neighbourhood of each voxel alone, so that the network takes volumes of any extent.
+
+    GroupNorm takes the mean of the whole volume. Of a layer that is not ours, such as Flatten, nothing is known.
+    """
+    return all(type(layer).__name__.replace("3D", "2D") in _COUNTERPARTS for layer in network.layers)
 
 
 def transfer(flat: keras.Model, deep: keras.Model) -> None:

@@ -17,10 +17,8 @@ def of_the_networks_size(images):
 
 
 @pytest.mark.parametrize("number_format", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize(("architecture", "size"), [("unet-resnet18", 32), ("resunet", 32)])
+@pytest.mark.parametrize(("architecture", "size"), [pytest.param("unet-resnet18", 32, marks=pytest.mark.long), ("resunet", 32)])
 def test_a_slice_alone_and_in_its_series_gives_the_same_bits(architecture, size, number_format):
-    if (keras.backend.backend(), architecture) == ("jax", "unet-resnet18"):
-        pytest.skip("JAX compiles it for twenty seconds, and the small network is tried in both formats")
     keras.utils.set_random_seed(0)
     model = backend.frozen(saved.build(saved.describe(architecture, size=size), number_format))
     images = np.random.default_rng(0).integers(0, 256, (20, size, size, 3), np.uint8)

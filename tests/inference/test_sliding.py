@@ -83,3 +83,13 @@ def test_a_real_network_says_nearly_the_same_window_by_window():
         answer = sliding.probabilities(network.predict_on_batch, images, IDENTITY, (8, 32, 32))
         logits = keras.ops.convert_to_numpy(network(images[None].astype(np.float32) / 255))[0]
     np.testing.assert_allclose(answer, special.expit(logits), atol=1e-5)
+
+
+@pytest.mark.backend
+def test_a_network_of_other_layers_is_asked_patch_by_patch():
+    """Nothing is known of how they bear a larger volume."""
+    from brain_tumor.inference.predictor import Predictor
+
+    volume = keras.Input((4, 16, 16, 1))
+    flat = keras.layers.Reshape((4, 16, 16, 1))(keras.layers.Flatten()(volume))
+    assert Predictor(keras.Model(volume, flat)).window((8, 32, 32)) == (4, 16, 16)

@@ -16,6 +16,9 @@ OLD_ENDS = {
 }
 
 
+LARGE = ("unet-resnet18", "resnet18")  # ends like those of the small ones
+
+
 def test_one_output_goes_through_the_sigmoid():
     answer = decision.probabilities(np.array([[[0.0], [np.log(3)]], [[-1e4], [1e4]]]))
     assert (answer.dtype, answer.shape) == (np.float32, (2, 2, 1))
@@ -38,7 +41,7 @@ def test_what_is_no_number_stays_no_number(classes):
     assert np.isnan(decision.probabilities(np.full((2, classes), np.nan))).all()
 
 
-@pytest.mark.parametrize("architecture", OLD_ENDS)
+@pytest.mark.parametrize("architecture", ["resunet", "plain", *(pytest.param(name, marks=pytest.mark.long) for name in LARGE)])
 def test_a_model_saved_with_an_activation_at_its_end_loads_and_predicts_the_same(architecture, tmp_path):
     """Older runs have one more layer, without weights, which gave the probability."""
     name, activation, arguments = OLD_ENDS[architecture]

@@ -18,6 +18,8 @@ NETWORKS = {
     "resnet18": {"size": 64},
     "plain": {"size": 16},
 }
+# The encoder of unet-resnet18 is resnet18: what takes seconds to build and compile is asked of both in `make test-all` alone.
+EACH = [pytest.param(name, marks=pytest.mark.long) if name == "resnet18" else name for name in NETWORKS]
 
 
 def images(shape, seed=0):
@@ -52,7 +54,7 @@ def model_output(model):
     return (model.network if isinstance(model, fast.Twin) else model).output_shape[1:]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EACH)
 def test_a_twin_trains_as_the_network_does(name):
     plain, original = build(name), build(name)
     twin = backend.faster(original)
@@ -79,7 +81,7 @@ def test_the_statistics_of_a_twin_are_kept_as_keras_keeps_them():
     assert not np.allclose(plain.weights[3].numpy(), 1)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EACH)
 @pytest.mark.parametrize("number_format", ["float32", "mixed_bfloat16"])
 def test_a_frozen_network_answers_as_the_network_does(name, number_format):
     network = build(name, number_format)

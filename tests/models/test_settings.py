@@ -75,7 +75,7 @@ def test_clearing_the_session_keeps_the_users_policy(users_settings):
     assert read() == before
 
 
-@pytest.mark.parametrize("architecture", ["resunet", "plain", "resnet18", "unet-resnet18"])
+@pytest.mark.parametrize("architecture", ["resunet", "plain", "unet-resnet18", pytest.param("resnet18", marks=pytest.mark.long)])
 def test_a_network_is_the_same_whatever_the_user_has_set(users_settings, architecture):
     description = saved.describe(architecture, size=32)
 
