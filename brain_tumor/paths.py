@@ -6,6 +6,7 @@ the package is installed without a checkout, it is the user's data folder. Datas
 """
 
 import os
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -50,6 +51,25 @@ def runs_folder() -> Path:
 def reports_folder() -> Path:
     """Published reports and records: in a checkout they follow the code, not the data; without one they lie in the home."""
     return Path(os.environ.get("BRAIN_TUMOR_REPORTS") or (CHECKOUT or home()) / "reports").expanduser().resolve()
+
+
+def commit() -> str:
+    """The checkout's commit, with ``+changes`` where code or notebooks differ from it, ``not committed`` where there is none.
+
+    What publishing itself rewrites is no change of the code.
+    """
+    if CHECKOUT is None:
+        return "not committed"
+    try:
+        changes = _git("status", "--porcelain", "--", ".", ":!reports", ":!README.md")
+        return _git("rev-parse", "--short=12", "HEAD") + ("+changes" if changes else "")
+    except (OSError, subprocess.SubprocessError):
+        return "not committed"
+
+
+def _git(*words: str) -> str:
+    command = ["git", "-C", str(CHECKOUT), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
 def installation(*extras: str) -> str:

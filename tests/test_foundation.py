@@ -382,3 +382,26 @@ def test_a_hint_to_install_an_extra_names_the_checkout_or_the_packages_and_never
     monkeypatch.setattr(paths, "CHECKOUT", None)
     monkeypatch.setattr(paths.sys, "platform", "linux")
     assert paths.installation("train", "cpu") == "pip install 'keras>=3.15.1' 'tensorflow-cpu>=2.21'"
+
+
+def test_a_commit_is_told_with_changes_of_code_and_not_of_what_is_published(monkeypatch, tmp_path):
+    def git(*words):
+        subprocess.run(
+            ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b.c", *words], check=True, capture_output=True
+        )
+
+    for name in ("code.py", "README.md", "reports/index.html"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("one")
+    monkeypatch.setattr(paths, "CHECKOUT", tmp_path)
+    assert paths.commit() == "not committed"
+    git("init"), git("add", "."), git("commit", "-m", "first")
+    first = paths.commit()
+    assert re.fullmatch("[0-9a-f]{12}", first)
+    for name in ("README.md", "reports/index.html", "reports/new.html"):
+        (tmp_path / name).write_text("two")
+    assert paths.commit() == first
+    (tmp_path / "code.py").write_text("two")
+    assert paths.commit() == f"{first}+changes"
+    monkeypatch.setattr(paths, "CHECKOUT", None)
+    assert paths.commit() == "not committed"

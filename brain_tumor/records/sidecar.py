@@ -7,7 +7,6 @@ content travels as JSON in that output, from where publishing collects it (DESIG
 import html
 import math
 import platform
-import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -20,7 +19,6 @@ from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort
 from brain_tumor.errors import RunError
 from brain_tumor.evaluation import wording
-from brain_tumor.paths import CHECKOUT
 
 MIME = "application/vnd.brain-tumor.sidecar+json"
 PACKAGES = ("numpy", "pandas", "opencv-python-headless", "matplotlib")
@@ -129,19 +127,6 @@ def floor_text(number: dict) -> str:
     return "–" if number["floor"] is None else _text(number["floor"], "")
 
 
-def git_commit() -> str:
-    """The checkout's commit, with ``+changes`` where code or notebooks differ from it, ``not committed`` where there is none."""
-    if CHECKOUT is None:
-        return "not committed"
-    try:
-        commit = _git("rev-parse", "--short=12", "HEAD")
-        # What publishing itself rewrites is no change of the code.
-        changed = _git("status", "--porcelain", "--", ".", ":!reports", ":!README.md")
-    except (OSError, subprocess.CalledProcessError):
-        return "not committed"
-    return commit + ("+changes" if changed else "")
-
-
 def collect(notebook: Any) -> dict:
     """The sidecar's content out of an executed notebook.
 
@@ -169,7 +154,3 @@ def _environment() -> dict:
         return environment()
     packages = {package: metadata.version(package) for package in PACKAGES}
     return {"backend": "none", "brain_tumor": __version__, "packages": packages, "python": platform.python_version()}
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", "-C", str(CHECKOUT), *arguments], capture_output=True, text=True, check=True).stdout.strip()

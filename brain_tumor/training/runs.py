@@ -11,7 +11,6 @@ operating system frees the lock when the process ends, however it ends: so a kil
 import os
 import platform
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ from brain_tumor.errors import FileError, RunError
 from brain_tumor.evaluation import storage
 from brain_tumor.evaluation.storage import HISTORY
 from brain_tumor.models import backend
-from brain_tumor.paths import CHECKOUT, runs_folder
+from brain_tumor.paths import commit, runs_folder
 from brain_tumor.training.averages import Averages
 from brain_tumor.training.checkpoints import Checkpoint
 
@@ -261,24 +260,13 @@ def environment() -> dict:
     return {
         "backend": backend.name(),
         "brain_tumor": __version__,
-        "commit": _commit(),
+        "commit": commit(),
         "cores": os.cpu_count(),
         "machine": platform.machine(),
         "packages": installed,
         "python": platform.python_version(),
         "threads": backend.threads(),
     }
-
-
-def _commit() -> str:
-    """The checkout's commit, ``+changes`` where files differ from it, or nothing outside a checkout."""
-    if CHECKOUT is None:
-        return ""
-    try:
-        command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--abbrev=12", "--dirty=+changes", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
 
 
 def now() -> str:

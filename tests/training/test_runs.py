@@ -186,12 +186,6 @@ def test_the_environment_is_plain_json():
     assert set(facts["threads"]) == {"intra_op", "inter_op"} and min(facts["threads"].values()) > 0
 
 
-def test_outside_a_checkout_there_is_no_commit(monkeypatch):
-    assert runs.CHECKOUT is not None
-    monkeypatch.setattr(runs, "CHECKOUT", None)
-    assert runs.environment()["commit"] == ""
-
-
 def test_whole_epochs_of_a_killed_run_count_as_training(run, line):
     run.update(status="running")
     history = [{"epoch": 1, "loss": 1.0, "seconds": 70.5}, {"epoch": 2, "loss": 0.5, "seconds": 50.0}]

@@ -9,8 +9,8 @@ from brain_tumor.errors import RunError
 from brain_tumor.evaluation import scoring
 from brain_tumor.evaluation.storage import read_table
 from brain_tumor.experiments import ladder, out_of_fold, tasks
-from brain_tumor.paths import reports_folder
-from brain_tumor.records import crossval as crossval_record, lookup, records, sidecar
+from brain_tumor.paths import commit, reports_folder
+from brain_tumor.records import crossval as crossval_record, lookup, records
 from brain_tumor.report import figures
 from brain_tumor.report.figures.drawing import SERIES
 from brain_tumor.report.pages import numbers, page, run_content, sections, views
@@ -163,7 +163,7 @@ def _content(folder: Path, facts: dict) -> dict:
             f"{run_content.caution(facts)}"
         ),
         "cohort": recipe["cohort"],
-        "commit": sidecar.git_commit(),
+        "commit": commit(),
         "data_hash": facts["data_hash"],
         "date": facts["ended"][:10],
         "environment": facts["environment"],

@@ -18,7 +18,7 @@ from nbconvert import HTMLExporter
 
 from brain_tumor import files
 from brain_tumor.errors import RunError
-from brain_tumor.paths import CHECKOUT, data_folder, readable, reports_folder
+from brain_tumor.paths import CHECKOUT, commit, data_folder, readable, reports_folder
 from brain_tumor.progress import Bar
 from brain_tumor.records import sidecar
 from brain_tumor.report.figures.drawing import PIXELS_MIME
@@ -70,7 +70,7 @@ def publish(path: Path, local: bool = False) -> Path:
     started = time.monotonic()
     executed = _execute(path, full=True)
     content = sidecar.collect(executed) | {
-        "commit": sidecar.git_commit(),
+        "commit": commit(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "minutes": round((time.monotonic() - started) / 60, 1),
         "notebook": f"notebooks/{path.name}",

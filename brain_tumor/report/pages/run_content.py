@@ -5,7 +5,7 @@ from pathlib import Path
 from brain_tumor.data.channels import in_words
 from brain_tumor.data.readers.lgg import SEQUENCES
 from brain_tumor.evaluation.storage import read_table
-from brain_tumor.records import sidecar
+from brain_tumor.paths import commit
 from brain_tumor.report.pages import numbers, views
 
 
@@ -22,7 +22,7 @@ def content(folder: Path, facts: dict) -> dict:
         "answer": f"{answer}, after {facts['training_seconds'] / 60:.0f} minutes of training. One training; other seeds differ."
         + caution(facts),
         "cohort": recipe["cohort"],
-        "commit": sidecar.git_commit(),
+        "commit": commit(),
         "data_hash": facts["data_hash"],
         "date": facts["scored"][:10],
         "environment": facts["environment"],
