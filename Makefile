@@ -43,6 +43,8 @@ COVERAGE = $(if $(PYTEST_ARGS),,--skip-covered --merge build/coverage.json --out
 ON_JAX = KERAS_BACKEND=jax PYTHONPATH='$(CURDIR)/tests/without_tensorflow' NPROC=1 \
 	JAX_COMPILATION_CACHE_DIR='$(TEST_HOME)/jax' JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
 	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 XLA_FLAGS=--xla_backend_optimization_level=0
+# The files with such tests: the others would be imported in vain.
+ASK_A_BACKEND = $(shell grep -rlF mark.backend tests --include='test_*.py')
 # Notebooks are run as copies, which keep their outputs: what a failed one said can be read there.
 EXECUTED := build/notebooks
 LONGEST := 11_*.ipynb 07_*.ipynb 08_*.ipynb 02_*.ipynb # first, so that no process waits long for another at the end
@@ -92,7 +94,7 @@ test: lint ## lint, test the package, run every notebook small, then all that as
 	$(TEST_ENV) $(BIN)/python $(PYTEST) --junit-xml=build/junit-notebooks.xml $(NBMAKE) $(addprefix $(EXECUTED)/,$(LONGEST) *.ipynb)
 	rm -rf '$(TEST_HOME)/runs'
 	$(TEST_ENV) $(ON_JAX) $(BIN)/python $(PYTEST) $(HANGS) --junit-xml=build/junit-jax.xml -m 'backend and not long' \
-		$(if $(PYTEST_ARGS),,$(NBMAKE) $(EXECUTED)/jax/*.ipynb) tests $(PYTEST_ARGS)
+		$(if $(PYTEST_ARGS),,$(NBMAKE) $(EXECUTED)/jax/*.ipynb) $(ASK_A_BACKEND) $(PYTEST_ARGS)
 
 test-lowest: env ## test what does not train with every package at its lower bound (an environment of its own in build/lowest)
 	test -x build/lowest/bin/python || $(PYTHON) -m venv build/lowest
