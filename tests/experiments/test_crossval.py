@@ -154,6 +154,7 @@ def test_a_fold_of_a_cross_validation_is_the_run_that_trains_alone(done, phantom
     assert files.sha256_file(alone.path / "model.weights.h5") == files.sha256_file(together / "model.weights.h5")
 
 
+@pytest.mark.long
 def test_a_fold_of_another_process_is_the_same_bit_for_bit(done, phantom_cohort, tmp_path, monkeypatch):
     """With as many threads; the other fold is here. Two at once, and alone, are in ``test_side_by_side.py``."""
     told, titles, in_turn = [], [], crossval.read(done)
