@@ -97,6 +97,13 @@ def browse(run: RunFolder, cohort: Cohort, case_id: str, threshold: float = 0.5)
     return Browser(images, layers, prediction.slice_numbers.tolist(), cohort.regions, cohort.phantom)
 
 
+def large_exams(run: RunFolder, cohort: Cohort) -> list[str]:
+    """The exams that a network of volumes answers in several windows, on either side of its split."""
+    predictor, planes = Predictor.load(run.path), open_store(cohort).slices.groupby("case_id").size()
+    extents = {str(case_id): (number, predictor.size, predictor.size) for case_id, number in planes.items()}
+    return [case_id for case_id, extent in extents.items() if sliding.passes(extent, predictor.window(extent)) > 1]
+
+
 def at_once(run: RunFolder, cohort: Cohort, case_ids: Iterable[str]) -> pd.DataFrame:
     """What windows change: exams answered window by window, as always, and by the same network over the whole exam at once.
 

@@ -211,7 +211,7 @@ def check_nothing_is_taken(done, cohort, monkeypatch):
 
 def test_masks_that_were_prepared_otherwise_are_another_cross_validation(done, phantom_cohort, monkeypatch):
     assert crossval.read(done)["preparation"] == intensity.PREPARATION
-    monkeypatch.setattr(intensity, "PREPARATION", intensity.PREPARATION + 1)
+    monkeypatch.setattr(SegmentationRecipe, "PREPARATION", 99)
     check_nothing_is_taken(done, phantom_cohort, monkeypatch)
 
 
@@ -469,7 +469,7 @@ def test_what_decides_it_is_in_its_name(stubs, store, monkeypatch, task):
     assert name(split="source-002") == name(), "each fold has its own split"
     assert name(cohort="lgg") == name() and name().startswith("phantom-"), "the data say whose exams they are"
     now = name()
-    monkeypatch.setattr(intensity, "PREPARATION", intensity.PREPARATION + 1)
+    monkeypatch.setattr(SegmentationRecipe, "PREPARATION", 99)
     assert (name() != now) == (task == "segmentation")
 
 

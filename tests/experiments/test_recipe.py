@@ -130,7 +130,7 @@ def test_how_masks_are_resized_is_part_of_a_name_only_where_masks_are_learnt(sto
         return name_of(SegmentationRecipe(split="ratio-20"), store), name_of(ClassificationRecipe(split="ratio-20"), store)
 
     before = names()
-    monkeypatch.setattr(experiment.intensity, "PREPARATION", experiment.intensity.PREPARATION + 1)
+    monkeypatch.setattr(SegmentationRecipe, "PREPARATION", 99)
     after = names()
     assert before[0] != after[0] and before[1] == after[1]
 

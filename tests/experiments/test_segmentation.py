@@ -157,9 +157,9 @@ def test_a_run_whose_masks_were_prepared_otherwise_is_neither_taken_nor_continue
                 experiment.train(RECIPE, finished.cohort)
     finally:
         path.write_bytes(whole)
-    monkeypatch.setattr(intensity, "PREPARATION", 3)
+    monkeypatch.setattr(SegmentationRecipe, "PREPARATION", 99)
     assert experiment.run_folder(RECIPE, store).status == "absent", "it has a folder of its own"
-    with pytest.raises(RunError, match="begun with preparation 2, now 3"):
+    with pytest.raises(RunError, match="begun with preparation 2, now 99"):
         experiment.evaluate(finished.run, finished.cohort)
 
 

@@ -294,7 +294,9 @@ def test_windows_and_the_whole_exam_at_once_are_compared_voxel_by_voxel(place, m
     case_id = place.cohort.cases[0].case_id
     table = volumes_study.at_once(place.run, place.cohort, [case_id])
     assert table.windows[case_id] == 1 and table.differ[case_id] == 0, "one window holds the whole exam"
+    assert volumes_study.large_exams(place.run, place.cohort) == []
     monkeypatch.setattr(sliding, "MOST_VOXELS", 1)
+    assert volumes_study.large_exams(place.run, place.cohort) == [case.case_id for case in place.cohort.cases]
     table = volumes_study.at_once(place.run, place.cohort, [case_id])
     predictor = Predictor.load(place.run.path)
     images, _ = predictor.inputs(predictor.exam(place.cohort[case_id]))
