@@ -46,9 +46,9 @@ def work(size: int, planes: int) -> None:
     )
     begun, shares = time.perf_counter(), []
     answer = network.predict(network.exam(images), shares.append)
-    window = network.window(images.shape[:3])
+    tile = network.tile(images.shape[:3])
     facts = {
-        "voxels": [*images.shape], "window": [*window], "windows": passes(images.shape[:3], window), "mirrored": True,
+        "voxels": [*images.shape], "tile": [*tile], "tiles": passes(images.shape[:3], tile), "mirrored": True,
         "precision": number_format, "minutes": round((time.perf_counter() - begun) / 60, 2),
         "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2), "progress_calls": len(shares),
         "answered": [*answer.native.shape],
@@ -71,7 +71,7 @@ def main() -> None:
     done = subprocess.run(words, env=os.environ | {"BRAIN_TUMOR_QUIET": "1"}, stdout=subprocess.PIPE, text=True, check=True)
     facts = json.loads(done.stdout.splitlines()[-1])
     print(
-        f"{' x '.join(map(str, facts['voxels']))} voxels in {facts['windows']} windows, mirrored: {facts['minutes']} minutes, "
+        f"{' x '.join(map(str, facts['voxels']))} voxels in {facts['tiles']} tiles, mirrored: {facts['minutes']} minutes, "
         f"{facts['peak_gb']} GB at most"
     )
     if options.json:

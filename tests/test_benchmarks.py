@@ -36,7 +36,7 @@ def test_a_volume_is_predicted_in_a_process_of_its_own(tmp_path):
     answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     facts = json.loads(path.read_text())
-    assert facts["windows"] == 1 and facts["answered"] == [70, 96, 96] and 0 < facts["peak_gb"] < 4
+    assert facts["tiles"] == 1 and facts["answered"] == [70, 96, 96] and 0 < facts["peak_gb"] < 4
     assert facts["progress_calls"] == 1
 
 

@@ -13,7 +13,7 @@ from brain_tumor.training.fields import setting
 class VolumesRecipe(Recipe):
     """Which voxels lie in which region, by a network of three dimensions.
 
-    It learns from patches of exams whose slices were brought to ``size``, and answers for whole exams, window beside window
+    It learns from patches of exams whose slices were brought to ``size``, and answers for whole exams, tile beside tile
     (:mod:`brain_tumor.inference.sliding`).
 
     Attributes:

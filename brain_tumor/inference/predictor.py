@@ -114,24 +114,24 @@ class Predictor:
         with settings.fixed():
             return backend.frozen(self.model)
 
-    def network_of(self, window: tuple[int, int, int]) -> Network:
+    def network_of(self, tile: tuple[int, int, int]) -> Network:
         """:attr:`network` for volumes of another extent, compiled once for each."""
-        if window not in self._windows:
+        if tile not in self._tiles:
             with settings.fixed():
-                self._windows[window] = backend.frozen(inflate.extended(self.model, window))
-        return self._windows[window]
+                self._tiles[tile] = backend.frozen(inflate.extended(self.model, tile))
+        return self._tiles[tile]
 
     @cached_property
-    def _windows(self) -> dict[tuple[int, int, int], Network]:
+    def _tiles(self) -> dict[tuple[int, int, int], Network]:
         return {self.model.input_shape[1:4]: self.network}
 
-    def window(self, extent: tuple[int, int, int]) -> tuple[int, int, int]:
-        """How much of a volume of this extent the network is given at once (:func:`brain_tumor.inference.sliding.window`).
+    def tile(self, extent: tuple[int, int, int]) -> tuple[int, int, int]:
+        """How much of a volume of this extent the network is given at once (:func:`brain_tumor.inference.sliding.tile`).
 
         It is a patch, as in training, where the network's answer depends on the extent.
         """
         patch = self.model.input_shape[1:4]
-        return sliding.window(patch, extent) if inflate.is_local(self.model) else patch
+        return sliding.tile(patch, extent) if inflate.is_local(self.model) else patch
 
     def sensitivity(self, level: str) -> levels.Sensitivity:
         """How a level's features move the network's logits (:func:`brain_tumor.models.levels.sensitivity`), compiled once."""
@@ -242,10 +242,10 @@ class Predictor:
         progress: Callable[[float], None] | None,
     ) -> Prediction:
         """The answer of a network of volumes, for every region."""
-        window = self.window(images.shape[:3])
-        networks = [each.network_of(window) for each in (self, *self.others)]
-        step = Steps(len(networks) * sliding.passes(images.shape[:3], window), progress)
-        answers = [sliding.probabilities(network, images, scaling, window, self.flip_tta, step) for network in networks]
+        tile = self.tile(images.shape[:3])
+        networks = [each.network_of(tile) for each in (self, *self.others)]
+        step = Steps(len(networks) * sliding.passes(images.shape[:3], tile), progress)
+        answers = [sliding.probabilities(network, images, scaling, tile, self.flip_tta, step) for network in networks]
         answer = (np.mean(answers, axis=0) if len(answers) > 1 else answers[0])[exam.rows]
         check_probabilities(answer, f"{exam.name}: the network's answer")
         outermost, *inside = (at_native_size(plane, exam.images.shape[1:3]) for plane in np.moveaxis(answer, -1, 0))

@@ -1,9 +1,9 @@
-"""A network of volumes over a whole exam, window beside window.
+"""A network of volumes over a whole exam, tile beside tile.
 
-A network learns from patches and is asked about windows of several patches, as large as memory holds (:func:`window`): most
-exams of the LGG data are one window, and fewer voxels lie near an edge. Windows overlap by half. Where several answer for a
-voxel, their probabilities are averaged; the weights fall from a window's middle to its edge as a Gaussian does, since a network
-sees less around a voxel at its edge (nnU-Net, Isensee 2021). Memory holds the probabilities of one exam, and one window.
+A network learns from patches and is asked about tiles of several patches, as large as memory holds (:func:`tile`): most
+exams of the LGG data are one tile, and fewer voxels lie near an edge. Tiles overlap by half. Where several answer for a
+voxel, their probabilities are averaged; the weights fall from a tile's middle to its edge as a Gaussian does, since a network
+sees less around a voxel at its edge (nnU-Net, Isensee 2021). Memory holds the probabilities of one exam, and one tile.
 
 27 LGG patients whom a network with BatchNorm had not learnt from were answered by patches (16 x 96 x 96) and whole: the whole
 exam took a third of the time, and the patient mean changed by +0.007 (-0.008 to +0.020). A network with GroupNorm needs
@@ -20,8 +20,8 @@ from brain_tumor.data.intensity import normalise
 from brain_tumor.models import decision, settings
 
 OVERLAP = 0.5
-MOST_VOXELS = 2_400_000  # of a window: some 64 planes of 192 x 192
-SIGMA = 1 / 8  # of a window's side
+MOST_VOXELS = 2_400_000  # of a tile: some 64 planes of 192 x 192
+SIGMA = 1 / 8  # of a tile's side
 LEAST = 1e-3  # of the weight at the middle: no voxel is left without one
 Network = Callable[[np.ndarray], np.ndarray]  # volumes (B, D, H, W, C) float32 -> logits
 
@@ -31,30 +31,30 @@ def probabilities(
     network: Network,
     images: np.ndarray,
     scaling: np.ndarray,
-    window: tuple[int, int, int],
+    tile: tuple[int, int, int],
     flip_tta: bool = False,
     step: Callable[[], None] | None = None,
 ) -> np.ndarray:
     """Run a network over a volume of any size.
 
     Args:
-        network: takes windows of one size, one at a time.
+        network: takes tiles of one size, one at a time.
         images: ``(Z, H, W, C)`` uint8.
         scaling: ``(4, C)`` float32.
-        window: its planes, height and width. A volume that is smaller is padded with background.
-        flip_tta: run each window as it is and mirrored, and take the mean.
-        step: called after each window, :func:`passes` times.
+        tile: its planes, height and width. A volume that is smaller is padded with background.
+        flip_tta: run each tile as it is and mirrored, and take the mean.
+        step: called after each tile, :func:`passes` times.
 
     Returns:
         ``(Z, H, W, R)`` float32 in [0, 1].
     """
     extent = images.shape[:3]
-    padded = np.pad(images, [*((0, max(0, side - length)) for side, length in zip(window, extent, strict=True)), (0, 0)])
-    weights = gaussian(window)[..., None]
+    padded = np.pad(images, [*((0, max(0, side - length)) for side, length in zip(tile, extent, strict=True)), (0, 0)])
+    weights = gaussian(tile)[..., None]
     total: np.ndarray | None = None
     norm = np.zeros((*padded.shape[:3], 1), np.float32)
-    for corner in _corners(extent, window):
-        place = tuple(slice(start, start + side) for start, side in zip(corner, window, strict=True))
+    for corner in _corners(extent, tile):
+        place = tuple(slice(start, start + side) for start, side in zip(corner, tile, strict=True))
         volume = normalise(padded[place][None], scaling)
         answer = decision.probabilities(network(volume))[0]
         if flip_tta:
@@ -69,43 +69,43 @@ def probabilities(
     return (total / norm)[tuple(slice(length) for length in extent)]
 
 
-def window(patch: Sequence[int], extent: Sequence[int]) -> tuple[int, int, int]:
-    """The window for a volume: of those of up to :data:`MOST_VOXELS` voxels the one by which fewest are computed.
+def tile(patch: Sequence[int], extent: Sequence[int]) -> tuple[int, int, int]:
+    """The tile for a volume: of those of up to :data:`MOST_VOXELS` voxels the one by which fewest are computed.
 
     Args:
-        patch: the planes, height and width that the network learnt from; a window's are multiples.
+        patch: the planes, height and width that the network learnt from; a tile's are multiples.
         extent: the volume's.
     """
     most = [math.ceil(length / side) for length, side in zip(extent, patch, strict=True)]
     numbers = itertools.product(*(range(1, number + 1) for number in most))
-    windows = [tuple(number * side for number, side in zip(times, patch, strict=True)) for times in numbers]
-    fitting = [sides for sides in windows if math.prod(sides) <= MOST_VOXELS] or windows[:1]
+    tiles = [tuple(number * side for number, side in zip(times, patch, strict=True)) for times in numbers]
+    fitting = [sides for sides in tiles if math.prod(sides) <= MOST_VOXELS] or tiles[:1]
     planes, height, width = min(fitting, key=lambda sides: (passes(extent, sides) * math.prod(sides), -math.prod(sides)))
     return planes, height, width
 
 
-def passes(extent: Sequence[int], window: Sequence[int]) -> int:
-    """How many windows :func:`probabilities` runs over a volume of these planes, height and width."""
-    return len(_corners(extent, window))
+def passes(extent: Sequence[int], tile: Sequence[int]) -> int:
+    """How many tiles :func:`probabilities` runs over a volume of these planes, height and width."""
+    return len(_corners(extent, tile))
 
 
-def _corners(extent: Sequence[int], window: Sequence[int]) -> list[tuple[int, ...]]:
-    return list(itertools.product(*(positions(length, side) for length, side in zip(extent, window, strict=True))))
+def _corners(extent: Sequence[int], tile: Sequence[int]) -> list[tuple[int, ...]]:
+    return list(itertools.product(*(positions(length, side) for length, side in zip(extent, tile, strict=True))))
 
 
 def positions(length: int, side: int, overlap: float = OVERLAP) -> list[int]:
-    """Where windows of ``side`` begin along an axis: the first at 0, the last at the end, with at least ``overlap`` in common."""
+    """Where tiles of ``side`` begin along an axis: the first at 0, the last at the end, with at least ``overlap`` in common."""
     if length <= side:
         return [0]
     count = math.ceil((length - side) / (side * (1 - overlap))) + 1
     return sorted({round(place) for place in np.linspace(0, length - side, count)})
 
 
-def gaussian(window: Sequence[int]) -> np.ndarray:
-    """``window`` float32: the weight of each voxel of a window, 1 in its middle."""
-    weights = np.ones(window, np.float32)
-    for axis, side in enumerate(window):
+def gaussian(tile: Sequence[int]) -> np.ndarray:
+    """``tile`` float32: the weight of each voxel of a tile, 1 in its middle."""
+    weights = np.ones(tile, np.float32)
+    for axis, side in enumerate(tile):
         places = (np.arange(side) - (side - 1) / 2) / (side * SIGMA)
         along = np.exp(-0.5 * places**2)
-        weights = weights * np.expand_dims(along, [other for other in range(len(window)) if other != axis])
+        weights = weights * np.expand_dims(along, [other for other in range(len(tile)) if other != axis])
     return np.maximum(weights / weights.max(), LEAST).astype(np.float32)

@@ -98,21 +98,21 @@ def browse(run: RunFolder, cohort: Cohort, case_id: str, threshold: float = 0.5)
 
 
 def large_exams(run: RunFolder, cohort: Cohort) -> list[str]:
-    """The exams that a network of volumes answers in several windows, on either side of its split."""
+    """The exams that a network of volumes answers in several tiles, on either side of its split."""
     predictor, planes = Predictor.load(run.path), open_store(cohort).slices.groupby("case_id").size()
     extents = {str(case_id): (number, predictor.size, predictor.size) for case_id, number in planes.items()}
-    return [case_id for case_id, extent in extents.items() if sliding.passes(extent, predictor.window(extent)) > 1]
+    return [case_id for case_id, extent in extents.items() if sliding.passes(extent, predictor.tile(extent)) > 1]
 
 
 def at_once(run: RunFolder, cohort: Cohort, case_ids: Iterable[str]) -> pd.DataFrame:
-    """What windows change: exams answered window by window, as always, and by the same network over the whole exam at once.
+    """What tiles change: exams answered tile by tile, as always, and by the same network over the whole exam at once.
 
     Args:
         run: of a network of volumes.
-        case_ids: exams that fit into memory as one window.
+        case_ids: exams that fit into memory as one tile.
 
     Returns:
-        A row an exam: ``tumour``, the voxels of the outermost region at once, at working size; ``windows``, how many there are;
+        A row an exam: ``tumour``, the voxels of the outermost region at once, at working size; ``tiles``, how many there are;
         ``differ``, the voxels in which the two answers differ; and ``share``, of the former.
     """
     predictor, rows = Predictor.load(run.path), []
@@ -120,16 +120,16 @@ def at_once(run: RunFolder, cohort: Cohort, case_ids: Iterable[str]) -> pd.DataF
     for case_id in case_ids:
         images, scaling = predictor.inputs(predictor.exam(cohort[case_id]))
         extent = images.shape[:3]
-        window = predictor.window(extent)
+        tile = predictor.tile(extent)
         whole = tuple(math.ceil(length / side) * side for length, side in zip(extent, patch, strict=True))
-        in_windows, together = (
+        in_tiles, together = (
             sliding.probabilities(predictor.network_of(sides), images, scaling, sides, predictor.flip_tta)[..., 0]
             > predictor.threshold
-            for sides in (window, whole)
+            for sides in (tile, whole)
         )
-        tumour, differ = int(together.sum()), int((in_windows != together).sum())
-        number = sliding.passes(extent, window)
-        rows.append({"exam": case_id, "windows": number, "tumour": tumour, "differ": differ, "share": differ / max(1, tumour)})
+        tumour, differ = int(together.sum()), int((in_tiles != together).sum())
+        number = sliding.passes(extent, tile)
+        rows.append({"exam": case_id, "tiles": number, "tumour": tumour, "differ": differ, "share": differ / max(1, tumour)})
     return pd.DataFrame(rows).set_index("exam")
 
 

@@ -290,17 +290,17 @@ def test_segmentations_of_one_exam_are_compared_region_by_region(tmp_path):
     assert all("on another grid than a: " in line for line in refusals)
 
 
-def test_windows_and_the_whole_exam_at_once_are_compared_voxel_by_voxel(place, monkeypatch):
+def test_tiles_and_the_whole_exam_at_once_are_compared_voxel_by_voxel(place, monkeypatch):
     case_id = place.cohort.cases[0].case_id
     table = volumes_study.at_once(place.run, place.cohort, [case_id])
-    assert table.windows[case_id] == 1 and table.differ[case_id] == 0, "one window holds the whole exam"
+    assert table.tiles[case_id] == 1 and table.differ[case_id] == 0, "one tile holds the whole exam"
     assert volumes_study.large_exams(place.run, place.cohort) == []
     monkeypatch.setattr(sliding, "MOST_VOXELS", 1)
     assert volumes_study.large_exams(place.run, place.cohort) == [case.case_id for case in place.cohort.cases]
     table = volumes_study.at_once(place.run, place.cohort, [case_id])
     predictor = Predictor.load(place.run.path)
     images, _ = predictor.inputs(predictor.exam(place.cohort[case_id]))
-    assert table.windows[case_id] > 1 and 0 <= table.share[case_id] <= table.differ[case_id]
+    assert table.tiles[case_id] > 1 and 0 <= table.share[case_id] <= table.differ[case_id]
 
     def by_depth(_network, images, _scaling, patch, _flip):
         return np.full((*images.shape[:3], 3), patch[0] / len(images))

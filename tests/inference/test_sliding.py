@@ -1,4 +1,4 @@
-"""Windows cover a volume of any size, and what a network says of each voxel alone comes back exactly."""
+"""Tiles cover a volume of any size, and what a network says of each voxel alone comes back exactly."""
 
 from itertools import pairwise
 
@@ -20,17 +20,17 @@ def pointwise(volumes):
 
 @given(st.tuples(*[st.integers(1, 23)] * 3), st.tuples(st.integers(1, 6), st.integers(2, 9), st.integers(2, 9)), st.booleans())
 @hypothesis_settings(max_examples=40, deadline=None)
-def test_a_pointwise_network_is_exact_at_any_size(extent, window, flip):
+def test_a_pointwise_network_is_exact_at_any_size(extent, tile, flip):
     images = np.random.default_rng(sum(extent)).integers(0, 256, (*extent, 2)).astype(np.uint8)
     calls = []
-    answer = sliding.probabilities(pointwise, images, IDENTITY, window, flip, lambda: calls.append(1))
+    answer = sliding.probabilities(pointwise, images, IDENTITY, tile, flip, lambda: calls.append(1))
     expected = special.expit(pointwise(images.astype(np.float32) / 255))
     np.testing.assert_allclose(answer, expected, atol=2e-6)
-    assert answer.dtype == np.float32 and len(calls) == sliding.passes(extent, window)
+    assert answer.dtype == np.float32 and len(calls) == sliding.passes(extent, tile)
 
 
 @given(st.integers(1, 300), st.integers(1, 64))
-def test_windows_begin_at_the_edge_end_at_the_edge_and_share_half(length, side):
+def test_tiles_begin_at_the_edge_end_at_the_edge_and_share_half(length, side):
     starts = sliding.positions(length, side)
     assert starts[0] == 0 and starts[-1] == max(0, length - side) and starts == sorted(set(starts))
     assert all(after - before <= max(1, side * (1 - sliding.OVERLAP) + 1) for before, after in pairwise(starts))
@@ -38,16 +38,16 @@ def test_windows_begin_at_the_edge_end_at_the_edge_and_share_half(length, side):
 
 @given(st.tuples(*[st.integers(1, 300)] * 3), st.tuples(st.integers(1, 64), st.integers(32, 96), st.integers(32, 96)))
 @hypothesis_settings(max_examples=60, deadline=None)
-def test_a_window_is_of_whole_patches_fits_into_memory_and_saves_work(extent, patch):
-    window = sliding.window(patch, extent)
-    assert all(side % part == 0 for side, part in zip(window, patch, strict=True))
-    assert np.prod(window) <= max(sliding.MOST_VOXELS, np.prod(patch))
-    assert sliding.passes(extent, window) * np.prod(window) <= sliding.passes(extent, patch) * np.prod(patch)
+def test_a_tile_is_of_whole_patches_fits_into_memory_and_saves_work(extent, patch):
+    tile = sliding.tile(patch, extent)
+    assert all(side % part == 0 for side, part in zip(tile, patch, strict=True))
+    assert np.prod(tile) <= max(sliding.MOST_VOXELS, np.prod(patch))
+    assert sliding.passes(extent, tile) * np.prod(tile) <= sliding.passes(extent, patch) * np.prod(patch)
 
 
-def test_an_exam_of_the_lgg_data_is_one_window_and_one_of_brats_is_not():
-    assert sliding.window((16, 96, 96), (36, 192, 192)) == (48, 192, 192)
-    assert sliding.passes((155, 240, 240), sliding.window((64, 96, 96), (155, 240, 240))) > 1
+def test_an_exam_of_the_lgg_data_is_one_tile_and_one_of_brats_is_not():
+    assert sliding.tile((16, 96, 96), (36, 192, 192)) == (48, 192, 192)
+    assert sliding.passes((155, 240, 240), sliding.tile((64, 96, 96), (155, 240, 240))) > 1
 
 
 def test_weights_are_highest_in_the_middle_and_nowhere_nothing():
@@ -58,7 +58,7 @@ def test_weights_are_highest_in_the_middle_and_nowhere_nothing():
 
 @pytest.mark.backend
 @pytest.mark.parametrize("norm", ["batch", "group"])
-def test_a_network_keeps_its_weights_on_a_larger_window_unless_its_norm_looks_at_all_of_it(norm):
+def test_a_network_keeps_its_weights_on_a_larger_tile_unless_its_norm_looks_at_all_of_it(norm):
     from brain_tumor.inference.predictor import Predictor
     from brain_tumor.models import inflate, settings, unet3d
 
@@ -69,12 +69,12 @@ def test_a_network_keeps_its_weights_on_a_larger_window_unless_its_norm_looks_at
         volume = np.random.default_rng(0).random((1, 8, 32, 32, 2), np.float32)
         answers = [keras.ops.convert_to_numpy(each(volume)) for each in (larger, inflate.extended(network, (8, 32, 32)))]
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
-    assert Predictor(network).window((8, 32, 32)) == ((8, 32, 32) if norm == "batch" else (4, 16, 16))
+    assert Predictor(network).tile((8, 32, 32)) == ((8, 32, 32) if norm == "batch" else (4, 16, 16))
 
 
 @pytest.mark.backend
-def test_a_real_network_says_nearly_the_same_window_by_window():
-    """A window that holds the whole volume is the whole-volume prediction."""
+def test_a_real_network_says_nearly_the_same_tile_by_tile():
+    """A tile that holds the whole volume is the whole-volume prediction."""
     from brain_tumor.models import settings, unet3d
 
     with settings.fixed():
@@ -92,4 +92,4 @@ def test_a_network_of_other_layers_is_asked_patch_by_patch():
 
     volume = keras.Input((4, 16, 16, 1))
     flat = keras.layers.Reshape((4, 16, 16, 1))(keras.layers.Flatten()(volume))
-    assert Predictor(keras.Model(volume, flat)).window((8, 32, 32)) == (4, 16, 16)
+    assert Predictor(keras.Model(volume, flat)).tile((8, 32, 32)) == (4, 16, 16)

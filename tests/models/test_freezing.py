@@ -59,6 +59,7 @@ def test_a_step_changes_the_part_and_nothing_else(small_resunet, part):
     assert bool(statistics) == (part != "head"), "BatchNorm statistics move where their layer trains"
 
 
+@pytest.mark.long
 @pytest.mark.backend
 def test_a_frozen_resnet_encoder_stays_bit_for_bit(resnet18_unet):
     freezing.train_only(resnet18_unet, "decoder")
