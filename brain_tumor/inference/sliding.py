@@ -76,11 +76,16 @@ def tile(patch: Sequence[int], extent: Sequence[int]) -> tuple[int, int, int]:
         patch: the planes, height and width that the network learnt from; a tile's are multiples.
         extent: the volume's.
     """
-    most = [math.ceil(length / side) for length, side in zip(extent, patch, strict=True)]
-    numbers = itertools.product(*(range(1, number + 1) for number in most))
-    tiles = [tuple(number * side for number, side in zip(times, patch, strict=True)) for times in numbers]
+    sides_of_axes = (range(side, most + 1, side) for side, most in zip(patch, whole(patch, extent), strict=True))
+    tiles = list(itertools.product(*sides_of_axes))
     fitting = [sides for sides in tiles if math.prod(sides) <= MOST_VOXELS] or tiles[:1]
     planes, height, width = min(fitting, key=lambda sides: (passes(extent, sides) * math.prod(sides), -math.prod(sides)))
+    return planes, height, width
+
+
+def whole(patch: Sequence[int], extent: Sequence[int]) -> tuple[int, int, int]:
+    """The smallest multiples of a patch's planes, height and width that hold a volume."""
+    planes, height, width = (math.ceil(length / side) * side for length, side in zip(extent, patch, strict=True))
     return planes, height, width
 
 

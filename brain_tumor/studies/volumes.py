@@ -1,7 +1,6 @@
 """What notebook 10 asks of volumes: what labels mean, how exact inflation is, what patches and 2-D weights are worth."""
 
 import itertools
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -121,11 +120,10 @@ def at_once(run: RunFolder, cohort: Cohort, case_ids: Iterable[str]) -> pd.DataF
         images, scaling = predictor.inputs(predictor.exam(cohort[case_id]))
         extent = images.shape[:3]
         tile = predictor.tile(extent)
-        whole = tuple(math.ceil(length / side) * side for length, side in zip(extent, patch, strict=True))
         in_tiles, together = (
             sliding.probabilities(predictor.network_of(sides), images, scaling, sides, predictor.flip_tta)[..., 0]
             > predictor.threshold
-            for sides in (tile, whole)
+            for sides in (tile, sliding.whole(patch, extent))
         )
         tumour, differ = int(together.sum()), int((in_tiles != together).sum())
         number = sliding.passes(extent, tile)
