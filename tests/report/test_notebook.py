@@ -147,6 +147,19 @@ def test_a_twin_that_shows_patients_is_refused():
     assert tagged.cells[1].outputs[0].data["image/jpeg"] == "patients", "the executed notebook is left as it was"
 
 
+def test_a_tagged_cell_that_shows_the_phantom_alone_keeps_its_own_pictures():
+    twin = executed_with("x", "phantom", [notebook.TAG])
+    own = executed_with("x", "phantom", [notebook.TAG])
+    own.cells[1].outputs[0].data["image/jpeg"] = "at full size"
+    clean = notebook.with_twin_pictures(own, twin)
+    assert [output.data.get("image/jpeg") for output in clean.cells[1].outputs] == [None, "at full size"]
+    own.cells[1].outputs.append(new_output("display_data", {"image/png": "whose?"}))
+    mixed = notebook.with_twin_pictures(own, twin)
+    assert [output.data.get("image/jpeg") for output in mixed.cells[1].outputs] == [None, "phantom"], (
+        "one does not say whose it is"
+    )
+
+
 def facts_of(cohort):
     """The sidecar of a notebook without numbers."""
     more = {"title": "Title", "commit": "abc", "date": "2026-01-01", "minutes": 1.0, "notebook": "notebooks/x.ipynb"}

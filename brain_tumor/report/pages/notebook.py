@@ -26,6 +26,7 @@ from brain_tumor.report.pages import page
 
 TAG = "patient-pixels"
 CAPTION = "Phantom picture: published reports show no patient; run the notebook to see the real one."
+SYNTHETIC = "Phantom picture: the exams of this section are synthetic."
 SHOWS = re.compile(r"\bshow_\w+\(")
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"  # a progress bar, of no use where no kernel runs
 QUIET = {"BRAIN_TUMOR_QUIET": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -88,6 +89,8 @@ def publish(path: Path, local: bool = False) -> Path:
 def with_twin_pictures(executed: nbformat.NotebookNode, twin: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """A copy of ``executed`` in which no output holds pixels of patients: tagged cells show those of ``twin``, and say so.
 
+    A tagged cell whose every picture is of the phantom keeps its own, which were made at full size.
+
     Raises:
         RunError: a cell draws pixels without the tag, or the twin is no phantom.
     """
@@ -98,8 +101,9 @@ def with_twin_pictures(executed: nbformat.NotebookNode, twin: nbformat.NotebookN
         if TAG in cell.metadata.get("tags", []):
             if "patients" in _pixels(other):
                 raise RunError(f"cell {number}: the twin shows patients; do its test values name the phantom cohort?")
-            caption = nbformat.v4.new_output("display_data", {"text/html": f"<p class='twin'>{CAPTION}</p>"})
-            cell.outputs = [caption, *other.outputs]
+            words, outputs = (SYNTHETIC, cell.outputs) if _all_phantom(cell) else (CAPTION, other.outputs)
+            caption = nbformat.v4.new_output("display_data", {"text/html": f"<p class='twin'>{words}</p>"})
+            cell.outputs = [caption, *outputs]
         elif SHOWS.search(cell.source) or _pixels(cell):
             raise RunError(f"cell {number} draws pixels of patients but lacks the tag {TAG!r}: {cell.source.splitlines()[0]}")
     return clean
@@ -189,3 +193,9 @@ def _title(notebook: nbformat.NotebookNode) -> str:
 def _pixels(cell: nbformat.NotebookNode) -> set[str]:
     """Whose pixels the outputs of a cell hold: ``patients``, ``phantom``, or nothing."""
     return {output["data"][PIXELS_MIME]["pixels"] for output in cell.outputs if PIXELS_MIME in output.get("data", {})}
+
+
+def _all_phantom(cell: nbformat.NotebookNode) -> bool:
+    """Whether a cell displays pixels of the phantom and nothing else but text."""
+    bundles = [output["data"] for output in cell.outputs if "data" in output]
+    return _pixels(cell) == {"phantom"} and all(PIXELS_MIME in bundle or set(bundle) == {"text/plain"} for bundle in bundles)
