@@ -101,36 +101,33 @@ def labels(facts: dict) -> dict[str, str]:
 
 
 def answer_table(answered: pd.DataFrame) -> pd.DataFrame:
-    """A row a claim: what is said, what was found, and the verdict with all that belongs to it."""
-    return tables.worded(
+    """A row a claim: what is said, what was found, the verdict and what it rests on; a column that says nothing is left out."""
+    table = tables.worded(
         {
             "claim": f"{row.row} {row.claim} ({row.one} - {row.other})",
             "said": "–" if pd.isna(row.said) else f"{row.said:+.2f}",
             "found": f"{wording.score(row.difference, signed=True)}, {row.low_corrected:+.3f} to {row.high_corrected:+.3f}",
             "p, Holm": intervals.p_in_words(row.p_holm),
-            "verdict": verdict_in_words(row),
+            "verdict": row.verdict,
+            "on": getattr(row, "on", ""),
+            "patients": str(row.patients),
+            "would decide": tables.patients_needed(row) if row.verdict == answers.NOT_DECIDABLE else "–",
+            "each fold": ", ".join(f"{value:+.3f}" for value in row.each) if _has_folds(row) else "–",
+            "below floor": ("–", "one cell", "both cells")[row.below_floor],
+            "note": "; ".join(_notes(row)) or "–",
         }
         for row in answered.itertuples()
     )
+    return table.loc[:, ~table.isin(["–", ""]).all()]
 
 
-def verdict_in_words(row: Any) -> str:
-    """The verdict of a row of :func:`brain_tumor.studies.source_002.answers.answers`, and all that it does not say by itself."""
-    words = [row.verdict]
-    if row.verdict == answers.NOT_DECIDABLE:
-        words.append(f"{tables.patients_needed(row)} patients would decide it")
-    if row.excluded:
-        words.append(f"the {row.said:+.2f} that is said is excluded")
-    if row.same_as:
-        words.append(f"the same trainings as “{row.same_as}”")
-    if row.asked:
-        words.append(row.asked)
-    if row.below_floor:
-        words.append(f"{('one cell is', 'both cells are')[row.below_floor - 1]} below the floor")
-    if len(row.each) > 1 and row.verdict != answers.VOID:
-        words.append("each fold " + ", ".join(f"{value:+.3f}" for value in row.each))
-    words.append(f"{getattr(row, 'on', '')}, {row.patients} patients".removeprefix(", "))
-    return "; ".join(words)
+def _has_folds(row: Any) -> bool:
+    return len(row.each) > 1 and row.verdict != answers.VOID
+
+
+def _notes(row: Any) -> list[str]:
+    excluded = ["excludes what is said"] if row.excluded else []
+    return excluded + [f"same trainings as “{row.same_as}”"] * bool(row.same_as) + [row.asked] * bool(row.asked)
 
 
 def level_table(scores: pd.DataFrame) -> pd.DataFrame:
