@@ -68,13 +68,14 @@ def threshold_counts(probability: np.ndarray, truth: np.ndarray, thresholds: Seq
 
 def dice(tp: Any, fp: Any, fn: Any, empty: float = 1.0) -> Any:
     """``2 TP / (2 TP + FP + FN)``; ``empty`` where neither prediction nor truth holds a pixel."""
-    area = 2 * np.asarray(tp) + fp + fn
-    return np.where(area > 0, 2 * np.asarray(tp) / np.maximum(area, 1), empty)
+    twice = 2 * np.asarray(tp)
+    area = twice + np.asarray(fp) + np.asarray(fn)
+    return np.where(area > 0, twice / np.maximum(area, 1), empty)
 
 
 def iou(tp: Any, fp: Any, fn: Any, empty: float = 1.0) -> Any:
     """``TP / (TP + FP + FN)``, the monotone twin of Dice: ``D / (2 - D)`` (row 004.51)."""
-    area = np.asarray(tp) + fp + fn
+    area = np.asarray(tp) + np.asarray(fp) + np.asarray(fn)
     return np.where(area > 0, np.asarray(tp) / np.maximum(area, 1), empty)
 
 
@@ -91,15 +92,23 @@ def as_slices(counts: pd.DataFrame) -> pd.DataFrame:
     return slices[["case_id", "slice", "tumour", "probability"]].reset_index(drop=True)
 
 
+def sums_by_case(case_id: pd.Series, columns: Sequence[Any]) -> tuple[pd.Index, np.ndarray]:
+    """The cases in their order, and each case's sum of each column: ``(cases, k)`` float64."""
+    case, names = pd.factorize(case_id, sort=True)
+    return names, np.stack([np.bincount(case, column, len(names)) for column in columns], axis=1)
+
+
 def per_case(counts: pd.DataFrame) -> pd.DataFrame:
     """A row a case of one ``size``: summed counts, volume Dice and IoU, slices, tumour slices, and slices with a false alarm."""
-    empty = (counts.tp + counts.fn) == 0
-    table = counts.assign(
-        slices=1,
-        tumour_slices=~empty,
-        false_alarm_slices=empty & (counts.fp > 0),
-        missed_slices=~empty & (counts.tp == 0),
-    )
-    sums = ["slices", "tumour_slices", "false_alarm_slices", "missed_slices", "tp", "fp", "fn", "tn"]
-    table = table.groupby("case_id")[sums].sum().astype(int)
+    tp, fp, fn, tn = (counts[name].to_numpy() for name in ("tp", "fp", "fn", "tn"))
+    empty = tp + fn == 0
+    columns = {
+        "slices": np.ones(len(counts)),
+        "tumour_slices": ~empty,
+        "false_alarm_slices": empty & (fp > 0),
+        "missed_slices": ~empty & (tp == 0),
+        "tp": tp, "fp": fp, "fn": fn, "tn": tn,
+    }  # fmt: skip
+    names, sums = sums_by_case(counts.case_id, list(columns.values()))
+    table = pd.DataFrame(sums.astype(int), pd.Index(names, name="case_id"), list(columns))
     return table.assign(dice=dice(table.tp, table.fp, table.fn), iou=iou(table.tp, table.fp, table.fn))

@@ -17,6 +17,7 @@ from brain_tumor.evaluation import intervals, overlap
 
 ALL_EMPTY = "all empty"
 BATCH = 16
+KEYS, PIXELS = ["case_id", "slice", "size"], ("tp", "fp", "fn")
 RANGE = "max - min"
 
 
@@ -39,18 +40,19 @@ class Protocol:
 
 def _slice_sums(counts: pd.DataFrame, empty: float = 1.0, tumour_only: bool = False) -> np.ndarray:
     """Each patient's sum of slice Dice and number of slices that count: those whose Dice is not NaN."""
-    scores = overlap.dice(counts.tp, counts.fp, counts.fn, empty)
+    tp, fp, fn = (counts[name].to_numpy() for name in PIXELS)
+    scores = overlap.dice(tp, fp, fn, empty)
     if tumour_only:
-        scores = np.where(counts.tp + counts.fn > 0, scores, np.nan)
-    return pd.Series(scores).groupby(counts.case_id.to_numpy()).agg(["sum", "count"]).to_numpy(float)
+        scores = np.where(tp + fn > 0, scores, np.nan)
+    return overlap.sums_by_case(counts.case_id, [np.nan_to_num(scores), ~np.isnan(scores)])[1]
 
 
 def _pixel_counts(counts: pd.DataFrame) -> np.ndarray:
-    return overlap.per_case(counts)[["tp", "fp", "fn"]].to_numpy(float)
+    return overlap.sums_by_case(counts.case_id, [counts[name] for name in PIXELS])[1]
 
 
 def _patient_dice(counts: pd.DataFrame) -> np.ndarray:
-    return overlap.per_case(counts)[["dice"]].to_numpy(float)
+    return overlap.dice(*_pixel_counts(counts).T)[:, None]
 
 
 def _running_counts(counts: pd.DataFrame) -> np.ndarray:
@@ -58,11 +60,13 @@ def _running_counts(counts: pd.DataFrame) -> np.ndarray:
 
     Any run of slices is then one sum minus another, whoever lies before the patient in a draw.
     """
-    ordered = counts.sort_values(["case_id", "slice"])
-    patient, names = pd.factorize(ordered.case_id)
-    place = ordered.groupby("case_id").cumcount().to_numpy() + 1
-    running = np.zeros((len(names), place.max(initial=0) + 1, 3))
-    running[patient, place] = np.stack([ordered.tp, ordered.fp + ordered.fn, np.ones(len(ordered))], axis=1)
+    patient, names = pd.factorize(counts.case_id, sort=True)
+    order = np.lexsort((counts["slice"].to_numpy(), patient))
+    tp, fp, fn = (counts[name].to_numpy()[order] for name in PIXELS)
+    patient, slices = patient[order], np.bincount(patient, minlength=len(names))
+    place = np.arange(1, len(order) + 1) - (slices.cumsum() - slices)[patient]  # of a slice in its patient, from 1
+    running = np.zeros((len(names), slices.max(initial=0) + 1, 3))
+    running[patient, place] = np.stack([tp, fp + fn, np.ones(len(order))], axis=1)
     return running.cumsum(axis=1).reshape(len(names), -1)
 
 
@@ -167,14 +171,14 @@ def dice(protocol: Protocol, counts: pd.DataFrame) -> float:
     return float(protocol.summarise(protocol.per_patient(counts))) if len(counts) else float("nan")
 
 
-def floor(protocol: Protocol, counts: pd.DataFrame, floor_counts: Mapping[str, pd.DataFrame] | None = None) -> tuple[float, str]:
-    """The highest score that reading no image reaches on the slices of ``counts`` (rows of one size), and whose it is.
+def floor(protocol: Protocol, floors: Mapping[str, pd.DataFrame]) -> tuple[float, str]:
+    """The highest score that reading no image reaches, and whose it is.
 
     Args:
-        floor_counts: a predictor's name -> its counts on the same slices; the all-empty prediction is always among them.
+        floors: of :func:`floors_on`, or the same rows of each of them.
     """
-    best, best_name = dice(protocol, overlap.all_empty(counts)), ALL_EMPTY
-    for name, table in (floor_counts or {}).items():
+    best, best_name = float("nan"), ALL_EMPTY
+    for name, table in floors.items():
         value = dice(protocol, table)
         if value > best or (np.isnan(best) and not np.isnan(value)):
             best, best_name = value, name
@@ -182,24 +186,27 @@ def floor(protocol: Protocol, counts: pd.DataFrame, floor_counts: Mapping[str, p
 
 
 def floors_on(counts: pd.DataFrame, floor_counts: Mapping[str, pd.DataFrame] | None) -> dict[str, pd.DataFrame]:
-    """The floors' rows of the one size of ``counts``; a floor without rows of that size is left out.
+    """What predictors that read no image score on the slices of ``counts`` (rows of one size), row by row as they lie there.
+
+    Args:
+        floor_counts: a predictor's name -> its counts on the same slices; one without rows of that size is left out.
+
+    Returns:
+        A predictor's name -> its counts; the prediction that calls no pixel is always among them, and first.
 
     Raises:
         DataError: a floor was counted on other slices.
     """
     at_size = {name: table[table["size"].isin(counts["size"])] for name, table in (floor_counts or {}).items()}
-    applicable = {name: table for name, table in at_size.items() if len(table)}
-    for name, table in applicable.items():
-        _check_same_slices(counts, table, f"floor {name!r}")
-    return applicable
+    aligned = {name: _aligned(counts, table, f"floor {name!r}") for name, table in at_size.items() if len(table)}
+    return {ALL_EMPTY: overlap.all_empty(counts), **aligned}
 
 
 def score(counts: pd.DataFrame, floor_counts: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
     """All protocols at all sizes of a ``counts`` table.
 
     Args:
-        floor_counts: a predictor that reads no image -> its ``counts`` on the same slices; without rows of a size it is no floor
-            there.
+        floor_counts: a predictor that reads no image -> its ``counts`` on the same slices (:func:`floors_on`).
 
     Returns:
         A row a protocol and size: ``protocol, size, dice, low, high`` (95 % over patients), ``floor`` and ``floor_name``
@@ -214,7 +221,7 @@ def score(counts: pd.DataFrame, floor_counts: Mapping[str, pd.DataFrame] | None 
         for protocol in PROTOCOLS:
             table = protocol.per_patient(at_size)
             low, high = intervals.bootstrap(table, protocol.summarise, vectorised=True)
-            floor_score, floor_name = floor(protocol, at_size, floors)
+            floor_score, floor_name = floor(protocol, floors)
             rows.append(
                 {
                     "protocol": protocol.name,
@@ -245,7 +252,7 @@ def compare(counts: pd.DataFrame, against: pd.DataFrame, margin: float | None = 
     Raises:
         DataError: the two were counted on other slices, or the margin is not above 0.
     """
-    _check_same_slices(counts, against, "the other prediction")
+    against = _aligned(counts, against, "the other prediction")
     other = dict(iter(against.groupby("size")))
     rows = []
     for size, at_size in counts.groupby("size"):
@@ -283,9 +290,16 @@ def _variants(counts_by_variant: Mapping[str, pd.DataFrame]) -> Iterator[tuple[s
             yield (f"{name}, {size} px" if len(sizes) > 1 else name), rows
 
 
-def _check_same_slices(counts: pd.DataFrame, other: pd.DataFrame, what: str) -> None:
-    keys = ["case_id", "slice", "size"]
-    differing = pd.concat([counts[keys], other[keys]]).drop_duplicates(keep=False)
+def _aligned(counts: pd.DataFrame, other: pd.DataFrame, what: str) -> pd.DataFrame:
+    """The other's rows in the order of ``counts``.
+
+    Raises:
+        DataError: they are of other slices.
+    """
+    if len(counts) == len(other) and all((counts[key].to_numpy() == other[key].to_numpy()).all() for key in KEYS):
+        return other
+    differing = pd.concat([counts[KEYS], other[KEYS]]).drop_duplicates(keep=False)
     if len(differing) or len(counts) != len(other):
         extra = f"{len(differing)} differ, first {tuple(differing.iloc[0])}" if len(differing) else "some are doubled"
         raise DataError(f"{what}: {len(other)} slices, expected the same {len(counts)} ({extra})")
+    return counts[KEYS].merge(other, on=KEYS)

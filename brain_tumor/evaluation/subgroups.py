@@ -63,7 +63,8 @@ def by_area(counts: pd.DataFrame, floor_counts: Mapping[str, pd.DataFrame] | Non
         As :func:`by_field`.
     """
     native, floors = _native(counts, floor_counts)
-    native = native[native.tp + native.fn > 0]
+    tumour = (native.tp + native.fn > 0).to_numpy()
+    native, floors = native[tumour], {name: table[tumour] for name, table in floors.items()}
     group = area_groups(native.tp + native.fn)
     return _table(AREA, native, group, protocols.named("tumour slices"), floors)
 
@@ -114,12 +115,12 @@ def _table(
     """A row a category of ``group``, which is aligned with ``native``."""
     rows = []
     for name in group.cat.categories:
-        part = native[group == name]
+        of_group = (group == name).to_numpy()
+        part = native[of_group]
         low = high = np.nan
         if len(part):
             low, high = intervals.bootstrap(protocol.per_patient(part), protocol.summarise, vectorised=True)
-        same_part = {of: part[["case_id", "slice", "size"]].merge(table) for of, table in floors.items()}
-        floor, floor_name = protocols.floor(protocol, part, same_part)
+        floor, floor_name = protocols.floor(protocol, {of: table[of_group] for of, table in floors.items()})
         rows.append(
             {
                 "by": by,
