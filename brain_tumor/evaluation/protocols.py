@@ -172,11 +172,7 @@ def dice(protocol: Protocol, counts: pd.DataFrame) -> float:
 
 
 def floor(protocol: Protocol, floors: Mapping[str, pd.DataFrame]) -> tuple[float, str]:
-    """The highest score that reading no image reaches, and whose it is.
-
-    Args:
-        floors: of :func:`floors_on`, or the same rows of each of them.
-    """
+    """The highest score that reading no image reaches, and whose it is; ``floors`` as of :func:`floors_on`, or rows of each."""
     best, best_name = float("nan"), ALL_EMPTY
     for name, table in floors.items():
         value = dice(protocol, table)
