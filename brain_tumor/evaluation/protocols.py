@@ -213,25 +213,13 @@ def score(counts: pd.DataFrame, floor_counts: Mapping[str, pd.DataFrame] | None 
     """
     rows = []
     for size, at_size in counts.groupby("size"):
-        floors = floors_on(at_size, floor_counts)
+        floors, empty = floors_on(at_size, floor_counts), int((at_size.tp + at_size.fn == 0).sum())
+        about = {"patients": at_size.case_id.nunique(), "slices": len(at_size), "empty_slices": empty}
         for protocol in PROTOCOLS:
             table = protocol.per_patient(at_size)
-            low, high = intervals.bootstrap(table, protocol.summarise, vectorised=True)
-            floor_score, floor_name = floor(protocol, floors)
-            rows.append(
-                {
-                    "protocol": protocol.name,
-                    "size": int(size),
-                    "dice": float(protocol.summarise(table)),
-                    "low": low,
-                    "high": high,
-                    "floor": floor_score,
-                    "floor_name": floor_name,
-                    "patients": int(at_size.case_id.nunique()),
-                    "slices": len(at_size),
-                    "empty_slices": int((at_size.tp + at_size.fn == 0).sum()),
-                }
-            )
+            value, (low, high) = protocol.summarise(table), intervals.bootstrap(table, protocol.summarise, vectorised=True)
+            row = {"protocol": protocol.name, "size": int(size), "dice": float(value), "low": low, "high": high}
+            rows.append(row | dict(zip(("floor", "floor_name"), floor(protocol, floors), strict=True)) | about)
     return pd.DataFrame(rows)
 
 
