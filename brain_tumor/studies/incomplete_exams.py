@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from brain_tumor import files
+from brain_tumor.data import splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort, missing_sequences
-from brain_tumor.evaluation import intervals, overlap, storage
+from brain_tumor.evaluation import floors, intervals, overlap, storage
 from brain_tumor.experiments import capacity, run as experiment
 from brain_tumor.experiments.jobs import side_by_side
 from brain_tumor.experiments.recipe import Recipe, identity
@@ -180,6 +181,16 @@ def routed(counts: pd.DataFrame, complete: str, reference: str, lacking: pd.Seri
     missing = counts.pattern.ne(NOTHING) | counts.case_id.map(lacking)
     chosen = (counts.network == reference) & missing | (counts.network == complete) & ~missing
     return counts[chosen].assign(network=ROUTED)
+
+
+def floor(cohort: Cohort, split_names: Sequence[str]) -> float:
+    """The mean Dice of the test patients at native size that the best predictor reaches which reads no image."""
+    store, tables = open_store(cohort), []
+    for name in split_names:
+        split = splits.named(name, store.cases, store.slices)
+        train, test = (split.rows(part, store.slices) for part in ("train", "test"))
+        tables.append(floors.segmentation_counts(store.slices, store.masks, train, test))
+    return max(overlap.per_case(rows).dice.mean() for _, rows in pd.concat(tables).groupby("floor"))
 
 
 def case_dice(counts: pd.DataFrame) -> pd.DataFrame:
