@@ -55,7 +55,7 @@ def counted(answered, phantom_cohort):
 
 def test_with_nothing_taken_away_it_is_what_evaluation_counts(counted, answered, phantom_cohort):
     counts, trainings, _, store = counted
-    untouched = counts[counts.pattern == incomplete_exams.NOTHING].groupby(["network", "split"])
+    untouched, image_free = counts[counts.pattern == incomplete_exams.NOTHING].groupby(["network", "split"]), []
     for training in trainings.itertuples():
         run = RunFolder(answered.parent / training.run)
         evaluate(run, phantom_cohort)
@@ -63,6 +63,11 @@ def test_with_nothing_taken_away_it_is_what_evaluation_counts(counted, answered,
         expected = overlap.per_case(table[table["size"] == store.size])[["tp", "fp", "fn"]]
         rows = untouched.get_group((training.network, training.split)).set_index("case_id")[["tp", "fp", "fn"]]
         pd.testing.assert_frame_equal(rows.sort_index(), expected, check_names=False)
+        image_free.append(pd.read_csv(run.path / "floors.csv"))
+    floors = pd.concat(image_free).drop_duplicates(["floor", "case_id", "slice", "size"])
+    each = [overlap.per_case(rows).dice for _, rows in floors[floors["size"] == store.size].groupby("floor")]
+    assert {len(dice) for dice in each} == {len(store.cases)}
+    assert incomplete_exams.floor(phantom_cohort, FOLDS) == pytest.approx(max(dice.mean() for dice in each))
 
 
 def test_each_network_predicts_each_patient_once_under_each_pattern(counted):
