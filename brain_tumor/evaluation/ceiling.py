@@ -10,7 +10,7 @@ import pandas as pd
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation import overlap, protocols
 
-KEYS = ["case_id", "slice", "size"]
+KEYS = overlap.KEYS
 COLUMNS = (*KEYS, "tp", "fp", "fn")
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-COLUMNS = ("case_id", "slice", "size", "tp", "fp", "fn", "tn", "slice_probability")
+KEYS = ["case_id", "slice", "size"]
+COLUMNS = (*KEYS, "tp", "fp", "fn", "tn", "slice_probability")
 
 
 def count(probability: np.ndarray, truth: np.ndarray, threshold: float = 0.5) -> pd.DataFrame:

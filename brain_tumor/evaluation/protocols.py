@@ -17,7 +17,7 @@ from brain_tumor.evaluation import intervals, overlap
 
 ALL_EMPTY = "all empty"
 BATCH = 16
-KEYS, PIXELS = ["case_id", "slice", "size"], ("tp", "fp", "fn")
+KEYS, PIXELS = overlap.KEYS, ("tp", "fp", "fn")
 RANGE = "max - min"
 
 
@@ -219,7 +219,8 @@ def score(counts: pd.DataFrame, floor_counts: Mapping[str, pd.DataFrame] | None 
             table = protocol.per_patient(at_size)
             value, (low, high) = protocol.summarise(table), intervals.bootstrap(table, protocol.summarise, vectorised=True)
             row = {"protocol": protocol.name, "size": int(size), "dice": float(value), "low": low, "high": high}
-            rows.append(row | dict(zip(("floor", "floor_name"), floor(protocol, floors), strict=True)) | about)
+            best, best_name = floor(protocol, floors)
+            rows.append(row | {"floor": best, "floor_name": best_name} | about)
     return pd.DataFrame(rows)
 
 

@@ -16,7 +16,7 @@ from brain_tumor import files
 from brain_tumor.data import splits
 from brain_tumor.data.cache import open_store
 from brain_tumor.data.cohort import Cohort, missing_sequences
-from brain_tumor.evaluation import floors, intervals, overlap, storage
+from brain_tumor.evaluation import floors, intervals, overlap, protocols, scoring, storage
 from brain_tumor.experiments import capacity, run as experiment
 from brain_tumor.experiments.jobs import side_by_side
 from brain_tumor.experiments.recipe import Recipe, identity
@@ -190,7 +190,7 @@ def floor(cohort: Cohort, split_names: Sequence[str]) -> float:
         split = splits.named(name, store.cases, store.slices)
         train, test = (split.rows(part, store.slices) for part in ("train", "test"))
         tables.append(floors.segmentation_counts(store.slices, store.masks, train, test))
-    return max(overlap.per_case(rows).dice.mean() for _, rows in pd.concat(tables).groupby("floor"))
+    return protocols.floor(protocols.named("patient mean"), scoring.by_floor(pd.concat(tables)))[0]
 
 
 def case_dice(counts: pd.DataFrame) -> pd.DataFrame:
