@@ -45,9 +45,10 @@ ON_JAX = KERAS_BACKEND=jax PYTHONPATH='$(CURDIR)/tests/without_tensorflow' NPROC
 	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 XLA_FLAGS=--xla_backend_optimization_level=0
 # The files with such tests: the others would be imported in vain.
 ASK_A_BACKEND = $(shell grep -rlF mark.backend tests --include='test_*.py')
-# Notebooks are run as copies, which keep their outputs: what a failed one said can be read there.
+# Notebooks are run as copies, which keep their outputs: what a failed one said can be read there. They come first, the longest
+# before all, so that no process waits long for another at the end.
 EXECUTED := build/notebooks
-LONGEST := 11_*.ipynb 07_*.ipynb 08_*.ipynb 02_*.ipynb # first, so that no process waits long for another at the end
+LONGEST := 11_*.ipynb 07_*.ipynb 08_*.ipynb 02_*.ipynb
 NBMAKE = --nbmake --nbmake-timeout=600 --overwrite
 
 .PHONY: help env lock demo lint test test-lowest test-all notebooks reports bench
@@ -84,14 +85,14 @@ lint: env ## ruff over code and notebooks, mypy over the package, and that noteb
 	$(BIN)/mypy
 	$(BIN)/nbstripout --verify --keep-id $(NOTEBOOKS)
 
-test: lint ## lint, test the package, run every notebook small, then all that asks a backend on JAX without TensorFlow
+test: lint ## lint, run every notebook small, test the package, then all that asks a backend on JAX without TensorFlow
 	rm -rf '$(TEST_HOME)' $(EXECUTED)
 	mkdir -p $(EXECUTED)/jax
 	cp $(NOTEBOOKS) $(EXECUTED)
 	cp notebooks/05_*.ipynb $(EXECUTED)/jax
-	$(TEST_ENV) $(BIN)/python $(MEASURED) $(PYTEST) $(HANGS) --junit-xml=build/junit.xml -m 'not long' $(PYTEST_ARGS)
+	$(TEST_ENV) $(BIN)/python $(MEASURED) $(PYTEST) $(HANGS) --junit-xml=build/junit.xml -m 'not long' \
+		$(if $(PYTEST_ARGS),,$(NBMAKE) $(addprefix $(EXECUTED)/,$(LONGEST) *.ipynb) tests) $(PYTEST_ARGS)
 	$(if $(COVERAGE),$(BIN)/slipcover $(COVERAGE))
-	$(TEST_ENV) $(BIN)/python $(PYTEST) --junit-xml=build/junit-notebooks.xml $(NBMAKE) $(addprefix $(EXECUTED)/,$(LONGEST) *.ipynb)
 	rm -rf '$(TEST_HOME)/runs'
 	$(TEST_ENV) $(ON_JAX) $(BIN)/python $(PYTEST) $(HANGS) --junit-xml=build/junit-jax.xml -m 'backend and not long' \
 		$(if $(PYTEST_ARGS),,$(NBMAKE) $(EXECUTED)/jax/*.ipynb) $(ASK_A_BACKEND) $(PYTEST_ARGS)

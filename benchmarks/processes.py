@@ -4,12 +4,9 @@
 
 Both train the same recipe on JAX, each process with the same batch of its own, and rounds of the two take turns. Efficiency is
 the slices a second of two processes over twice those of one. What a step of two takes longer is communication, here over the
-loopback device: gradients travel in a message or two and BatchNorms in some each, as many whatever the batch. What they take
-grows less than the batch does, so efficiency grows with the batch of a process. From it, and from the size of the weights, a
-model says what more hosts would give. It is a model, not a measurement.
-
-The C library gives large blocks back to the system after each step and gets them again, cleared, in the next: a seventh of a step
-of 64 slices, and more where two processes do so at once. ``--keep-memory`` tells it to keep them, in one process as in two.
+loopback device: a message for every few gradients and two for every BatchNorm, as many whatever the batch. What they take grows
+less than the batch does, so efficiency grows with the batch of a process. From it, and from the size of the weights, a model says
+what more hosts would give. It is a model, not a measurement.
 """
 
 import argparse
@@ -29,8 +26,6 @@ BATCHES = (8, 64)  # slices of a process
 WARM = 2  # steps that compile
 HOSTS, GIGABITS = (2, 4, 8, 16), (10, 25, 100)
 BYTES = 4  # of a float32 gradient
-# glibc's variables (mallopt(3)): no block of its own for a large request, and nothing is given back
-KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40), "MALLOC_ARENA_MAX": "1"}
 
 
 def free_port() -> int:
@@ -40,11 +35,10 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def run(model: str, batch: int, processes: int, steps: int, size: int, keep_memory: bool) -> list[dict[str, Any]]:
+def run(model: str, batch: int, processes: int, steps: int, size: int) -> list[dict[str, Any]]:
     """Train a few steps in so many processes, each pinned to a core; what each measured."""
     port, cores = free_port(), sorted(os.sched_getaffinity(0))
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "NPROC": "1", "BRAIN_TUMOR_QUIET": "1"}
-    environment |= KEPT if keep_memory else {}
     started = []
     for rank in range(processes):
         values = {"worker": model, "batch": batch, "steps": steps, "size": size, "core": cores[rank]}
@@ -69,7 +63,7 @@ def work(model: str, batch: int, steps: int, size: int, core: int) -> None:
     from brain_tumor.experiments import prepare, run as experiment
     from brain_tumor.experiments.own import NONE
     from brain_tumor.experiments.recipe import SegmentationRecipe
-    from brain_tumor.models import settings
+    from brain_tumor.models import backend, settings
     from brain_tumor.training import loop, parallel
 
     world = parallel.world_of(os.environ)
@@ -84,10 +78,11 @@ def work(model: str, batch: int, steps: int, size: int, core: int) -> None:
         network = prepare.network(recipe, cohort, split, "float32", NONE).model
         material = prepare.material(recipe, store, split, network, "float32", NONE)
         optimiser = recipe.stages[0].make_optimiser(len(material.own_size.epoch_batches(0)))
-        loop.prepare(network, network, optimiser, material.loss)
+        trained = backend.faster(network)
+        loop.prepare(network, trained, optimiser, material.loss)
         seconds = []
         begun = time.perf_counter()
-        for logs in loop.short_run(network, material.own_size.epoch_batches, WARM + steps):
+        for logs in loop.short_run(trained, material.own_size.epoch_batches, WARM + steps):
             float(logs["loss"])  # the step is done
             seconds.append(time.perf_counter() - begun)
             begun = time.perf_counter()
@@ -117,7 +112,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--batch", type=int, action="append", help=f"slices of a process; may repeat; {BATCHES} by default")
-    parser.add_argument("--keep-memory", action="store_true", help="the C library keeps large blocks from step to step")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--worker", choices=MODELS, help=argparse.SUPPRESS)
     parser.add_argument("--core", type=int, default=0, help=argparse.SUPPRESS)
@@ -131,14 +125,14 @@ def main() -> None:
         weights = 0
         for _ in range(options.rounds):
             for processes, rate in rates.items():
-                measured = run(model, batch, processes, options.steps, options.size, options.keep_memory)
+                measured = run(model, batch, processes, options.steps, options.size)
                 step = max(statistics.median(each["seconds"]) for each in measured)
                 rate.append(batch * processes / step)
                 weights = measured[0]["weights"]
         alone, together = (statistics.median(rates[processes]) for processes in (1, 2))
         efficiency = together / (2 * alone)
         row = {"model": model, "size": options.size, "batch a process": batch, "weights": weights}
-        row |= {"memory kept": options.keep_memory, "rates": rates, "efficiency": round(efficiency, 3)}
+        row |= {"rates": rates, "efficiency": round(efficiency, 3)}
         row["modelled"] = modelled(batch / alone, 2 * batch / together, weights)
         results.append(row)
         print(

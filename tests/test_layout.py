@@ -66,11 +66,18 @@ NO_KERAS = FOUNDATION | {
 KERAS = {"keras", "tensorflow", "jax", "segmentation_models", "classification_models"}
 BACKENDS = {"tensorflow", "jax"}
 # Modules that need one backend: whoever uses one imports it where it is used. The first two name the backend itself.
-OF_ONE_BACKEND = {"models/on_tensorflow.py", "models/on_jax.py", "models/fast.py", "training/resident.py"}
+OF_ONE_BACKEND = {
+    "models/on_tensorflow.py",
+    "models/on_jax.py",
+    "models/fast.py",
+    "models/shared_batchnorm.py",
+    "training/resident.py",
+}
 BACKEND_MODULES = {
     "models/backend.py",
     "models/on_tensorflow.py",
     "models/on_jax.py",
+    "models/shared_batchnorm.py",
     "training/parallel.py",
     "training/mirrored.py",
 }

@@ -4,6 +4,7 @@ The unit is ``patient`` (the default: a patient is on one side only), ``site``, 
 leak. ``validation`` is where choices are made; ``test`` is scored once (DESIGN law 3).
 """
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -111,7 +112,7 @@ def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, validation: floa
     """
     owners.check_patients(cases, name)
     if name == "source-004":
-        return _checked(_patients(name, cases, _source_004_cases(cases), validation, seed), name)
+        return _patients(name, cases, _source_004_cases(cases), validation, seed)
     if name == "source-002":
         keys = np.random.default_rng(seed).permutation(_slice_keys(slices).to_numpy())
         n_test = round(SOURCE_002_TEST_SHARE * len(keys))
@@ -119,17 +120,17 @@ def named(name: str, cases: pd.DataFrame, slices: pd.DataFrame, validation: floa
         parts = np.split(keys, [n_test, n_test + n_validation])
         return _checked(Split(name, "slice", *map(_in_order, (parts[2], parts[1], parts[0]))), name)
     if (share := re.fullmatch(r"ratio-(\d\d?)", name)) and int(share[1]):
-        return _checked(_patients(name, cases, _draw(cases, int(share[1]) / 100, seed), validation, seed), name)
+        return _patients(name, cases, _draw(cases, int(share[1]) / 100, seed), validation, seed)
     if (site := re.fullmatch(r"site-(.+)", name)) and ("-" not in site[1] or site[1] in set(cases.site)):
         return site_split(cases, site[1], validation, seed)
     kinds = "fold|source-004-fold|slice-fold|clean|leaky"
     if (part := re.fullmatch(rf"({kinds})-(\d+)-of-(\d+)", name)) and 1 <= int(part[2]) <= int(part[3]):
         kind, number, of = part[1], int(part[2]), int(part[3])
         if kind == "fold":
-            return k_fold(cases, of, validation, seed)[number - 1]
+            return fold(cases, number, of, validation, seed)
         if kind == "source-004-fold":
             others = cases[~cases.index.isin(owners.all_of(_source_004_cases(cases), cases))]
-            return replace(k_fold(others, of, validation, seed)[number - 1], name=name)
+            return replace(fold(others, number, of, validation, seed), name=name)
         if kind == "slice-fold":
             return slice_fold(slices, number, of, validation, seed)
         return leak_pair(cases, slices, number, of, seed)[kind == "leaky"]
@@ -147,8 +148,7 @@ def site_split(cases: pd.DataFrame, site: str, validation: float = 0.0, seed: in
     test = cases.index[cases.site == site]
     if not len(test):
         raise SplitError(f"split 'site-{site}': no such site; this cohort has {', '.join(sorted(set(cases.site)))}")
-    split = _patients(f"site-{site}", cases, test, validation, seed)
-    return _checked(replace(split, unit="site"), split.name)
+    return replace(_patients(f"site-{site}", cases, test, validation, seed), unit="site")
 
 
 def slice_fold(slices: pd.DataFrame, number: int, k: int, validation: float = 0.0, seed: int = 0) -> Split:
@@ -206,7 +206,7 @@ def leak_pair(cases: pd.DataFrame, slices: pd.DataFrame, draw: int, of: int, see
     Returns:
         ``(clean, leaky)``, both of unit ``slice``.
     """
-    test_patients = slices.case_id.isin(k_fold(cases, of, seed=seed)[draw - 1].test).to_numpy()
+    test_patients = slices.case_id.isin(fold(cases, draw, of, seed=seed).test).to_numpy()
     keys = _slice_keys(slices).to_numpy()
     every_second = slices.groupby("case_id").cumcount().to_numpy() % 2 == 1
     test, rest, others = keys[test_patients & every_second], keys[test_patients & ~every_second], keys[~test_patients]
@@ -218,8 +218,12 @@ def leak_pair(cases: pd.DataFrame, slices: pd.DataFrame, draw: int, of: int, see
     return _checked(clean, clean.name), _checked(leaky, leaky.name)
 
 
-def k_fold(cases: pd.DataFrame, k: int, validation: float = 0.0, seed: int = 0) -> list[Split]:
-    """``k`` patient folds stratified by site: each patient is tested once, but for those of sites too small to hold out."""
+def fold(cases: pd.DataFrame, number: int, k: int, validation: float = 0.0, seed: int = 0) -> Split:
+    """One of ``k`` patient folds, stratified by site: each patient is tested once, but for those of sites too small to hold out.
+
+    Args:
+        number: which one, from 1.
+    """
     from sklearn.model_selection import StratifiedKFold
 
     testable = owners.one_a_patient(cases[_testable(cases)])
@@ -231,10 +235,8 @@ def k_fold(cases: pd.DataFrame, k: int, validation: float = 0.0, seed: int = 0) 
     if 0 < (strata == "small").sum() < k:
         strata = strata.where(strata != "small", testable.site.value_counts().index[0])
     folds = StratifiedKFold(k, shuffle=True, random_state=seed).split(testable.index, strata)
-    return [
-        _checked(_patients(f"fold-{number}-of-{k}", cases, testable.index[test], validation, seed), f"fold {number}")
-        for number, (_, test) in enumerate(folds, 1)
-    ]
+    _, test = next(itertools.islice(folds, number - 1, None))
+    return _patients(f"fold-{number}-of-{k}", cases, testable.index[test], validation, seed)
 
 
 def _patients(name: str, cases: pd.DataFrame, test: Iterable[str], validation: float, seed: int) -> Split:
@@ -242,7 +244,7 @@ def _patients(name: str, cases: pd.DataFrame, test: Iterable[str], validation: f
     rest = cases[~cases.index.isin(test)]
     held = owners.all_of(_draw(rest, validation, seed), rest) if validation else []
     train = rest.index[~rest.index.isin(held)]
-    return Split(name, "patient", tuple(sorted(train)), tuple(sorted(held)), tuple(sorted(test)))
+    return _checked(Split(name, "patient", tuple(sorted(train)), tuple(sorted(held)), tuple(sorted(test))), name)
 
 
 def _draw(cases: pd.DataFrame, share: float, seed: int) -> list[str]:

@@ -4,6 +4,7 @@ Importing this module does not load Keras, so that a backend can be refused befo
 """
 
 import contextlib
+import ctypes
 import importlib.util
 import os
 import platform
@@ -27,6 +28,8 @@ THREADS = {
     "tensorflow": ("TF_NUM_INTRAOP_THREADS",),
     "jax": ("PJRT_NPROC", "NPROC"),
 }  # variables that limit them, the first first
+# Options of mallopt(3), by the numbers of glibc's malloc.h: M_MMAP_MAX, M_TRIM_THRESHOLD (-1: never) and M_ARENA_MAX.
+KEPT = {-4: 0, -1: -1, -8: 1}
 
 
 def name() -> str:
@@ -88,11 +91,17 @@ def without_host() -> bool:
 
 def faster(network: "keras.Model") -> "keras.Model":
     """A model with the layers of ``network`` that trains as it does in less time; ``network`` itself where nothing is gained."""
-    if not on_processor():
-        return network  # it is compiled as a whole
-    from brain_tumor.models import fast
+    import keras
 
-    return fast.twin(network)
+    if on_processor():
+        from brain_tumor.models import fast
+
+        return fast.twin(network)
+    if name() == "jax" and keras.distribution.distribution() is not None:
+        from brain_tumor.models import shared_batchnorm
+
+        return shared_batchnorm.twin(network)
+    return network  # it is compiled as a whole
 
 
 def frozen(network: "keras.Model") -> Callable[[np.ndarray], np.ndarray]:
@@ -115,6 +124,18 @@ def derivative(lower: "keras.Model", upper: "keras.Model") -> Callable[[np.ndarr
     else:
         from brain_tumor.models import on_tensorflow as library  # type: ignore[no-redef]
     return library.derivative(lower, upper)
+
+
+def keep_memory() -> None:
+    """Have the C library keep the large blocks that a step frees, where it is glibc; before the backend starts its threads.
+
+    JAX asks for them again in the next step. Otherwise the system takes them back and clears them each time: a seventh of a step
+    of 64 slices, and more where processes train side by side (``benchmarks/processes.py``).
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if set_option:
+        for option, value in KEPT.items():
+            set_option(option, value)
 
 
 def cores() -> int:

@@ -92,6 +92,7 @@ def begin(world: World) -> None:
         if mirrored.gpus() > 1:
             mirrored.begin()
         return
+    backend.keep_memory()
     if world.processes > 1:
         import jax
 

@@ -109,7 +109,7 @@ def test_folds_of_source_004_choose_on_its_training_patients_alone(cohort):
 @pytest.mark.parametrize("k", [2, 5, 39])
 def test_folds_test_each_patient_once_but_the_one_of_ez(cohort, k):
     cases, slices = cohort
-    folds = splits.k_fold(cases, k)
+    folds = [splits.fold(cases, number, k) for number in range(1, k + 1)]
     tested = [key for split in folds for key in split.test]
     ez = patients("EZ", 1)[0]
     assert sorted(tested) == sorted(set(cases.index) - {ez})
@@ -121,7 +121,7 @@ def test_folds_test_each_patient_once_but_the_one_of_ez(cohort, k):
 
 def test_folds_are_stratified_by_site(cohort):
     cases, _ = cohort
-    folds = splits.k_fold(cases, 5)
+    folds = [splits.fold(cases, number, 5) for number in range(1, 6)]
     for site in ("DU", "HT", "CS"):
         held = [sum(cases.site[key] == site for key in split.test) for split in folds]
         assert max(held) - min(held) <= 1, (site, held)
@@ -390,7 +390,8 @@ def test_two_exams_of_one_patient_are_never_on_both_sides():
         columns=["case_id", "patient", "site"],
     ).set_index("case_id")
     slices = pd.DataFrame([(case_id, number) for case_id in cases.index for number in (1, 2)], columns=["case_id", "slice"])
-    made = [*splits.k_fold(cases, 3, validation=0.3), splits.named("ratio-20", cases, slices, validation=0.3)]
+    made = [splits.fold(cases, number, 3, validation=0.3) for number in (1, 2, 3)]
+    made.append(splits.named("ratio-20", cases, slices, validation=0.3))
     for split in made:
         parts = [{key[:3] for key in getattr(split, part)} for part in splits.PARTS]
         assert all(parts) and not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])

@@ -1,5 +1,6 @@
 """A backend that we do not support is refused by name, before Keras answers it with a traceback."""
 
+import mmap
 import os
 import subprocess
 import sys
@@ -111,3 +112,19 @@ def test_commands_and_python_refuse_in_one_line():
     assert lines.count("exit 2") == 2
     for word, line in zip(("nonsense", "torch"), answer.stderr.splitlines(), strict=True):
         assert line.startswith("brain-tumor: KERAS_BACKEND: ") and word in line and "tensorflow, jax" in line
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the C library of Linux")
+def test_the_c_library_keeps_the_memory_that_a_step_frees():
+    script = (
+        "import ctypes, resource; from brain_tumor.models import backend; backend.keep_memory() if {keep} else None\n"
+        "libc = ctypes.CDLL(None); libc.malloc.restype = ctypes.c_void_p; libc.free.argtypes = [ctypes.c_void_p]\n"
+        "libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]\n"
+        "for _ in range(8): block = libc.malloc(1 << 26); libc.memset(block, 1, 1 << 26); libc.free(block)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)"
+    )
+    faults = [
+        int(subprocess.run([sys.executable, "-c", script.format(keep=keep)], capture_output=True, check=True).stdout)
+        for keep in (False, True)
+    ]
+    assert faults[0] - faults[1] > 5 * (1 << 26) // mmap.PAGESIZE, "pages of the same block are asked for once"

@@ -8,6 +8,7 @@ import re
 import nbclient
 import nbformat
 import pytest
+from jupyter_client import AsyncKernelClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from brain_tumor.data.cache import open_store
@@ -95,6 +96,25 @@ def test_running_small_applies_the_test_values_and_full_does_not(written, tmp_pa
         executed = nbformat.read(tmp_path / str(full) / written.name, as_version=4)
         assert executed.cells[-1].outputs[0].data["application/vnd.brain-tumor.sidecar+json"]["cohort"] == patients
         assert "execution" not in executed.cells[1].metadata, "no timestamps"
+
+
+@pytest.mark.parametrize("losing", [1, 2])
+def test_a_kernel_that_loses_a_cell_is_replaced_once(written, tmp_path, monkeypatch, losing):
+    send, sent = AsyncKernelClient.execute, []
+
+    def lose(client, code, *args, **options):
+        sent.append(code)
+        lost = len(sent) <= losing
+        monkeypatch.setattr(notebook, "START_SECONDS", 1 if lost else 120)
+        return "lost" if lost else send(client, code, *args, **options)
+
+    monkeypatch.setattr(AsyncKernelClient, "execute", lose)
+    if losing == 2:
+        with pytest.raises(RunError, match="two kernels in turn did not begin a cell within"):
+            notebook.run([written], full=True)
+    else:
+        notebook.run([written], full=True, out=tmp_path)
+        assert nbformat.read(tmp_path / written.name, as_version=4).cells[-1].outputs
 
 
 BARS = """
