@@ -107,8 +107,8 @@ def test_the_reference_can_be_left_in_and_networks_learn_side_by_side(phantom_co
     """What other processes would do is done here; that they do it is in ``test_jobs.py``."""
 
     def in_this_process(work, tasks, workers):
-        assert workers == 2
-        for task in pickle.loads(pickle.dumps(tasks)):
+        assert workers == 2 and pickle.dumps((work, tasks))
+        for task in tasks:
             yield work(*task)
 
     monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path))
