@@ -8,7 +8,6 @@ import re
 import nbclient
 import nbformat
 import pytest
-from jupyter_client import AsyncKernelClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from brain_tumor.data.cache import open_store
@@ -100,7 +99,8 @@ def test_running_small_applies_the_test_values_and_full_does_not(written, tmp_pa
 
 @pytest.mark.parametrize("losing", [1, 2])
 def test_a_kernel_that_loses_a_cell_is_replaced_once(written, tmp_path, monkeypatch, losing):
-    send, sent = AsyncKernelClient.execute, []
+    client_class = notebook._Client(new_notebook()).create_kernel_manager().client_factory
+    send, sent = client_class.execute, []
 
     def lose(client, code, *args, **options):
         sent.append(code)
@@ -108,7 +108,7 @@ def test_a_kernel_that_loses_a_cell_is_replaced_once(written, tmp_path, monkeypa
         monkeypatch.setattr(notebook, "START_SECONDS", 1 if lost else 120)
         return "lost" if lost else send(client, code, *args, **options)
 
-    monkeypatch.setattr(AsyncKernelClient, "execute", lose)
+    monkeypatch.setattr(client_class, "execute", lose)
     if losing == 2:
         with pytest.raises(RunError, match="two kernels in turn did not begin a cell within"):
             notebook.run([written], full=True)

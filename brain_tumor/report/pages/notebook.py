@@ -170,7 +170,7 @@ def _with_a_kernel(path: Path, full: bool, home: str | None) -> nbformat.Noteboo
     notebook = nbformat.read(path, as_version=4)
     code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     # A cell may take as long as it likes; the limit is of the kernel's first answer.
-    limits = {"timeout": START_SECONDS, "timeout_func": lambda _cell: None, "interrupt_on_timeout": True}
+    limits: dict[str, Any] = {"timeout": START_SECONDS, "timeout_func": lambda _cell: None, "interrupt_on_timeout": True}
     client = _Client(notebook, kernel_name="python3", record_timing=False, **limits)
     environment = os.environ | QUIET | ({"BRAIN_TUMOR_HOME": home} if home else {})
     with tempfile.TemporaryDirectory() as pipes, Bar(f"running {readable(path)}{'' if full else ', small'}", code_cells) as bar:
