@@ -5,7 +5,7 @@ variance one after the other, and as many sums again for the gradients. Each tak
 (``benchmarks/processes.py``). The statistics are those of the whole batch, as in one process; they agree to rounding.
 """
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ Array = Any
 def twin(network: keras.Model) -> keras.Model:
     """A model with the layers of ``network`` whose BatchNorms send less; for the devices that Keras shares batches among."""
 
+    @cache  # a layer that is called twice stays one layer
     def layer_of(layer: keras.layers.Layer) -> keras.layers.Layer:
         return SharedBatchNorm(layer) if _is_plain(layer) else layer
 

@@ -58,6 +58,14 @@ def test_every_kind_of_batchnorm_trains_so_far_from_zero_too(options):
     assert_alike(build, far=3.0)
 
 
+def test_a_batchnorm_that_is_called_twice_is_one_layer():
+    def build():
+        inputs, layer = keras.Input((4, 5)), keras.layers.BatchNormalization(momentum=0.5)
+        return keras.Model(inputs, layer(keras.layers.Dense(5, "relu")(layer(inputs))))
+
+    assert_alike(build)
+
+
 def test_what_is_not_plain_stays_kerass_own():
     inputs = keras.Input((4, 5))
     layers = keras.layers.BatchNormalization(axis=1), keras.layers.BatchNormalization(renorm=True)
