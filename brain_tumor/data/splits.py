@@ -4,7 +4,6 @@ The unit is ``patient`` (the default: a patient is on one side only), ``site``, 
 leak. ``validation`` is where choices are made; ``test`` is scored once (DESIGN law 3).
 """
 
-import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -234,8 +233,7 @@ def fold(cases: pd.DataFrame, number: int, k: int, validation: float = 0.0, seed
     strata = testable.site.where(counts >= k, "small")
     if 0 < (strata == "small").sum() < k:
         strata = strata.where(strata != "small", testable.site.value_counts().index[0])
-    folds = StratifiedKFold(k, shuffle=True, random_state=seed).split(testable.index, strata)
-    _, test = next(itertools.islice(folds, number - 1, None))
+    _, test = list(StratifiedKFold(k, shuffle=True, random_state=seed).split(testable.index, strata))[number - 1]
     return _patients(f"fold-{number}-of-{k}", cases, testable.index[test], validation, seed)
 
 

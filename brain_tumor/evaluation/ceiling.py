@@ -10,8 +10,7 @@ import pandas as pd
 from brain_tumor.errors import DataError
 from brain_tumor.evaluation import overlap, protocols
 
-KEYS = overlap.KEYS
-COLUMNS = (*KEYS, "tp", "fp", "fn")
+COLUMNS = (*overlap.KEYS, "tp", "fp", "fn")
 
 
 def count(returned: np.ndarray, truth: np.ndarray) -> pd.DataFrame:
@@ -33,8 +32,8 @@ def beside(scores: pd.DataFrame, counts: pd.DataFrame, ceiling: pd.DataFrame | N
 
     Args:
         scores: :func:`brain_tumor.evaluation.protocols.score` of ``counts``.
-        ceiling: rows of :func:`count` with :data:`KEYS`; None of a run that was scored before there were ceilings, whose scores
-            stay as they are.
+        ceiling: rows of :func:`count` with :data:`overlap.KEYS`; None of a run that was scored before there were ceilings,
+            whose scores stay as they are.
 
     Returns:
         The column is NaN at a size that ``ceiling`` does not speak of.
@@ -58,7 +57,7 @@ def beside(scores: pd.DataFrame, counts: pd.DataFrame, ceiling: pd.DataFrame | N
 
 def _on_the_slices_of(counts: pd.DataFrame, ceiling: pd.DataFrame) -> pd.DataFrame:
     """The ceiling's counts on the same slices; the ones without tumour hold no pixel."""
-    merged = counts[KEYS].merge(ceiling[list(COLUMNS)], how="left", on=KEYS)
+    merged = counts[overlap.KEYS].merge(ceiling[list(COLUMNS)], how="left", on=overlap.KEYS)
     tumour = (counts.tp + counts.fn).to_numpy()
     came_back = (merged.tp + merged.fn).fillna(0).to_numpy()
     if len(merged) != len(counts) or not np.array_equal(tumour, came_back) or merged.tp.notna().sum() != len(ceiling):

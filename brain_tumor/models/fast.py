@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from brain_tumor.models import on_tensorflow
+from brain_tumor.models import batchnorm, on_tensorflow
 from brain_tumor.models.on_tensorflow import Tensor, Weights
 
 FEW_CHANNELS = 8  # TensorFlow's BatchNorm takes 16 channels at a time: of so few it is slower than Keras's own
@@ -193,9 +193,7 @@ def _is_plain_convolution(node: Node) -> bool:
 
 
 def _is_plain_batchnorm(node: Node) -> bool:
-    layer = node.layer
-    plain = type(layer) is keras.layers.BatchNormalization and not (layer.renorm or layer.synchronized)
-    return plain and len(node.shape) == 3 and layer.axis in (-1, 3)
+    return len(node.shape) == 3 and batchnorm.is_plain(node.layer)
 
 
 def _is_input_batchnorm(node: Node) -> bool:

@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from brain_tumor.models.batchnorm import move_statistics
+
 Tensor = Any
 
 
@@ -69,13 +71,8 @@ def batch_normalization(layer: keras.layers.BatchNormalization, x: Tensor, train
     )
     if learns:  # TensorFlow gives the variance with Bessel's correction, Keras keeps it without
         values = tf.cast(tf.size(x) // x.shape[-1], tf.float32)
-        _move(layer, answer.batch_mean, answer.batch_variance * (values - 1) / values)
+        move_statistics(layer, answer.batch_mean, answer.batch_variance * (values - 1) / values)
     return answer.y
-
-
-def _move(layer: keras.layers.BatchNormalization, mean: Tensor, variance: Tensor) -> None:
-    for statistic, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
-        statistic.assign(statistic * layer.momentum + value * (1 - layer.momentum))
 
 
 def convolution(weights: Weights, x: Tensor, training: bool = False, *, stride: int = 1, padding: str | int = "SAME") -> Tensor:
@@ -113,7 +110,7 @@ def _standardised(layer: keras.layers.BatchNormalization, x: Tensor) -> Tensor:
     """``x (B, H, W, C)`` of few channels with mean 0 and variance 1; the layer's statistics move."""
     mean = _mean(x)
     variance = _mean(tf.square(x - mean))
-    _move(layer, mean, variance)
+    move_statistics(layer, mean, variance)
     return (x - mean) * tf.math.rsqrt(variance + layer.epsilon)
 
 

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import keras
 from jax.sharding import PartitionSpec
 
+from brain_tumor.models.batchnorm import is_plain, move_statistics
+
 Array = Any
 
 
@@ -21,7 +23,7 @@ def twin(network: keras.Model) -> keras.Model:
 
     @cache  # a layer that is called twice stays one layer
     def layer_of(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return SharedBatchNorm(layer) if _is_plain(layer) else layer
+        return SharedBatchNorm(layer) if is_plain(layer) else layer
 
     return keras.models.clone_model(network, clone_function=layer_of)
 
@@ -37,7 +39,7 @@ class SharedBatchNorm(keras.layers.Layer):
         super().__init__(name=layer.name, dtype=layer.dtype_policy)
         self.layer = layer
 
-    def call(self, x: Array, training: bool | None = None, mask: None = None) -> Array:
+    def call(self, x: Array, training: bool | None = None, mask: Array | None = None) -> Array:
         """As Keras's layer: ``x (B, ..., C)`` standardised over all axes but the last, statistics moved in training."""
         layer = self.layer
         if not (training and layer.trainable) or mask is not None:
@@ -47,14 +49,8 @@ class SharedBatchNorm(keras.layers.Layer):
         gamma = layer.gamma.value if layer.scale else jnp.ones(channels)
         beta = layer.beta.value if layer.center else jnp.zeros(channels)
         y, mean, variance = _normalised(x, gamma, beta, moving_mean, layer.epsilon)
-        for statistic, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
-            statistic.assign(statistic * layer.momentum + jax.lax.stop_gradient(value) * (1 - layer.momentum))
+        move_statistics(layer, *jax.lax.stop_gradient((mean, variance)))
         return keras.ops.cast(y, layer.compute_dtype)
-
-
-def _is_plain(layer: keras.layers.Layer) -> bool:
-    plain = type(layer) is keras.layers.BatchNormalization and not (layer.renorm or layer.synchronized)
-    return plain and layer.axis in (-1, layer.input_spec.ndim - 1)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(4,))

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import nbclient
 import nbformat
@@ -140,7 +140,8 @@ class _Client(nbclient.NotebookClient):
 
     def give_up(self) -> None:
         """Kill the kernel, which ends the wait for the cell."""
-        self.lost, manager = True, cast(Any, self.km)
+        self.lost = True
+        manager: Any = self.km
         self.killing = asyncio.ensure_future(manager.shutdown_kernel(now=True))
 
     def process_message(self, *message: Any) -> Any:
