@@ -46,7 +46,7 @@ COVERAGE = $(if $(PYTEST_ARGS),,--skip-covered --merge build/coverage.json --out
 # optimised, since small networks compute little, a quarter.
 ON_JAX = KERAS_BACKEND=jax PYTHONPATH='$(CURDIR)/tests/without_tensorflow' NPROC=1 \
 	JAX_COMPILATION_CACHE_DIR='$(TEST_HOME)/jax' JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
-	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 XLA_FLAGS=--xla_backend_optimization_level=0
+	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 # The files with such tests: the others would be imported in vain.
 ASK_A_BACKEND = $(shell grep -rlF mark.backend tests --include='test_*.py')
 # Notebooks are run as copies, which keep their outputs: what a failed one said can be read there. They come first, the longest

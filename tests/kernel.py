@@ -3,19 +3,28 @@
 The Makefile puts a copy where IPython looks for such files.
 """
 
-import gc
-import os
 
-from brain_tumor.data.phantom import open_phantom
-from brain_tumor.evaluation import intervals
+def begin(shell):
+    """Nothing of this is left among the names of the notebook."""
+    import gc
+    import sys
 
-open_phantom.__defaults__ = (8, (8, 10), 64, 0)
-intervals.RESAMPLES = 100
-if os.environ.get("KERAS_BACKEND") != "jax":
-    import tensorflow
+    from brain_tumor.data.phantom import open_phantom
+    from brain_tumor.evaluation import intervals
 
-    tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    del tensorflow
-gc.set_threshold(50_000, 50, 50)
-gc.freeze()
-del gc, os, open_phantom, intervals
+    def spare_the_backend(_):
+        if "keras" in sys.modules:
+            shell.events.unregister("post_run_cell", spare_the_backend)
+            gc.collect()
+            gc.freeze()
+            if tensorflow := sys.modules.get("tensorflow"):
+                tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+    gc.set_threshold(50_000, 50, 50)
+    open_phantom.__defaults__ = (8, (8, 10), 64, 0)
+    intervals.RESAMPLES = 100
+    shell.events.register("post_run_cell", spare_the_backend)
+
+
+begin(get_ipython())  # noqa: F821
+del begin

@@ -6,7 +6,7 @@ import pytest
 
 from brain_tumor.errors import ModelError
 from brain_tumor.models import inflate, settings, unet
-from brain_tumor.training import losses
+from brain_tumor.training import loop, losses
 
 pytestmark = pytest.mark.backend
 RNG = np.random.default_rng(0)
@@ -28,9 +28,7 @@ def disturbed(network):
 
 def predictions(flat, deep, depth):
     plane = RNG.normal(size=(2, 32, 32, 3)).astype(np.float32)
-    of_plane = keras.ops.convert_to_numpy(flat(plane, training=False))
-    of_volume = keras.ops.convert_to_numpy(deep(np.repeat(plane[:, None], depth, axis=1), training=False))
-    return of_plane, of_volume
+    return flat.predict_on_batch(plane), deep.predict_on_batch(np.repeat(plane[:, None], depth, axis=1))
 
 
 @pytest.mark.parametrize(("name", "planar", "depth"), [
@@ -101,7 +99,7 @@ def test_two_planes_learn_in_bfloat16_what_they_learn_in_float32():
             keras.utils.set_random_seed(0)
             deep = inflate.inflated(unet.resunet(32, 3, (4, 8, 8)), 4, 1)
             before = [keras.ops.convert_to_numpy(variable) for variable in deep.trainable_variables]
-            deep.compile(keras.optimizers.SGD(1.0), losses.bce, jit_compile=False)
+            loop.make_ready(deep, losses.bce, (), keras.optimizers.SGD(1.0))
             deep.train_on_batch(volume, truth)
             after = [keras.ops.convert_to_numpy(variable) for variable in deep.trainable_variables]
             gradients[precision] = {v.path: b - a for v, b, a in zip(deep.trainable_variables, before, after, strict=True)}

@@ -21,6 +21,7 @@ from brain_tumor.training.parallel import World, world_of
 WORKER = Path(__file__).with_name("parallel_worker.py")
 ROOT = WORKER.parents[2]
 KERAS = "KERAS_DISTRIBUTION_"
+QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"  # to compile, as in the Makefile
 
 
 def free_port():
@@ -34,7 +35,7 @@ def start(home, batch, epochs, devices=1, rank=0, processes=1, port=0, task="seg
     environment |= {
         "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "NPROC": "1", "PYTHONPATH": str(ROOT), "BRAIN_TUMOR_HOME": str(home),
         "BRAIN_TUMOR_QUIET": "1", "WEIGHTS": str(home / "weights.npy"),
-        "XLA_FLAGS": f"--xla_backend_optimization_level=0 --xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": f"{QUICK} --xla_force_host_platform_device_count={devices}",
     }  # fmt: skip
     if processes > 1:
         values = {"JOB_ADDRESSES": f"127.0.0.1:{port}", "NUM_PROCESSES": str(processes), "PROCESS_ID": str(rank)}
