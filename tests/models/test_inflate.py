@@ -8,7 +8,6 @@ from brain_tumor.errors import ModelError
 from brain_tumor.models import inflate, settings, unet
 from brain_tumor.training import loop, losses
 
-pytestmark = pytest.mark.backend
 RNG = np.random.default_rng(0)
 FILTERS = (4, 8, 8, 16)
 FLAT = {
@@ -31,6 +30,7 @@ def predictions(flat, deep, depth):
     return flat.predict_on_batch(plane), deep.predict_on_batch(np.repeat(plane[:, None], depth, axis=1))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(("name", "planar", "depth"), [
     ("resunet", 1, 8), ("resunet", 3, 5), ("resunet", 0, 8), ("resunet halved", 2, 4), ("deep supervision", 1, 4),
 ])  # fmt: skip
@@ -55,6 +55,7 @@ def test_the_unet_of_a_resnet_is_inflated_too():
     np.testing.assert_allclose(of_volume, np.repeat(of_plane[:, None], 4, axis=1), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.backend
 def test_every_region_begins_as_the_one_that_was_learnt():
     with settings.fixed():
         flat = disturbed(FLAT["deep supervision"]())
@@ -65,6 +66,7 @@ def test_every_region_begins_as_the_one_that_was_learnt():
     np.testing.assert_allclose(of_volume[:, 0], np.repeat(of_plane, 3, axis=-1), rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.backend
 def test_groups_make_a_volume_independent_of_its_batch():
     with settings.fixed():
         deep = disturbed(inflate.inflated(FLAT["resunet"](), 4, 1, norm="group"))
@@ -76,6 +78,7 @@ def test_groups_make_a_volume_independent_of_its_batch():
     np.testing.assert_allclose(both[:1], alone, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -89,6 +92,7 @@ def test_what_cannot_be_inflated_is_refused(make, words):
         make()
 
 
+@pytest.mark.backend
 def test_two_planes_learn_in_bfloat16_what_they_learn_in_float32():
     """Of kernels on two planes TensorFlow's gradient is wrong in bfloat16, NaN more often than not."""
     volume = RNG.normal(size=(2, 4, 32, 32, 3)).astype(np.float32)
