@@ -27,14 +27,13 @@ IMPORT_ALL = import importlib, pkgutil, brain_tumor; \
 
 # Tests run small things: two processes side by side, a core and a thread each (faster than two threads in one process), no bars,
 # and a home of their own, made anew each time, so that they neither find nor leave runs and caches in yours. Kernels begin with
-# tests/kernel.py there: a phantom of few small patients halves the time of most notebooks. What was compiled once is kept for the
-# next process, whatever the environment says.
+# tests/kernel.py there: a phantom of few small patients halves the time of the notebooks. Python keeps what it compiled for the
+# next process, whatever your environment says.
 WORKERS ?= 2
 TEST_HOME := $(CURDIR)/build/test-home
 KERNEL := $(TEST_HOME)/ipython/profile_default/startup
 TEST_ENV = BRAIN_TUMOR_HOME='$(TEST_HOME)' IPYTHONDIR='$(TEST_HOME)/ipython' BRAIN_TUMOR_QUIET=1 TF_CPP_MIN_LOG_LEVEL=3 \
-	PYTHONDONTWRITEBYTECODE= \
-	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 # A file's tests stay in one process, so that what they share is made once; the files come as they are listed, short ones last.
 PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15
 # A test that hangs fails with the stacks of all its threads, and its process is not begun anew; without this it holds up all.
@@ -42,8 +41,8 @@ HANGS = -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true --max-w
 # Only a whole pass can say how much of the package is tested. A tracer doubles the time of many tests on Python 3.11; this does not.
 MEASURED = $(if $(PYTEST_ARGS),,-m slipcover --source brain_tumor --json --out build/coverage.json)
 COVERAGE = $(if $(PYTEST_ARGS),,--skip-covered --merge build/coverage.json --out build/coverage.json --fail-under 90)
-# JAX compiles the same networks again and again: a cache, as new as the home, spares a third of that pass, and code that is not
-# optimised, since small networks compute little, a quarter.
+# JAX compiles the same networks again and again. A cache, as new as the home, spares a third of that pass; small networks compute
+# little, so code that is not optimised spares a quarter, and operations that are not fused a third of the rest.
 ON_JAX = KERAS_BACKEND=jax PYTHONPATH='$(CURDIR)/tests/without_tensorflow' NPROC=1 \
 	JAX_COMPILATION_CACHE_DIR='$(TEST_HOME)/jax' JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
 	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
