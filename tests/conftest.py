@@ -23,8 +23,9 @@ gc.set_threshold(50_000, 50, 50)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-def pytest_runtest_setup():
-    if "keras" in sys.modules:
+def pytest_runtest_setup(item):
+    """Long tests compare this process with others to the bit, so there this one computes as they do."""
+    if "keras" in sys.modules and "not long" in item.config.getoption("markexpr"):
         spare_the_backend()
 
 
