@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import kernel  # of this folder
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,20 +27,10 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 def pytest_runtest_setup(item):
     """Long tests compare this process with others to the bit, so there this one computes as they do."""
     if "keras" in sys.modules and "not long" in item.config.getoption("markexpr"):
-        spare_the_backend()
+        spare_the_backend_once()
 
 
-@functools.cache
-def spare_the_backend():
-    """A search for garbage leaves out what was imported, and TensorFlow computes a network as it was traced.
-
-    To improve it first takes longer than the few steps of a test; over an epoch it gains a tenth, so users have it, as do the
-    processes that tests start. Both together spare a sixth of the time of tests that train.
-    """
-    gc.collect()
-    gc.freeze()
-    if tensorflow := sys.modules.get("tensorflow"):
-        tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+spare_the_backend_once = functools.cache(kernel.spare_the_backend)
 
 
 @pytest.hookimpl(tryfirst=True)  # before unmarked tests are left out
