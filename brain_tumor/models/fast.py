@@ -93,7 +93,7 @@ def frozen(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     BatchNorms are folded into the convolutions before them, and what depends on weights alone is worked out once.
     """
     run = _run_of(network, folded=True) or network
-    return on_tensorflow.frozen(partial(run, training=False), network.input_shape)
+    return on_tensorflow.frozen(partial(run, training=False), network.variables, network.input_shape)
 
 
 def _run_of(network: keras.Model, folded: bool) -> Callable[..., Tensor] | None:

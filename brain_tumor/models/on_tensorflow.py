@@ -11,7 +11,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from brain_tumor.models.batchnorm import move_statistics
 
@@ -221,8 +220,16 @@ def derivative(lower: keras.Model, upper: keras.Model) -> Callable[[np.ndarray, 
     return run
 
 
-def frozen(function: Callable[[Tensor], Tensor], shape: Sequence[int | None]) -> Callable[[np.ndarray], np.ndarray]:
-    """``function`` of float32 tensors of ``shape``, compiled with its variables as they are now."""
-    concrete = tf.function(function, autograph=False).get_concrete_function(tf.TensorSpec(shape, tf.float32))
-    constant = convert_variables_to_constants_v2(concrete)
-    return lambda values: constant(tf.constant(values, tf.float32))[0].numpy()
+def frozen(
+    function: Callable[[Tensor], Tensor], variables: Sequence[keras.Variable], shape: Sequence[int | None]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """``function`` of float32 tensors of ``shape``, compiled with ``variables`` as they are now."""
+    values = [variable.numpy() for variable in variables]
+
+    @tf.function(autograph=False)
+    def constant(inputs: Tensor) -> Tensor:
+        with keras.StatelessScope(state_mapping=list(zip(variables, map(tf.constant, values), strict=True))):
+            return function(inputs)
+
+    compiled = constant.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    return lambda inputs: compiled(tf.constant(inputs, tf.float32)).numpy()
