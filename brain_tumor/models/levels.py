@@ -1,7 +1,8 @@
 """A network's named levels: where its planes are of half the input's height and width, of a quarter, and so on.
 
 ``P1`` to ``P5`` are the levels on the way down, numbered as in feature pyramids (Lin 2017, arXiv 1612.03144): planes of level k
-are the input's divided by 2 to the power of k. ``D4`` to ``D0`` are those of a U-Net on the way up again.
+are the input's divided by 2 to the power of k. ``D4`` to ``D0`` are those of a U-Net on the way up again. A network that halves
+nothing has ``P0`` alone.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ def levels(network: keras.Model) -> dict[str, str]:
     for place, layer in enumerate(planes):
         height, channels = layer.output.shape[1], layer.output.shape[-1]
         factor = side // height
-        if factor & (factor - 1) or channels == network.output_shape[-1] or (height == side and place <= bottom):
+        if factor & (factor - 1) or channels == network.output_shape[-1] or (height == side > smallest and place <= bottom):
             continue  # padded planes, logits, and what is still of the input's size
         names[f"{'P' if place <= bottom else 'D'}{factor.bit_length() - 1}"] = layer.name
     return names

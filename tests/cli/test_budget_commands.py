@@ -10,7 +10,7 @@ from brain_tumor.studies.ingredients import screening, table
 
 SMALL = ["--cohort", "phantom", "--split", "ratio-33", "--model", "resunet", "--size", "32", "--precision", "float32"]
 FILTERS = ["--model-argument", "filters=2,4", "--batchnorm-momentum", "0.9"]
-OPTIONS = {"model": "resunet", "size": 32, "batchnorm_momentum": 0.9, "model_arguments": (("filters", (2, 4)),)}
+OPTIONS = {"model": "resunet", "size": 32, "batchnorm_momentum": 0.9, "model_arguments": (("filters", (4,)),)}
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_a_rung_trains_and_scores_in_one_command(command, monkeypatch):
 
 
 def test_ingredients_are_screened_and_told(untrained, command, monkeypatch):
-    base = OPTIONS | {"epochs": 1, "model_arguments": {"filters": (2, 4)}}
+    base = OPTIONS | {"epochs": 1, "model_arguments": {"filters": (4,)}}
     monkeypatch.setattr(screening, "PLAN", table.Plan(base, 2, (0,)))
     monkeypatch.setattr(table, "INGREDIENTS", (table.INGREDIENTS[0], table.Ingredient("focal loss", {"loss": "focal-dice"})))
     answer = command("grid", "segmentation", "--cohort", "phantom", "--workers", "1")

@@ -18,7 +18,7 @@ from brain_tumor.training.runs import RunFolder
 
 RECIPE = SegmentationRecipe(
     split="ratio-34", model="resunet", size=32, stages=(Stage("all", 2),), batch_size=8, precision="float32",
-    model_arguments=(("filters", (4, 8)),),
+    model_arguments=(("filters", (4,)),),
 )  # fmt: skip
 ROW = {"epoch": 1, "stage": "all", "loss": 1.0, "dice": 0.5, "learning_rate": 1e-3, "seconds": 1.0}
 NAME = "half-copied"

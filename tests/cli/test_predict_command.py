@@ -64,7 +64,7 @@ def test_what_it_cannot_do_is_refused(classifier, phantom_cohort, command, tmp_p
 
 def test_a_detector_decides_which_slices_are_outlined(untrained, phantom_cohort, command, tmp_path):
     detector = untrained(ClassificationRecipe(model="plain", **SHARED))
-    outliner = untrained(SegmentationRecipe(model="resunet", model_arguments={"filters": (2, 4)}, **SHARED)).name
+    outliner = untrained(SegmentationRecipe(model="resunet", model_arguments={"filters": (4,)}, **SHARED)).name
     slices = re.findall(r"slice (\d+): (0\.\d+)", command("predict", detector.name, exam(phantom_cohort)).out)
     median = sorted(float(probability) for _, probability in slices)[len(slices) // 2]
     model = files.read_json(detector / "model.json")
@@ -87,7 +87,7 @@ def test_a_detector_decides_which_slices_are_outlined(untrained, phantom_cohort,
 def test_a_detector_needs_a_network_that_outlines(untrained, classifier, phantom_cohort, command, tmp_path):
     run = classifier()
     assert command("predict", run, exam(phantom_cohort), "--detector", run).refuses("outlines nothing", "--detector")
-    outliner = untrained(SegmentationRecipe(model="resunet", model_arguments={"filters": (2, 4)}, **SHARED)).name
+    outliner = untrained(SegmentationRecipe(model="resunet", model_arguments={"filters": (4,)}, **SHARED)).name
     out = "--out", tmp_path / "overlay.png", "--anyway"
     assert command("predict", outliner, exam(phantom_cohort), *out, "--both").refuses("--both", "--detector")
     assert command("predict", outliner, exam(phantom_cohort), *out, "--detector", outliner).refuses("a network that outlines")

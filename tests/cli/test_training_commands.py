@@ -16,7 +16,7 @@ from brain_tumor.data.phantom import write_phantom
 from brain_tumor.experiments.recipe import ClassificationRecipe, SegmentationRecipe
 
 SMALL = ["--cohort", "lgg", "--split", "ratio-34", "--model", "resunet", "--size", "64", "--batchnorm-momentum", "0.9"]
-SMALL += ["--model-argument", "filters=4,8,16"]
+SMALL += ["--model-argument", "filters=4,8"]
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_predict_refuses_in_one_line(trained_home, command, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--size", "98"], ["98", "multiple"]),
+        (["--size", "99"], ["99", "multiple"]),
         (["--cohort", "mars"], ["'mars'", "lgg, phantom or phantombrats", "data add mars"]),
         (["--split", "source-004"], ["source-004", "15"]),
         (["--split", "halves"], ["halves"]),

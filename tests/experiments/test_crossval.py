@@ -32,7 +32,7 @@ from brain_tumor.training.runs import RunFolder
 SITES = {"CS": [3, 2, 5], "DU": [4, 4], "EZ": [3]}
 RECIPE = SegmentationRecipe(
     cohort="phantom", model="resunet", size=32, stages=(Stage("all", 1),), batch_size=8, batchnorm_momentum=0.9,
-    flip_tta=False, precision="float32", model_arguments=(("filters", (4, 8)),),
+    flip_tta=False, precision="float32", model_arguments=(("filters", (4,)),),
 )  # fmt: skip
 
 
@@ -250,7 +250,7 @@ def test_folds_of_other_data_are_refused(done, phantom_cohort, tmp_path, monkeyp
         ({}, {"folds": 0, "unit": "slice"}, SplitError, r"0 folds for \d+ slices: expected 2 to \d+"),
         ({}, {"folds": 5, "unit": "site"}, SplitError, r"5 folds for 4 sites \(CS, DU, FG, HT\): expected .* a fold for each"),
         ({}, {"unit": "voxel"}, SplitError, "unit 'voxel', expected one of patient, site, slice"),
-        ({"size": 101}, {}, ModelError, "101"),
+        ({"model": "unet-resnet18", "model_arguments": (), "size": 101}, {}, ModelError, "101"),
         ({"batch_size": 5000}, {}, DataError, "5000"),
     ],
     ids=str,

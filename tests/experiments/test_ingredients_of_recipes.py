@@ -19,7 +19,7 @@ from brain_tumor.training.augment import Augmentation
 from brain_tumor.training.plan import Stage
 
 SMALL = {"cohort": "phantom", "split": "ratio-33", "model": "resunet", "size": 32, "precision": "float32", "batch_size": 8}
-FILTERS = (("filters", (2, 4)),)
+FILTERS = (("filters", (4,)),)
 PLAIN = {**SMALL, "stages": (Stage("all", 1),), "model_arguments": FILTERS}
 GROWING = (Stage("small", 2, 1e-2, size=16), Stage("all", 1, 1e-3))
 

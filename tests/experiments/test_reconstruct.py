@@ -14,7 +14,7 @@ from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
 
 SMALL = {"cohort": "phantom", "split": "ratio-33", "model": "resunet", "size": 32, "precision": "float32", "batch_size": 8}
-FILTERS = (("filters", (2, 4)),)
+FILTERS = (("filters", (4,)),)
 
 
 def recipe(epochs=1, **options):

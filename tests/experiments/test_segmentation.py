@@ -22,7 +22,7 @@ from brain_tumor.training.runs import RunFolder
 
 RECIPE = SegmentationRecipe(
     cohort="phantom", split="ratio-33", model="resunet", size=32, stages=(Stage("all", 2),), batch_size=8,
-    batchnorm_momentum=0.9, flip_tta=False, precision="float32", model_arguments={"filters": (4, 8, 16)},
+    batchnorm_momentum=0.9, flip_tta=False, precision="float32", model_arguments={"filters": (4,)},
 )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def test_the_record_of_a_run(finished):
     assert [parts[part]["patients"] for part in ("train", "validation", "test")] == [4, 0, 2]
     assert sum(parts[part]["slices"] for part in parts) == len(store.slices)
     assert sum(parts[part]["tumour_slices"] for part in parts) == (store.slices.tumour_px > 0).sum()
-    assert facts["parameters"] == 8_381
+    assert facts["parameters"] == 349
     assert facts["training_seconds"] > 0
     assert len(finished.run.history) == 2
     assert experiment.finished_recipe(finished.run) == RECIPE
@@ -371,7 +371,7 @@ def test_a_crash_is_told_from_a_stop(home, phantom_cohort, monkeypatch):
         ({"split": "source-004"}, SplitError),
         ({"split": "halves"}, SplitError),
         ({"split": "nowhere.json"}, SplitError),
-        ({"size": 98}, ModelError),
+        ({"size": 98, "model_arguments": (("filters", (4, 8, 16)),)}, ModelError),
         ({"model": "segnet"}, ModelError),
         ({"model": "unet-vgg16"}, ModelError),
         ({"batch_size": 1000}, DataError),

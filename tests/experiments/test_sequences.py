@@ -28,7 +28,7 @@ WORDS = {1: "one sequence", 2: "two sequences", 4: "four sequences"}
 SMALL = {
     "cohort": "phantom", "split": "ratio-50", "size": 16, "batch_size": 4, "precision": "float32", "stages": (Stage("all", 1),),
 }  # fmt: skip
-SEGMENTATION = SegmentationRecipe(model="resunet", model_arguments=(("filters", (2, 4)),), **SMALL)
+SEGMENTATION = SegmentationRecipe(model="resunet", model_arguments=(("filters", (4,)),), **SMALL)
 CLASSIFICATION = ClassificationRecipe(model="plain", **SMALL)
 
 

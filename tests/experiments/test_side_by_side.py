@@ -25,7 +25,7 @@ from brain_tumor.experiments import capacity, crossval, run
 from brain_tumor.experiments.recipe import Segmentation
 
 cohort = open_phantom(patients=6, slices=(8, 12), size=64, seed=0)
-recipe = Segmentation(cohort="phantom", model="resunet", size=64, epochs=40, batch_size=8, model_arguments=(("filters", (4, 8)),))
+recipe = Segmentation(cohort="phantom", model="resunet", size=64, epochs=40, batch_size=8, model_arguments=(("filters", (4,)),))
 try:
     if sys.argv[1] == "alone":
         run.train(replace(recipe, split="fold-2-of-2"), cohort)

@@ -26,9 +26,10 @@ from brain_tumor.studies import volumes as volumes_study
 from brain_tumor.training.plan import Stage
 from brain_tumor.training.runs import RunFolder
 
+THREE_LEVELS = (("filters", (4, 8, 8)), ("planar", 1))
 RECIPE = bt.Volumes(
     cohort=phantom_brats.NAME, split="ratio-33", size=32, patch=16, planes=4, patches=2, batchnorm_momentum=0.9, epochs=2,
-    flip_tta=False, precision="float32", model_arguments=(("filters", (4, 8, 8)), ("planar", 1)),
+    flip_tta=False, precision="float32", model_arguments=(("filters", (4, 8)), ("planar", 1)),
 )  # fmt: skip
 
 
@@ -145,7 +146,7 @@ def test_the_command_line_trains_scores_and_writes_labels_in_the_exams_own_space
 def test_a_network_of_volumes_begins_with_one_of_slices(place, command):
     flat = bt.Segmentation(
         cohort=phantom_brats.NAME, split="ratio-33", model="resunet", size=32, epochs=1, precision="float32", batch_size=8,
-        model_arguments=(("filters", (4, 8, 8)),),
+        model_arguments=(("filters", (4, 8)),),
     )  # fmt: skip
     run = experiment.train(flat, place.cohort)
     answer = command("model", "weights", run.path.name, "slices")
@@ -180,7 +181,7 @@ def test_an_interrupted_training_goes_on_bit_for_bit(place, tmp_path, monkeypatc
 
 def test_folds_gather_regions(place, monkeypatch):
     """Of a network that learns in bfloat16, and from coarser levels too."""
-    arguments = (*RECIPE.model_arguments, ("deep_supervision", 1))
+    arguments = (*THREE_LEVELS, ("deep_supervision", 1))
     recipe = replace(RECIPE, stages=(Stage("all", 1),), precision="mixed_bfloat16", model_arguments=arguments)
     folder = crossval.cross_validate(recipe, place.cohort, folds=2, workers=1)
     table = pd.read_csv(folder / scoring.REGION_SCORES)
@@ -229,7 +230,7 @@ def test_gathered_gradients_are_those_of_the_whole_batch_with_groups(place):
     [
         ({"patch": 64}, "patch 64 of slices of size 32"),
         ({"channels": "flair"}, "takes channels 'sequences'"),
-        ({"patch": 18}, "18"),
+        ({"patch": 18, "model_arguments": THREE_LEVELS}, "18"),
     ],
 )
 def test_recipes_that_cannot_be_trained_are_refused(changes, words):
@@ -239,7 +240,7 @@ def test_recipes_that_cannot_be_trained_are_refused(changes, words):
 
 def test_a_depth_that_the_network_cannot_halve_and_a_split_of_slices_are_refused(place):
     with pytest.raises(ModelError, match="5 planes, expected a multiple of 2"):
-        experiment.train(replace(RECIPE, planes=5), place.cohort)
+        experiment.train(replace(RECIPE, planes=5, model_arguments=THREE_LEVELS), place.cohort)
     with pytest.raises(DataError, match="deals slices, and volumes are learnt from whole exams"):
         experiment.train(replace(RECIPE, split="slice-fold-1-of-2"), place.cohort)
 

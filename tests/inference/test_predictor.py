@@ -24,7 +24,7 @@ pytestmark = pytest.mark.backend
 
 SMALL = {"cohort": "phantom", "split": "ratio-33", "size": 32, "batch_size": 4, "precision": "float32"}
 RECIPES = {
-    "segmentation": SegmentationRecipe(model="resunet", model_arguments=(("filters", (4, 8)),), **SMALL),
+    "segmentation": SegmentationRecipe(model="resunet", model_arguments=(("filters", (4,)),), **SMALL),
     "classification": ClassificationRecipe(model="plain", validation=0.5, **SMALL),
 }
 

@@ -17,11 +17,12 @@ pytestmark = pytest.mark.backend
         "D0": "decoder1_relu2"}, "P2"),
         (lambda: unet.resunet(32, filters=(2, 4), halved=True), {"P1": "encoder1_relu2", "P2": "bottleneck_relu2",
         "D1": "decoder1_relu2"}, "P2"),
+        (lambda: unet.resunet(32, filters=(2,)), {"P0": "bottleneck_relu2"}, "P0"),
         (lambda: classifier.plain(32), {"P1": "plain_conv2", "P2": "plain_pool2"}, "P2"),
         (lambda: classifier.classifier("resnet18", 64), {"P5": "relu1"}, "P5"),
         (lambda: unet.unet("resnet18", 64), {"P1": "relu0", "P5": "relu1"}, "P5"),
     ],
-    ids=["resunet", "halved", "plain", "resnet18", "unet"],
+    ids=["resunet", "halved", "one level", "plain", "resnet18", "unet"],
 )  # fmt: skip
 def test_levels_have_names(build, expected, deepest):
     network = build()

@@ -165,6 +165,14 @@ def test_the_architecture_is_read_off_the_model():
     assert weights == model.count_params()
 
 
+def test_a_network_of_one_level_is_drawn_too():
+    from brain_tumor.models import unet
+
+    figure = figures.plot_architecture(unet.resunet(32, filters=(4,)))
+    assert "one resolution, 32 pixels" in figure.alt
+    assert figure.axes[0].texts[0].get_text() == "32 × 32, 4 filters"
+
+
 def test_a_classifier_is_drawn_with_its_linear_layers_and_no_way_up():
     from brain_tumor.models.classifier import plain
 

@@ -24,7 +24,7 @@ SMALL = SegmentationRecipe(
     batch_size=8,
     batchnorm_momentum=0.9,
     precision="float32",
-    model_arguments=(("filters", (2, 2)),),
+    model_arguments=(("filters", (2,)),),
 )
 FOLDS = ["fold-1-of-2", "fold-2-of-2"]
 RECIPES = {"all sequences": SMALL, "FLAIR": replace(SMALL, channels="neighbours")}

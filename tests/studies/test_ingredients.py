@@ -18,7 +18,7 @@ from brain_tumor.studies.ingredients import adam, after, answers, errors, figure
 from brain_tumor.studies.ingredients.table import INGREDIENTS, Ingredient, Plan
 from brain_tumor.training.runs import RunFolder
 
-SMALL = {"model": "resunet", "size": 16, "epochs": 1, "batchnorm_momentum": 0.9, "model_arguments": {"filters": (2, 2)}}
+SMALL = {"model": "resunet", "size": 16, "epochs": 1, "batchnorm_momentum": 0.9, "model_arguments": {"filters": (2,)}}
 
 
 @pytest.mark.parametrize("ingredient", INGREDIENTS[1:], ids=lambda item: item.name)
@@ -237,7 +237,7 @@ def test_adam_is_watched_as_it_steps(home, phantom_cohort):
         size=32,
         epochs=1,
         max_lr=1e-3,
-        model_arguments=(("filters", (2, 4)),),
+        model_arguments=(("filters", (2,)),),
     )
     steps = adam.watch(recipe, phantom_cohort, steps=12, decay=0.0)
     assert steps.step.tolist() == list(range(1, 13))

@@ -25,7 +25,7 @@ def main(shared: bool) -> None:
     recipe = SegmentationRecipe(
         cohort="phantom", split="ratio-33", validation=0.3, model="resunet", size=32, batch_size=4, loss="bce", flip_tta=False,
         stages=(Stage("all", 2, 0.05, optimiser="sgd", schedule="constant"),), precision="float32",
-        model_arguments=(("filters", (4, 8)),), batchnorm_momentum=0.9,
+        model_arguments=(("filters", (4,)),), batchnorm_momentum=0.9,
     )  # fmt: skip
     run = experiment.train(recipe, open_phantom(6, (8, 12), 64))
     if shared:

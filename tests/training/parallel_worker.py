@@ -30,9 +30,9 @@ def main() -> None:
     batches.SliceArrays.take = listen
     task = sys.argv[3]
     kind, changes = {
-        "segmentation": (SegmentationRecipe, {"model": "resunet", "model_arguments": (("filters", (4, 8)),)}),
+        "segmentation": (SegmentationRecipe, {"model": "resunet", "model_arguments": (("filters", (4,)),)}),
         "classification": (ClassificationRecipe, {"model": "plain"}),  # a ResNet makes much of rounding, on four slices
-        "volumes": (VolumesRecipe, {"patch": 16, "planes": 4, "patches": 2, "model_arguments": (("filters", (4, 8)),)}),
+        "volumes": (VolumesRecipe, {"patch": 16, "planes": 4, "patches": 2, "model_arguments": (("filters", (4,)),)}),
     }[task]
     cohort = phantom_brats.open_phantom(6, (8, 32)) if task == "volumes" else open_phantom(6, (8, 12), 64)
     recipe = kind(

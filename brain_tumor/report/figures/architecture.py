@@ -35,9 +35,12 @@ def plot_architecture(model: "keras.Model") -> Drawing:
     Args:
         model: a network of :mod:`brain_tumor.models.unet` or :mod:`brain_tumor.models.classifier`.
     """
+    from keras import layers
+
     down, up = _levels(model)
-    if not up:
-        return _plot_classifier(model, down)
+    linear = [layer for layer in model.layers if isinstance(layer, layers.Dense)]
+    if linear and not up:
+        return _plot_classifier(model, down, linear)
     sizes = sorted({*down, *up}, reverse=True)
     drawing, axes = _canvas(model, sizes)
     step = (OUTERMOST - INNERMOST) / max(len(sizes) - 2, 1)
@@ -58,16 +61,16 @@ def plot_architecture(model: "keras.Model") -> Drawing:
         (x, y), (below_x, below_y) = places[size], places[smaller]
         _arrow(axes, (-x, y - BOX_HEIGHT / 2), (-below_x - 0.6 * (not below_x), below_y + BOX_HEIGHT / 2), INK)
         _arrow(axes, (below_x + 0.6 * (not below_x), below_y + BOX_HEIGHT / 2), (x, y - BOX_HEIGHT / 2), INK)
-    axes.text(-places[sizes[0]][0], 0.45, f"image, {model.input_shape[-1]} channels", ha="center", fontsize=9, color=INK)
-    axes.text(places[sizes[0]][0], 0.45, "tumour probability", ha="center", fontsize=9, color=INK)
+    side = places[sizes[0]][0] or HALF_WIDTH  # of one level only: beside its box
+    axes.text(-side, 0.45, f"image, {model.input_shape[-1]} channels", ha="center", fontsize=9, color=INK)
+    axes.text(side, 0.45, "tumour probability", ha="center", fontsize=9, color=INK)
     return drawing
 
 
-def _plot_classifier(model: "keras.Model", down: dict[int, _Level]) -> Drawing:
+def _plot_classifier(model: "keras.Model", down: dict[int, _Level], linear: list["keras.layers.Dense"]) -> Drawing:
     from keras import layers
 
     sizes = sorted(down, reverse=True)
-    linear = [layer for layer in model.layers if isinstance(layer, layers.Dense)]
     averaged = any(isinstance(layer, layers.GlobalAveragePooling2D) for layer in model.layers)
     drawing, axes = _canvas(model, sizes, f", then {len(linear)} linear layers")
     encoder = [(-INNERMOST, -row) for row in range(len(sizes))]
@@ -91,8 +94,9 @@ def _plot_classifier(model: "keras.Model", down: dict[int, _Level]) -> Drawing:
 
 def _canvas(model: "keras.Model", sizes: list[int], then: str = "") -> tuple[Drawing, Axes]:
     """An empty drawing with a row a resolution."""
-    text = f"{len(sizes)} resolutions from {sizes[0]} to {sizes[-1]} pixels{then}"
-    drawing = Drawing(0.85 * len(sizes) + 0.7, f"{model.name}: {text}, {model.count_params():,} weights.")
+    several = f"{len(sizes)} resolutions from {sizes[0]} to {sizes[-1]} pixels"
+    text = several if len(sizes) > 1 else f"one resolution, {sizes[0]} pixels"
+    drawing = Drawing(0.85 * len(sizes) + 0.7, f"{model.name}: {text}{then}, {model.count_params():,} weights.")
     axes = drawing.add_subplot()
     axes.set_axis_off()
     axes.set_xlim(-5.6, 5.6)
