@@ -18,6 +18,7 @@ from PIL import Image
 
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.evaluation import intervals
+from brain_tumor.report.figures import drawing
 
 # Networks are made of very many objects, few of them garbage: an eighth of the time went into looking for it.
 gc.set_threshold(50_000, 50, 50)
@@ -43,12 +44,14 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", autouse=True)
 def quiet_away_from_the_checkout(tmp_path_factory):
-    """No test sees or writes the datasets and runs of the checkout; no bars; wide tables; intervals of few draws."""
+    """No test sees or writes the datasets and runs of the checkout; no bars; wide tables; few draws; coarse pictures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(tmp_path_factory.mktemp("session_home")))
         patch.setenv("BRAIN_TUMOR_QUIET", "1")
         patch.setenv("COLUMNS", "250")
         patch.setattr(intervals, "RESAMPLES", 100)  # tests/evaluation takes as many as users do
+        patch.setattr(drawing, "DPI", 50)
+        patch.setattr(drawing, "PICTURE_DPI", 50)
         yield
 
 

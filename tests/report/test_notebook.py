@@ -27,6 +27,8 @@ from brain_tumor.data.opening import open_cohort
 from brain_tumor.data.phantom import open_phantom
 from brain_tumor.report import figures
 from brain_tumor.records.sidecar import Sidecar
+from brain_tumor.report.figures import drawing
+drawing.PICTURE_DPI = 50  # as of the tests
 cohort = open_cohort("lgg") if cohort_name == "lgg" else open_phantom(patients=2, slices=(8, 8), size=32)
 store = open_store(cohort)
 print("a note", "on", "stderr", sep="-", file=sys.stderr)
