@@ -35,6 +35,8 @@ class _CycledMomentum:
 class FusedAdamW(keras.optimizers.AdamW):
     """Keras's AdamW; TensorFlow on a processor takes each step in two passes over the weights, where Keras makes some ten."""
 
+    _betas: Any = None
+
     def _apply_weight_decay(self, variables: list) -> None:
         """Keras calls this once a step, before the updates."""
         if not backend.on_processor():
@@ -45,6 +47,16 @@ class FusedAdamW(keras.optimizers.AdamW):
             if self._use_weight_decay(variable):
                 variable.assign(variable * rest)
 
+    def _backend_update_step(self, grads: list, trainable_variables: list, learning_rate: Any) -> None:
+        """Keras calls this once a step; the betas and their powers are of all variables."""
+        step = keras.ops.cast(self.iterations + 1, "float32")
+        betas = [keras.ops.cast(beta, "float32") for beta in (self.beta_1, self.beta_2)]
+        self._betas = betas, [beta**step for beta in betas]
+        try:
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+        finally:
+            self._betas = None
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Adam's update of one variable, as Keras words it."""
         if not backend.on_processor():
@@ -53,17 +65,8 @@ class FusedAdamW(keras.optimizers.AdamW):
         from brain_tumor.models import on_tensorflow
 
         index = self._get_variable_index(variable)
-        step = keras.ops.cast(self.iterations + 1, "float32")
-        betas = [keras.ops.cast(beta, "float32") for beta in (self.beta_1, self.beta_2)]
-        on_tensorflow.adam(
-            variable,
-            (self._momentums[index], self._velocities[index]),
-            gradient,
-            learning_rate,
-            betas,
-            [beta**step for beta in betas],
-            self.epsilon,
-        )
+        moments, (betas, powers) = (self._momentums[index], self._velocities[index]), self._betas
+        on_tensorflow.adam(variable, moments, gradient, learning_rate, betas, powers, self.epsilon)
 
 
 class OneCycleAdamW(_CycledMomentum, FusedAdamW):
