@@ -8,8 +8,6 @@ from brain_tumor.errors import ModelError
 from brain_tumor.models import freezing, saved
 from brain_tumor.models.classifier import classifier, plain
 
-pytestmark = pytest.mark.backend
-
 BATCH = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
 
 
@@ -18,6 +16,7 @@ def resnet18():
     return classifier("resnet18", 32)
 
 
+@pytest.mark.backend
 def test_a_slice_gets_one_logit(resnet18):
     assert resnet18.output_shape == (None, 1)
     assert isinstance(resnet18.layers[-1], keras.layers.Dense) and resnet18.layers[-1].activation is keras.activations.linear
@@ -44,12 +43,14 @@ def test_by_default_a_slice_is_224_pixels_wide_as_in_source_002():
     assert [classifier("resnet18").input_shape, plain().input_shape] == [(None, 224, 224, 3)] * 2
 
 
+@pytest.mark.backend
 def test_several_classes_have_a_logit_each():
     model = classifier("resnet18", 32, classes=3)
     assert model.output_shape == (None, 3)
     assert np.asarray(model(BATCH)).dtype == np.float32
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("classes", [1, 4])
 def test_the_plain_network_is_two_convolutions_and_two_dense_layers(classes):
     asked = saved.describe("plain", size=20, channels=2, classes=classes, batchnorm_momentum=0.9)
@@ -64,6 +65,7 @@ def test_the_plain_network_is_two_convolutions_and_two_dense_layers(classes):
     assert freezing.train_only(model, "head") == (5 * 5 * 32 * 64 + 64) + (64 * 32 + 32) + (32 * classes + classes)
 
 
+@pytest.mark.backend
 def test_the_end_stays_float32_in_bfloat16():
     model = saved.build(saved.describe("resnet18", size=32), "mixed_bfloat16")
     assert model.get_layer("stage1_unit1_conv1").compute_dtype == "bfloat16"
@@ -71,6 +73,7 @@ def test_the_end_stays_float32_in_bfloat16():
     assert model.get_layer("head_linear3").compute_dtype == "float32"
 
 
+@pytest.mark.backend
 def test_freezing_all_but_the_head_leaves_the_dense_layers(resnet18):
     everything = freezing.train_only(resnet18, "all")
     head = freezing.train_only(resnet18, "head")

@@ -120,7 +120,6 @@ def test_stages_thaw_one_after_another(resnet18):
     assert counts == sorted(set(counts))
 
 
-@pytest.mark.backend
 def test_counts_of_the_unet(resnet18_unet):
     found = {part: freezing.train_only(resnet18_unet, part) for part in ("head", "decoder", "all")}
     # Each stage of the decoder: a 3x3 convolution of what comes up and the skip, one more, and gamma and beta of each.
@@ -139,13 +138,11 @@ def test_thawing_restores_everything(small_resunet):
     assert freezing.train_only(small_resunet, "all") == everything
 
 
-@pytest.mark.backend
 def test_unknown_part_is_refused(small_resunet):
     with pytest.raises(ModelError, match="unknown part 'encoder' of the network, expected one of all, decoder, head"):
         freezing.train_only(small_resunet, "encoder")
 
 
-@pytest.mark.backend
 def test_a_stage_that_the_network_lacks_is_refused_and_nothing_changes(small_resunet):
     """Or "from stage 2 up" would quietly mean all of a network that has no stages."""
     freezing.train_only(small_resunet, "head")
@@ -156,7 +153,6 @@ def test_a_stage_that_the_network_lacks_is_refused_and_nothing_changes(small_res
     assert [layer.trainable for layer in small_resunet.layers] == before
 
 
-@pytest.mark.backend
 def test_a_network_without_the_part_is_refused():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="only")])
     with pytest.raises(ModelError, match="has no layer of the part 'head'"):

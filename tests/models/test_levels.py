@@ -7,8 +7,6 @@ import pytest
 from brain_tumor.errors import ModelError
 from brain_tumor.models import classifier, levels, unet
 
-pytestmark = pytest.mark.backend
-
 
 @pytest.mark.parametrize(
     ("build", "expected", "deepest"),
@@ -41,6 +39,7 @@ def test_a_level_that_is_not_there_is_named():
         levels.sensitivity(classifier.plain(32), "P9")
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("level", ["P2", "D1", "D0"])
 def test_the_derivative_is_the_one_that_small_changes_show(level):
     keras.utils.set_random_seed(1)

@@ -101,27 +101,23 @@ def test_both_formats_are_the_same_network():
     np.testing.assert_allclose(one, other, atol=0.05)  # a bfloat16 carries two to three digits
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize("size", [0, 8, 100, 127])
 def test_resunet_refuses_sizes_it_cannot_halve(size):
     with pytest.raises(ModelError, match=f"size {size} is not a multiple of 16"):
         unet.resunet(size)
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize("size", [0, 16, 48, 100])
 def test_unet_refuses_sizes_it_cannot_halve(size):
     with pytest.raises(ModelError, match=f"size {size} is not a multiple of 32"):
         unet.unet("resnet18", size)
 
 
-@pytest.mark.backend
 def test_unknown_backbone_is_refused():
     with pytest.raises(ModelError, match="unknown backbone 'vgg16', expected one of resnet18, resnet34, resnet50"):
         unet.unet("vgg16", 32)
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize("architecture", ["", "unet", "unet-", "resunet-resnet18", "segnet"])
 def test_unknown_architecture_is_refused(architecture):
     with pytest.raises(ModelError, match="unknown model .*, expected one of unet-resnet18, .*, resunet, resnet18"):
@@ -140,7 +136,6 @@ def test_layers_with_weights_have_the_same_unique_names_in_every_build(architect
     assert builds[0] == builds[1]
 
 
-@pytest.mark.backend
 def test_every_layer_of_our_own_network_is_named():
     names = [[layer.name for layer in unet.resunet(16, filters=(4, 8)).layers] for _ in range(2)]
     assert names[0] == names[1]
@@ -151,7 +146,6 @@ def test_every_layer_of_our_own_network_is_named():
     }  # fmt: skip
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize("architecture", ["unet-resnet18", "resunet"])
 def test_batchnorm_momentum_reaches_every_layer(architecture):
     model = saved.build(saved.describe(architecture, size=32, batchnorm_momentum=0.7))
@@ -160,7 +154,6 @@ def test_batchnorm_momentum_reaches_every_layer(architecture):
     assert {layer.momentum for layer in norms} == {0.7}
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize(("architecture", "millions"), [("resunet", 2.1), ("unet-resnet18", 14.3), ("unet-resnet34", 24.5)])
 def test_size_of_the_networks(architecture, millions):
     model = saved.build(saved.describe(architecture, size=32))

@@ -211,13 +211,11 @@ def test_a_file_without_an_encoders_record_is_refused(target, copy, content):
     assert "not a .weights.h5 file" in refusal(target, "somebody.h5")
 
 
-@pytest.mark.backend
 def test_random_weights_are_no_file(target, small_resunet):
     assert weights.load_encoder(target, "none", "unit") is None
     assert weights.load_encoder(small_resunet, "none", "unit") is None
 
 
-@pytest.mark.backend
 def test_a_network_without_a_resnet_is_refused(small_resunet, written, tmp_path):
     assert "'resunet' has no ResNet encoder" in refusal(small_resunet, written)
     assert "'classifier_plain' has no ResNet encoder" in refusal(plain(8), written)
@@ -306,7 +304,6 @@ def server(legacy, home, monkeypatch):
         thread.join()
 
 
-@pytest.mark.backend
 def test_imagenet_weights_are_downloaded_once_and_read(legacy, target, server):
     facts = weights.load_encoder(target, "imagenet", "raw")
     assert_same(encoder_of(target), contents(legacy[0]))

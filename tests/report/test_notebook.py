@@ -41,6 +41,12 @@ sidecar
 """
 
 
+@pytest.fixture(autouse=True)
+def kernels_as_users_have_them(tmp_path, monkeypatch):
+    """Without tests/kernel.py, whose imports take longer than what these notebooks do."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+
+
 @pytest.fixture
 def written(tmp_path, home, reports, write_tree, monkeypatch):
     """A notebook that draws a patient, beside "real" data: noise with the names of patients."""
