@@ -3,6 +3,7 @@
 Axis order (DESIGN law 1): channels last, slices first. A volume is ``(Z, H, W, C)``, its mask ``(Z, H, W)``.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,8 +151,6 @@ class Cohort:
 
         It reads no pixels, so reopening a cohort stays quick; the pixels' own hash is taken when the cache is built.
         """
-        stamps = [(self._place(path), files.stamp(path)) for case in self.cases for path in case.sources]
+        root = f"{self.root}{os.sep}"
+        stamps = [(str(path).removeprefix(root), files.stamp(path)) for case in self.cases for path in case.sources]
         return files.sha256_json([self.name, stamps, *([self.choices] if self.choices else [])])
-
-    def _place(self, path: Path) -> str:
-        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
