@@ -46,11 +46,13 @@ COVERAGE = $(if $(PYTEST_ARGS),,--skip-covered --merge build/coverage.json --out
 ON_JAX = KERAS_BACKEND=jax PYTHONPATH='$(CURDIR)/tests/without_tensorflow' NPROC=1 \
 	JAX_COMPILATION_CACHE_DIR='$(TEST_HOME)/jax' JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
 	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-# The files with such tests: the others would be imported in vain.
-ASK_A_BACKEND = $(shell grep -rlF mark.backend tests --include='test_*.py')
+# The files with such tests, training first: the others would be imported in vain.
+ASK_A_BACKEND = $(shell grep -rlF mark.backend tests --include='test_*.py' | sort -r)
 # Notebooks are run as copies, which keep their outputs: what a failed one said can be read there. They come first, the longest
-# before all, so that no process waits long for another at the end; 03 long before 04, which then finds its runs.
+# before all, then the rooms' tests from training on and those of the whole at last, which are short: so no process waits long for
+# another at the end. 03 comes long before 04, which then finds its runs.
 EXECUTED := build/notebooks
+TESTS = $(shell ls -d tests/*/ | sort -r) $(wildcard tests/test_*.py)
 FIRST := 11_*.ipynb 03_*.ipynb 10_*.ipynb 08_*.ipynb
 NBMAKE = --nbmake --nbmake-timeout=600 --overwrite
 
@@ -95,7 +97,7 @@ test: lint ## lint, run every notebook small, test the package, then all that as
 	cp $(NOTEBOOKS) $(EXECUTED)
 	cp notebooks/05_*.ipynb $(EXECUTED)/jax
 	$(TEST_ENV) $(BIN)/python $(MEASURED) $(PYTEST) $(HANGS) --junit-xml=build/junit.xml -m 'not long' \
-		$(if $(PYTEST_ARGS),,$(NBMAKE) $(addprefix $(EXECUTED)/,$(FIRST) *.ipynb) tests) $(PYTEST_ARGS)
+		$(if $(PYTEST_ARGS),,$(NBMAKE) $(addprefix $(EXECUTED)/,$(FIRST) *.ipynb) $(TESTS)) $(PYTEST_ARGS)
 	$(if $(COVERAGE),$(BIN)/slipcover $(COVERAGE))
 	rm -rf '$(TEST_HOME)/runs'
 	$(TEST_ENV) $(ON_JAX) $(BIN)/python $(PYTEST) $(HANGS) --junit-xml=build/junit-jax.xml -m 'backend and not long' \
