@@ -25,11 +25,11 @@ LOWEST_TESTS ?= tests/test_foundation.py tests/test_command_line.py tests/experi
 IMPORT_ALL = import importlib, pkgutil, brain_tumor; \
 	[importlib.import_module(module.name) for module in pkgutil.walk_packages(brain_tumor.__path__, 'brain_tumor.')]
 
-# Tests run small things: two processes side by side, a core and a thread each (faster than two threads in one process), no bars,
-# and a home of their own, made anew each time, so that they neither find nor leave runs and caches in yours. Kernels begin with
-# tests/kernel.py there: a phantom of few small patients halves the time of the notebooks. Python keeps what it compiled for the
-# next process, whatever your environment says.
-WORKERS ?= 2
+# Tests run small things: three processes side by side for two cores, since some wait for a browser or for another process, with a
+# thread each (faster than two threads in one process), no bars, and a home of their own, made anew each time, so that they neither
+# find nor leave runs and caches in yours. Kernels begin with tests/kernel.py there: a phantom of few small patients halves the time
+# of the notebooks. Python keeps what it compiled for the next process, whatever your environment says.
+WORKERS ?= 3
 TEST_HOME := $(CURDIR)/build/test-home
 KERNEL := $(TEST_HOME)/ipython/profile_default/startup
 TEST_ENV = BRAIN_TUMOR_HOME='$(TEST_HOME)' IPYTHONDIR='$(TEST_HOME)/ipython' BRAIN_TUMOR_QUIET=1 TF_CPP_MIN_LOG_LEVEL=3 \
@@ -52,7 +52,7 @@ ASK_A_BACKEND = $(shell grep -rlF mark.backend tests --include='test_*.py' | sor
 # before all, then the rooms' tests from training on and those of the whole at last, which are short: so no process waits long for
 # another at the end. 03 comes long before 04, which then finds its runs.
 EXECUTED := build/notebooks
-TESTS = $(shell ls -d tests/*/ | sort -r) $(wildcard tests/test_*.py)
+TESTS = $(shell ls -d tests/*/ | grep -v _ | sort -r) $(wildcard tests/test_*.py)
 FIRST := 11_*.ipynb 03_*.ipynb 10_*.ipynb 08_*.ipynb
 NBMAKE = --nbmake --nbmake-timeout=600 --overwrite
 
@@ -113,7 +113,7 @@ test-lowest: env ## test what does not train with every package at its lower bou
 		--junit-xml=build/junit-lowest.xml -m 'not long' $(LOWEST_TESTS)
 
 test-all: test test-lowest ## the same with every package at its lower bound, and the tests that take minutes
-	$(TEST_ENV) $(BIN)/python $(PYTEST) --junit-xml=build/junit-long.xml -m long $(PYTEST_ARGS)
+	$(TEST_ENV) $(BIN)/python $(PYTEST) -n 2 --junit-xml=build/junit-long.xml -m long $(PYTEST_ARGS)
 
 notebooks: env ## run every notebook small and export it; FULL=1 runs them at full size
 	$(BRAIN_TUMOR) notebooks $(if $(FULL),--full)

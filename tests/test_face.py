@@ -23,7 +23,7 @@ def run(tmp_path_factory, phantom_cohort):
     """A small segmentation run, trained through the face."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BRAIN_TUMOR_HOME", str(tmp_path_factory.mktemp("face")))
-        recipe = bt.Segmentation(model="resunet", model_arguments=(("filters", (4,)),), **SMALL)
+        recipe = bt.Segmentation(model="resunet", model_arguments=(("filters", (4, 8)),), **SMALL)
         trained = bt.train(recipe, phantom_cohort)
         trained.evaluate()
         yield trained
@@ -58,7 +58,7 @@ def test_a_case_is_predicted_and_drawn_as_pixels(run, phantom_cohort):
 
 def test_an_open_run_is_that_of_this_home_else_none(run, phantom_cohort):
     assert bt.open_run(run.recipe, phantom_cohort).path == run.path
-    other = bt.Segmentation(model="resunet", model_arguments=(("filters", (4,)),), seed=9, **SMALL)
+    other = bt.Segmentation(model="resunet", model_arguments=(("filters", (4, 8)),), seed=9, **SMALL)
     assert bt.open_run(other, phantom_cohort) is None
 
 

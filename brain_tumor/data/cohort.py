@@ -151,6 +151,6 @@ class Cohort:
 
         It reads no pixels, so reopening a cohort stays quick; the pixels' own hash is taken when the cache is built.
         """
-        root = f"{self.root}{os.sep}"
+        root = os.path.join(self.root, "")  # with one separator at its end
         stamps = [(str(path).removeprefix(root), files.stamp(path)) for case in self.cases for path in case.sources]
         return files.sha256_json([self.name, stamps, *([self.choices] if self.choices else [])])

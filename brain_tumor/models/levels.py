@@ -12,6 +12,7 @@ import numpy as np
 
 from brain_tumor.errors import ModelError
 from brain_tumor.models import backend, settings
+from brain_tumor.models.unet import SLICE_HEAD
 
 Sensitivity = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -19,7 +20,7 @@ Sensitivity = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 def levels(network: keras.Model) -> dict[str, str]:
     """``level -> name of its last layer``, from the first level to the last one."""
     side = network.input_shape[1]
-    planes = [layer for layer in network.layers if len(layer.output.shape) == 4 and side % layer.output.shape[1] == 0]
+    planes = [layer for layer in network.layers if _has_planes(layer) and side % layer.output.shape[1] == 0]
     smallest = min(layer.output.shape[1] for layer in planes)
     bottom = max(place for place, layer in enumerate(planes) if layer.output.shape[1] == smallest)
     names = {}
@@ -32,9 +33,21 @@ def levels(network: keras.Model) -> dict[str, str]:
     return names
 
 
+def _has_planes(layer: keras.layers.Layer) -> bool:
+    """Whether it gives features by place: not the image itself, nor the logit of a whole slice in every pixel."""
+    return len(layer.output.shape) == 4 and not isinstance(layer, keras.layers.InputLayer) and SLICE_HEAD not in layer.name
+
+
 def deepest(network: keras.Model) -> str:
-    """The level of the smallest planes: of a classifier the last one, of a U-Net the one at the bottom."""
-    return [level for level in levels(network) if level.startswith("P")][-1]
+    """The level of the smallest planes: of a classifier the last one, of a U-Net the one at the bottom.
+
+    Raises:
+        ModelError: the network has no levels.
+    """
+    down = [level for level in levels(network) if level.startswith("P")]
+    if not down:
+        raise ModelError(f"{network.name}: no layer between the image and the logits to look at")
+    return down[-1]
 
 
 def front(network: keras.Model, level: str) -> keras.Model:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from brain_tumor.errors import ModelError
 from brain_tumor.models.batchnorm import move_statistics
 
 Tensor = Any
@@ -223,13 +224,24 @@ def derivative(lower: keras.Model, upper: keras.Model) -> Callable[[np.ndarray, 
 def frozen(
     function: Callable[[Tensor], Tensor], variables: Sequence[keras.Variable], shape: Sequence[int | None]
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """``function`` of float32 tensors of ``shape``, compiled with ``variables`` as they are now."""
+    """``function`` of float32 tensors of ``shape``, compiled with ``variables`` as they are now; of several outputs the first.
+
+    Raises:
+        ModelError: ``function`` changes its variables, or has others, so that it has no fixed answer.
+    """
     values = [variable.numpy() for variable in variables]
 
     @tf.function(autograph=False)
     def constant(inputs: Tensor) -> Tensor:
-        with keras.StatelessScope(state_mapping=list(zip(variables, map(tf.constant, values), strict=True))):
-            return function(inputs)
+        constants = [tf.constant(value) for value in values]
+        with keras.StatelessScope(state_mapping=list(zip(variables, constants, strict=True))) as scope:
+            outputs = function(inputs)
+        for variable, value in zip(variables, constants, strict=True):
+            if scope.get_current_value(variable) is not value:
+                raise ModelError(f"{variable.path}: changes whenever the network is asked, so the network has no fixed answer")
+        return keras.tree.flatten(outputs)[0]
 
     compiled = constant.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    if others := [variable.name for variable in compiled.graph.variables]:
+        raise ModelError(f"the network computes with variables that are none of its layers' weights: {', '.join(others)}")
     return lambda inputs: compiled(tf.constant(inputs, tf.float32)).numpy()

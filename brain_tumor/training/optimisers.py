@@ -49,13 +49,17 @@ class FusedAdamW(keras.optimizers.AdamW):
 
     def _backend_update_step(self, grads: list, trainable_variables: list, learning_rate: Any) -> None:
         """Keras calls this once a step; the betas and their powers are of all variables."""
-        step = keras.ops.cast(self.iterations + 1, "float32")
-        betas = [keras.ops.cast(beta, "float32") for beta in (self.beta_1, self.beta_2)]
-        self._betas = betas, [beta**step for beta in betas]
+        self._betas = self._this_step()
         try:
             super()._backend_update_step(grads, trainable_variables, learning_rate)
         finally:
             self._betas = None
+
+    def _this_step(self) -> tuple[list, list]:
+        """Both betas, and each to the power of the step."""
+        step = keras.ops.cast(self.iterations + 1, "float32")
+        betas = [keras.ops.cast(beta, "float32") for beta in (self.beta_1, self.beta_2)]
+        return betas, [beta**step for beta in betas]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Adam's update of one variable, as Keras words it."""
@@ -65,7 +69,7 @@ class FusedAdamW(keras.optimizers.AdamW):
         from brain_tumor.models import on_tensorflow
 
         index = self._get_variable_index(variable)
-        moments, (betas, powers) = (self._momentums[index], self._velocities[index]), self._betas
+        moments, (betas, powers) = (self._momentums[index], self._velocities[index]), self._betas or self._this_step()
         on_tensorflow.adam(variable, moments, gradient, learning_rate, betas, powers, self.epsilon)
 
 

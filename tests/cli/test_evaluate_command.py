@@ -15,7 +15,7 @@ from brain_tumor.training.plan import Stage
 SAME = {"cohort": "lgg", "split": "ratio-34", "size": 32, "stages": (Stage("all", 1),), "batch_size": 8, "precision": "float32"}
 BEGINNINGS = {"segmentation": "phantom-ratio-34-resunet", "classification": "phantom-ratio-34-plain"}  # of the runs' names
 SEGMENTATION, CLASSIFICATION = (
-    SegmentationRecipe(model="resunet", model_arguments={"filters": (4,)}, **SAME),
+    SegmentationRecipe(model="resunet", model_arguments={"filters": (4, 8)}, **SAME),
     ClassificationRecipe(model="plain", **SAME, validation=0.4),
 )
 

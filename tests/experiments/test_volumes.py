@@ -29,7 +29,7 @@ from brain_tumor.training.runs import RunFolder
 THREE_LEVELS = (("filters", (4, 8, 8)), ("planar", 1))
 RECIPE = bt.Volumes(
     cohort=phantom_brats.NAME, split="ratio-33", size=32, patch=16, planes=4, patches=2, batchnorm_momentum=0.9, epochs=2,
-    flip_tta=False, precision="float32", model_arguments=(("filters", (4, 8)), ("planar", 1)),
+    flip_tta=False, precision="float32", model_arguments=(("filters", (4, 8)),),
 )  # fmt: skip
 
 

@@ -4,10 +4,13 @@ import keras
 import numpy as np
 import pytest
 
+from brain_tumor.errors import ModelError
 from brain_tumor.models import backend, freezing, saved, settings
 
 if keras.config.backend() != "tensorflow":
     pytest.skip("elsewhere a network is compiled as a whole", allow_module_level=True)
+
+import tensorflow as tf
 
 from brain_tumor.models import fast, on_tensorflow
 
@@ -104,6 +107,38 @@ def test_a_frozen_network_keeps_its_weights():
     network.set_weights([weight + 1 for weight in network.get_weights()])
     np.testing.assert_array_equal(frozen(batch), before)
     assert not np.allclose(backend.frozen(network)(batch), before)
+
+
+class Counting(keras.layers.Layer):
+    """It adds how often it was asked: a state that Keras knows, or a bare variable of TensorFlow."""
+
+    def __init__(self, known):
+        super().__init__(name="counting")
+        self.asked = self.add_weight(shape=(), initializer="zeros", trainable=False) if known else tf.Variable(0.0)
+
+    def call(self, x):
+        self.asked.assign(self.asked + 1)
+        return x + self.asked
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (lambda: Counting(known=True), "counting/variable.*: changes whenever the network is asked"),
+        (lambda: Counting(known=False), "none of its layers' weights: Variable"),
+    ],
+    ids=["known", "bare"],
+)
+def test_a_network_without_a_fixed_answer_is_not_frozen(layer, words):
+    images = keras.Input((8, 8, 3))
+    with pytest.raises(ModelError, match=words):
+        fast.frozen(keras.Model(images, layer()(images)))
+
+
+def test_a_frozen_network_of_two_outputs_gives_the_first():
+    images = keras.Input((8, 8, 3))
+    network = keras.Model(images, [images * 2, images * 3])
+    np.testing.assert_array_equal(fast.frozen(network)(np.ones((1, 8, 8, 3), np.float32)), 2)
 
 
 def test_a_twin_has_the_weights_of_its_network_and_trains_what_it_trains():

@@ -1,4 +1,4 @@
-"""Named levels of every architecture, and how their features move the answer: the same on both backends."""
+"""Named levels of every architecture, and how their features move the answer: which is the same on both backends."""
 
 import keras
 import numpy as np
@@ -16,11 +16,12 @@ from brain_tumor.models import classifier, levels, unet
         (lambda: unet.resunet(32, filters=(2, 4), halved=True), {"P1": "encoder1_relu2", "P2": "bottleneck_relu2",
         "D1": "decoder1_relu2"}, "P2"),
         (lambda: unet.resunet(32, filters=(2,)), {"P0": "bottleneck_relu2"}, "P0"),
+        (lambda: unet.resunet(32, filters=(2, 4), slice_head=True), {"P1": "bottleneck_relu2", "D0": "decoder1_relu2"}, "P1"),
         (lambda: classifier.plain(32), {"P1": "plain_conv2", "P2": "plain_pool2"}, "P2"),
         (lambda: classifier.classifier("resnet18", 64), {"P5": "relu1"}, "P5"),
         (lambda: unet.unet("resnet18", 64), {"P1": "relu0", "P5": "relu1"}, "P5"),
     ],
-    ids=["resunet", "halved", "one level", "plain", "resnet18", "unet"],
+    ids=["resunet", "halved", "one level", "slice head", "plain", "resnet18", "unet"],
 )  # fmt: skip
 def test_levels_have_names(build, expected, deepest):
     network = build()
@@ -32,6 +33,12 @@ def test_levels_have_names(build, expected, deepest):
         assert network.get_layer(name).output.shape[1] * 2 ** int(level[1:]) == side
     if len(expected) > 2:
         assert names.items() >= expected.items()
+
+
+def test_a_network_of_its_logits_alone_has_no_level():
+    images = keras.Input((32, 32, 3))
+    with pytest.raises(ModelError, match="no layer between the image and the logits"):
+        levels.deepest(keras.Model(images, keras.layers.Conv2D(1, 3, padding="same")(images)))
 
 
 def test_a_level_that_is_not_there_is_named():

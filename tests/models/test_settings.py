@@ -11,6 +11,7 @@ from brain_tumor.models import precision, saved, settings, weights
 
 pytestmark = pytest.mark.backend
 
+SMALL = saved.describe("resunet", size=16, filters=(4,))
 OURS = ("float32", "float32", "channels_last", 1e-7)
 
 
@@ -93,7 +94,7 @@ def test_a_network_is_the_same_whatever_the_user_has_set(users_settings, archite
 
 
 def test_weights_are_saved_and_read_whatever_the_user_has_set(users_settings, tmp_path):
-    model, small = (saved.build(saved.describe(architecture, size=32)) for architecture in ("resnet18", "plain"))
+    model, small = (saved.build(each) for each in (saved.describe("resnet18", size=32), SMALL))
     read = users_settings()
     before = read()
     path = tmp_path / f"encoder{weights.ENDING}"
@@ -101,7 +102,7 @@ def test_weights_are_saved_and_read_whatever_the_user_has_set(users_settings, tm
     other = saved.build(saved.describe("unet-resnet18", size=32))
     assert weights.load_encoder(other, str(path), "unit")["layers"] > 30
     np.testing.assert_array_equal(other.get_layer("conv0").get_weights()[0], model.get_layer("conv0").get_weights()[0])
-    saved.save(small, saved.describe("plain", size=32), tmp_path)
+    saved.save(small, SMALL, tmp_path)
     for value, expected in zip(saved.load(tmp_path).get_weights(), small.get_weights(), strict=True):
         np.testing.assert_array_equal(value, expected)
     assert read() == before

@@ -126,7 +126,7 @@ def trained(phantom_cohort, tmp_path_factory):
         patch.setattr(experiment, "train_stages", lambda *_arguments, **_options: [])
         recipe = SegmentationRecipe(
             cohort="phantom", split="ratio-33", model="resunet", size=32, batch_size=4, precision="float32",
-            model_arguments=(("filters", (4,)),),
+            model_arguments=(("filters", (4, 8)),),
         )  # fmt: skip
         run = experiment.train(recipe, phantom_cohort)
         experiment.evaluate(run, phantom_cohort)

@@ -46,6 +46,7 @@ def answered(phantom_cohort, tmp_path_factory):
 @pytest.fixture(scope="module")
 def counted(answered, phantom_cohort):
     trainings, counts = incomplete_exams.read(answered)
+    assert counts.tp.sum() > 0, "else zeros would be compared"
     store = open_store(phantom_cohort)
     lacks = {
         case_id: "+".join(missing_sequences(store.images[store.rows_of(case_id)], phantom_cohort.sequences))

@@ -13,7 +13,7 @@ from brain_tumor.report.figures.drawing import BLUE, GREY, INK, ORANGE, RED, Dra
 if TYPE_CHECKING:  # whoever has a model has loaded Keras; other figures are drawn without it
     import keras
 
-HEAD = "final_conv"
+HEAD, SLICE_HEAD = "final_conv", "slice_head"
 BOX_HEIGHT, HALF_WIDTH = 0.62, 1.12
 INNERMOST, OUTERMOST = 1.95, 4.35  # how far from the middle the boxes of the lowest pair and of the first one stand
 
@@ -38,7 +38,7 @@ def plot_architecture(model: "keras.Model") -> Drawing:
     from keras import layers
 
     down, up = _levels(model)
-    linear = [layer for layer in model.layers if isinstance(layer, layers.Dense)]
+    linear = [layer for layer in model.layers if isinstance(layer, layers.Dense) and SLICE_HEAD not in layer.name]
     if linear and not up:
         return _plot_classifier(model, down, linear)
     sizes = sorted({*down, *up}, reverse=True)
@@ -113,7 +113,7 @@ def _levels(model: "keras.Model") -> tuple[dict[int, _Level], dict[int, _Level]]
     side = down
     for layer in model.layers:
         shape = tuple(layer.output.shape) if not isinstance(layer.output, list) else ()
-        if len(shape) != 4 or isinstance(layer, layers.ZeroPadding2D):
+        if len(shape) != 4 or isinstance(layer, layers.ZeroPadding2D) or SLICE_HEAD in layer.name:
             continue
         if isinstance(layer, layers.UpSampling2D | layers.Conv2DTranspose):
             side = up
