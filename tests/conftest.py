@@ -17,8 +17,6 @@ import pytest
 from PIL import Image
 
 from brain_tumor.data.phantom import open_phantom
-from brain_tumor.evaluation import intervals
-from brain_tumor.report.figures import drawing
 
 # Networks are made of very many objects, few of them garbage: an eighth of the time went into looking for it.
 gc.set_threshold(50_000, 50, 50)
@@ -49,9 +47,8 @@ def quiet_away_from_the_checkout(tmp_path_factory):
         patch.setenv("BRAIN_TUMOR_HOME", str(tmp_path_factory.mktemp("session_home")))
         patch.setenv("BRAIN_TUMOR_QUIET", "1")
         patch.setenv("COLUMNS", "250")
-        patch.setattr(intervals, "RESAMPLES", 100)  # tests/evaluation takes as many as users do
-        patch.setattr(drawing, "DPI", 50)
-        patch.setattr(drawing, "PICTURE_DPI", 50)
+        for setting in kernel.cheaper_settings():  # tests/evaluation takes as many draws as users do
+            patch.setattr(*setting)
         yield
 
 

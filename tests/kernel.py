@@ -24,14 +24,20 @@ def spare_the_backend():
     saving_lib.get_attr_skipset = functools.cache(saving_lib.get_attr_skipset)
 
 
-def begin(shell, spare):
+def cheaper_settings():
+    """``(module, name, value)``: intervals of few draws, coarse pictures."""
+    from brain_tumor.evaluation import intervals
+    from brain_tumor.report.figures import drawing
+
+    return (intervals, "RESAMPLES", 100), (drawing, "DPI", 50), (drawing, "PICTURE_DPI", 50)
+
+
+def begin(shell, spare, settings):
     """``spare`` waits for the first cell that has loaded Keras."""
     import gc
     import sys
 
     from brain_tumor.data.phantom import open_phantom
-    from brain_tumor.evaluation import intervals
-    from brain_tumor.report.figures import drawing
 
     def after_a_cell(_):
         if "keras" in sys.modules:
@@ -40,11 +46,11 @@ def begin(shell, spare):
 
     gc.set_threshold(50_000, 50, 50)
     open_phantom.__defaults__ = (8, (8, 10), 64, 0)
-    intervals.RESAMPLES = 100
-    drawing.DPI = drawing.PICTURE_DPI = 50
+    for setting in settings:
+        setattr(*setting)
     shell.events.register("post_run_cell", after_a_cell)
 
 
 if "get_ipython" in globals():  # nothing is left among the names of the notebook
-    begin(get_ipython(), spare_the_backend)  # noqa: F821
-    del begin, spare_the_backend
+    begin(get_ipython(), spare_the_backend, cheaper_settings())  # noqa: F821
+    del begin, cheaper_settings, spare_the_backend

@@ -21,7 +21,7 @@ from brain_tumor.experiments import prepare, run as experiment
 from brain_tumor.experiments.own import NONE
 from brain_tumor.experiments.recipe import SegmentationRecipe, identity
 from brain_tumor.models import precision, settings, transfer, weights
-from brain_tumor.models.unet import HEAD
+from brain_tumor.models.architectures import HEAD
 from brain_tumor.paths import runs_folder
 from brain_tumor.training import stages
 from brain_tumor.training.batches import TrainingBatches

@@ -10,6 +10,7 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 RESNET_STRIDE = 32  # a ResNet halves its input five times
 PLAIN_STRIDE = 4  # the plain network halves it twice
 RESUNET_FILTERS = (16, 32, 64, 128, 256)
+HEAD, SLICE_HEAD = "final_conv", "slice_head"  # layers of a segmentation network: the logits, and that of the whole slice
 # What a stage can train (:func:`brain_tumor.models.freezing.train_only`); stageN means from there up to the output.
 LAYER_GROUPS = ("all", "decoder", "head", "stage1", "stage2", "stage3", "stage4")
 

@@ -10,12 +10,12 @@ import re
 import keras
 
 from brain_tumor.errors import ModelError
-from brain_tumor.models.architectures import LAYER_GROUPS
+from brain_tumor.models.architectures import HEAD, LAYER_GROUPS
 
 STAGES = ("stage1", "stage2", "stage3", "stage4")
 DEPTHS = 6  # stem, four stages of the encoder, and what follows it
-DECODER_PREFIXES = ("decoder", "deep", "final_conv")
-HEAD_PREFIXES = ("final_conv", "head_")
+DECODER_PREFIXES = ("decoder", "deep", HEAD)
+HEAD_PREFIXES = (HEAD, "head_")
 STEM = ("bn_data", "conv0", "bn0", "relu0", "pooling0")
 CLOSING = ("bn1", "relu1")  # a pre-activation ResNet ends with these, after its fourth stage
 

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from brain_tumor.errors import ModelError
-from brain_tumor.models.unet import HEAD
+from brain_tumor.models.architectures import HEAD
 
 KERNEL_DEPTH = 3  # planes of a kernel whose height and width are odd and above 1
 NORMS = ("batch", "group")

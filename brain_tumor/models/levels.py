@@ -12,7 +12,7 @@ import numpy as np
 
 from brain_tumor.errors import ModelError
 from brain_tumor.models import backend, settings
-from brain_tumor.models.unet import SLICE_HEAD
+from brain_tumor.models.architectures import SLICE_HEAD
 
 Sensitivity = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -21,8 +21,8 @@ def levels(network: keras.Model) -> dict[str, str]:
     """``level -> name of its last layer``, from the first level to the last one."""
     side = network.input_shape[1]
     planes = [layer for layer in network.layers if _has_planes(layer) and side % layer.output.shape[1] == 0]
-    smallest = min(layer.output.shape[1] for layer in planes)
-    bottom = max(place for place, layer in enumerate(planes) if layer.output.shape[1] == smallest)
+    smallest = min((layer.output.shape[1] for layer in planes), default=side)
+    bottom = max((place for place, layer in enumerate(planes) if layer.output.shape[1] == smallest), default=0)
     names = {}
     for place, layer in enumerate(planes):
         height, channels = layer.output.shape[1], layer.output.shape[-1]

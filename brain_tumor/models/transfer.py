@@ -14,7 +14,7 @@ import numpy as np
 from brain_tumor import files
 from brain_tumor.errors import FileError, ModelError
 from brain_tumor.models import inflate
-from brain_tumor.models.unet import HEAD
+from brain_tumor.models.architectures import HEAD
 from brain_tumor.paths import readable
 
 ENDING = ".npz"

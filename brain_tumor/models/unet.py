@@ -7,10 +7,8 @@ float32 whatever the precision (bfloat16 logits tie). :func:`brain_tumor.models.
 import keras
 
 from brain_tumor.errors import ModelError
-from brain_tumor.models.architectures import BACKBONES, RESNET_STRIDE, RESUNET_FILTERS, check_size, stride
+from brain_tumor.models.architectures import BACKBONES, HEAD, RESNET_STRIDE, RESUNET_FILTERS, SLICE_HEAD, check_size, stride
 from brain_tumor.models.backbones import segmentation_models, with_batchnorm_momentum
-
-HEAD, SLICE_HEAD = "final_conv", "slice_head"
 
 
 def unet(backbone: str, size: int, channels: int = 3, batchnorm_momentum: float = 0.99) -> keras.Model:

@@ -49,7 +49,7 @@ class FusedAdamW(keras.optimizers.AdamW):
 
     def _backend_update_step(self, grads: list, trainable_variables: list, learning_rate: Any) -> None:
         """Keras calls this once a step; the betas and their powers are of all variables."""
-        self._betas = self._this_step()
+        self._betas = self._this_step() if backend.on_processor() else None
         try:
             super()._backend_update_step(grads, trainable_variables, learning_rate)
         finally:

@@ -37,8 +37,9 @@ def test_levels_have_names(build, expected, deepest):
 
 def test_a_network_of_its_logits_alone_has_no_level():
     images = keras.Input((32, 32, 3))
-    with pytest.raises(ModelError, match="no layer between the image and the logits"):
-        levels.deepest(keras.Model(images, keras.layers.Conv2D(1, 3, padding="same")(images)))
+    for logits in (keras.layers.Conv2D(1, 3, padding="same")(images), keras.layers.Dense(1)(keras.layers.Flatten()(images))):
+        with pytest.raises(ModelError, match="no layer between the image and the logits"):
+            levels.deepest(keras.Model(images, logits))
 
 
 def test_a_level_that_is_not_there_is_named():

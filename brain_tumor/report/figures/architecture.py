@@ -13,7 +13,6 @@ from brain_tumor.report.figures.drawing import BLUE, GREY, INK, ORANGE, RED, Dra
 if TYPE_CHECKING:  # whoever has a model has loaded Keras; other figures are drawn without it
     import keras
 
-HEAD, SLICE_HEAD = "final_conv", "slice_head"
 BOX_HEIGHT, HALF_WIDTH = 0.62, 1.12
 INNERMOST, OUTERMOST = 1.95, 4.35  # how far from the middle the boxes of the lowest pair and of the first one stand
 
@@ -36,6 +35,8 @@ def plot_architecture(model: "keras.Model") -> Drawing:
         model: a network of :mod:`brain_tumor.models.unet` or :mod:`brain_tumor.models.classifier`.
     """
     from keras import layers
+
+    from brain_tumor.models.architectures import SLICE_HEAD
 
     down, up = _levels(model)
     linear = [layer for layer in model.layers if isinstance(layer, layers.Dense) and SLICE_HEAD not in layer.name]
@@ -107,6 +108,8 @@ def _canvas(model: "keras.Model", sizes: list[int], then: str = "") -> tuple[Dra
 def _levels(model: "keras.Model") -> tuple[dict[int, _Level], dict[int, _Level]]:
     """Both sides of the network by resolution; the decoder begins at the first layer that enlarges."""
     from keras import layers
+
+    from brain_tumor.models.architectures import HEAD, SLICE_HEAD
 
     down: dict[int, _Level] = defaultdict(_Level)
     up: dict[int, _Level] = defaultdict(_Level)

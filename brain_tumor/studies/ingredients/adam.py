@@ -15,6 +15,7 @@ from brain_tumor.experiments import prepare, run as experiment
 from brain_tumor.experiments.own import NONE
 from brain_tumor.experiments.recipe import Recipe
 from brain_tumor.models import settings
+from brain_tumor.models.architectures import HEAD
 from brain_tumor.training import loop
 from brain_tumor.training.optimisers import FusedAdamW
 
@@ -22,7 +23,7 @@ BETA1, BETA2 = 0.9, 0.999
 
 
 @settings.fixed()
-def watch(recipe: Recipe, cohort: Cohort, steps: int = 60, layer: str = "final_conv", decay: float = 1e-2) -> pd.DataFrame:
+def watch(recipe: Recipe, cohort: Cohort, steps: int = 60, layer: str = HEAD, decay: float = 1e-2) -> pd.DataFrame:
     """Train a recipe's network for some steps at a constant rate, and follow the weight of a layer that moves most.
 
     Args:
