@@ -28,13 +28,16 @@ IMPORT_ALL = import importlib, pkgutil, brain_tumor; \
 # Tests run small things: three processes side by side for two cores, since some wait for a browser or for another process, with a
 # thread each (faster than two threads in one process), no bars, and a home of their own, made anew each time, so that they neither
 # find nor leave runs and caches in yours. Kernels begin with tests/kernel.py there: a phantom of few small patients halves the time
-# of the notebooks. Python keeps what it compiled for the next process, whatever your environment says.
+# of the notebooks. Every process begins with tests/startup. Python keeps what it compiled for the next one, whatever your
+# environment says.
 WORKERS ?= 3
 TEST_HOME := $(CURDIR)/build/test-home
 KERNEL := $(TEST_HOME)/ipython/profile_default/startup
 TEST_ENV = BRAIN_TUMOR_HOME='$(TEST_HOME)' IPYTHONDIR='$(TEST_HOME)/ipython' BRAIN_TUMOR_QUIET=1 TF_CPP_MIN_LOG_LEVEL=3 \
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
-# A file's tests stay in one process, so that what they share is made once; the files come as they are listed, short ones last.
+	PYTHONPATH='$(CURDIR)/tests/startup' PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
+# TensorFlow imports JAX where it is there, and Jupyter's schemas a grammar of addresses: each takes a process up to a second.
+ON_TENSORFLOW = ABSENT='jax rfc3987_syntax'
+# A file's tests stay in one process, so that what they share is made once; conftest.py says in which order the files come.
 PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15
 # A test that hangs fails with the stacks of all its threads, and its process is not begun anew; without this it holds up all.
 HANGS = -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true --max-worker-restart=0
@@ -43,16 +46,12 @@ MEASURED = $(if $(PYTEST_ARGS),,-m slipcover --source brain_tumor --json --out b
 COVERAGE = $(if $(PYTEST_ARGS),,--skip-covered --merge build/coverage.json --out build/coverage.json --fail-under 90)
 # JAX compiles the same networks again and again. A cache, as new as the home, spares a third of that pass; small networks compute
 # little, so code that is not optimised spares a quarter, and operations that are not fused a third of the rest.
-ON_JAX = KERAS_BACKEND=jax PYTHONPATH='$(CURDIR)/tests/without_tensorflow' NPROC=1 \
+ON_JAX = KERAS_BACKEND=jax ABSENT='tensorflow rfc3987_syntax' NPROC=1 \
 	JAX_COMPILATION_CACHE_DIR='$(TEST_HOME)/jax' JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
 	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-# The files with such tests, training first: the others would be imported in vain.
-ASK_A_BACKEND = $(shell grep -rlF mark.backend tests --include='test_*.py' | sort -r)
-# Notebooks are run as copies, which keep their outputs: what a failed one said can be read there. They come first, the longest
-# before all, then the rooms' tests from training on and those of the whole at last, which are short: so no process waits long for
-# another at the end. 03 comes long before 04, which then finds its runs.
+# Notebooks are run as copies, which keep their outputs: what a failed one said can be read there. The longest come before all. 03
+# comes long before 04, which then finds its runs.
 EXECUTED := build/notebooks
-TESTS = $(shell ls -d tests/*/ | grep -v _ | sort -r) $(wildcard tests/test_*.py)
 FIRST := 11_*.ipynb 03_*.ipynb 10_*.ipynb 08_*.ipynb
 NBMAKE = --nbmake --nbmake-timeout=600 --overwrite
 
@@ -96,12 +95,12 @@ test: lint ## lint, run every notebook small, test the package, then all that as
 	cp tests/kernel.py '$(KERNEL)'
 	cp $(NOTEBOOKS) $(EXECUTED)
 	cp notebooks/05_*.ipynb $(EXECUTED)/jax
-	$(TEST_ENV) $(BIN)/python $(MEASURED) $(PYTEST) $(HANGS) --junit-xml=build/junit.xml -m 'not long' \
-		$(if $(PYTEST_ARGS),,$(NBMAKE) $(addprefix $(EXECUTED)/,$(FIRST) *.ipynb) $(TESTS)) $(PYTEST_ARGS)
+	$(TEST_ENV) $(ON_TENSORFLOW) $(BIN)/python $(MEASURED) $(PYTEST) $(HANGS) --junit-xml=build/junit.xml -m 'not long' \
+		$(if $(PYTEST_ARGS),,$(NBMAKE) $(addprefix $(EXECUTED)/,$(FIRST) *.ipynb) tests) $(PYTEST_ARGS)
 	$(if $(COVERAGE),$(BIN)/slipcover $(COVERAGE))
 	rm -rf '$(TEST_HOME)/runs'
 	$(TEST_ENV) $(ON_JAX) $(BIN)/python $(PYTEST) $(HANGS) --junit-xml=build/junit-jax.xml -m 'backend and not long' \
-		$(if $(PYTEST_ARGS),,$(NBMAKE) $(EXECUTED)/jax/*.ipynb) $(ASK_A_BACKEND) $(PYTEST_ARGS)
+		$(if $(PYTEST_ARGS),,$(NBMAKE) $(EXECUTED)/jax/*.ipynb) tests $(PYTEST_ARGS)
 
 test-lowest: env ## test what does not train with every package at its lower bound (an environment of its own in build/lowest)
 	test -x build/lowest/bin/python || $(PYTHON) -m venv build/lowest

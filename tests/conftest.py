@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import gc
 import importlib.util
 import io
 import os
@@ -18,8 +17,7 @@ from PIL import Image
 
 from brain_tumor.data.phantom import open_phantom
 
-# Networks are made of very many objects, few of them garbage: an eighth of the time went into looking for it.
-gc.set_threshold(50_000, 50, 50)
+HERE = Path(__file__).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -32,12 +30,28 @@ def pytest_runtest_setup(item):
 spare_the_backend_once = functools.cache(kernel.spare_the_backend)
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Where only what asks a backend is run, other files need not be imported."""
+    if config.getoption("markexpr").startswith("backend") and collection_path.match("test_*.py"):
+        return "mark.backend" not in collection_path.read_text(encoding="utf-8") or None
+    return None
+
+
 @pytest.hookimpl(tryfirst=True)  # before unmarked tests are left out
 def pytest_collection_modifyitems(items):
-    """A notebook, where one is run beside the tests, asks a backend too."""
+    """Notebooks ask a backend too. They come first, then the rooms' tests from training on, and those of the whole at last.
+
+    The last ones are short: so no process waits long for another at the end.
+    """
     for item in items:
         if item.path.suffix == ".ipynb":
             item.add_marker("backend")
+    items.sort(key=_place, reverse=True)
+
+
+def _place(item):
+    inside = item.path.is_relative_to(HERE) and item.path.suffix == ".py"
+    return (not inside, item.path.parent.relative_to(HERE).as_posix() if inside else "")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -34,7 +34,6 @@ def cheaper_settings():
 
 def begin(shell, spare, settings):
     """``spare`` waits for the first cell that has loaded Keras."""
-    import gc
     import sys
 
     from brain_tumor.data.phantom import open_phantom
@@ -44,7 +43,6 @@ def begin(shell, spare, settings):
             shell.events.unregister("post_run_cell", after_a_cell)
             spare()
 
-    gc.set_threshold(50_000, 50, 50)
     open_phantom.__defaults__ = (8, (8, 10), 64, 0)
     for setting in settings:
         setattr(*setting)

@@ -149,6 +149,6 @@ def test_every_other_file_of_the_package_is_shipped_with_it():
 
 def test_tensorflow_can_be_taken_away():
     program = "import importlib.util, sys; assert importlib.util.find_spec('tensorflow') is None; import tensorflow"
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "tests" / "without_tensorflow")}
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "tests" / "startup"), "ABSENT": "tensorflow"}
     answer = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert "ModuleNotFoundError" in answer.stderr
