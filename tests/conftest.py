@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.data.phantom import open_phantom
+from brain_tumor.data import phantom
 
 HERE = Path(__file__).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -56,8 +56,20 @@ def _place(item):
 
 @pytest.fixture(scope="session", autouse=True)
 def quiet_away_from_the_checkout(tmp_path_factory):
-    """No test sees or writes the datasets and runs of the checkout; no bars; wide tables; few draws; coarse pictures."""
+    """No test sees or writes the datasets and runs of the checkout; no bars; wide tables; few draws; coarse pictures.
+
+    A phantom is drawn once and copied into the homes of all who open it.
+    """
+    drawings, draw = tmp_path_factory.mktemp("drawings"), phantom.write_phantom
+
+    def copy(folder, *arguments):
+        drawing = drawings / "-".join(map(str, arguments))
+        if not drawing.is_dir():
+            draw(drawing, *arguments)
+        return shutil.copytree(drawing, folder)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(phantom, "write_phantom", copy)
         patch.setenv("BRAIN_TUMOR_HOME", str(tmp_path_factory.mktemp("session_home")))
         patch.setenv("BRAIN_TUMOR_QUIET", "1")
         patch.setenv("COLUMNS", "250")
@@ -78,13 +90,13 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def phantom_cohort(quiet_away_from_the_checkout):
     """Six small patients: enough sites, sizes and missing sequences to try anything on in seconds."""
-    return open_phantom(patients=6, slices=(8, 12), size=64, seed=0)
+    return phantom.open_phantom(patients=6, slices=(8, 12), size=64, seed=0)
 
 
 @pytest.fixture
 def small_phantom(monkeypatch):
     """The cohort ``phantom`` is those six patients: the usual 24 at full size take ten seconds to draw."""
-    monkeypatch.setattr(open_phantom, "__defaults__", (6, (8, 12), 64, 0))
+    monkeypatch.setattr(phantom.open_phantom, "__defaults__", (6, (8, 12), 64, 0))
 
 
 @pytest.fixture

@@ -460,7 +460,6 @@ SMALL = ("--epochs", 1, "--batch-size", 4, "--precision", "float32", "--size", 1
 NETWORK = ("--model", "resunet", "--model-argument", "filters=2,4")
 
 
-@pytest.mark.backend
 def test_ones_own_lgg_trains_to_the_same_bits(phantom_cohort, home, command):
     folders = ("--images", phantom_cohort.root, "--masks", phantom_cohort.root, "--pattern", TCGA)
     assert command("data", "add", "ours", *folders, "--sequences", "pre,flair,post").code == 0
@@ -482,7 +481,6 @@ def weights_of(run):
     return [array.tobytes() for array in Predictor.load(run).model.get_weights()]
 
 
-@pytest.mark.backend
 def test_labels_train_the_classifier_and_nothing_else(pictures, command):
     command("data", "add", "ours", "--table", write_labels(pictures, ("no", "yes")))
     of = ("--cohort", "ours", "--split", "fold-1-of-2", *SMALL)
@@ -495,7 +493,6 @@ def test_labels_train_the_classifier_and_nothing_else(pictures, command):
     assert answer.code == 0 and "accuracy" in answer.out and "tumour area" not in answer.out
 
 
-@pytest.mark.backend
 def test_boundaries_are_in_mm_where_each_case_has_a_spacing(volumes, pictures, command):
     from brain_tumor.experiments import segmentation
 

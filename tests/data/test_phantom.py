@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from brain_tumor.data import phantom
 from brain_tumor.data.cohort import missing_sequences
+from brain_tumor.data.phantom import write_phantom
 from brain_tumor.data.readers import lgg
 from brain_tumor.errors import DataError
 
@@ -35,13 +36,13 @@ def bytes_of(folder):
 
 def test_the_same_seed_draws_the_same_files(tmp_path):
     small = {"patients": 2, "slices": (6, 8), "size": 32}
-    first = bytes_of(phantom.write_phantom(tmp_path / "a", **small, seed=3))
-    assert first == bytes_of(phantom.write_phantom(tmp_path / "b", **small, seed=3))
-    assert first != bytes_of(phantom.write_phantom(tmp_path / "c", **small, seed=4))
+    first = bytes_of(write_phantom(tmp_path / "a", **small, seed=3))
+    assert first == bytes_of(write_phantom(tmp_path / "b", **small, seed=3))
+    assert first != bytes_of(write_phantom(tmp_path / "c", **small, seed=4))
 
 
 def test_it_is_read_as_the_real_tree_is(tmp_path):
-    cohort = lgg.read_cohort(phantom.write_phantom(tmp_path / "p", patients=2, slices=(6, 8), size=32))
+    cohort = lgg.read_cohort(write_phantom(tmp_path / "p", patients=2, slices=(6, 8), size=32))
     images, masks = cohort.cases[0].load()
     assert images.shape == (len(cohort.cases[0].slice_numbers), 32, 32, 3)
     assert images.dtype == masks.dtype == np.uint8
@@ -139,7 +140,7 @@ def test_it_is_drawn_once_and_found_again(home, monkeypatch):
 def test_an_existing_folder_is_left_alone(tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(DataError, match="exists already"):
-        phantom.write_phantom(tmp_path, patients=1)
+        write_phantom(tmp_path, patients=1)
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
@@ -149,7 +150,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "save", full)
     with pytest.raises(DataError, match="No space left on device"):
-        phantom.write_phantom(tmp_path / "p", patients=1, slices=(6, 6), size=32)
+        write_phantom(tmp_path / "p", patients=1, slices=(6, 6), size=32)
     assert list(tmp_path.iterdir()) == []
 
 

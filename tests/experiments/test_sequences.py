@@ -59,7 +59,7 @@ def one_batch(model, _stages, epoch_batches, loss, *_rest, **_options):
     assert np.isfinite(float(loss(targets, model(images))))
 
 
-@pytest.fixture(scope="module", params=[1, 2, pytest.param(4, marks=pytest.mark.backend)])
+@pytest.fixture(scope="module", params=[1, 2, 4])
 def place(request, tmp_path_factory):
     """A scored run of each task on such a cohort, in a home of its own; those of four sequences are trained."""
     number, home = request.param, tmp_path_factory.mktemp("home")

@@ -9,14 +9,12 @@ from brain_tumor.errors import DataError
 from brain_tumor.inference import predict
 from brain_tumor.models import backend, saved
 
-pytestmark = pytest.mark.backend
-
 
 def of_the_networks_size(images):
     return intensity.resize_images(images, 16), intensity.scaling(images, "unit")
 
 
-@pytest.mark.parametrize("number_format", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("number_format", [pytest.param("float32", marks=pytest.mark.backend), "mixed_bfloat16"])
 @pytest.mark.parametrize(("architecture", "size"), [pytest.param("unet-resnet18", 32, marks=pytest.mark.long), ("resunet", 32)])
 def test_a_slice_alone_and_in_its_series_gives_the_same_bits(architecture, size, number_format):
     keras.utils.set_random_seed(0)
@@ -28,6 +26,7 @@ def test_a_slice_alone_and_in_its_series_gives_the_same_bits(architecture, size,
         np.testing.assert_array_equal(predict.probabilities(model, images[number : number + 1], scaling)[0], together[number])
 
 
+@pytest.mark.backend
 def test_probabilities_are_those_of_the_network(network, images):
     inputs, scaling = of_the_networks_size(images)
     answer = predict.probabilities(backend.frozen(network), inputs, scaling)
@@ -37,6 +36,7 @@ def test_probabilities_are_those_of_the_network(network, images):
     np.testing.assert_allclose(answer, plainly, atol=1e-5)
 
 
+@pytest.mark.backend
 def test_averaged_flips_do_not_tell_left_from_right(network, images):
     inputs, scaling = of_the_networks_size(images)
     answer = predict.probabilities(backend.frozen(network), inputs, scaling, flip_tta=True)
@@ -55,6 +55,7 @@ def stored(network, images, tmp_path):
     return prediction, tmp_path / "predictions" / "TCGA_CS_0001_20000101.npz"
 
 
+@pytest.mark.backend
 def test_a_stored_prediction_comes_back_exactly(stored):
     prediction, path = stored
     again = predict.load_prediction(path)

@@ -56,13 +56,11 @@ def differences(network):
     return {name: np.abs(found[name] - found["raw"]).max() / found["raw"].std() for name in ("unit", "imagenet")}
 
 
-@pytest.mark.backend
 def test_in_training_the_inputs_batchnorm_undoes_the_normalisation(networks):
     """Not exactly: its epsilon of 2e-5 is one part in 4000 of the variance of inputs from 0 to 1."""
     assert max(differences(networks[True]).values()) < 5e-3
 
 
-@pytest.mark.backend
 def test_without_it_a_shift_is_seen_but_a_scale_still_is_not(networks):
     """The first convolution has no bias and a BatchNorm behind it, which undoes whatever multiplies all its input. A shift tells
     the picture from the zeros that pad it, and each channel may have a scale of its own.

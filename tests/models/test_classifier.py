@@ -16,7 +16,6 @@ def resnet18():
     return classifier("resnet18", 32)
 
 
-@pytest.mark.backend
 def test_a_slice_gets_one_logit(resnet18):
     assert resnet18.output_shape == (None, 1)
     assert isinstance(resnet18.layers[-1], keras.layers.Dense) and resnet18.layers[-1].activation is keras.activations.linear
@@ -43,7 +42,6 @@ def test_by_default_a_slice_is_224_pixels_wide_as_in_source_002():
     assert [classifier("resnet18").input_shape, plain().input_shape] == [(None, 224, 224, 3)] * 2
 
 
-@pytest.mark.backend
 def test_several_classes_have_a_logit_each():
     model = classifier("resnet18", 32, classes=3)
     assert model.output_shape == (None, 3)
@@ -73,7 +71,6 @@ def test_the_end_stays_float32_in_bfloat16():
     assert model.get_layer("head_linear3").compute_dtype == "float32"
 
 
-@pytest.mark.backend
 def test_freezing_all_but_the_head_leaves_the_dense_layers(resnet18):
     everything = freezing.train_only(resnet18, "all")
     head = freezing.train_only(resnet18, "head")

@@ -87,7 +87,6 @@ def resnet18():
     return classifier("resnet18", 32)
 
 
-@pytest.mark.backend
 def test_from_a_stage_up_trains_and_what_lies_below_stays_bit_for_bit(resnet18):
     freezing.train_only(resnet18, "stage3")
     before = snapshot(resnet18)
@@ -112,7 +111,6 @@ def test_every_layer_has_its_depth(resnet18, resnet18_unet):
     assert freezing.depth("encoder9_conv1") == 4
 
 
-@pytest.mark.backend
 def test_stages_thaw_one_after_another(resnet18):
     counts = [freezing.train_only(resnet18, part) for part in ("head", "stage4", "stage3", "stage2", "stage1", "all")]
     stem = 3 + 7 * 7 * 3 * 64 + 2 * 64  # beta of the input's BatchNorm, the first convolution, gamma and beta

@@ -9,8 +9,6 @@ import pytest
 from brain_tumor.errors import ModelError
 from brain_tumor.models import saved
 
-pytestmark = pytest.mark.backend
-
 DESCRIPTION = saved.describe("resunet", size=16, filters=[4, 8])
 
 
@@ -20,6 +18,7 @@ def folder(small_resunet, tmp_path):
     return tmp_path
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("number_format", ["float32", "mixed_bfloat16"])
 def test_a_saved_model_comes_back_exactly_in_its_own_number_format(tmp_path, small_resunet, number_format):
     saved.save(small_resunet, DESCRIPTION | {"precision": number_format}, tmp_path)
@@ -111,6 +110,7 @@ def test_arguments_that_no_network_takes_are_refused_in_one_line(changes, words)
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.backend
 def test_a_chosen_threshold_is_kept_with_the_model_and_changes_nothing_else(small_resunet, tmp_path):
     saved.save(small_resunet, DESCRIPTION | {"predictor": {"normalisation": "unit", "threshold": 0.5}}, tmp_path)
     before = saved.load_described(tmp_path)[1]

@@ -9,12 +9,11 @@ import pytest
 from brain_tumor.errors import ModelError
 from brain_tumor.models import precision, saved, settings, weights
 
-pytestmark = pytest.mark.backend
-
 SMALL = saved.describe("resunet", size=16, filters=(4,))
 OURS = ("float32", "float32", "channels_last", 1e-7)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("number_format", precision.PRECISIONS)
 def test_ours_hold_inside_and_the_users_are_restored(users_settings, number_format):
     read = users_settings()
@@ -24,6 +23,7 @@ def test_ours_hold_inside_and_the_users_are_restored(users_settings, number_form
     assert read() == before == ("mixed_float16", "float16", "channels_first", 1e-3)
 
 
+@pytest.mark.backend
 def test_the_users_are_restored_after_an_error(users_settings):
     read = users_settings()
     before = read()
@@ -38,6 +38,7 @@ def test_the_users_are_restored_after_an_error(users_settings):
     assert read() == before
 
 
+@pytest.mark.backend
 def test_contexts_nest(users_settings):
     read = users_settings()
     with settings.fixed("mixed_bfloat16"):
@@ -46,6 +47,7 @@ def test_contexts_nest(users_settings):
         assert read() == ("mixed_bfloat16", *OURS[1:])
 
 
+@pytest.mark.backend
 def test_a_context_that_ends_in_one_thread_leaves_ours_to_another(users_settings):
     read = users_settings()
     before = read()
@@ -69,6 +71,7 @@ def test_a_context_that_ends_in_one_thread_leaves_ours_to_another(users_settings
     assert read() == before
 
 
+@pytest.mark.backend
 def test_clearing_the_session_keeps_the_users_policy(users_settings):
     read = users_settings()
     before = read()
@@ -76,7 +79,10 @@ def test_clearing_the_session_keeps_the_users_policy(users_settings):
     assert read() == before
 
 
-@pytest.mark.parametrize("architecture", ["resunet", "plain", "unet-resnet18", pytest.param("resnet18", marks=pytest.mark.long)])
+@pytest.mark.parametrize("architecture", [
+    "plain", pytest.param("resunet", marks=pytest.mark.backend), "unet-resnet18",
+    pytest.param("resnet18", marks=pytest.mark.long),
+])  # fmt: skip
 def test_a_network_is_the_same_whatever_the_user_has_set(users_settings, architecture):
     description = saved.describe(architecture, size=32)
 

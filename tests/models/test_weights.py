@@ -96,7 +96,6 @@ def test_the_record_says_what_the_file_is(written):
     }  # fmt: skip
 
 
-@pytest.mark.backend
 def test_an_encoder_goes_into_a_classifier_of_another_size(trained, target, written):
     head = {path: value for path, value in contents(target).items() if path.startswith("head_")}
     facts = weights.load_encoder(target, str(written), "unit")
@@ -109,7 +108,6 @@ def test_an_encoder_goes_into_a_classifier_of_another_size(trained, target, writ
     assert sum(value.size for value in encoder_of(target).values()) == SCALARS
 
 
-@pytest.mark.backend
 def test_an_encoder_goes_into_the_unet_and_nowhere_else_in_it(trained, resnet18_unet, written):
     before = resnet18_unet.get_weights()
     decoder = {path: value for path, value in contents(resnet18_unet).items() if path.startswith(("decoder", "final_conv"))}

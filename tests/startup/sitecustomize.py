@@ -1,16 +1,27 @@
 """What every process of `make test` begins with: it has this folder on its PYTHONPATH, notebook kernels included.
 
-`ABSENT` names packages that such a process lacks: the other backend, as on a machine that has only one, and what costs a second to
-import and no test asks for. ``None`` in ``sys.modules`` is Python's own way to say "not there": an import raises
-ModuleNotFoundError and ``importlib.util.find_spec`` finds nothing, as where the package was never installed.
+`ABSENT` names packages that such a process lacks, as if they were not installed: the other backend, as on a machine that has only
+one, and what costs a second to import and no test asks for.
 
-Keras and TensorFlow make very many objects as they are imported, few of them garbage: a fifth of that time went into looking for it,
-and an eighth of the time of tests.
+Keras and TensorFlow make very many objects as they are imported, few of them garbage: a fifth of that time went into looking for
+it, and an eighth of the time of tests.
 """
 
 import gc
 import os
 import sys
+from importlib.machinery import PathFinder
+
+ABSENT = os.environ.get("ABSENT", "").split()
+
+
+class Installed(PathFinder):
+    """Finds what is installed, but for that."""
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name in ABSENT else super().find_spec(name, path, target)
+
 
 gc.set_threshold(50_000, 50, 50)
-sys.modules.update(dict.fromkeys(os.environ.get("ABSENT", "").split()))
+sys.meta_path[sys.meta_path.index(PathFinder)] = Installed
