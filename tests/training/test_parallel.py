@@ -33,7 +33,8 @@ def free_port():
 def start(home, batch, epochs, devices=1, rank=0, processes=1, port=0, task="segmentation"):
     environment = {name: value for name, value in os.environ.items() if not name.startswith((KERAS, "XLA_FLAGS", "SLURM", "SM_"))}
     environment |= {
-        "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "NPROC": "1", "PYTHONPATH": str(ROOT), "BRAIN_TUMOR_HOME": str(home),
+        "KERAS_BACKEND": "jax", "ABSENT": "tensorflow", "JAX_PLATFORMS": "cpu", "NPROC": "1", "BRAIN_TUMOR_HOME": str(home),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "BRAIN_TUMOR_QUIET": "1", "WEIGHTS": str(home / "weights.npy"),
         "XLA_FLAGS": f"{QUICK} --xla_force_host_platform_device_count={devices}",
     }  # fmt: skip
