@@ -95,7 +95,7 @@ def _no_verb() -> None:
 
 def main() -> None:
     """Run the command line."""
-    gc.set_threshold(50_000, 50, 50)  # Keras is half a million objects, hardly one garbage: looking for it took a tenth of the start
+    gc.set_threshold(50_000, 50, 50)  # Keras is half a million objects, none of them garbage; looking took a tenth of the start
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files may be no UTF-8, and a terminal may know ASCII only
             stream.reconfigure(errors="backslashreplace")
