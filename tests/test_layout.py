@@ -6,6 +6,7 @@ and loads them when they are first used.
 """
 
 import ast
+import functools
 import json
 import os
 import re
@@ -130,62 +131,73 @@ def outside(tree: ast.AST) -> set[str]:
     return {name.split(".")[0] for name in imports(tree)}
 
 
-@pytest.fixture(params=MODULES, ids=name_of)
-def module(request) -> Path:
+@functools.cache
+def parsed(module: Path) -> ast.Module:
+    return ast.parse(module.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(params=sorted({room_of(module) for module in MODULES}))
+def room(request) -> str:
     return request.param
 
 
 @pytest.fixture
-def tree(module) -> ast.Module:
-    return ast.parse(module.read_text(encoding="utf-8"))
+def modules(room) -> dict[str, ast.Module]:
+    """The syntax tree of each module of a room, by its name."""
+    return {name_of(module): parsed(module) for module in MODULES if room_of(module) == room}
 
 
-def test_imports_go_only_downward(module, tree):
-    room = room_of(module)
+def test_imports_go_only_downward(room, modules):
     if room == "__init__":
-        assert not rooms_imported(tree), "the package itself imports nothing"
+        assert not any(map(rooms_imported, modules.values())), "the package itself imports nothing"
         return
     assert room in ROOMS, f"{room} is not in the import table"
-    arrows = rooms_imported(tree) - ROOMS[room] - {room}
-    assert not arrows, f"{room} may not import {', '.join(sorted(arrows))}"
+    for name, tree in modules.items():
+        arrows = rooms_imported(tree) - ROOMS[room] - {room}
+        assert not arrows, f"{name} may not import {', '.join(sorted(arrows))}"
 
 
-def test_foundation_stands_on_the_standard_library_and_three_more(module, tree):
-    if room_of(module) in FOUNDATION:
-        assert outside(tree) <= sys.stdlib_module_names | FOUNDATION_LIBRARIES | {"brain_tumor"}
+def test_foundation_stands_on_the_standard_library_and_three_more(room, modules):
+    if room in FOUNDATION:
+        for name, tree in modules.items():
+            assert outside(tree) <= sys.stdlib_module_names | FOUNDATION_LIBRARIES | {"brain_tumor"}, name
 
 
-def test_ground_floor_names_no_keras(module, tree):
-    if room_of(module) in NO_KERAS:
-        assert not outside(tree) & KERAS
+def test_ground_floor_names_no_keras(room, modules):
+    if room in NO_KERAS:
+        for name, tree in modules.items():
+            assert not outside(tree) & KERAS, name
 
 
-def test_backends_are_imported_in_their_place_and_lazily(module, tree):
-    if name_of(module) not in BACKEND_MODULES:
-        assert not outside(tree) & BACKENDS
-    if name_of(module) not in OF_ONE_BACKEND:
-        at_top = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
-        assert not outside(at_top) & BACKENDS
-        of_one = {f"brain_tumor.{name.removesuffix('.py').replace('/', '.')}" for name in OF_ONE_BACKEND}
-        assert not {name for name in imports(at_top) for one in of_one if name == one or name.startswith(f"{one}.")}
+def test_backends_are_imported_in_their_place_and_lazily(modules):
+    of_one = {f"brain_tumor.{name.removesuffix('.py').replace('/', '.')}" for name in OF_ONE_BACKEND}
+    for name, tree in modules.items():
+        if name not in BACKEND_MODULES:
+            assert not outside(tree) & BACKENDS, name
+        if name not in OF_ONE_BACKEND:
+            at_top = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+            assert not outside(at_top) & BACKENDS, name
+            assert not {other for other in imports(at_top) for one in of_one if other == one or other.startswith(f"{one}.")}, name
 
 
-def test_no_file_can_run_code(module, tree):
-    names = imports(tree) - SIDE_BY_SIDE.get(name_of(module), set())
-    assert not {name.split(".")[0] for name in names} & CODE_FROM_FILES
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            assert function not in CODE_FROM_FILES_CALLS, f"line {node.lineno}: {function}"
-            for keyword in node.keywords:
-                refused = keyword.arg == "allow_pickle" and getattr(keyword.value, "value", True) is not False
-                assert not refused, f"line {node.lineno}: allow_pickle"
+def test_no_file_can_run_code(modules):
+    for name, tree in modules.items():
+        names = imports(tree) - SIDE_BY_SIDE.get(name, set())
+        assert not {other.split(".")[0] for other in names} & CODE_FROM_FILES, name
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                assert function not in CODE_FROM_FILES_CALLS, f"{name}, line {node.lineno}: {function}"
+                for keyword in node.keywords:
+                    refused = keyword.arg == "allow_pickle" and getattr(keyword.value, "value", True) is not False
+                    assert not refused, f"{name}, line {node.lineno}: allow_pickle"
 
 
-def test_a_module_is_one_noun_that_says_what_it_is_for(module, tree):
-    assert ast.get_docstring(tree), "no docstring"
-    assert len(module.read_text(encoding="utf-8").splitlines()) <= MODULE_LINES
-    assert module.name not in DRAWERS
+def test_a_module_is_one_noun_that_says_what_it_is_for(modules):
+    for name, tree in modules.items():
+        assert ast.get_docstring(tree), f"{name}: no docstring"
+        assert len((PACKAGE / name).read_text(encoding="utf-8").splitlines()) <= MODULE_LINES, name
+        assert Path(name).name not in DRAWERS, name
 
 
 def test_the_package_docstring_is_the_map():

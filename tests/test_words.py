@@ -1,9 +1,9 @@
 """Names are the field's standard terms, and variables are nouns (DESIGN section 2): old words do not come back."""
 
 import ast
+import functools
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,7 +11,6 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PACKAGE = CHECKOUT / "brain_tumor"
-MODULES = sorted(PACKAGE.rglob("*.py"))
 NOTEBOOKS = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
 TEXTS = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md"]
 
@@ -35,6 +34,12 @@ SAY_NOTHING = {"found", "told", "called", "shown", "kept", "wanted"}
 
 def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE if PACKAGE in path.parents else CHECKOUT).as_posix()
+
+
+@functools.cache
+def trees() -> dict[str, ast.Module]:
+    """The syntax tree of each module of the package, by its name."""
+    return {name_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def identifiers(tree: ast.AST) -> Iterator[str]:
@@ -70,14 +75,13 @@ def code_of(notebook: Path) -> str:
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
-@pytest.mark.parametrize("module", MODULES, ids=name_of)
-def test_the_package_uses_no_old_word(module):
-    name, tree = name_of(module), ast.parse(module.read_text(encoding="utf-8"))
-    tables = [
-        node for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == OPTIONS_OF_BEFORE.get(name)
-    ]
-    tree.body = [node for node in tree.body if node not in tables]
-    assert name == TRANSLATES or old_words(identifiers(tree)) <= ALLOWED.get(name, set())
+def test_the_package_uses_no_old_word():
+    old = {}
+    for name, tree in trees().items():
+        table = OPTIONS_OF_BEFORE.get(name)
+        body = [node for node in tree.body if not (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == table)]
+        old[name] = old_words(identifiers(ast.Module(body, []))) - ALLOWED.get(name, set())
+    assert {name: words for name, words in old.items() if words and name != TRANSLATES} == {}
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=name_of)
@@ -93,7 +97,7 @@ def test_texts_name_no_old_option(path):
 
 def test_what_is_allowed_is_still_needed():
     for name, words in ALLOWED.items():
-        assert old_words(identifiers(ast.parse((PACKAGE / name).read_text(encoding="utf-8")))) == words
+        assert old_words(identifiers(trees()[name])) == words
 
 
 @pytest.mark.parametrize("name", ["tune", "PEAK_RATE", "--no-average-flips", "Shelf", "slice_window", "thinning", "depth-factor"])
@@ -106,10 +110,8 @@ def test_other_words_pass(name):
     assert not old_words([name])
 
 
-@pytest.mark.parametrize("module", MODULES, ids=name_of)
-def test_variables_are_nouns(module):
-    counts = Counter(name for name in variables(ast.parse(module.read_text(encoding="utf-8"))) if name in SAY_NOTHING)
-    assert not counts, dict(counts)
+def test_variables_are_nouns():
+    assert {name: words for name, tree in trees().items() if (words := SAY_NOTHING & set(variables(tree)))} == {}
 
 
 def test_every_kind_of_variable_is_read():
