@@ -16,23 +16,40 @@ from brain_tumor.training.schedules import MOMENTUM_HIGH, Cyclical, OneCycle, Ri
 NOT_DECAYED = ("bias", "gamma", "beta")  # decaying norms and biases only hurts: He 2019, arXiv 1812.01187, section 3.1
 
 
-class _CycledMomentum:
-    """Of an optimiser whose learning rate is a :class:`OneCycle`: this step's momentum, while the step lasts."""
+class _Scheduled:
+    """Of an optimiser whose rate may follow a schedule, which counts steps.
 
+    Keras's counts batches even where the gradients of several make a step: rates then went through their schedule as many times
+    too fast, and most of a 1cycle was its tail.
+    """
+
+    _rate: Any = None  # of this step, while it lasts, and so its momentum
     _momentum: Any = None
-    _learning_rate: OneCycle
+    _learning_rate: Any
     iterations: Any
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
-        """One step; its momentum is computed once, not once a variable, which made the first step twice as long to compile."""
-        self._momentum = self._learning_rate.momentum(self.iterations)
+        """One step; its rate and momentum are computed once, not at each use: the first step took twice as long to compile."""
+        schedule = self._learning_rate
+        if isinstance(schedule, OneCycle):
+            self._rate, self._momentum = schedule.rate_and_momentum(self.iterations)
+        elif isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            self._rate = schedule(self.iterations)
         try:
             return super().apply(grads, trainable_variables)  # type: ignore[misc] # of the optimiser it is mixed into
         finally:
-            self._momentum = None
+            self._rate = self._momentum = None
+
+    def _get_current_learning_rate(self) -> Any:
+        """What Keras takes for :attr:`learning_rate`."""
+        if self._rate is not None:
+            return self._rate
+        if isinstance(self._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+            return self._learning_rate(self.iterations)
+        return super()._get_current_learning_rate()  # type: ignore[misc]
 
 
-class FusedAdamW(keras.optimizers.AdamW):
+class FusedAdamW(_Scheduled, keras.optimizers.AdamW):
     """Keras's AdamW; TensorFlow on a processor takes each step in two passes over the weights, where Keras makes some ten."""
 
     _betas: Any = None
@@ -73,7 +90,7 @@ class FusedAdamW(keras.optimizers.AdamW):
         on_tensorflow.adam(variable, moments, gradient, learning_rate, betas, powers, self.epsilon)
 
 
-class OneCycleAdamW(_CycledMomentum, FusedAdamW):
+class OneCycleAdamW(FusedAdamW):
     """AdamW (Loshchilov 2019, arXiv 1711.05101) with learning rate and first beta from one :class:`OneCycle`."""
 
     def __init__(self, cycle: OneCycle, weight_decay: float = 1e-2, name: str = "one_cycle_adamw", **more: Any):
@@ -90,7 +107,11 @@ class OneCycleAdamW(_CycledMomentum, FusedAdamW):
         """Adam's constructor sets its default here; the cycle decides."""
 
 
-class OneCycleSGD(_CycledMomentum, keras.optimizers.SGD):
+class SGD(_Scheduled, keras.optimizers.SGD):
+    """Keras's SGD."""
+
+
+class OneCycleSGD(SGD):
     """SGD with learning rate and momentum from one :class:`OneCycle`, its decay decoupled as AdamW's is."""
 
     def __init__(self, cycle: OneCycle, weight_decay: float = 1e-2, name: str = "one_cycle_sgd", **more: Any):
@@ -161,7 +182,7 @@ def make(
         if name == "adamw":
             optimiser = FusedAdamW(moving, weight_decay, **gathered)
         else:
-            optimiser = keras.optimizers.SGD(moving, float(momentum), weight_decay=weight_decay, **gathered)
+            optimiser = SGD(moving, float(momentum), weight_decay=weight_decay, **gathered)
         optimiser.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
         return optimiser
 

@@ -30,30 +30,35 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         self.max_lr, self.steps, self.pct_start = max_lr, steps, pct_start
 
     def __call__(self, step: Tensor) -> Tensor:
-        low = self.max_lr / DIV
-        return self._follow(step, (low, self.max_lr, low, low / 100))
+        return self.rate_and_momentum(step)[0]
 
     def momentum(self, step: Tensor) -> Tensor:
         """Momentum (Adam's first beta) at ``step``."""
-        return self._follow(step, (MOMENTUM_HIGH, MOMENTUM_LOW, MOMENTUM_HIGH, MOMENTUM_HIGH))
+        return self.rate_and_momentum(step)[1]
+
+    def rate_and_momentum(self, step: Tensor) -> list[Tensor]:
+        """Both at ``step``, from the same cosines."""
+        low = self.max_lr / DIV
+        return self._follow(step, (low, self.max_lr, low, low / 100), (MOMENTUM_HIGH, MOMENTUM_LOW, MOMENTUM_HIGH, MOMENTUM_HIGH))
 
     def get_config(self) -> dict:
         return {"max_lr": self.max_lr, "steps": self.steps, "pct_start": self.pct_start}
 
-    def _follow(self, step: Tensor, heights: tuple[float, ...]) -> Tensor:
-        """Half a cosine between each two neighbouring heights."""
+    def _follow(self, step: Tensor, *curves: tuple[float, ...]) -> list[Tensor]:
+        """Of each curve half a cosine between each two neighbouring heights."""
         step = keras.ops.cast(step, "float32")
         top = self.pct_start * self.steps
         foot = top + FALL_SHARE * (self.steps - top)
         bounds = (0.0, top, foot, float(self.steps))
-        value = heights[-1]
+        values: list[Tensor] = []
         for phase in (2, 1, 0):
             begin, end = bounds[phase], bounds[phase + 1]
             share = keras.ops.clip((step - begin) / max(end - begin, 1.0), 0.0, 1.0)
-            start, stop = heights[phase], heights[phase + 1]
-            here = stop + (start - stop) * (1 + keras.ops.cos(math.pi * share)) / 2
-            value = here if phase == 2 else keras.ops.where(step < end, here, value)
-        return value
+            wave = 1 + keras.ops.cos(math.pi * share)
+            here = [stop + (start - stop) * wave / 2 for start, stop in (heights[phase : phase + 2] for heights in curves)]
+            before = step < end
+            values = [keras.ops.where(before, *pair) for pair in zip(here, values, strict=True)] if values else here
+        return values
 
 
 class Cyclical(keras.optimizers.schedules.LearningRateSchedule):

@@ -39,14 +39,18 @@ def weights_of(model):
     return np.concatenate([weight.ravel() for weight in model.get_weights()]).astype(float)
 
 
-def trained(**asked):
-    """The seven weights before each compiled step and after the last: ``(STEPS + 1, 7)``; and the optimiser."""
+def trained(accumulate=1, **asked):
+    """The seven weights before each compiled step and after the last: ``(STEPS + 1, 7)``; and the optimiser.
+
+    Where gradients are gathered, each batch comes so many times, so that their mean is its own.
+    """
     model = one_line()
-    optimiser = optimisers.make(rate=RATE, steps=STEPS, weight_decay=DECAY, **asked)
+    optimiser = optimisers.make(rate=RATE, steps=STEPS, weight_decay=DECAY, accumulate=accumulate, **asked)
     model.compile(optimiser, "mse", jit_compile=keras.backend.backend() == "jax")
     states = [weights_of(model)]
     for x, y in zip(INPUTS, TARGETS, strict=True):
-        model.train_on_batch(np.full((2, 1), x, np.float32), np.full((2, 1), y, np.float32))
+        for _ in range(accumulate):
+            model.train_on_batch(np.full((2, 1), x, np.float32), np.full((2, 1), y, np.float32))
         states.append(weights_of(model))
     return np.array(states), optimiser
 
@@ -100,10 +104,19 @@ def test_sgd_with_one_rate_for_all(schedule):
     np.testing.assert_allclose(found, in_numpy("sgd", schedule, 1.0), atol=2e-5)
 
 
+@pytest.mark.parametrize("layer_decay", [1.0, FACTOR])
+@pytest.mark.parametrize(
+    ("name", "schedule"), [("adamw", "1cycle"), ("sgd", "1cycle"), ("adamw", "cyclical"), ("sgd", "cyclical")]
+)
+def test_a_schedule_counts_steps_where_gradients_are_gathered(name, schedule, layer_decay):
+    asked = {"name": name, "schedule": schedule, "layer_decay": layer_decay}
+    np.testing.assert_allclose(trained(accumulate=2, **asked)[0], trained(**asked)[0], atol=1e-6)
+
+
 def test_a_stage_asks_for_what_it_says():
     assert type(Stage("all", 1).make_optimiser(3)) is optimisers.OneCycleAdamW, "as before there was a choice"
     sgd = Stage("all", 1, 1e-4, optimiser="sgd", momentum=0.5, schedule="constant", weight_decay=0.0).make_optimiser(3)
-    assert type(sgd) is keras.optimizers.SGD
+    assert type(sgd) is optimisers.SGD
     assert (float(sgd.learning_rate), sgd.momentum, sgd.weight_decay) == (pytest.approx(1e-4), 0.5, 0.0)
     assert isinstance(Stage("all", 1, layer_decay=0.5).make_optimiser(3), PerDepth)
     cycle = Stage("all", 2, 1e-2, pct_start=0.9).make_optimiser(3)._learning_rate.get_config()
