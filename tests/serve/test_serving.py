@@ -261,6 +261,7 @@ def test_dice_in_the_review_is_that_of_the_run(trained, phantom_cohort):
     assert np.allclose(ours.sort_index(), theirs.sort_index())
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_a_killed_server_leaves_no_upload(trained, phantom_cohort, tmp_path, files):
     """The command, a request that is not yet whole, kill -9: no file of it lies anywhere that it may write."""
