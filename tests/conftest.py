@@ -43,9 +43,15 @@ def pytest_collection_modifyitems(items):
 
     The last ones are short: so no process waits long for another at the end.
     """
-    for item in items:
-        if item.path.suffix == ".ipynb":
-            item.add_marker("backend")
+    notebooks = [item for item in items if item.path.suffix == ".ipynb"]
+    for item in notebooks:
+        item.add_marker("backend")
+    if notebooks:
+        from nbmake import nb_run
+
+        from brain_tumor.report.pages import kernels
+
+        nb_run.NotebookClient = kernels.Client  # or it may wait for an answer that is there until its time is over
     items.sort(key=_place, reverse=True)
 
 

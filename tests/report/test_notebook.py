@@ -1,9 +1,11 @@
 """Notebooks to reports: run as written or small, patients' pictures replaced, numbers collected."""
 
+import asyncio
 import base64
 import json
 import os
 import re
+from queue import Empty
 
 import nbclient
 import nbformat
@@ -17,7 +19,7 @@ from brain_tumor.paths import CHECKOUT
 from brain_tumor.records.sidecar import Sidecar
 from brain_tumor.report import figures
 from brain_tumor.report.figures.drawing import PIXELS_MIME
-from brain_tumor.report.pages import notebook, page
+from brain_tumor.report.pages import kernels, notebook, page
 
 TAGGED = {"tags": [notebook.TAG]}
 OPEN = """
@@ -107,13 +109,13 @@ def test_running_small_applies_the_test_values_and_full_does_not(written, tmp_pa
 
 @pytest.mark.parametrize("losing", [1, 2])
 def test_a_kernel_that_loses_a_cell_is_replaced_once(written, tmp_path, monkeypatch, losing):
-    client_class = notebook._Client(new_notebook()).create_kernel_manager().client_factory
+    client_class = kernels.WatchfulClient(new_notebook()).create_kernel_manager().client_factory
     send, sent = client_class.execute, []
 
     def lose(client, code, *args, **options):
         sent.append(code)
         lost = len(sent) <= losing
-        monkeypatch.setattr(notebook, "START_SECONDS", 1 if lost else 120)
+        monkeypatch.setattr(kernels, "START_SECONDS", 1 if lost else 120)
         return "lost" if lost else send(client, code, *args, **options)
 
     monkeypatch.setattr(client_class, "execute", lose)
@@ -123,6 +125,25 @@ def test_a_kernel_that_loses_a_cell_is_replaced_once(written, tmp_path, monkeypa
     else:
         notebook.run([written], full=True, out=tmp_path)
         assert nbformat.read(tmp_path / written.name, as_version=4).cells[-1].outputs
+
+
+def test_an_answer_that_nothing_announces_is_read(monkeypatch):
+    monkeypatch.setattr(kernels, "LOOK_SECONDS", 0.01)
+    looks = []
+
+    async def get_message(timeout):
+        await asyncio.sleep(timeout)
+        looks.append(timeout)
+        if len(looks) < 3:
+            raise Empty
+        return "answer"
+
+    assert asyncio.run(kernels._look_again(get_message)) == "answer"
+    assert asyncio.run(kernels._look_again(get_message, timeout=5)) == "answer"
+    del looks[:]
+    with pytest.raises(Empty):
+        asyncio.run(kernels._look_again(get_message, timeout=0.015))
+    assert len(looks) == 2, "no longer than it was told"
 
 
 BARS = """

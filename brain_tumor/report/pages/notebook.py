@@ -4,7 +4,6 @@ A notebook is run twice to be published: as written, on the real cohort; and wit
 cells tagged ``patient-pixels`` of the first are shown with the outputs of the second (DESIGN law 9).
 """
 
-import asyncio
 import os
 import re
 import tempfile
@@ -23,14 +22,13 @@ from brain_tumor.paths import CHECKOUT, commit, data_folder, readable, reports_f
 from brain_tumor.progress import Bar
 from brain_tumor.records import sidecar
 from brain_tumor.report.figures.drawing import PIXELS_MIME
-from brain_tumor.report.pages import page
+from brain_tumor.report.pages import kernels, page
 
 TAG = "patient-pixels"
 CAPTION = "Phantom picture: published reports show no patient; run the notebook to see the real one."
 SYNTHETIC = "Phantom picture: the exams of this section are synthetic."
 SHOWS = re.compile(r"\bshow_\w+\(")
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"  # a progress bar, of no use where no kernel runs
-START_SECONDS = 120  # within which a kernel begins a cell; it takes milliseconds
 QUIET = {"BRAIN_TUMOR_QUIET": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -129,27 +127,6 @@ def write_report(executed: nbformat.NotebookNode, content: dict, name: str, loca
     return path
 
 
-class _Client(nbclient.NotebookClient):
-    """A client that ends where its kernel never begins a cell: on a busy machine a kernel may lose a request (ipykernel 1554)."""
-
-    lost = False
-
-    def expect(self, **_cell: Any) -> None:
-        """A cell was sent: its kernel says that it is busy, or has lost it."""
-        self.timer = asyncio.get_running_loop().call_later(START_SECONDS, self.give_up)
-
-    def give_up(self) -> None:
-        """Kill the kernel, which ends the wait for the cell."""
-        self.lost = True
-        manager: Any = self.km
-        self.killing = asyncio.ensure_future(manager.shutdown_kernel(now=True))
-
-    def process_message(self, *message: Any) -> Any:
-        """What the kernel says of a cell."""
-        self.timer.cancel()
-        return super().process_message(*message)
-
-
 def _execute(path: Path, full: bool, home: str | None = None) -> nbformat.NotebookNode:
     """Run a notebook in its own folder; once more, with another kernel, where the first one loses a cell.
 
@@ -162,7 +139,8 @@ def _execute(path: Path, full: bool, home: str | None = None) -> nbformat.Notebo
     """
     notebook = _with_a_kernel(path, full, home) or _with_a_kernel(path, full, home)
     if notebook is None:
-        raise RunError(f"{readable(path)}: two kernels in turn did not begin a cell within {START_SECONDS} seconds; run it again")
+        limit = f"within {kernels.START_SECONDS} seconds"
+        raise RunError(f"{readable(path)}: two kernels in turn did not begin a cell {limit}; run it again")
     return notebook
 
 
@@ -171,8 +149,8 @@ def _with_a_kernel(path: Path, full: bool, home: str | None) -> nbformat.Noteboo
     notebook = nbformat.read(path, as_version=4)
     code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     # A cell may take as long as it likes; the limit is of the kernel's first answer.
-    limits: dict[str, Any] = {"timeout": START_SECONDS, "timeout_func": lambda _cell: None, "interrupt_on_timeout": True}
-    client = _Client(notebook, kernel_name="python3", record_timing=False, **limits)
+    limits: dict[str, Any] = {"timeout": kernels.START_SECONDS, "timeout_func": lambda _cell: None, "interrupt_on_timeout": True}
+    client = kernels.WatchfulClient(notebook, kernel_name="python3", record_timing=False, **limits)
     environment = os.environ | QUIET | ({"BRAIN_TUMOR_HOME": home} if home else {})
     with tempfile.TemporaryDirectory() as pipes, Bar(f"running {readable(path)}{'' if full else ', small'}", code_cells) as bar:
         # Pipes of its own: the kernel warns of its default, network ports that anyone on the machine could read.
