@@ -1,6 +1,5 @@
 """The entry point: loads the verb that is asked for, and turns refusals into one line and exit code 2."""
 
-import gc
 import importlib
 import importlib.util
 import io
@@ -95,7 +94,6 @@ def _no_verb() -> None:
 
 def main() -> None:
     """Run the command line."""
-    gc.set_threshold(50_000, 50, 50)  # Keras is half a million objects, none of them garbage; looking took a tenth of the start
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files may be no UTF-8, and a terminal may know ASCII only
             stream.reconfigure(errors="backslashreplace")

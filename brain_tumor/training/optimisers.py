@@ -29,7 +29,7 @@ class _Scheduled:
     iterations: Any
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
-        """One step; its rate and momentum are computed once, not at each use: the first step took twice as long to compile."""
+        """Take a batch's gradients; rate and momentum are computed once, not at each use, which took long to compile."""
         schedule = self._learning_rate
         if isinstance(schedule, OneCycle):
             self._rate, self._momentum = schedule.rate_and_momentum(self.iterations)
@@ -108,7 +108,7 @@ class OneCycleAdamW(FusedAdamW):
 
 
 class SGD(_Scheduled, keras.optimizers.SGD):
-    """Keras's SGD."""
+    """Keras's SGD, whose schedule counts steps."""
 
 
 class OneCycleSGD(SGD):

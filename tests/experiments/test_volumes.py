@@ -158,7 +158,6 @@ def test_a_network_of_volumes_begins_with_one_of_slices(place, command):
     assert command("model", "weights", run.path.name, "../x").refuses("expected letters, digits")
 
 
-@pytest.mark.long  # `test_segmentation` interrupts a run too, and `test_stages` a training of each kind
 def test_an_interrupted_training_goes_on_bit_for_bit(place, tmp_path, monkeypatch):
     monkeypatch.setenv("BRAIN_TUMOR_HOME", str(tmp_path))
     cohort = phantom_brats.open_phantom()

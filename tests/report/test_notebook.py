@@ -6,6 +6,7 @@ import json
 import os
 import re
 from queue import Empty
+from types import SimpleNamespace
 
 import nbclient
 import nbformat
@@ -128,22 +129,38 @@ def test_a_kernel_that_loses_a_cell_is_replaced_once(written, tmp_path, monkeypa
 
 
 def test_an_answer_that_nothing_announces_is_read(monkeypatch):
-    monkeypatch.setattr(kernels, "LOOK_SECONDS", 0.01)
-    looks = []
+    clock, answers = [0.0], []
 
     async def get_message(timeout):
-        await asyncio.sleep(timeout)
-        looks.append(timeout)
-        if len(looks) < 3:
+        clock[0] += timeout
+        answer = answers.pop(0)
+        if answer is None:
             raise Empty
-        return "answer"
+        return answer
 
-    assert asyncio.run(kernels._look_again(get_message)) == "answer"
-    assert asyncio.run(kernels._look_again(get_message, timeout=5)) == "answer"
-    del looks[:]
-    with pytest.raises(Empty):
-        asyncio.run(kernels._look_again(get_message, timeout=0.015))
-    assert len(looks) == 2, "no longer than it was told"
+    def execute(code, silent):
+        answers.extend([None, {"parent_header": {}}, None, {"parent_header": {"msg_id": "this"}, "code": code}])
+        return "this"
+
+    async def started(_client):
+        channels = {f"{name}_channel": SimpleNamespace(get_msg=get_message) for name in ("shell", "iopub")}
+        return SimpleNamespace(execute=execute, **channels)
+
+    async def asked():
+        kernel = await kernels.Client(new_notebook()).async_start_new_kernel_client()
+        for channel in (kernel.shell_channel, kernel.iopub_channel):
+            answers[:] = [None, None, "late"]
+            assert await channel.get_msg(timeout=None) == "late"
+            answers[:] = [None, None, "too late"]
+            with pytest.raises(Empty):
+                await channel.get_msg(timeout=1.5)
+            assert answers == ["too late"], "two looks, the second of half a second"
+        answers.clear()
+        assert (await kernel.execute_interactive("x = 1", silent=True))["code"] == "x = 1"
+
+    monkeypatch.setattr(kernels, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(nbclient.NotebookClient, "async_start_new_kernel_client", started)
+    asyncio.run(asked())
 
 
 BARS = """

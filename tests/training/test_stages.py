@@ -125,7 +125,7 @@ def test_a_run_killed_after_its_last_epoch_has_nothing_left_to_train(straight, t
     assert history == straight[1]
 
 
-@pytest.mark.parametrize("number_format", ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.long)])
+@pytest.mark.parametrize("number_format", ["float32", "mixed_bfloat16"])
 def test_the_same_seed_gives_the_same_weights(train_resunet, tmp_path, number_format):
     models = []
     for name in ("one", "two"):

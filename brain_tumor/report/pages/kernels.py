@@ -26,7 +26,16 @@ class Client(nbclient.NotebookClient):
         kernel: Any = await super().async_start_new_kernel_client()
         for channel in (kernel.shell_channel, kernel.iopub_channel):
             channel.get_msg = functools.partial(_look_again, channel.get_msg)
+        kernel.execute_interactive = functools.partial(_execute, kernel)
         return kernel
+
+
+async def _execute(kernel: Any, code: str, silent: bool = False) -> Any:
+    """The reply to code between cells, which the client's own method waits for on the sockets themselves."""
+    number = kernel.execute(code, silent=silent)
+    while (reply := await kernel.shell_channel.get_msg())["parent_header"].get("msg_id") != number:
+        pass
+    return reply
 
 
 async def _look_again(get_message: Callable, timeout: float | None = None) -> Any:
