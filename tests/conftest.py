@@ -1,5 +1,6 @@
 """What several test files need: a home that is never the checkout, small cohorts, and the command line as a function."""
 
+import ast
 import contextlib
 import functools
 import importlib.util
@@ -57,7 +58,7 @@ def pytest_collection_modifyitems(items):
 
 
 def _place(item):
-    inside = item.path.is_relative_to(HERE) and item.path.suffix == ".py"
+    inside = item.path.is_relative_to(HERE)
     return (not inside, item.path.parent.relative_to(HERE).as_posix() if inside else "")
 
 
@@ -83,6 +84,14 @@ def quiet_away_from_the_checkout(tmp_path_factory):
         for setting in kernel.cheaper_settings():  # tests/evaluation takes as many draws as users do
             patch.setattr(*setting)
         yield
+
+
+@pytest.fixture(scope="session")
+def trees():
+    """The syntax tree of each module of the package, by its name: ``data/cohort.py``."""
+    package = HERE.parent / "brain_tumor"
+    paths = {path.relative_to(package).as_posix(): path for path in sorted(package.rglob("*.py"))}
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in paths.items()}
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Names are the field's standard terms, and variables are nouns (DESIGN section 2): old words do not come back."""
 
 import ast
-import functools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -34,12 +33,6 @@ SAY_NOTHING = {"found", "told", "called", "shown", "kept", "wanted"}
 
 def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE if PACKAGE in path.parents else CHECKOUT).as_posix()
-
-
-@functools.cache
-def trees() -> dict[str, ast.Module]:
-    """The syntax tree of each module of the package, by its name."""
-    return {name_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def identifiers(tree: ast.AST) -> Iterator[str]:
@@ -75,9 +68,9 @@ def code_of(notebook: Path) -> str:
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
-def test_the_package_uses_no_old_word():
+def test_the_package_uses_no_old_word(trees):
     old = {}
-    for name, tree in trees().items():
+    for name, tree in trees.items():
         table = OPTIONS_OF_BEFORE.get(name)
         body = [node for node in tree.body if not (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == table)]
         old[name] = old_words(identifiers(ast.Module(body, []))) - ALLOWED.get(name, set())
@@ -95,9 +88,9 @@ def test_texts_name_no_old_option(path):
     assert old_words([*re.findall(r"--[a-z][a-z-]+", text), *re.findall(r"`([\w-]+)`", text)]) == set()
 
 
-def test_what_is_allowed_is_still_needed():
+def test_what_is_allowed_is_still_needed(trees):
     for name, words in ALLOWED.items():
-        assert old_words(identifiers(trees()[name])) == words
+        assert old_words(identifiers(trees[name])) == words
 
 
 @pytest.mark.parametrize("name", ["tune", "PEAK_RATE", "--no-average-flips", "Shelf", "slice_window", "thinning", "depth-factor"])
@@ -110,8 +103,8 @@ def test_other_words_pass(name):
     assert not old_words([name])
 
 
-def test_variables_are_nouns():
-    assert {name: words for name, tree in trees().items() if (words := SAY_NOTHING & set(variables(tree)))} == {}
+def test_variables_are_nouns(trees):
+    assert {name: words for name, tree in trees.items() if (words := SAY_NOTHING & set(variables(tree)))} == {}
 
 
 def test_every_kind_of_variable_is_read():

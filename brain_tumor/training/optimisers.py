@@ -23,18 +23,15 @@ class _Scheduled:
     too fast, and most of a 1cycle was its tail.
     """
 
-    _rate: Any = None  # of this step, while it lasts, and so its momentum
+    _rate: Any = None  # of this step of a 1cycle, while it lasts, and so its momentum
     _momentum: Any = None
     _learning_rate: Any
     iterations: Any
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
-        """Take a batch's gradients; rate and momentum are computed once, not at each use, which took long to compile."""
-        schedule = self._learning_rate
-        if isinstance(schedule, OneCycle):
-            self._rate, self._momentum = schedule.rate_and_momentum(self.iterations)
-        elif isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-            self._rate = schedule(self.iterations)
+        """Take a batch's gradients; a 1cycle is computed once, not at each use, which took long to compile."""
+        if isinstance(self._learning_rate, OneCycle):
+            self._rate, self._momentum = self._learning_rate.rate_and_momentum(self.iterations)
         try:
             return super().apply(grads, trainable_variables)  # type: ignore[misc] # of the optimiser it is mixed into
         finally:

@@ -15,6 +15,7 @@ Tensor = Any  # of either backend
 DIV = 25.0
 FALL_SHARE = 0.9  # of what follows the rise; the rest is the tail
 MOMENTUM_HIGH, MOMENTUM_LOW = 0.95, 0.85  # fastai's, which sources 000 and 004 use
+MOMENTA = (MOMENTUM_HIGH, MOMENTUM_LOW, MOMENTUM_HIGH, MOMENTUM_HIGH)  # at the ends of the three steps
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
@@ -30,19 +31,22 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         self.max_lr, self.steps, self.pct_start = max_lr, steps, pct_start
 
     def __call__(self, step: Tensor) -> Tensor:
-        return self.rate_and_momentum(step)[0]
+        return self._follow(step, self._rates())[0]
 
     def momentum(self, step: Tensor) -> Tensor:
         """Momentum (Adam's first beta) at ``step``."""
-        return self.rate_and_momentum(step)[1]
+        return self._follow(step, MOMENTA)[0]
 
     def rate_and_momentum(self, step: Tensor) -> list[Tensor]:
         """Both at ``step``, from the same cosines."""
-        low = self.max_lr / DIV
-        return self._follow(step, (low, self.max_lr, low, low / 100), (MOMENTUM_HIGH, MOMENTUM_LOW, MOMENTUM_HIGH, MOMENTUM_HIGH))
+        return self._follow(step, self._rates(), MOMENTA)
 
     def get_config(self) -> dict:
         return {"max_lr": self.max_lr, "steps": self.steps, "pct_start": self.pct_start}
+
+    def _rates(self) -> tuple[float, ...]:
+        low = self.max_lr / DIV
+        return low, self.max_lr, low, low / 100
 
     def _follow(self, step: Tensor, *curves: tuple[float, ...]) -> list[Tensor]:
         """Of each curve half a cosine between each two neighbouring heights."""
