@@ -1,5 +1,7 @@
 """A backend that we do not support is refused by name, before Keras answers it with a traceback."""
 
+import atexit
+import gc
 import mmap
 import os
 import subprocess
@@ -51,6 +53,25 @@ def test_a_backend_that_is_not_installed_is_refused_with_what_installs_it(not_lo
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(BrainTumorError, match="no module 'tensorflow'.*pip install"):
         backend.check()
+
+
+@pytest.mark.parametrize("searches", [True, False])
+def test_a_command_that_loads_keras_looks_for_no_garbage_in_it(not_loaded, monkeypatch, searches):
+    (not_loaded / "keras.py").write_text("import gc\nSEARCHED = gc.isenabled()")
+    monkeypatch.setattr(backend, "check", lambda: None)
+    monkeypatch.syspath_prepend(not_loaded)
+    at_the_end = []
+    monkeypatch.setattr(atexit, "register", at_the_end.append)
+    frozen = gc.get_freeze_count()
+    (gc.enable if searches else gc.disable)()
+    try:
+        backend.load_keras()
+        backend.load_keras()
+        assert gc.isenabled() == searches, "as it was"
+    finally:
+        gc.enable()
+    assert sys.modules["keras"].SEARCHED is False
+    assert gc.get_freeze_count() > frozen and at_the_end == [gc.freeze], "once"
 
 
 def test_threads_are_as_many_as_cores_unless_the_backend_was_told_otherwise(monkeypatch):

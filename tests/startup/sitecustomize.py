@@ -4,9 +4,10 @@
 one, and what costs a second to import and no test asks for.
 
 Keras and TensorFlow make very many objects as they are imported, few of them garbage: a fifth of that time went into looking for
-it, and an eighth of the time of tests.
+it, and an eighth of the time of tests; and a process that had imported them took a second to end, for the same reason.
 """
 
+import atexit
 import gc
 import os
 import sys
@@ -24,4 +25,5 @@ class Installed(PathFinder):
 
 
 gc.set_threshold(50_000, 50, 50)
+atexit.register(gc.freeze)
 sys.meta_path[sys.meta_path.index(PathFinder)] = Installed
