@@ -159,7 +159,7 @@ def test_masks_of_a_cross_validation_are_there_for_no_other_exam(network, images
 
 
 def test_a_network_that_answers_nan_is_refused_not_stored_as_no_tumour(images):
-    broken = saved.build(saved.describe("resunet", size=16))
+    broken = saved.build(saved.describe("resunet", size=16, filters=(4, 8)))
     broken.set_weights([np.full_like(weight, np.nan) for weight in broken.get_weights()])
     with pytest.raises(DataError, match="A: the network's answer: expected probabilities from 0 to 1"):
         Predictor(broken, "unit").predict(exam_of(images))
@@ -168,7 +168,8 @@ def test_a_network_that_answers_nan_is_refused_not_stored_as_no_tumour(images):
 def test_a_prediction_is_the_same_whatever_the_user_has_set(images, users_settings):
     def ask():
         keras.utils.set_random_seed(0)
-        return Predictor(saved.build(saved.describe("resunet", size=16)), "unit", flip_tta=True).predict(exam_of(images))
+        network = saved.build(saved.describe("resunet", size=16, filters=(4, 8)))
+        return Predictor(network, "unit", flip_tta=True).predict(exam_of(images))
 
     expected = ask()
     read = users_settings()

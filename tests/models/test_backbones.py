@@ -28,7 +28,6 @@ def weights(network):
     return {variable.path: tuple(variable.shape) for layer in network.layers for variable in layer.weights}
 
 
-@pytest.mark.backend
 def test_without_the_inputs_batchnorm_every_other_layer_is_as_it_was(networks):
     whole, without = networks[True], networks[False]
     assert [layer.name for layer in named(without)] == [layer.name for layer in named(whole)]

@@ -63,7 +63,6 @@ def test_the_plain_network_is_two_convolutions_and_two_dense_layers(classes):
     assert freezing.train_only(model, "head") == (5 * 5 * 32 * 64 + 64) + (64 * 32 + 32) + (32 * classes + classes)
 
 
-@pytest.mark.backend
 def test_the_end_stays_float32_in_bfloat16():
     model = saved.build(saved.describe("resnet18", size=32), "mixed_bfloat16")
     assert model.get_layer("stage1_unit1_conv1").compute_dtype == "bfloat16"

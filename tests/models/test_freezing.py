@@ -29,7 +29,7 @@ def fit_one_step(model, size):
     images = generator.random((4, size, size, 3), dtype=np.float32)
     masks = (generator.random((4, *model.output_shape[1:])) < 0.3).astype(np.float32)
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(0.01), loss, jit_compile=keras.backend.backend() == "jax")
+    model.compile(keras.optimizers.SGD(0.01), loss, jit_compile=keras.backend.backend() == "jax")
     model.fit(images, masks, batch_size=4, epochs=1, verbose=0)
 
 
@@ -109,6 +109,14 @@ def test_every_layer_has_its_depth(resnet18, resnet18_unet):
     assert depths_of(unet.resunet(16, filters=(2, 2, 2, 2, 2))) == [block] * 5 + [4 * block + 1]
     assert depths_of(plain(8)) == [5]
     assert freezing.depth("encoder9_conv1") == 4
+
+
+def test_every_variable_of_a_network_tells_its_layer(resnet18):
+    """Rates by depth go by the first part of a variable's path."""
+    freezing.train_only(resnet18, "all")
+    layers = [variable.path.split("/")[0] for variable in resnet18.trainable_variables]
+    assert set(layers) <= {layer.name for layer in resnet18.layers}
+    assert {freezing.depth(name) for name in layers} == set(range(freezing.DEPTHS))
 
 
 def test_stages_thaw_one_after_another(resnet18):

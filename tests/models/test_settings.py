@@ -79,12 +79,12 @@ def test_clearing_the_session_keeps_the_users_policy(users_settings):
     assert read() == before
 
 
-@pytest.mark.parametrize("architecture", [
-    "plain", pytest.param("resunet", marks=pytest.mark.backend), "unet-resnet18",
-    pytest.param("resnet18", marks=pytest.mark.long),
+@pytest.mark.parametrize(("architecture", "arguments"), [
+    ("plain", {}), pytest.param("resunet", {"filters": (4, 8)}, marks=pytest.mark.backend), ("unet-resnet18", {}),
+    pytest.param("resnet18", {}, marks=pytest.mark.long),
 ])  # fmt: skip
-def test_a_network_is_the_same_whatever_the_user_has_set(users_settings, architecture):
-    description = saved.describe(architecture, size=32)
+def test_a_network_is_the_same_whatever_the_user_has_set(users_settings, architecture, arguments):
+    description = saved.describe(architecture, size=32, **arguments)
 
     def facts():
         keras.utils.set_random_seed(0)

@@ -72,14 +72,17 @@ def test_unet_maps_images_to_logits_of_their_size(resnet18_unet):
     assert found.min() < 0 or found.max() > 1, "no activation after the last convolution"
 
 
-@pytest.mark.parametrize("architecture", [pytest.param("unet-resnet18", marks=pytest.mark.backend), "resunet"])
-def test_logits_stay_float32_under_bfloat16(architecture):
+@pytest.mark.parametrize(
+    ("architecture", "arguments"),
+    [("unet-resnet18", {}), pytest.param("resunet", {"filters": (8, 16, 32)}, marks=pytest.mark.backend)],
+)
+def test_logits_stay_float32_under_bfloat16(architecture, arguments):
     """bfloat16 has 8 bits of fraction: a last layer in it would tie pixels onto some hundred values."""
     keras.utils.set_random_seed(0)
-    model = saved.build(saved.describe(architecture, size=64), "mixed_bfloat16")
+    model = saved.build(saved.describe(architecture, size=64, **arguments), "mixed_bfloat16")
     assert (model.layers[-1].name, model.layers[-1].compute_dtype) == ("final_conv", "float32")
     assert model.layers[-1].activation is keras.activations.linear
-    assert sum(layer.compute_dtype == "bfloat16" for layer in model.layers) > 40
+    assert sum(layer.compute_dtype == "bfloat16" for layer in model.layers) > 0.9 * len(model.layers)
     assert {variable.dtype for variable in model.variables} == {"float32"}
     found = np.asarray(model.predict_on_batch(images(2, 64)))
     assert found.dtype == np.float32

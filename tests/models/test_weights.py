@@ -302,7 +302,6 @@ def server(legacy, home, monkeypatch):
         thread.join()
 
 
-@pytest.mark.backend
 def test_imagenet_weights_are_downloaded_once_and_read(legacy, target, server):
     facts = weights.load_encoder(target, "imagenet", "raw")
     assert_same(encoder_of(target), contents(legacy[0]))

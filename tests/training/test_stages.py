@@ -125,12 +125,12 @@ def test_a_run_killed_after_its_last_epoch_has_nothing_left_to_train(straight, t
     assert history == straight[1]
 
 
-@pytest.mark.parametrize("number_format", ["float32", "mixed_bfloat16"])
-def test_the_same_seed_gives_the_same_weights(train_resunet, tmp_path, number_format):
+def test_the_same_seed_gives_the_same_weights_in_bfloat16(train_resunet, tmp_path):
+    """In float32 a run that was interrupted shows it."""
     models = []
     for name in ("one", "two"):
         keras.utils.clear_session()
-        models.append(train_resunet(tmp_path / name, number_format=number_format)[0])
+        models.append(train_resunet(tmp_path / name, number_format="mixed_bfloat16")[0])
     assert_same_weights(*models)
 
 
