@@ -8,6 +8,7 @@ from brain_tumor.errors import ModelError
 from brain_tumor.progress import Bar
 
 PATIENCE_SECONDS = 30.0  # a server silent for so long is taken for gone
+CHUNK_BYTES = 1 << 18  # pooch takes kilobytes, and the bar moves at each
 
 
 def download(url: str, path: Path, digest: str, timeout: float = PATIENCE_SECONDS) -> None:
@@ -24,7 +25,7 @@ def download(url: str, path: Path, digest: str, timeout: float = PATIENCE_SECOND
     """
     try:
         with Bar(f"downloading {path.name}, kB", total=0) as bar:
-            fetch = pooch.HTTPDownloader(progressbar=_Received(bar), timeout=timeout)
+            fetch = pooch.HTTPDownloader(progressbar=_Received(bar), timeout=timeout, chunk_size=CHUNK_BYTES)
             pooch.retrieve(url, digest, path.name, path.parent, downloader=fetch)
     except (OSError, ValueError) as error:  # an error of requests is an OSError; another hash than expected a ValueError
         raise ModelError(f"{url}: not downloaded ({' '.join(str(error).split())})") from error

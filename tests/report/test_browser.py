@@ -4,6 +4,8 @@ Needs Chromium (Debian: ``apt-get install chromium``) and playwright. Without th
 ``CI=true``.
 """
 
+import pytest
+
 from brain_tumor.paths import CHECKOUT
 from brain_tumor.records import records
 from brain_tumor.report.pages import index, page, run as run_page
@@ -37,8 +39,13 @@ def opened(browser, paths):
     tab.close()
 
 
-def test_published_reports(browser):
-    for path, *faults in opened(browser, PUBLISHED):
+@pytest.mark.parametrize("pages", [
+    pytest.param([path for path in PUBLISHED if path.parent.name == "reports"], id="reports"),
+    pytest.param([path for path in PUBLISHED if path.parent.name != "reports"], id="runs", marks=pytest.mark.long),
+])  # fmt: skip
+def test_published_reports(browser, pages):
+    assert pages
+    for path, *faults in opened(browser, pages):
         assert faults == [[], [], 0, []], path
 
 

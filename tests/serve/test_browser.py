@@ -165,7 +165,7 @@ def test_without_scripts(browser, address, tmp_path, files):
     context.close()
 
 
-@pytest.mark.parametrize("tab", ["desktop", "dark", "phone"], indirect=True)
+@pytest.mark.parametrize("tab", [pytest.param("desktop", marks=pytest.mark.long), "dark", "phone"], indirect=True)
 def test_everybody_can_use_the_pages(tab, address):
     for page in ("", "/model", "/login", "/exams/none"):
         tab.goto(f"{address}{page}")
@@ -197,7 +197,7 @@ def review_address(phantom_cohort, tmp_path_factory):
     server.close()
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("window", ["desktop", "dark", pytest.param("phone", marks=pytest.mark.long)])
 def test_stored_predictions_are_reviewed(browser, window, review_address, phantom_cohort):
     with watched(browser, review_address, window) as page:
         assert serious(page) == []

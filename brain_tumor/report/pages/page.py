@@ -30,20 +30,33 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
+def check_private(path: Path, private: str) -> None:
+    """Refuse a place where a page would be published.
+
+    Args:
+        private: why it may not be published: it shows patients, or is of the phantom.
+
+    Raises:
+        RunError: ``path`` lies among the published reports.
+    """
+    root = reports_folder()
+    place = path.resolve()
+    if place.is_relative_to(root) and not place.is_relative_to(root / "local") and place != root / DEMO:
+        raise RunError(f"{path}: {private}, so it is not published; it may go to {root / 'local'}")
+
+
 def save(page: str, path: Path, private: str = "") -> Path:
     """Write a page, atomically.
 
     Args:
-        private: why it may not be published (it shows patients, or is of the phantom); empty where it may.
+        private: why it may not be published, as :func:`check_private` has it; empty where it may.
 
     Raises:
         RunError: it would ask the network for something, is too large, or is private and meant for a published place; nothing is
             written.
     """
-    root = reports_folder()
-    place = path.resolve()
-    if private and place.is_relative_to(root) and not place.is_relative_to(root / "local") and place != root / DEMO:
-        raise RunError(f"{path}: {private}, so it is not published; it may go to {root / 'local'}")
+    if private:
+        check_private(path, private)
     requests = external_requests(page)
     if requests:
         raise RunError(f"{path}: the page would load {requests[0][:80]!r}; reports load nothing")

@@ -38,6 +38,7 @@ def run_page(run: "RunFolder", out: Path | None = None) -> Path:
     records.check_counts(run.path, facts)
     private = "a run on the phantom" if facts["phantom"] else "it may show patients"
     out = out or reports_folder() / "local" / f"{run.path.name}{'.phantom' if facts['phantom'] else ''}.html"
+    page.check_private(out, private)  # before all is drawn
     return page.save(_render(run.path, facts, views.of(facts["recipe"]["task"]).pictures(run.path, facts)), out, private)
 
 
