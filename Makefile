@@ -91,16 +91,14 @@ lint: env ## ruff over code and notebooks, mypy over the package, and that noteb
 
 test: lint ## lint, run every notebook small, test the package, then all that asks a backend on JAX without TensorFlow
 	rm -rf '$(TEST_HOME)' $(EXECUTED)
-	mkdir -p $(EXECUTED)/jax '$(KERNEL)'
+	mkdir -p $(EXECUTED) '$(KERNEL)'
 	cp tests/kernel.py '$(KERNEL)'
 	cp $(NOTEBOOKS) $(EXECUTED)
-	cp notebooks/05_*.ipynb $(EXECUTED)/jax
 	$(TEST_ENV) $(ON_TENSORFLOW) $(BIN)/python $(MEASURED) $(PYTEST) $(HANGS) --junit-xml=build/junit.xml -m 'not long' \
 		$(if $(PYTEST_ARGS),,$(NBMAKE) $(addprefix $(EXECUTED)/,$(FIRST) *.ipynb) tests) $(PYTEST_ARGS)
 	$(if $(COVERAGE),$(BIN)/slipcover $(COVERAGE))
 	rm -rf '$(TEST_HOME)/runs'
-	$(TEST_ENV) $(ON_JAX) $(BIN)/python $(PYTEST) $(HANGS) --junit-xml=build/junit-jax.xml -m 'backend and not long' \
-		$(if $(PYTEST_ARGS),,$(NBMAKE) $(EXECUTED)/jax/*.ipynb) tests $(PYTEST_ARGS)
+	$(TEST_ENV) $(ON_JAX) $(BIN)/python $(PYTEST) $(HANGS) --junit-xml=build/junit-jax.xml -m 'backend and not long' tests $(PYTEST_ARGS)
 
 test-lowest: env ## test what does not train with every package at its lower bound (an environment of its own in build/lowest)
 	test -x build/lowest/bin/python || $(PYTHON) -m venv build/lowest
@@ -111,8 +109,12 @@ test-lowest: env ## test what does not train with every package at its lower bou
 	$(TEST_ENV) build/lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile \
 		--junit-xml=build/junit-lowest.xml -m 'not long' $(LOWEST_TESTS)
 
-test-all: test test-lowest ## the same with every package at its lower bound, and the tests that take minutes
+test-all: test test-lowest ## the same with every package at its lower bound, the tests that take minutes, and a notebook on JAX
 	$(TEST_ENV) $(BIN)/python $(PYTEST) -n 2 --junit-xml=build/junit-long.xml -m long $(PYTEST_ARGS)
+	mkdir -p $(EXECUTED)/jax '$(KERNEL)'
+	cp tests/kernel.py '$(KERNEL)'
+	cp notebooks/05_*.ipynb $(EXECUTED)/jax
+	$(TEST_ENV) $(ON_JAX) $(BIN)/python -m pytest $(NBMAKE) $(EXECUTED)/jax/*.ipynb
 
 notebooks: env ## run every notebook small and export it; FULL=1 runs them at full size
 	$(BRAIN_TUMOR) notebooks $(if $(FULL),--full)

@@ -38,16 +38,12 @@ def pytest_ignore_collect(collection_path, config):
     return None
 
 
-@pytest.hookimpl(tryfirst=True)  # before unmarked tests are left out
 def pytest_collection_modifyitems(items):
-    """Notebooks ask a backend too. They come first, then the rooms' tests from training on, and those of the whole at last.
+    """Notebooks come first, then the rooms' tests from training on, and those of the whole at last.
 
     The last ones are short: so no process waits long for another at the end.
     """
-    notebooks = [item for item in items if item.path.suffix == ".ipynb"]
-    for item in notebooks:
-        item.add_marker("backend")
-    if notebooks:
+    if any(item.path.suffix == ".ipynb" for item in items):
         from nbmake import nb_run
 
         from brain_tumor.report.pages import kernels

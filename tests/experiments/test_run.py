@@ -28,8 +28,8 @@ from brain_tumor.training.runs import RunFolder
 BCE = np.log(2)  # of an undecided network
 HEAD = Stage("frozen", 1, part="head")
 RECIPE = ClassificationRecipe(
-    cohort="phantom", split="ratio-33", size=32, stages=(HEAD,), batch_size=4, normalisation="unit", augmentation=NONE,
-    flip_tta=False, precision="float32",
+    cohort="phantom", split="ratio-33", model="plain", size=32, stages=(HEAD,), batch_size=4, normalisation="unit",
+    augmentation=NONE, flip_tta=False, precision="float32",
 )  # fmt: skip
 SEGMENTATION = SegmentationRecipe(cohort="phantom", split="ratio-33", model="resunet", size=32)
 
@@ -63,7 +63,7 @@ def pretrained(home):
 
 
 def test_the_encoder_begins_with_the_weights_that_are_asked_for(begun, pretrained):
-    given, facts = begun(weights="mri4")
+    given, facts = begun(model="resnet18", weights="mri4")
     for name, values in pretrained.items():
         for array, expected in zip(given["model"].get_layer(name).get_weights(), values, strict=True):
             np.testing.assert_array_equal(array, expected, err_msg=name)
@@ -72,14 +72,14 @@ def test_the_encoder_begins_with_the_weights_that_are_asked_for(begun, pretraine
 
 
 def test_random_weights_are_other_ones(begun, pretrained):
-    given, facts = begun(weights="none")
+    given, facts = begun(model="resnet18", weights="none")
     assert facts["encoder"] is None
     assert not np.array_equal(given["model"].get_layer("conv0").get_weights()[0], pretrained["conv0"][0])
 
 
 @pytest.mark.parametrize("present", [True, False])
 def test_the_first_batchnorm_is_there_or_not(begun, present):
-    given, _ = begun(input_batchnorm=present)
+    given, _ = begun(model="resnet18", input_batchnorm=present)
     assert bool(given["model"].get_layer(INPUT_BATCHNORM).weights) is present
 
 
@@ -117,7 +117,7 @@ def test_features_stand_for_slices_that_are_only_mirrored(begun, augmentation, s
 
 def test_a_stage_that_names_no_layer_is_refused_before_anything_is_written(begun, home):
     with pytest.raises(ModelError, match="stage4"):
-        begun(model="plain", stages=(HEAD, Stage("upper", 1, part="stage4")))
+        begun(stages=(HEAD, Stage("upper", 1, part="stage4")))
     assert not (home / "runs").exists()
 
 

@@ -80,8 +80,8 @@ def test_clearing_the_session_keeps_the_users_policy(users_settings):
 
 
 @pytest.mark.parametrize(("architecture", "arguments"), [
-    ("plain", {}), pytest.param("resunet", {"filters": (4, 8)}, marks=pytest.mark.backend), ("unet-resnet18", {}),
-    pytest.param("resnet18", {}, marks=pytest.mark.long),
+    ("plain", {}), pytest.param("resunet", {"filters": (4, 8)}, marks=pytest.mark.backend),
+    *(pytest.param(name, {}, marks=pytest.mark.long) for name in ("unet-resnet18", "resnet18")),
 ])  # fmt: skip
 def test_a_network_is_the_same_whatever_the_user_has_set(users_settings, architecture, arguments):
     description = saved.describe(architecture, size=32, **arguments)
