@@ -114,7 +114,7 @@ test-all: test test-lowest ## the same with every package at its lower bound, th
 	mkdir -p $(EXECUTED)/jax '$(KERNEL)'
 	cp tests/kernel.py '$(KERNEL)'
 	cp notebooks/05_*.ipynb $(EXECUTED)/jax
-	$(TEST_ENV) $(ON_JAX) $(BIN)/python -m pytest $(NBMAKE) $(EXECUTED)/jax/*.ipynb
+	$(if $(PYTEST_ARGS),,$(TEST_ENV) $(ON_JAX) $(BIN)/python -m pytest $(NBMAKE) $(EXECUTED)/jax/*.ipynb tests/conftest.py)
 
 notebooks: env ## run every notebook small and export it; FULL=1 runs them at full size
 	$(BRAIN_TUMOR) notebooks $(if $(FULL),--full)

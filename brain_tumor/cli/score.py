@@ -61,6 +61,8 @@ def score(
     folder = out or Path(f"{_names(predictions)[0]}-score")
     outputs.check(outputs.Output("--out", folder, ()), inputs=(truth, *predictions))
     opened = open_cohort(cohort) if cohort else None
+    phantom = bool(opened and opened.phantom)
+    pages.check_folder(folder, phantom)
     identities = Identities(opened, table, pattern, each_file_a_patient)
     dealt = parts.read(split, fold) if split else None
     reports = []
@@ -74,7 +76,6 @@ def score(
     if compared is not None:
         with files.atomic_path(folder / pages.COMPARISON) as temporary:
             compared.to_csv(temporary, index=False)
-    phantom = bool(opened and opened.phantom)
     title = wording.titled(" against ".join(report.name for report in reports), phantom)
     print_sections(title, f"split {dealt.name}" if dealt else "no split given", pages.all_sections(reports, compared, margin))
     for report in reports:

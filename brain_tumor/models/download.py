@@ -8,7 +8,7 @@ from brain_tumor.errors import ModelError
 from brain_tumor.progress import Bar
 
 PATIENCE_SECONDS = 30.0  # a server silent for so long is taken for gone
-CHUNK_BYTES = 1 << 18  # pooch takes kilobytes, and the bar moves at each
+CHUNK_BYTES = 1 << 14  # pooch takes kilobytes, and the bar moves at each
 
 
 def download(url: str, path: Path, digest: str, timeout: float = PATIENCE_SECONDS) -> None:

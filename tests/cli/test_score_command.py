@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from brain_tumor.cli import score as score_verb
 from brain_tumor.evaluation import surface, wording
 from brain_tumor.report.pages import predictions
 
@@ -269,3 +270,12 @@ def test_pairs_alone_are_scored_when_asked_and_the_rest_is_listed(score, nnunet,
 )
 def test_options_that_cannot_be_met_are_refused_before_any_work(score, nnunet, words, refusal):
     assert score(*(str(word).replace("{nnunet}", str(nnunet)) for word in words)).refuses(refusal)
+
+
+def test_a_page_of_patients_masks_is_refused_among_the_reports_before_any_work(command, truth, nnunet, tmp_path, monkeypatch):
+    reports = tmp_path / "reports"
+    monkeypatch.setenv("BRAIN_TUMOR_REPORTS", str(reports))
+    monkeypatch.setattr(score_verb, "_judge", lambda _request: pytest.fail("scored"))
+    answer = command("score", "--truth", truth, "--predictions", nnunet, "--out", reports / "mine")
+    assert answer.refuses("patients' masks, so it is not published", reports / "local")
+    assert not reports.exists()

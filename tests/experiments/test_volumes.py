@@ -181,10 +181,11 @@ def test_an_interrupted_training_goes_on_bit_for_bit(place, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("changes", [
-    {}, pytest.param({"precision": "mixed_bfloat16", "model_arguments": DEEP}, marks=pytest.mark.long)
+    {"norm": "group", "model_arguments": DEEP},
+    pytest.param({"precision": "mixed_bfloat16", "model_arguments": DEEP}, marks=pytest.mark.long),
 ])  # fmt: skip
 def test_folds_gather_regions(place, changes):
-    """Of a network that learns in bfloat16, and from coarser levels, too."""
+    """Of networks that learn from coarser levels too, by groups or in bfloat16."""
     folder = crossval.cross_validate(replace(RECIPE, stages=(Stage("all", 1),), **changes), place.cohort, folds=2, workers=1)
     table = pd.read_csv(folder / scoring.REGION_SCORES)
     assert set(table.region) == {"WT", "TC", "ET"} and (table.patients == 6).all()

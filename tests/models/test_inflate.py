@@ -91,6 +91,7 @@ def test_what_cannot_be_inflated_is_refused(make, words):
         make()
 
 
+@pytest.mark.backend
 def test_two_planes_learn_in_bfloat16_what_they_learn_in_float32():
     """Of kernels on two planes TensorFlow's gradient is wrong in bfloat16, NaN more often than not."""
     volume = RNG.normal(size=(2, 4, 32, 32, 3)).astype(np.float32)

@@ -197,7 +197,7 @@ def review_address(phantom_cohort, tmp_path_factory):
     server.close()
 
 
-@pytest.mark.parametrize("window", ["desktop", "dark", pytest.param("phone", marks=pytest.mark.long)])
+@pytest.mark.parametrize("window", ["phone", "dark", pytest.param("desktop", marks=pytest.mark.long)])
 def test_stored_predictions_are_reviewed(browser, window, review_address, phantom_cohort):
     with watched(browser, review_address, window) as page:
         assert serious(page) == []

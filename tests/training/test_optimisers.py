@@ -103,10 +103,12 @@ def test_sgd_with_one_rate_for_all(schedule):
     np.testing.assert_allclose(found, in_numpy("sgd", schedule, 1.0), atol=2e-5)
 
 
-@pytest.mark.parametrize(
-    ("name", "schedule", "layer_decay"),
-    [("adamw", "1cycle", 1.0), ("sgd", "1cycle", FACTOR), ("adamw", "cyclical", FACTOR), ("sgd", "cyclical", 1.0)],
-)
+@pytest.mark.parametrize(("name", "schedule", "layer_decay"), [
+    ("adamw", "1cycle", 1.0), ("sgd", "1cycle", FACTOR), ("adamw", "cyclical", FACTOR), ("sgd", "cyclical", 1.0),
+    *(pytest.param(*case, marks=pytest.mark.long) for case in (
+        ("adamw", "1cycle", FACTOR), ("sgd", "1cycle", 1.0), ("adamw", "cyclical", 1.0), ("sgd", "cyclical", FACTOR),
+    )),
+])  # fmt: skip
 def test_a_schedule_counts_steps_where_gradients_are_gathered(name, schedule, layer_decay):
     asked = {"name": name, "schedule": schedule, "layer_decay": layer_decay}
     np.testing.assert_allclose(trained(accumulate=2, **asked)[0], trained(**asked)[0], atol=1e-6)

@@ -126,7 +126,7 @@ def test_a_run_killed_after_its_last_epoch_has_nothing_left_to_train(straight, t
 
 
 def test_the_same_seed_gives_the_same_weights_in_bfloat16(train_resunet, tmp_path):
-    """In float32 a run that was interrupted shows it."""
+    """In float32 a run that was interrupted and one that was not show it."""
     models = []
     for name in ("one", "two"):
         keras.utils.clear_session()

@@ -108,6 +108,19 @@ def all_sections(reports: Sequence[Report], comparison: pd.DataFrame | None, mar
     return parts
 
 
+def check_folder(folder: Path, phantom: bool) -> None:
+    """Refuse, before anything is scored, a folder whose page would be published.
+
+    Raises:
+        RunError: it lies among the published reports.
+    """
+    page.check_private(folder / PAGE, _why_private(phantom))
+
+
+def _why_private(phantom: bool) -> str:
+    return "a run on the phantom" if phantom else "it shows patients' masks"
+
+
 def write(
     reports: Sequence[Report], comparison: pd.DataFrame | None, margin: float | None, folder: Path, phantom: bool
 ) -> tuple[Path, Path]:
@@ -127,7 +140,7 @@ def write(
         figures=drawn,
         listed=LISTED,
     )
-    path = page.save(rendered, folder / PAGE, "a run on the phantom" if phantom else "it shows patients' masks")
+    path = page.save(rendered, folder / PAGE, _why_private(phantom))
     files.write_json(folder / CONTENT, content)
     return path, folder / CONTENT
 
