@@ -19,8 +19,8 @@ def of_the_networks_size(images):
     ("architecture", "arguments"),
     [
         pytest.param("unet-resnet18", {}, marks=pytest.mark.long),
-        ("resunet", {"filters": (16, 32, 64, 128)}),
-    ],  # narrower ones agree without padding too
+        ("resunet", {"filters": (16, 32, 64, 128)}),  # on JAX narrower ones agree without padding too
+    ],
 )
 def test_a_slice_alone_and_in_its_series_gives_the_same_bits(architecture, arguments, number_format):
     keras.utils.set_random_seed(0)
