@@ -81,7 +81,7 @@ def steps(
     """Train on each batch in turn and yield what was measured; the caller may stop at any step."""
     for index in range(len(batches)):
         callbacks.on_train_batch_begin(index)
-        logs = model.train_on_batch(*batches[index], return_dict=True)
+        logs = _numbers(model.train_on_batch(*batches[index], return_dict=True))
         callbacks.on_train_batch_end(index, logs)
         if averages:
             averages.update()
@@ -105,9 +105,26 @@ def evaluate(model: keras.Model, batches: Batches) -> dict[str, float]:
     logs, sizes = [], []
     for index in range(len(batches)):
         inputs, truth = batches[index]
-        logs.append(model.test_on_batch(inputs, truth, return_dict=True))
+        logs.append(_numbers(model.test_on_batch(inputs, truth, return_dict=True)))
         sizes.append(len(inputs))
     return means(logs, sizes)
+
+
+def _numbers(logs: dict[str, Any]) -> dict[str, Any]:
+    """What was measured, read by Keras or not.
+
+    Keras 3.15 reads each measure under a bare ``except``, and JAX computes a step where its measures are read: so Ctrl-C and what
+    a device could not compute were lost. A single measure that is no number yet tells it.
+
+    Raises:
+        KeyboardInterrupt: nothing is wrong with the measure, so this is what was lost.
+    """
+    unread = [measure for measure in logs.values() if not isinstance(measure, float) and np.ndim(measure) == 0]
+    for measure in unread:
+        float(keras.ops.convert_to_numpy(measure))  # raises what a device could not compute
+    if unread:
+        raise KeyboardInterrupt
+    return logs
 
 
 def means(logs: Sequence[dict[str, Any]], sizes: Sequence[int] | None = None) -> dict[str, float]:

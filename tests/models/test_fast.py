@@ -16,9 +16,9 @@ from brain_tumor.models import fast, on_tensorflow
 
 BATCH = 4
 NETWORKS = {
-    "unet-resnet18": {"size": 32},
+    "unet-resnet18": {"size": 64},
     "resunet": {"size": 32, "filters": (4, 8, 12)},
-    "resnet18": {"size": 32},
+    "resnet18": {"size": 64},
     "plain": {"size": 16},
 }
 # The encoder of unet-resnet18 is resnet18: what takes seconds to build and compile is asked of both in `make test-all` alone.

@@ -42,7 +42,10 @@ def start(home, batch, epochs, devices=1, rank=0, processes=1, port=0, task="seg
         values = {"JOB_ADDRESSES": f"127.0.0.1:{port}", "NUM_PROCESSES": str(processes), "PROCESS_ID": str(rank)}
         environment |= {f"{KERAS}{name}": value for name, value in values.items()}
     words = [sys.executable, str(WORKER), str(batch), str(epochs), task]
-    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored by whatever a shell starts in the background
+    )  # fmt: skip
 
 
 def facts_of(process):
